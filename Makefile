@@ -1,0 +1,48 @@
+# `make` shows what there is. Needs only python3 (3.11 or newer) and make.
+PYTHON ?= python3
+VENV ?= .venv
+# For a CPU build of torch where the default index has only CUDA ones:
+#   make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_ARGS ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test bench format readme clean
+
+help: ## show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the environment in .venv
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## rerank eight questions with the embedded model and show the result
+	$(BIN)/rerank score sample_data/quickstart.jsonl -o demo.jsonl --model mini --overwrite
+	@$(BIN)/python sample_data/show.py demo.jsonl
+
+check: $(READY) ## style, types, layers, and the README's generated parts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md
+
+test: $(READY) ## all tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+bench: $(READY) ## throughput beside sentence-transformers on this machine, in one interleaved run
+	$(BIN)/python tests/bench/throughput.py
+
+format: $(READY) ## put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+readme: $(READY) ## write the generated parts of the README anew
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README.md
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info demo.jsonl*

@@ -1,0 +1,78 @@
+"""Validate input without a model: what `rerank check` reports."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.errors import ExitStatus
+from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.streams import Inputs
+from rerank_cli.records import Blank, Failure, Request
+
+FIRST_FAILURES = 10
+
+
+@dataclass(slots=True)
+class Check:
+    """Counts over the input, its first bad records, and the first good one as understood."""
+
+    shape: str
+    records: int = 0
+    good: int = 0
+    bad: int = 0
+    blank: int = 0
+    candidates: int = 0
+    empty_candidates: int = 0
+    empty_texts: int = 0
+    max_candidates: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    first: Request | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> ExitStatus:
+        """OK, or SOME_FAILED when a record is bad."""
+        return ExitStatus.SOME_FAILED if self.bad else ExitStatus.OK
+
+    def count(self, entry: Request | Failure | Blank) -> None:
+        """Count one entry."""
+        if isinstance(entry, Blank):
+            self.blank += 1
+            return
+        self.records += 1
+        if isinstance(entry, Failure):
+            self.bad += 1
+            if len(self.failures) < FIRST_FAILURES:
+                self.failures.append(entry)
+            return
+        self.good += 1
+        self.first = self.first or entry
+        count = len(entry.texts)
+        self.candidates += count
+        self.empty_candidates += not count
+        self.empty_texts += entry.texts.count("")
+        self.max_candidates = max(self.max_candidates, count)
+
+    def figures(self) -> Iterator[tuple[str, Any]]:
+        """Names and values to print."""
+        yield "shape", self.shape
+        yield "records", self.records
+        yield "good", self.good
+        yield "bad", self.bad
+        yield "blank lines", self.blank
+        yield "candidates", self.candidates
+        yield "most in one record", self.max_candidates
+        yield "records without candidates", self.empty_candidates
+        yield "empty texts", self.empty_texts
+
+
+def check_input(config: ReadConfig) -> Check:
+    """Read everything once. Raises InputError when the input cannot be read."""
+    shape = open_format(config, WriteConfig())
+    inputs = Inputs(config.inputs)
+    check = Check(shape.name)
+    for entry in read_entries(shape, inputs, config, None):
+        check.count(entry)
+    check.notes = inputs.notes
+    return check

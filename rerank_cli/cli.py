@@ -1,0 +1,121 @@
+"""The process: which command, which exit code, which signal.
+
+Typer parses; what ends a run badly is mapped here to one line on standard error and a stable exit code.
+"""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from rerank_cli import __version__
+from rerank_cli.commands.check import check
+from rerank_cli.commands.doctor import doctor
+from rerank_cli.commands.score import score
+from rerank_cli.diagnostics import say
+from rerank_cli.errors import ExitStatus, Interrupted, PipeClosed, RerankError
+
+PROMPT_STOP_S = 8.0  # after a first signal: what has not ended by then is ended
+
+app = typer.Typer(
+    name="rerank",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rerank {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def rerank(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Rerank a file: score query-candidate pairs with a cross-encoder, write the candidates best first.
+
+    \b
+    rerank score input.jsonl -o out.jsonl
+    """
+
+
+app.command()(score)
+app.command()(check)
+app.command()(doctor)
+
+
+def _on_signal(number: int, _frame: FrameType | None) -> None:
+    """First signal: leave by the shortest way that keeps what was committed. Second: at once."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is _on_signal:
+            signal.signal(each, lambda again, _: os._exit(128 + again))
+    watchdog = threading.Timer(PROMPT_STOP_S, os._exit, (128 + number,))
+    watchdog.daemon = True
+    watchdog.start()
+    raise Interrupted(number)
+
+
+def install_signal_handlers() -> None:
+    """For HUP, INT and TERM, except those that are ignored already (nohup)."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _on_signal)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    try:
+        result = app(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else ExitStatus.OK
+    except TyperException as fault:
+        say(f"error: {fault.format_message()}")
+        say("`rerank --help` lists the commands, `rerank score --help` its options.")
+        return ExitStatus.USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        return ExitStatus.INT
+    except PipeClosed as fault:
+        return fault.status
+    except BrokenPipeError:
+        return ExitStatus.PIPE
+    except RerankError as fault:
+        say(f"error: {fault.message}")
+        if fault.advice:
+            say(fault.advice)
+        return fault.status
+    except Interrupted as fault:
+        say(f"stopped by {fault}; what was committed is kept: the same command with --resume continues")
+        return fault.status
+    except Exception:
+        traceback.print_exc()
+        say("error: this is a bug of rerank. What was committed is kept. Please report it with the lines above.")
+        return ExitStatus.BUG
+
+
+def main() -> NoReturn:
+    """The entry point of the `rerank` command."""
+    install_signal_handlers()
+    status = int(run())
+    leave(status)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process without waiting for a scoring thread that nobody needs any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            status = status or (ExitStatus.PIPE if stream is sys.stdout else status)
+    os._exit(status)

@@ -1,0 +1,1 @@
+"""One file per command: it declares options, calls one function below, and prints."""

@@ -1,0 +1,63 @@
+"""`rerank check`: is this input good?"""
+
+import typer
+
+from rerank_cli.checking import Check, check_input
+from rerank_cli.commands import options as o
+from rerank_cli.config import ReadConfig
+from rerank_cli.diagnostics import printable
+
+R = ReadConfig()
+SHOWN = 72  # characters of a text
+
+
+def check(
+    context: typer.Context,
+    inputs: o.Inputs = None,
+    format: o.Format = R.format,
+    query_field: o.QueryField = R.query_field,
+    candidates_field: o.CandidatesField = R.candidates_field,
+    text_field: o.TextField = R.text_field,
+    id_field: o.IdField = R.id_field,
+    limit: o.Limit = None,
+    max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
+    max_candidates: o.MaxCandidates = None,
+) -> int:
+    """Validate input without a model: counts, first errors, and the first record as understood.
+
+    \b
+    rerank check input.jsonl
+    """
+    config = ReadConfig(
+        o.chosen_inputs(inputs, context),
+        format,
+        query_field,
+        candidates_field,
+        text_field,
+        id_field,
+        limit,
+        max_line_bytes,
+        max_candidates,
+    )
+    result = check_input(config)
+    for line in report(result):
+        typer.echo(line)
+    return result.status
+
+
+def report(check: Check) -> list[str]:
+    """The lines to print, each harmless to a terminal."""
+    lines = [f"{name:<28}{printable(str(value))}" for name, value in check.figures()]
+    if check.first is not None:
+        lines += ["", f"first record ({printable(str(check.first.origin))})", f"  query: {_shown(check.first.query)}"]
+        lines += [f"  candidate {index}: {_shown(text)}" for index, text in enumerate(check.first.texts[:3])]
+        if len(check.first.texts) > 3:
+            lines.append(f"  … and {len(check.first.texts) - 3} more candidates")
+    if check.failures:
+        lines += ["", f"bad records (the first {len(check.failures)} of {check.bad})"]
+        lines += [f"  {printable(str(failure))}" for failure in check.failures]
+    return [*lines, *map(printable, check.notes)]
+
+
+def _shown(text: str) -> str:
+    return printable(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")

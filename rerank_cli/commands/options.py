@@ -1,0 +1,87 @@
+"""The options that commands share, and how they become configuration, once.
+
+Every option is also RERANK_<NAME> in the environment; a flag wins over the environment, that over the default.
+"""
+
+import sys
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rerank_cli.config import ErrorLimit
+from rerank_cli.errors import ConfigError
+
+ScoreKind = Literal["sigmoid", "logit"]
+Progress = Literal["auto", "bar", "lines", "none"]
+
+
+def option(name: str, text: str, *names: str, **more: Any) -> Any:
+    """A typer option `--name` (and other `names`), with its environment variable."""
+    variable = "RERANK_" + name.replace("-", "_").upper()
+    return typer.Option(f"--{name}", *names, envvar=variable, help=text, **more)
+
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="INPUT...",
+        help="JSONL files, .gz and .zst too; - is standard input. Several are one stream.",
+        show_default=False,
+    ),
+]
+
+# reading
+Format = Annotated[str, option("format", "Record shape of the input: auto or native.")]
+QueryField = Annotated[str, option("query-field", "Where the query is in a record (dotted path).")]
+CandidatesField = Annotated[str, option("candidates-field", "Where the list of candidates is (dotted path).")]
+TextField = Annotated[str, option("text-field", "Where the text is in a candidate (dotted path).")]
+IdField = Annotated[str, option("id-field", "Where the id is in a record (dotted path).")]
+Limit = Annotated[int | None, option("limit", "Read at most this many records.", min=0)]
+MaxLineBytes = Annotated[int, option("max-line-bytes", "A longer line is a bad record.", min=1)]
+MaxCandidates = Annotated[int | None, option("max-candidates", "A record with more candidates is bad.", min=1)]
+
+# model
+Model = Annotated[str, option("model", "Hub id, local folder, or mini (the embedded English model).", "-m")]
+Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
+Offline = Annotated[bool, option("offline", "Never open a network connection.")]
+Engine = Annotated[str, option("engine", "auto, torch or fake.")]
+Device = Annotated[str, option("device", "auto, cpu, cuda, cuda:1 or mps.")]
+Dtype = Annotated[str, option("dtype", "auto (fp16 on CUDA, else fp32), fp32, fp16 or bf16.")]
+MaxLength = Annotated[int, option("max-length", "Tokens of a query and document together; more are cut.", min=16)]
+QueryMaxLength = Annotated[int, option("query-max-length", "Tokens of a query; at most 3/4 of --max-length.", min=4)]
+Threads = Annotated[int | None, option("threads", "CPU threads of the engine (default: physical cores).", min=1)]
+
+# talking
+Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q")]
+Verbose = Annotated[bool, option("verbose", "Say more: the model's identity, budgets, tracebacks.", "-v")]
+ProgressOption = Annotated[Progress, option("progress", "Bar on a terminal, a line every 30 s elsewhere.")]
+
+
+def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str, ...]:
+    """The inputs named, or standard input when something is piped in; on a bare terminal, help and exit 2."""
+    if inputs:
+        if inputs.count("-") > 1:
+            raise ConfigError("standard input (-) is named twice", "It can be read only once.")
+        return tuple(inputs)
+    if sys.stdin is None or sys.stdin.isatty():
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+    return ("-",)
+
+
+def error_limit(max_errors: str | None, strict: bool) -> ErrorLimit:
+    """`--max-errors N` or `N%`, or `--strict`. Raises ConfigError."""
+    if strict:
+        return ErrorLimit(count=0)
+    if max_errors is None:
+        return ErrorLimit()
+    try:
+        if max_errors.endswith("%"):
+            percent = float(max_errors[:-1])
+            if 0 <= percent <= 100:
+                return ErrorLimit(percent=percent)
+        elif (count := int(max_errors)) >= 0:
+            return ErrorLimit(count=count)
+    except ValueError:
+        pass
+    raise ConfigError(f"--max-errors {max_errors}: not a count or a percentage", "Write for example 10 or 1%.")

@@ -1,0 +1,100 @@
+"""`rerank score`: the main job."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from rerank_cli.commands import options as o
+from rerank_cli.config import (
+    BatchConfig,
+    FileConfig,
+    ModelConfig,
+    ReadConfig,
+    RunConfig,
+    WriteConfig,
+)
+from rerank_cli.errors import ConfigError
+from rerank_cli.progress import Reporter, choose_mode, utc_seconds
+from rerank_cli.run import Run, write_stats
+
+R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults
+
+
+def score(
+    context: typer.Context,
+    output: Annotated[str, o.option("output", "Where results go; .gz and .zst by suffix; - is standard output.", "-o")],
+    inputs: o.Inputs = None,
+    format: o.Format = R.format,
+    query_field: o.QueryField = R.query_field,
+    candidates_field: o.CandidatesField = R.candidates_field,
+    text_field: o.TextField = R.text_field,
+    id_field: o.IdField = R.id_field,
+    limit: o.Limit = None,
+    max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
+    max_candidates: o.MaxCandidates = None,
+    output_format: Annotated[str, o.option("output-format", "Record shape of the output: same or native.")] = W.format,
+    top_k: Annotated[int | None, o.option("top-k", "Keep the best K candidates (default: all).", min=1)] = None,
+    min_score: Annotated[float | None, o.option("min-score", "Drop candidates below this score.")] = None,
+    no_text: Annotated[bool, o.option("no-text", "Leave the candidates' texts out of the output.")] = False,
+    score_kind: Annotated[o.ScoreKind, o.option("score", "What `score` holds.")] = W.score,
+    overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output, when the run succeeds.")] = False,
+    resume: Annotated[bool, o.option("resume", "Continue an interrupted run; do nothing if it is done.")] = False,
+    errors: Annotated[str | None, o.option("errors", "Where bad records go (default: OUT.errors.jsonl).")] = None,
+    max_errors: Annotated[str | None, o.option("max-errors", "End the run beyond N or N% failed records.")] = None,
+    strict: Annotated[bool, o.option("strict", "The same as --max-errors 0.")] = False,
+    model: o.Model = M.model,
+    revision: o.Revision = None,
+    offline: o.Offline = False,
+    engine: o.Engine = M.engine,
+    device: o.Device = M.device,
+    dtype: o.Dtype = M.dtype,
+    max_length: o.MaxLength = M.max_length,
+    query_max_length: o.QueryMaxLength = M.query_max_length,
+    threads: o.Threads = None,
+    batch_tokens: Annotated[int | None, o.option("batch-tokens", "Tokens a batch, padding included.", min=1)] = None,
+    window_tokens: Annotated[int | None, o.option("window-tokens", "Tokens sorted and saved together.", min=1)] = None,
+    progress: o.ProgressOption = "auto",
+    stats: Annotated[str | None, o.option("stats", "Write the run statistics here, as JSON.")] = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> int:
+    """Rerank records: score each (query, candidate) pair, write the candidates best first.
+
+    \b
+    rerank score input.jsonl -o out.jsonl
+    zcat in.jsonl.gz | rerank score - -o - --model mini --top-k 10 | jq -c '.candidates[0]'
+    rerank score today.jsonl -o ranked.jsonl --overwrite --resume -q     # for cron
+    """
+    if stats == "-":
+        raise ConfigError("--stats -: standard output carries only records", "Name a file.")
+    config = RunConfig(
+        ReadConfig(
+            o.chosen_inputs(inputs, context),
+            format,
+            query_field,
+            candidates_field,
+            text_field,
+            id_field,
+            limit,
+            max_line_bytes,
+            max_candidates,
+        ),
+        WriteConfig(output_format, top_k, min_score, no_text, score_kind),
+        ModelConfig(model, revision, offline, engine, device, dtype, max_length, query_max_length, threads),
+        BatchConfig(batch_tokens, window_tokens),
+        FileConfig(output, errors, stats, overwrite, resume),
+        o.error_limit(max_errors, strict),
+    )
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    mode = choose_mode(progress, quiet, terminal, os.environ.get("TERM", ""))
+    reporter = Reporter(mode, sys.stderr, quiet)
+    run = Run.of(config, reporter.tell, utc_seconds)
+    with reporter.watching(run.stats):
+        status = run.execute()
+    if run.document is not None:
+        reporter.conclude(run.document, verbose)
+        if stats is not None:
+            write_stats(stats, run.document)
+    return status

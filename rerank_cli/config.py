@@ -1,0 +1,102 @@
+"""What the user asked for, resolved once into frozen values; nothing reads options or the environment later.
+
+Each group goes to the floor that needs it: reading and writing to formats, model to scorers, batching to the
+pipeline, files to the output protocol. `None` in batching means "decide by the device".
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
+
+ScoreKind = Literal["sigmoid", "logit"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConfig:
+    """Which records are read, and where in them the texts are (fields are dotted paths)."""
+
+    inputs: tuple[str, ...] = ("-",)
+    format: str = "auto"
+    query_field: str = "query"
+    candidates_field: str = "candidates"
+    text_field: str = "text"
+    id_field: str = "id"
+    limit: int | None = None
+    max_line_bytes: int = 64 * 1024 * 1024
+    max_candidates: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteConfig:
+    """What of a ranking is written, and in which units its score is."""
+
+    format: str = "same"
+    top_k: int | None = None
+    min_score: float | None = None
+    no_text: bool = False
+    score: ScoreKind = "sigmoid"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Which model scores, on what, with how many tokens."""
+
+    model: str = DEFAULT_MODEL
+    revision: str | None = None
+    offline: bool = False
+    engine: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
+    max_length: int = 1024
+    query_max_length: int = 256
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """Tokens a batch and tokens a window; None = by the device."""
+
+    batch_tokens: int | None = None
+    window_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLimit:
+    """How many failed records end the run: a count, a percentage of the records read, or no limit."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    PERCENT_FROM = 100  # a percentage says nothing about the first few records
+
+    def exceeded(self, failed: int, read: int) -> bool:
+        """Whether `failed` of `read` records are too many."""
+        if self.count is not None:
+            return failed > self.count
+        if self.percent is not None and read >= self.PERCENT_FROM:
+            return failed > read * self.percent / 100
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class FileConfig:
+    """Where the output goes and what may happen to files found there."""
+
+    output: str = "-"
+    errors: str | None = None
+    stats: str | None = None
+    overwrite: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """One whole run of `rerank score`."""
+
+    read: ReadConfig = field(default_factory=ReadConfig)
+    write: WriteConfig = field(default_factory=WriteConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    files: FileConfig = field(default_factory=FileConfig)
+    error_limit: ErrorLimit = field(default_factory=ErrorLimit)

@@ -1,0 +1,56 @@
+"""Everything said to a person goes to standard error through here, harmless to the terminal it lands on."""
+
+import contextlib
+import sys
+import unicodedata
+from typing import TextIO
+
+BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+CAP = 2000  # characters of one message
+
+
+def printable(text: str) -> str:
+    """`text` with everything escaped that could act on a terminal: controls, line and direction changes, surrogates."""
+    if text.isascii() and text.isprintable():
+        return text[:CAP]
+    return "".join(map(_shown, text[:CAP]))
+
+
+def _shown(char: str) -> str:
+    if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or ord(char) in BIDI:
+        return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return char
+
+
+def say(sentence: str, stream: TextIO | None = None) -> None:
+    """Print one line, named after the tool. A standard error that is closed or full is no reason to fail."""
+    target = stream or sys.stderr
+    if target is None:
+        return
+    line = f"rerank: {printable(sentence)}\n"
+    with contextlib.suppress(OSError, ValueError):
+        encoding = getattr(target, "encoding", None) or "utf-8"
+        target.write(line.encode(encoding, "backslashreplace").decode(encoding))
+        target.flush()
+
+
+def duration(seconds: float | None) -> str:
+    """h:mm:ss; `-:--:--` while unknown.
+
+    >>> duration(3723.4)
+    '1:02:03'
+    """
+    if seconds is None:
+        return "-:--:--"
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
+
+
+def short(count: float) -> str:
+    """A count in at most four digits and a unit.
+
+    >>> [short(n) for n in (7, 12_345, 6_000_000)]
+    ['7', '12.3k', '6.00M']
+    """
+    if count < 10_000:
+        return f"{count:.0f}" if count >= 100 or count == int(count) else f"{count:.1f}"
+    return f"{count / 1e3:.1f}k" if count < 1e6 else f"{count / 1e6:.2f}M"

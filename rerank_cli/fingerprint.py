@@ -1,0 +1,46 @@
+"""What makes two runs the same run: everything that can change a byte of the result, and nothing else.
+
+A partial output is continued, and a finished one left alone, only under an equal fingerprint. Names of files, limits on
+errors and how we talk are not part of it: they change no result.
+"""
+
+import platform
+from dataclasses import asdict
+from typing import Any
+
+from rerank_cli import __version__
+from rerank_cli.config import RunConfig
+from rerank_cli.scorers import Identity, Traits
+
+
+def fingerprint(config: RunConfig, shape: str, identity: Identity) -> dict[str, Any]:
+    """Flat names and plain values, so that a difference can be named to the user."""
+    read = asdict(config.read)
+    for irrelevant in ("inputs", "format"):
+        del read[irrelevant]
+    write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
+    versions = {f"{name}_version": version for name, version in identity.versions.items()}
+    engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
+    return {
+        "rerank_version": __version__,
+        "format": shape,
+        **read,
+        **write,
+        **engine,
+        **versions,
+        **asdict(config.batch),
+    }
+
+
+def resolved(config: RunConfig, traits: Traits) -> dict[str, int]:
+    """The budgets that `auto` leaves to the device, decided once for the whole run."""
+    batch_tokens = config.batch.batch_tokens or traits.batch_tokens
+    return {
+        "batch_tokens": batch_tokens,
+        "window_tokens": config.batch.window_tokens or batch_tokens * traits.window_batches,
+    }
+
+
+def python_version() -> str:
+    """This interpreter, for the statistics."""
+    return f"{platform.python_implementation()} {platform.python_version()}"

@@ -1,0 +1,172 @@
+"""The journal beside an unfinished output: what is durable, line by line.
+
+    {"kind":"header", "fingerprint":{…}, "resolved":{…}, "crc":"9f3a…"}
+    {"kind":"commit", counters, place in the input, sizes and CRCs of both files, learned budget, "crc":"…"}
+    {"kind":"finishing", …}
+
+A line counts when it is whole and its CRC is right; the journal ends at the first that does not. A commit line is
+written after the data it speaks of is on disk, so whatever lies beyond the last commit is thrown away on resume.
+The trade refused: counting the lines of the output instead, which takes a torn line for a whole one.
+"""
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from rerank_cli.plan import Budget
+from rerank_cli.records import Mark
+from rerank_cli.stats import Counters
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How far a file is known to be good: its size in bytes and the CRC-32 of all of it."""
+
+    size: int = 0
+    crc: int = 0
+
+    def plus(self, block: bytes) -> "Written":
+        """After appending `block`."""
+        return Written(self.size + len(block), crc32(block, self.crc))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A Mark as the journal keeps it: the hasher itself cannot be saved, its digest can."""
+
+    source: int = 0
+    line: int = 0
+    offset: int = 0
+    total: int = 0
+    sha256: str = Mark().sha256
+
+    @classmethod
+    def of(cls, mark: Mark) -> "Place":
+        """The place that `mark` stands at."""
+        return cls(mark.source, mark.line, mark.offset, mark.total, mark.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything a continued run must know."""
+
+    counters: Counters = field(default_factory=Counters)
+    place: Place = field(default_factory=Place)
+    output: Written = field(default_factory=Written)
+    errors: Written = field(default_factory=Written)
+    budget: Budget | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"kind": "commit", **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> "Commit":
+        """What `as_dict` wrote."""
+        return cls(
+            Counters.from_dict(saved["counters"]),
+            Place(**saved["place"]),
+            Written(**saved["output"]),
+            Written(**saved["errors"]),
+            Budget(**saved["budget"]) if saved["budget"] else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A journal as read back: its header, its last commit, whether the run was finishing, and its valid size."""
+
+    header: dict[str, Any]
+    commit: Commit
+    finishing: bool
+    size: int
+
+
+def encode(line: dict[str, Any]) -> bytes:
+    """A journal line: JSON with the CRC-32 of everything before the `crc` field."""
+    body = orjson.dumps(line)[:-1]
+    return b'%s,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def decode(raw: bytes) -> dict[str, Any] | None:
+    """The line that `encode` wrote; None when it is torn or altered."""
+    body, separator, tail = raw.rpartition(b',"crc":"')
+    if not separator or tail != b'%08x"}\n' % crc32(body):
+        return None
+    line: dict[str, Any] = orjson.loads(body + b"}")
+    return line
+
+
+def read_journal(path: Path) -> Found | None:
+    """Read a journal to its last valid line; None when there is none with a valid header of our version."""
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return None
+    header = decode(lines[0]) if lines else None
+    if header is None or header.get("kind") != "header" or header.get("version") != VERSION:
+        return None
+    size, commit, finishing = len(lines[0]), Commit(), False
+    for raw in lines[1:]:
+        line = decode(raw)
+        if line is None:
+            break
+        size += len(raw)
+        if line["kind"] == "commit":
+            commit = Commit.from_dict(line)
+        else:
+            finishing = True
+    return Found(header, commit, finishing, size)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace `path` with `content` in one step that survives a power loss."""
+    temporary = path.with_name(path.name + ".tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        write_all(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """Write every byte: a short write is tried again from where it stopped."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class Journal:
+    """A journal open for appending."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        """Open an existing journal, cut to its valid `size`."""
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.ftruncate(self._fd, size)
+
+    def append(self, line: dict[str, Any]) -> None:
+        """Add a line and wait until it is on disk."""
+        write_all(self._fd, encode(line))
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)

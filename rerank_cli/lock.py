@@ -1,0 +1,45 @@
+"""One living run per output: a lock that dies with its process.
+
+flock locks a file, not a name: after the lock is ours, the name must still lead to that file, or somebody unlinked it
+and a third process may hold a lock of the same name.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from rerank_cli.errors import OutputBusy, OutputError
+
+
+class Lock:
+    """An exclusive lock on `path`, held from construction to `release`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OutputBusy when another process holds it, OutputError when the folder forbids it."""
+        self.path = path
+        try:
+            self._fd = self._acquired()
+        except BlockingIOError:
+            raise OutputBusy(
+                f"{path}: another run is writing this output", "Wait for it, or choose another -o."
+            ) from None
+        except OSError as fault:
+            reason = fault.strerror or str(fault)
+            raise OutputError(f"{path.parent}: cannot write here ({reason})", "Check the folder of -o.") from None
+
+    def _acquired(self) -> int:
+        while True:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.exists(self.path) and os.path.samestat(os.fstat(fd), os.stat(self.path)):
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def release(self) -> None:
+        """Remove the file while the lock is still held, then let go."""
+        self.path.unlink(missing_ok=True)
+        os.close(self._fd)

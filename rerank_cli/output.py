@@ -1,0 +1,331 @@
+"""Where results go: a file that is absent or complete, or a stream that is only ever a prefix.
+
+FILE appears in one rename at the very end. Until then FILE.partial and FILE.journal hold all committed work under
+FILE.lock, and a killed run is continued from its last commit. What to do with the files found at the start is one pure
+function, `decide`, over a table:
+
+    found                                    no flag   --resume        --overwrite   both (for cron)
+    nothing                                  start     start           start         start
+    partial + journal of this run            refuse    continue        start anew    continue
+    partial + journal of another run         refuse    refuse          start anew    start anew
+    FILE, made by this very run              refuse    nothing to do   run again     nothing to do
+    FILE, made otherwise                     refuse    refuse          run again     run again
+    FILE and a partial of this run           refuse    refuse          start anew    continue
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+from zlib import crc32
+
+import orjson
+
+from rerank_cli.errors import OutputError, Refused
+from rerank_cli.formats.streams import compressor
+from rerank_cli.journal import (
+    VERSION,
+    Commit,
+    Found,
+    Journal,
+    Place,
+    Written,
+    encode,
+    read_journal,
+    sync_folder,
+    write_all,
+    write_durably,
+)
+from rerank_cli.lock import Lock
+from rerank_cli.plan import Budget
+from rerank_cli.records import Mark
+from rerank_cli.stats import Counters
+
+KEPT = "What was committed is kept in {}; make room, then run the same command with --resume."
+
+
+class Action(Enum):
+    """What a run does with what it found."""
+
+    START = "start"
+    CONTINUE = "continue"
+    NOTHING = "nothing to do"
+
+
+def decide(*, file: bool, file_ours: bool, partial: bool, partial_ours: bool, resume: bool, overwrite: bool) -> Action:
+    """The table above. Raises Refused."""
+    if not file and not partial:
+        return Action.START
+    if resume and partial_ours and (overwrite or not file):
+        return Action.CONTINUE
+    if resume and file_ours and not partial_ours:
+        return Action.NOTHING
+    if overwrite:
+        return Action.START
+    raise Refused(*_refusal(file, partial_ours, resume))
+
+
+def _refusal(file: bool, partial_ours: bool, resume: bool) -> tuple[str, str]:
+    if file and resume and not partial_ours:
+        return (
+            "the output exists and was not made by this very run",
+            "Add --overwrite to replace it, or choose another -o.",
+        )
+    if file:
+        return "the output exists", "Add --overwrite to replace it, or choose another -o."
+    if resume:
+        return "an unfinished output of another run is here", "Add --overwrite to start anew, or choose another -o."
+    return "an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The files of one output. `final` is never a symbolic link: renaming onto one would replace the link."""
+
+    final: Path
+    errors: Path
+
+    @classmethod
+    def of(cls, output: str, errors: str | None) -> "Paths":
+        """The paths for `-o` and `--errors`."""
+        final = Path(os.path.realpath(output))
+        return cls(final, Path(os.path.realpath(errors or f"{final}.errors.jsonl")))
+
+    def beside(self, suffix: str) -> Path:
+        """FILE with a suffix, such as `.partial`."""
+        return self.final.with_name(self.final.name + suffix)
+
+    @property
+    def errors_partial(self) -> Path:
+        """Where errors are gathered until the end."""
+        return self.errors.with_name(self.errors.name + ".partial")
+
+    def all(self) -> list[Path]:
+        """Every path that a run may write."""
+        suffixes = (".partial", ".journal", ".journal.tmp", ".lock", ".meta.json", ".meta.json.partial")
+        return [self.final, self.errors, self.errors_partial, *map(self.beside, suffixes)]
+
+
+class Output(Protocol):
+    """Where a run's lines go. Nothing counts before `commit`, and nothing is final before `finish`."""
+
+    def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
+        """Begin at nothing."""
+
+    def write(self, line: bytes) -> None:
+        """Take an output line."""
+
+    def fail(self, line: bytes) -> None:
+        """Take a line of the errors file."""
+
+    def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
+        """Make everything taken so far durable. `counters` are of the whole run."""
+
+    def finish(self, meta: dict[str, Any]) -> None:
+        """The run is complete: make it final, `meta` beside it."""
+
+    def close(self) -> None:
+        """Let go, whatever happened."""
+
+
+class _Appended:
+    """A file that is appended to in whole blocks, of which the CRC is known."""
+
+    def __init__(self, path: Path, known: Written, mode: int | None = None) -> None:
+        self.path, self.written = path, known
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        os.ftruncate(self._fd, known.size)
+        os.lseek(self._fd, known.size, os.SEEK_SET)
+        if mode is not None:
+            os.fchmod(self._fd, mode)
+
+    def append(self, block: bytes) -> None:
+        if block:
+            write_all(self._fd, block)
+            self.written = self.written.plus(block)
+
+    def sync(self) -> None:
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def matches(path: Path, known: Written, exactly: bool = False) -> bool:
+    """Whether a file begins with the bytes that `known` speaks of (`exactly`: and has no more)."""
+    try:
+        size = path.stat().st_size
+        if size < known.size or (exactly and size != known.size):
+            return False
+        crc, left = 0, known.size
+        with path.open("rb") as file:
+            while left and (block := file.read(min(left, 1 << 20))):
+                crc, left = crc32(block, crc), left - len(block)
+    except FileNotFoundError:
+        return known.size == 0 and not exactly
+    return left == 0 and crc == known.crc
+
+
+class FileOutput:
+    """The protocol of the module's docstring, for one regular file; holds the lock from construction to `close`."""
+
+    def __init__(self, paths: Paths) -> None:
+        """Take the lock and read the journal. Raises OutputBusy or OutputError."""
+        self.paths = paths
+        self._lock = Lock(paths.beside(".lock"))
+        self._files: list[_Appended] = []
+        self._journal: Journal | None = None
+        self._lines: list[bytes] = []
+        self._failures: list[bytes] = []
+        self._pack = compressor(str(paths.final))
+        self.found = read_journal(paths.beside(".journal"))
+
+    def finish_interrupted(self) -> None:
+        """Make the last renames of a run that was complete and then killed between two of them."""
+        if self.found is not None and self.found.finishing:
+            has_errors = self.found.commit.errors.size > 0
+            self._guarded(lambda: self._rename(has_errors))
+            self.found = None
+
+    @property
+    def has_file(self) -> bool:
+        """Whether FILE exists."""
+        return self.paths.final.exists()
+
+    @property
+    def has_partial(self) -> bool:
+        """Whether anything of an unfinished run is here."""
+        return self.paths.beside(".partial").exists() or self.paths.beside(".journal").exists()
+
+    def why_not_continued(self, fingerprint: dict[str, Any]) -> str | None:
+        """Why the partial found is not of a run with this fingerprint, or damaged; None when it can be continued."""
+        found = self.found
+        if found is None:
+            return "there is no readable journal"
+        if difference := differing(found.header["fingerprint"], fingerprint):
+            return difference
+        good = matches(self.paths.beside(".partial"), found.commit.output)
+        return None if good and matches(self.paths.errors_partial, found.commit.errors) else "it is damaged"
+
+    def finished_meta(self, fingerprint: dict[str, Any]) -> dict[str, Any] | None:
+        """The meta data of FILE if FILE is just as a run with this fingerprint left it."""
+        try:
+            meta: dict[str, Any] = orjson.loads(self.paths.beside(".meta.json").read_bytes())
+            known = Written(meta["output_bytes"], meta["output_crc32"])
+            same = not differing(meta["fingerprint"], fingerprint)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return meta if same and matches(self.paths.final, known, exactly=True) else None
+
+    def refuse_errors_file(self, overwrite: bool) -> None:
+        """An errors file of that name is not ours to replace without --overwrite."""
+        if self.paths.errors.exists() and not overwrite:
+            raise Refused(f"{self.paths.errors}: the errors file exists", "Move it away, or add --overwrite.")
+
+    def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
+        """Begin a new run: its journal replaces any other in one step."""
+        header = {"kind": "header", "version": VERSION, "fingerprint": fingerprint, "resolved": resolved}
+        content = encode(header)
+        self._guarded(lambda: write_durably(self.paths.beside(".journal"), content))
+        self.found = Found(header, Commit(), False, len(content))
+        return self.resume()
+
+    def resume(self) -> Commit:
+        """Open the files at the last commit and return it. What lies beyond it is cut off."""
+        if self.found is None:
+            raise ValueError("there is no journal to continue. This is a bug.")
+        found, final = self.found, self.paths.final
+        mode = stat.S_IMODE(final.stat().st_mode) if final.exists() else None
+
+        def opened() -> None:
+            self._files.append(_Appended(self.paths.beside(".partial"), found.commit.output, mode))
+            self._files.append(_Appended(self.paths.errors_partial, found.commit.errors))
+            self._journal = Journal(self.paths.beside(".journal"), found.size)
+            sync_folder(final.parent)
+
+        self._guarded(opened)
+        return found.commit
+
+    def write(self, line: bytes) -> None:
+        """See Output."""
+        self._lines.append(line)
+
+    def fail(self, line: bytes) -> None:
+        """See Output."""
+        self._failures.append(line)
+
+    def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
+        """See Output. Data first, then the journal line that vouches for it."""
+        lines, self._lines = b"".join(self._lines), []
+        failures, self._failures = b"".join(self._failures), []
+
+        def written() -> None:
+            for file, block in zip(self._files, (self._pack(lines) if lines else b"", failures), strict=True):
+                file.append(block)
+                file.sync()
+            output, errors = (file.written for file in self._files)
+            self._append(Commit(counters, Place.of(end), output, errors, budget).as_dict())
+
+        self._guarded(written)
+
+    def _append(self, line: dict[str, Any]) -> None:
+        if self._journal is None:
+            raise ValueError("the output is not open. This is a bug.")
+        self._journal.append(line)
+
+    def finish(self, meta: dict[str, Any]) -> None:
+        """See Output. The renames are announced in the journal, so that a kill between two of them is made good."""
+
+        def finished() -> None:
+            output, errors = self._files
+            if not output.written.size:
+                output.append(self._pack(b""))  # an empty .gz is not a file of no bytes
+                output.sync()
+            whole = {**meta, "output_bytes": output.written.size, "output_crc32": output.written.crc}
+            content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+            write_durably(self.paths.beside(".meta.json.partial"), content)
+            self._append({"kind": "finishing"})
+            self._rename(errors.written.size > 0)
+
+        self._guarded(finished)
+
+    def _rename(self, has_errors: bool) -> None:
+        """Errors, then meta data, then FILE itself; may be called again at any point of it."""
+        paths = self.paths
+        if paths.beside(".partial").exists():
+            if has_errors and paths.errors_partial.exists():
+                os.replace(paths.errors_partial, paths.errors)
+                sync_folder(paths.errors.parent)
+            elif not has_errors:
+                paths.errors.unlink(missing_ok=True)  # of an earlier run: it would speak of records that are fine now
+            if paths.beside(".meta.json.partial").exists():
+                os.replace(paths.beside(".meta.json.partial"), paths.beside(".meta.json"))
+            os.replace(paths.beside(".partial"), paths.final)
+        sync_folder(paths.final.parent)
+        paths.errors_partial.unlink(missing_ok=True)
+        paths.beside(".journal").unlink(missing_ok=True)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except OSError as fault:
+            advice = KEPT.format(self.paths.beside(".partial").name)
+            place = fault.filename or self.paths.final
+            raise OutputError(f"{place}: cannot write ({fault.strerror or fault})", advice) from fault
+
+    def close(self) -> None:
+        """See Output."""
+        for file in self._files:
+            file.close()
+        if self._journal is not None:
+            self._journal.close()
+        self._lock.release()
+
+
+def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """The first few differences of two fingerprints, in words; None when they are equal."""
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return "; ".join(f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in names[:4]) or None

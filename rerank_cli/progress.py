@@ -1,0 +1,140 @@
+"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, a small table at the end.
+
+It only reads Stats. The bar is drawn by rich's own thread; lines are `key=value`, so that a log can be searched.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+from rerank_cli.diagnostics import duration, printable, say
+from rerank_cli.stats import Stats
+
+Mode = Literal["bar", "lines", "none"]
+LINE_EVERY_S = 30.0
+
+
+def choose_mode(wanted: str, quiet: bool, terminal: bool, term: str) -> Mode:
+    """`auto` is a bar on a terminal that can draw one, lines elsewhere; quiet is none."""
+    if quiet:
+        return "none"
+    if wanted == "auto":
+        return "bar" if terminal and term != "dumb" else "lines"
+    return "bar" if wanted == "bar" else "lines" if wanted == "lines" else "none"
+
+
+def status_line(stats: Stats, now: datetime) -> str:
+    """One plain line on a run that goes on."""
+    total = stats.total
+    return (
+        f"{now:%Y-%m-%dT%H:%M:%SZ} records={total.records} pairs={total.pairs} failed={total.failed} "
+        f"pairs_per_s={stats.per_second(stats.live.pairs):.0f} eta={duration(stats.eta_s)}"
+    )
+
+
+def closing_line(document: dict[str, Any], now: datetime) -> str:
+    """One plain line on a run that is over."""
+    names = ("records", "scored", "failed", "pairs", "truncated", "wall_s", "pairs_per_s", "tokens_per_s")
+    return f"{now:%Y-%m-%dT%H:%M:%SZ} done " + " ".join(f"{name}={document[name]}" for name in names)
+
+
+class Reporter:
+    """Says sentences and shows progress in the chosen mode; `stream` is standard error."""
+
+    def __init__(self, mode: Mode, stream: TextIO, quiet: bool = False) -> None:
+        self.mode, self._stream, self._quiet = mode, stream, quiet
+        self._above_bar: Callable[[str], None] | None = None
+
+    def tell(self, sentence: str) -> None:
+        """A sentence for the user, above the bar if there is one; nothing when quiet."""
+        if self._quiet:
+            return
+        if self._above_bar is not None:
+            self._above_bar(f"rerank: {printable(sentence)}")
+        else:
+            say(sentence, self._stream)
+
+    @contextmanager
+    def watching(self, stats: Stats) -> Iterator[None]:
+        """Show progress while the block runs."""
+        if self.mode == "bar":
+            with self._bar(stats):
+                yield
+        elif self.mode == "lines":
+            with self._lines(stats):
+                yield
+        else:
+            yield
+
+    @contextmanager
+    def _lines(self, stats: Stats) -> Iterator[None]:
+        over = threading.Event()
+
+        def report() -> None:
+            while not over.wait(LINE_EVERY_S):
+                self._plain(status_line(stats, datetime.now(UTC)))
+
+        threading.Thread(target=report, name="progress", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _plain(self, line: str) -> None:
+        try:
+            print(line, file=self._stream, flush=True)
+        except (OSError, ValueError):
+            return  # nobody listens; the run goes on
+
+    @contextmanager
+    def _bar(self, stats: Stats) -> Iterator[None]:
+        from rich.console import Console
+        from rich.text import Text
+
+        from rerank_cli.progress_bar import run_bar
+
+        console = Console(file=self._stream, highlight=False, markup=False, emoji=False)
+        with run_bar(stats, console):
+            self._above_bar = lambda sentence: console.print(Text(sentence))
+            try:
+                yield
+            finally:
+                self._above_bar = None
+
+    def conclude(self, document: dict[str, Any], verbose: bool) -> None:
+        """After the run: a table on a terminal, a line elsewhere; `verbose` adds what the run was made of."""
+        if verbose:
+            made_of = {"model": document["model"], "weights_sha256": document["weights_sha256"], **document["versions"]}
+            made_of |= {name: document[name] for name in ("batch_tokens", "window_tokens", "threads")}
+            self.tell(" ".join(f"{name}={value}" for name, value in made_of.items()))
+        if self.mode == "bar":
+            from rich.console import Console
+
+            from rerank_cli.progress_bar import summary_table
+
+            Console(file=self._stream, highlight=False).print(summary_table(summary_rows(document)))
+        elif self.mode == "lines":
+            self._plain(closing_line(document, datetime.now(UTC)))
+
+
+def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Names and values of the table after a run."""
+    seconds = document["wall_s"]
+    yield "records", f"{document['records']:,} ({document['scored']:,} scored, {document['failed']:,} failed)"
+    yield "pairs", f"{document['pairs']:,} ({document['truncated']:,} truncated)"
+    yield "wall time", f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+    per_pair = f" ({document['ms_per_pair']} ms a pair)" if document["ms_per_pair"] else ""
+    yield "pairs/s", f"{document['pairs_per_s']:,}{per_pair}"
+    yield "tokens/s", f"{document['tokens_per_s']:,.0f}"
+    yield "padding", f"{document['padding_share']:.1%}"
+    yield "device busy", f"{document['busy_share']:.1%}"
+    yield "peak memory", f"{document['peak_memory_bytes'] / 2**20:,.0f} MiB"
+    yield "model", printable(f"{document['model']} on {document['device']}, {document['dtype']} ({document['engine']})")
+
+
+def utc_seconds() -> float:
+    """The clock of a run: seconds that never go backwards."""
+    return time.monotonic()

@@ -1,0 +1,63 @@
+"""From logits to an order: best first, ties by input position, cut by top-k and threshold.
+
+The order is by the raw float32 logit. A score is for people: `sigmoid(logit)` in float64, which still tells 17 from 18
+apart, where a half-precision sigmoid makes both 1.0 and the order a matter of luck.
+"""
+
+import math
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rerank_cli.config import ScoreKind
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A request's candidates, best first.
+
+    `indices` are positions in the input's list, from 0; `logits` and `scores` stand in the same order. `truncated`
+    holds the input positions of candidates of which the model saw only a part.
+    """
+
+    indices: tuple[int, ...]
+    logits: tuple[float, ...]
+    scores: tuple[float, ...]
+    truncated: frozenset[int] = frozenset()
+
+
+def as_float32(values: Iterable[float]) -> list[float]:
+    """Round to the nearest float32, as Python floats (which hold each float32 exactly)."""
+    return list(array("f", values))
+
+
+def sigmoid(logit: float) -> float:
+    """1 / (1 + e^-x) in float64, without overflow at either end."""
+    if logit >= 0:
+        return 1.0 / (1.0 + math.exp(-logit))
+    grown = math.exp(logit)
+    return grown / (1.0 + grown)
+
+
+def rank(
+    logits: Sequence[float],
+    *,
+    top_k: int | None = None,
+    min_score: float | None = None,
+    score: ScoreKind = "sigmoid",
+    truncated: frozenset[int] = frozenset(),
+) -> Ranking:
+    """Order candidates by float32 `logits` (one per candidate, in input order).
+
+    Keeps at most `top_k`, and of those only the ones whose score, in units of `score`, is at least `min_score`.
+    Raises ValueError on a logit that is not finite: a sort with a NaN gives a wrong order and no error.
+    """
+    if not all(map(math.isfinite, logits)):
+        raise ValueError("cannot rank logits that are not finite. This is a bug: they are failures of their record.")
+    order = sorted(range(len(logits)), key=logits.__getitem__, reverse=True)[:top_k]
+    kept = [logits[index] for index in order]
+    scores = kept if score == "logit" else list(map(sigmoid, kept))
+    if min_score is not None:
+        count = sum(value >= min_score for value in scores)
+        order, kept, scores = order[:count], kept[:count], scores[:count]
+    return Ranking(tuple(order), tuple(kept), tuple(scores), truncated & frozenset(order) if truncated else truncated)

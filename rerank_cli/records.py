@@ -1,0 +1,104 @@
+"""The frozen values that travel between the stages of a run.
+
+A line of input becomes exactly one of Request, Failure or Blank; a Request becomes a line of output or, when it
+cannot be scored, a Failure. Nothing here reads a file or knows JSON beyond "the user's record is a dict".
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+RAW_CAP = 64 * 1024  # bytes of a record kept for the errors file
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place between two lines of the input, with a running SHA-256 of everything before it.
+
+    `source` counts the inputs from 0; `line` and `offset` count the lines and the (decompressed) bytes consumed of
+    that input; `total` counts the bytes consumed of all inputs, `disk` the same as they lie on disk (for progress). The
+    digest of a single input is that file's own SHA-256.
+    """
+
+    source: int = 0
+    line: int = 0
+    offset: int = 0
+    total: int = 0
+    disk: int = field(default=0, compare=False)
+    hasher: "_Hash" = field(default_factory=hashlib.sha256, compare=False, repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all input consumed so far, in hex."""
+        return self.hasher.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record stands: input name, line number from 1, byte offset of the line's start from 0."""
+
+    source: str
+    line: int
+    byte_offset: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One query and its candidates' texts, with the user's whole record `body` riding along untouched.
+
+    `raw` is the record's line, at most RAW_CAP bytes of it, for the errors file should scoring fail.
+    """
+
+    origin: Origin
+    end: Mark
+    raw: bytes
+    query: str
+    texts: tuple[str, ...]
+    body: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its line."""
+        return self.end.offset - self.origin.byte_offset
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that gives no output: why (`reason`), where inside it (`path`, JSON path), and its bytes."""
+
+    origin: Origin
+    end: Mark
+    raw: bytes
+    reason: str
+    path: str = "$"
+
+    @property
+    def size(self) -> int:
+        """Bytes of its line."""
+        return self.end.offset - self.origin.byte_offset
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.reason} (at {self.path})"
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A line with nothing on it: counted, otherwise ignored."""
+
+    end: Mark
+
+    size = 1  # hardly anything
+
+
+Entry = Request | Failure | Blank
+
+
+def failed(request: Request, reason: str, path: str = "$") -> Failure:
+    """The failure of a request that was read well and could not be scored."""
+    return Failure(request.origin, request.end, request.raw, reason, path)

@@ -1,0 +1,252 @@
+"""One run of `rerank score`, from a resolved configuration to a finished output.
+
+The order of the steps is the order in which mistakes are cheap: options, paths and the first records are judged before
+the model is looked for, and the files found at the output before its weights are loaded.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rerank_cli import __version__
+from rerank_cli.config import RunConfig
+from rerank_cli.errors import AccountingError, ExitStatus, InputError, OutputError
+from rerank_cli.fingerprint import fingerprint, python_version, resolved
+from rerank_cli.formats import Format, failure_line, open_format, read_entries
+from rerank_cli.formats.streams import Inputs
+from rerank_cli.journal import Commit
+from rerank_cli.output import Action, FileOutput, Output, Paths, decide
+from rerank_cli.pipeline import Done, Reranker
+from rerank_cli.plan import Budget, WindowLimits
+from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files
+from rerank_cli.records import Blank, Entry, Failure, Mark
+from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.stats import Clock, Stats
+from rerank_cli.stream_output import StreamOutput
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Run:
+    """A run: what it was asked, what may be watched while it goes on (`stats`), and what it came to (`document`).
+
+    `tell` gets sentences for the user.
+    """
+
+    config: RunConfig
+    tell: Tell
+    stats: Stats
+    scorer: Scorer | None = None
+    document: dict[str, Any] | None = None
+    _read: int = 0  # records that came out of the reader, for the accounting check
+    _end: Mark = field(default_factory=Mark)
+
+    @classmethod
+    def of(cls, config: RunConfig, tell: Tell, clock: Clock) -> "Run":
+        """A run not yet begun. `clock` gives seconds."""
+        return cls(config, tell, Stats(clock))
+
+    def execute(self) -> ExitStatus:
+        """Do it. Returns OK or SOME_FAILED; raises RerankError for every other ending, and Interrupted."""
+        config = self.config
+        shape = open_format(config.read, config.write)
+        inputs = Inputs(config.read.inputs)
+        refuse_same_files(config)
+        output = self._opened_output(inputs)
+        try:
+            action, start = self._choose(output, inputs, shape)
+            if action is Action.NOTHING:
+                return ExitStatus.OK
+            return self._score(shape, inputs, output, action, start)
+        finally:
+            output.close()
+
+    def _opened_output(self, inputs: Inputs) -> StreamOutput | FileOutput:
+        files = self.config.files
+        if not is_file(files.output):
+            return StreamOutput(files.output, files.errors, files.overwrite)
+        if not inputs.resumable:
+            self.tell("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
+        return FileOutput(Paths.of(files.output, files.errors))
+
+    def _choose(self, output: StreamOutput | FileOutput, inputs: Inputs, shape: Format) -> tuple[Action, Mark | None]:
+        """What to do with the files found, and the place in the input to continue from. Raises Refused."""
+        if isinstance(output, StreamOutput):
+            return Action.START, None
+        files = self.config.files
+        output.finish_interrupted()
+        file, partial, mark, ours = output.has_file, output.has_partial, None, False
+        if files.resume and (file or partial):
+            wanted = fingerprint(self.config, shape.name, self._opened_scorer().identity)
+            mark = self._continuable(output, wanted, inputs) if partial else None
+            ours = self._is_finished(output, wanted, inputs)
+        action = decide(
+            file=file,
+            file_ours=ours,
+            partial=partial,
+            partial_ours=mark is not None,
+            resume=files.resume,
+            overwrite=files.overwrite,
+        )
+        if action is Action.NOTHING:
+            self.tell(f"{output.paths.final}: nothing to do, this very run made it")
+        elif action is Action.START:
+            output.refuse_errors_file(files.overwrite)
+        return action, mark
+
+    def _continuable(self, output: FileOutput, wanted: dict[str, Any], inputs: Inputs) -> Mark | None:
+        """The place to continue the partial output from, or None (and the reason is told)."""
+        obstacle = output.why_not_continued(wanted)
+        if not obstacle and not inputs.resumable:
+            obstacle = "the input is a pipe or standard input"
+        if not obstacle and output.found is not None:
+            place = output.found.commit.place
+            mark = inputs.replay(place.source, place.line, place.offset)
+            if mark is not None and mark.sha256 == place.sha256:
+                return mark
+            obstacle = "the input consumed so far has changed"
+        self.tell(f"the unfinished output cannot be continued: {obstacle}")
+        return None
+
+    def _is_finished(self, output: FileOutput, wanted: dict[str, Any], inputs: Inputs) -> bool:
+        """Whether FILE is what this run would make: same options, model and input, and untouched since."""
+        meta = output.finished_meta(wanted)
+        if meta is None or not inputs.resumable:
+            return False
+        mark = inputs.replay(meta["input_source"], meta["input_line"], meta["input_offset"])
+        if mark is None or mark.sha256 != meta["input_sha256"]:
+            return False
+        limit = self.config.read.limit
+        return (limit is not None and meta["records"] >= limit) or inputs.ends_at(mark)
+
+    def _opened_scorer(self) -> Scorer:
+        if self.scorer is None:
+            self.scorer = open_scorer(self.config.model)
+            for note in self.scorer.notes:
+                self.tell(note)
+        return self.scorer
+
+    def _score(
+        self, shape: Format, inputs: Inputs, output: StreamOutput | FileOutput, action: Action, start: Mark | None
+    ) -> ExitStatus:
+        """Score from `start` (None: the beginning) to the end of the input and make the output final."""
+        config = self.config
+        if action is Action.CONTINUE and isinstance(output, FileOutput):
+            scorer = self._loaded_scorer()
+            commit = output.resume()
+            budgets = output.found.header["resolved"] if output.found else {}
+            entries = read_entries(shape, inputs, config.read, start, skip=commit.counters.records)
+            self.tell(f"continuing after {commit.counters.records} records")
+        else:
+            entries = refuse_foreign(read_entries(shape, inputs, config.read, None))
+            scorer = self._loaded_scorer()
+            budgets = resolved(config, scorer.traits)
+            commit = output.start(fingerprint(config, shape.name, scorer.identity), budgets)
+        self._watch(inputs, commit, start or Mark())
+        reranker = Reranker(
+            scorer,
+            WindowLimits(budgets["window_tokens"]),
+            commit.budget or Budget(budgets["batch_tokens"]),
+            config.write,
+            self.stats,
+            self.tell,
+            f"$.{config.read.candidates_field}",
+        )
+        for done in reranker.windows(self._counted(entries), self._end):
+            self._commit(done, shape, output)
+        return self._finish(shape, inputs, output, budgets)
+
+    def _loaded_scorer(self) -> Scorer:
+        scorer = self._opened_scorer()
+        scorer.load()
+        return scorer
+
+    def _watch(self, inputs: Inputs, commit: Commit, start: Mark) -> None:
+        self._end = start
+        self.stats.earlier = commit.counters
+        self.stats.bytes_total = inputs.size
+        self.stats.bytes_at_start = self.stats.bytes_done = start.disk
+
+    def _counted(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            self._read += not isinstance(entry, Blank)
+            yield entry
+
+    def _commit(self, done: Done, shape: Format, output: Output) -> None:
+        """Hand a window's results to the output, and make them durable."""
+        failures = []
+        for result in done.results:
+            if isinstance(result, Failure):
+                failures.append(result)
+                output.fail(failure_line(result))
+            else:
+                output.write(shape.write(*result))
+        self._check_limit(done, failures)
+        output.commit(self.stats.total + done.counters, done.end, done.budget)
+        self.stats.done = self.stats.done + done.counters
+        self.stats.bytes_done = done.end.disk
+        self._end = done.end
+
+    def _check_limit(self, done: Done, failures: list[Failure]) -> None:
+        total = self.stats.total + done.counters
+        if failures and self.config.error_limit.exceeded(total.failed, total.records):
+            raise InputError(
+                f"{failures[-1]}: {total.failed} of {total.records} records failed, more than --max-errors allows",
+                "`rerank check` lists all bad records. Mend them, or allow more errors and --resume.",
+            )
+
+    def _finish(self, shape: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
+        total = self.stats.total
+        if not total.balanced or self._read != self.stats.done.records:
+            raise AccountingError(
+                f"{self._read} records read, {self.stats.done.records} accounted for. This is a bug.",
+                "The partial output is kept. Please report this with the statistics.",
+            )
+        for note in inputs.notes:
+            self.tell(note)
+        self.document = self._described(shape, budgets)
+        output.finish(self.document)
+        return ExitStatus.SOME_FAILED if total.failed else ExitStatus.OK
+
+    def _described(self, shape: Format, budgets: dict[str, int]) -> dict[str, Any]:
+        """The run statistics: flat figures first, then where they come from."""
+        scorer = self._opened_scorer()
+        splits = self.stats.total.oom_splits
+        identity = scorer.identity.as_dict()
+        return {
+            **self.stats.summary(),
+            "deterministic": not splits,
+            "deterministic_why": f"{splits} batches ran out of memory and were split" if splits else None,
+            "peak_memory_bytes": peak_memory(),
+            **budgets,
+            **{name: value for name, value in identity.items() if name != "versions"},
+            "versions": {"rerank": __version__, "python": python_version(), **scorer.identity.versions},
+            "input_source": self._end.source,
+            "input_line": self._end.line,
+            "input_offset": self._end.offset,
+            "input_bytes": self._end.total,
+            "input_sha256": self._end.sha256,
+            "options": {name: value for name, value in asdict(self.config).items() if name != "files"},
+            "fingerprint": fingerprint(self.config, shape.name, scorer.identity),
+        }
+
+
+def peak_memory() -> int:
+    """The largest resident set of this process so far, in bytes."""
+    import resource
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def write_stats(path: str, document: dict[str, Any]) -> None:
+    """Write the run statistics as JSON. Raises OutputError."""
+    try:
+        Path(path).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as fault:
+        raise OutputError(f"--stats {path}: {fault.strerror}", "The output itself is final.") from None

@@ -1,0 +1,123 @@
+"""One Protocol, many engines: pairs of texts in, raw float32 logits out.
+
+An engine is named in SCORERS and imported only when it is asked for, so that commands which score nothing never pay
+for torch. Making an engine is cheap: it finds its model and device and fills `identity`, which is compared before a
+run is continued; `load` then pays for the weights.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError
+
+SCORERS = {
+    "torch": "rerank_cli.scorers.torch_cross_encoder:TorchCrossEncoder",
+    "fake": "rerank_cli.scorers.fake:FakeScorer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an engine is and runs on: everything of it that can change a score.
+
+    `device` is the class of hardware ("cpu", or a GPU's name), not which of several it is. `versions` are those of the
+    libraries that compute. Hashes are SHA-256 in hex.
+    """
+
+    engine: str
+    model: str
+    revision: str | None
+    weights_sha256: str
+    tokenizer_sha256: str
+    device: str
+    dtype: str
+    max_length: int
+    query_max_length: int
+    threads: int
+    versions: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """By name, for the journal's fingerprint and the statistics."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the planner must know of an engine.
+
+    `padded`: a batch costs its longest pair times its rows (else the sum). `batch_tokens` and `window_batches` are the
+    defaults for its device: tokens a batch, and batches' worth of tokens a window.
+    """
+
+    padded: bool
+    batch_tokens: int
+    window_batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPair:
+    """A pair ready for the device: its cost in tokens, whether a text was cut, and what the engine made of it."""
+
+    cost: int
+    truncated: bool
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pairs to be scored together, longest first; `tokens` and `padded` as planned."""
+
+    pairs: tuple[PreparedPair, ...]
+    tokens: int
+    padded: int
+
+
+class OutOfMemory(Exception):
+    """The device could not hold this batch. Every batch before it has been yielded, none after it."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(f"out of memory with a batch of {len(batch.pairs)} pairs, {batch.padded} tokens")
+        self.batch = batch
+
+
+class Scorer(Protocol):
+    """An engine. `prepare` runs in another thread than `score`; neither is called by two threads at once."""
+
+    identity: Identity
+    traits: Traits
+    notes: list[str]  # for the user, once: what was adjusted and why
+
+    def load(self) -> None:
+        """Bring the model to the device and test it with known pairs. Raises ModelError or DeviceError."""
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""
+
+    def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
+        """Yield for each batch, in order, one raw float32 logit per pair.
+
+        May draw one batch ahead of what it has yielded. Raises OutOfMemory with the batch that did not fit, DeviceError
+        for a device that cannot go on and PassingFault for one that went away.
+        """
+
+    def close(self) -> None:
+        """Free the device."""
+
+
+def open_scorer(config: ModelConfig) -> Scorer:
+    """The engine that `config` asks for, not yet loaded.
+
+    `auto` is torch, except for models named `fake…`. Raises ConfigError for an unknown name, ModelError when the model
+    cannot be found.
+    """
+    name = config.engine
+    if name == "auto":
+        name = "fake" if config.model.partition(":")[0] == "fake" else "torch"
+    if name not in SCORERS:
+        raise ConfigError(f"unknown engine {name!r}", f"Engines: {', '.join(sorted(SCORERS))}.")
+    module, _, attribute = SCORERS[name].partition(":")
+    made: Scorer = getattr(import_module(module), attribute)(config)
+    return made

@@ -1,0 +1,103 @@
+"""A deterministic engine without a model, for tests, dry runs of a pipeline, and measuring everything but the model.
+
+A pair's logit is a hash of its two texts. Its faults are ordered by name, in the model option:
+
+    --model fake:slow=0.01          each batch takes 0.01 s
+    --model fake:nan=0.02           2 % of the pairs (by hash) score NaN
+    --model fake:oom_above=512      a batch of more than 512 tokens is out of memory
+    --model fake:lose_at=3          the device is lost at the third batch
+    --model fake:composition=1      logits depend on which pairs share a batch (as they do a little on real devices)
+
+Several are joined by commas.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from zlib import crc32
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError, PassingFault
+from rerank_cli.ranking import as_float32
+from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
+
+FAULTS = {"slow": 0.0, "nan": 0.0, "oom_above": math.inf, "lose_at": math.inf, "composition": 0.0}
+SPREAD = 16.0  # logits lie in [-8, 8)
+
+
+def parse_faults(model: str) -> dict[str, float]:
+    """The faults in a model name such as `fake:nan=0.02,slow=0.1`. Raises ConfigError for others."""
+    faults = dict(FAULTS)
+    for part in filter(None, model.partition(":")[2].split(",")):
+        name, _, value = part.partition("=")
+        try:
+            faults[name] = float(value) if name in FAULTS else float("unknown")
+        except ValueError:
+            known = ", ".join(FAULTS)
+            raise ConfigError(f"the fake engine does not know {part!r}", f"Use name=number of: {known}.") from None
+    return faults
+
+
+class FakeScorer:
+    """See the module. Cost: one token a word, and three for the separators, cut at `max_length`."""
+
+    traits = Traits(padded=True, batch_tokens=8192, window_batches=16)
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.faults = parse_faults(config.model)
+        self.notes: list[str] = []
+        self.max_length = config.max_length
+        self._batches = 0
+        self.identity = Identity(
+            engine="fake",
+            model=config.model if config.model.startswith("fake") else "fake",
+            revision=None,
+            weights_sha256="",
+            tokenizer_sha256="",
+            device="cpu",
+            dtype="fp32",
+            max_length=config.max_length,
+            query_max_length=config.query_max_length,
+            threads=1,
+            versions={},
+        )
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """Hash each pair; a `nan` fault is decided here, by the hash."""
+        return [self._prepared(query, text) for query, text in pairs]
+
+    def _prepared(self, query: str, text: str) -> PreparedPair:
+        digest = crc32(text.encode("utf-8", "surrogatepass"), crc32(query.encode("utf-8", "surrogatepass")))
+        tokens = 3 + query.count(" ") + text.count(" ")
+        return PreparedPair(min(tokens, self.max_length), tokens > self.max_length, digest)
+
+    def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
+        """See Scorer.score."""
+        for batch in batches:
+            self._batches += 1
+            if self.faults["slow"]:
+                time.sleep(self.faults["slow"])
+            if self._batches >= self.faults["lose_at"]:
+                raise PassingFault("the fake device was lost", "Run the same command with --resume.")
+            if batch.padded > self.faults["oom_above"]:
+                raise OutOfMemory(batch)
+            yield as_float32(self._logits(batch))
+
+    def _logits(self, batch: Batch) -> list[float]:
+        digests = [pair.payload for pair in batch.pairs]
+        if self.faults["composition"]:
+            together = crc32(repr(digests).encode())
+            digests = [crc32(b"%d %d" % (digest, together)) for digest in digests]
+        logits = [digest / 2**32 * SPREAD - SPREAD / 2 for digest in digests]
+        if bad := self.faults["nan"]:
+            return [
+                math.nan if pair.payload % 10000 < bad * 10000 else v
+                for pair, v in zip(batch.pairs, logits, strict=True)
+            ]
+        return logits
+
+    def close(self) -> None:
+        """Nothing to free."""

@@ -1,0 +1,179 @@
+"""Where a model's files are: an alias, a folder, the hub cache, or the hub, in this order.
+
+Everything is resolved to a local folder first, and that is all the libraries ever see: no code from repositories, no
+pickles, no hidden requests. What can be refused from the files alone is refused here, before torch is imported.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ModelError, PassingFault
+
+ALIASES = {"mini": Path(__file__).parent.parent / "mini"}
+WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "special_tokens_map.json"]
+WAYS_OUT = (
+    "Three ways out: on a connected machine `hf download {model}` and copy the hub cache (HF_HOME) or the folder here; "
+    "`--model PATH` with a folder that holds the model; `--model mini` for the small English model inside this package."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model on disk: its files were found and are of the kind we score with; nothing was loaded yet."""
+
+    name: str
+    path: Path
+    revision: str | None
+    config: dict[str, Any]
+    weights: tuple[Path, ...]
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights file, or of the shards' names and hashes when there are several."""
+        return files_sha256(self.weights)
+
+    @property
+    def tokenizer_sha256(self) -> str:
+        """SHA-256 over the tokenizer's files."""
+        names = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+        return files_sha256(path for name in names if (path := self.path / name).exists())
+
+
+def files_sha256(paths: Iterable[Path]) -> str:
+    """The SHA-256 of one file, or of the list of `name hash` lines of several."""
+    digests = []
+    for path in paths:
+        with path.open("rb") as file:
+            digests.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
+    if len(digests) == 1:
+        return digests[0][1]
+    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests).encode()).hexdigest()
+
+
+def silence_libraries(offline: bool) -> None:
+    """Set, before the Hugging Face libraries are imported, what keeps them quiet and off the network."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    if not sys.stderr or not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def find_model(config: ModelConfig) -> ModelFolder:
+    """Resolve `config.model` to a folder and check its files.
+
+    Raises ModelError (missing, unreachable, damaged, or not a one-label sequence classifier) or PassingFault (the hub
+    asks us to come back later).
+    """
+    name = config.model
+    if name in ALIASES:
+        return inspect_folder(name, ALIASES[name], None)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return inspect_folder(name, path, None)
+    if path.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ModelError(
+            f"{name}: no such model folder", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
+        )
+    silence_libraries(config.offline)
+    folder = _cached(name, config.revision) or _downloaded(name, config)
+    return inspect_folder(name, folder, folder.name)
+
+
+def _cached(name: str, revision: str | None) -> Path | None:
+    """The snapshot in the hub cache, if it is whole enough to be used."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as fault:
+        raise ModelError(
+            f"{name}: {fault}", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
+        ) from None
+    whole = (folder / "config.json").exists() and (folder / "tokenizer.json").exists() and _weights_of(folder)
+    return folder if whole else None
+
+
+def _downloaded(name: str, config: ModelConfig) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    ways_out = WAYS_OUT.format(model=name)
+    if config.offline or constants.HF_HUB_OFFLINE:
+        raise ModelError(f"{name}: not in the hub cache, and we are offline", ways_out)
+    try:
+        return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
+    except RevisionNotFoundError:
+        raise ModelError(f"{name}: no revision {config.revision!r} on the hub", "Check --revision.") from None
+    except GatedRepoError:
+        raise ModelError(
+            f"{name}: the hub wants you to accept its terms first", "Accept them, then set HF_TOKEN."
+        ) from None
+    except RepositoryNotFoundError:
+        raise ModelError(
+            f"{name}: the hub has no such model, or it is private", f"Check the name. {ways_out}"
+        ) from None
+    except HfHubHTTPError as fault:
+        code = fault.response.status_code
+        if code == 429 or code >= 500:
+            raise PassingFault(f"{name}: the hub answers {code}", "Try again later.") from None
+        raise ModelError(f"{name}: the hub answers {code}", ways_out) from None
+    except Exception as fault:  # whatever the HTTP stack of the day raises, the hub cannot be reached
+        raise ModelError(f"{name}: the hub cannot be reached ({type(fault).__name__})", ways_out) from None
+
+
+def inspect_folder(name: str, path: Path, revision: str | None) -> ModelFolder:
+    """Check a model folder by its files alone. Raises ModelError naming the file."""
+    config = _json(path / "config.json")
+    weights = _weights_of(path)
+    if not weights:
+        pickled = sorted(file.name for file in path.glob("*.bin"))
+        found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no model.safetensors"
+        raise ModelError(f"{path}: {found}", "Weights must be safetensors: pickles can run code. Convert them first.")
+    if not (path / "tokenizer.json").exists():
+        raise ModelError(f"{path / 'tokenizer.json'}: missing", "The model's own fast tokenizer must lie beside it.")
+    architectures = config.get("architectures") or ["none"]
+    if not str(architectures[0]).endswith("ForSequenceClassification"):
+        raise ModelError(
+            f"{path / 'config.json'}: architecture {architectures[0]} has no classification head",
+            "This engine scores with cross-encoders (…ForSequenceClassification with one label).",
+        )
+    labels = len(config["id2label"]) if "id2label" in config else config.get("num_labels", 2)
+    if labels != 1:
+        raise ModelError(f"{path / 'config.json'}: {labels} labels, a reranker has one", "Choose a reranker model.")
+    return ModelFolder(name, path, revision, config, weights)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as fault:
+        raise ModelError(f"{path}: {fault.strerror}", "The folder does not hold a whole model.") from None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}: not a JSON object", "Fetch the file anew.")
+    return value
+
+
+def _weights_of(path: Path) -> tuple[Path, ...]:
+    """The safetensors files of a model, all there, or nothing."""
+    if (path / "model.safetensors").exists():
+        return (path / "model.safetensors",)
+    index = path / "model.safetensors.index.json"
+    if not index.exists():
+        return ()
+    shards = tuple(path / str(name) for name in sorted(set(_json(index).get("weight_map", {}).values())))
+    return shards if all(shard.exists() for shard in shards) else ()

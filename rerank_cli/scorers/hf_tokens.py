@@ -1,0 +1,132 @@
+"""Pairs of texts as token ids, each text encoded once.
+
+A query with fifty candidates is encoded once, not fifty times: texts are encoded without special tokens, cut (first
+the query to its cap, then the document to what is left) and joined by the template of the tokenizer's own
+post-processor, which is read off it by a probe and verified. The result equals
+`tokenizer(query, document, truncation="only_second", max_length=…)`; a test pins that by token ids.
+
+    <s> query </s></s> document </s>        head, middle and tail of XLM-R's template
+
+No text can forge a separator. `split_special_tokens` would not see to that: a Unigram vocabulary holds `</s>` itself.
+So special ids are looked for in the encoded text, and where they stand the literal is broken up.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Encoding, Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from rerank_cli.errors import ModelError
+from rerank_cli.scorers import PreparedPair
+
+ADVICE = "Put the tokenizer that the model was trained with beside it."
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """A composed pair: its ids (int32), and the position at which the document's segment (type 1) begins."""
+
+    ids: "array[int]"
+    document_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What a tokenizer puts around two texts."""
+
+    head: list[int]
+    middle: list[int]
+    tail: list[int]
+    typed: bool  # the document's segment has token type 1
+
+    @property
+    def num_specials(self) -> int:
+        """Tokens of a pair that are no text."""
+        return len(self.head) + len(self.middle) + len(self.tail)
+
+    @classmethod
+    def of(cls, backend: Tokenizer) -> "Template":
+        """Read the template off a probe. Raises ModelError for a tokenizer that does not separate two texts."""
+        query, document = (backend.encode(text, add_special_tokens=False) for text in ("query", "some document"))
+        pair = backend.post_process(query, document)
+        ids, start = pair.ids, _find(pair.ids, query.ids, 0)
+        end = start + len(query.ids)
+        second = _find(ids, document.ids, end)
+        template = cls(ids[:start], ids[end:second], ids[second + len(document.ids) :], pair.type_ids[-1] == 1)
+        types = [0] * second + [int(template.typed)] * (len(ids) - second)
+        if start < 0 or second < 0 or not template.middle or pair.type_ids != types:
+            raise ModelError("tokenizer.json: no template that separates a query from a document", ADVICE)
+        return template
+
+
+def _find(ids: list[int], part: list[int], start: int) -> int:
+    """Where `part` first stands in `ids` from `start` on; -1 if nowhere."""
+    places = range(start, len(ids) - len(part) + 1)
+    return next((at for at in places if part and ids[at : at + len(part)] == part), -1)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The fast tokenizer in `folder`. Raises ModelError naming what is wrong."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception as fault:  # the library raises whatever a damaged file leads it to
+        reason = f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
+        raise ModelError(f"{folder / 'tokenizer.json'}: cannot be loaded ({reason})", ADVICE) from None
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ModelError(f"{folder}: {type(tokenizer).__name__} is not a fast tokenizer", ADVICE)
+    return tokenizer
+
+
+class PairTokenizer:
+    """Composes pairs of at most `max_length` tokens, of which the query has at most `query_max_length`."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, max_length: int, query_max_length: int) -> None:
+        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # our copy: calls leave state behind
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self.template = Template.of(self._backend)
+        self.pad_id = tokenizer.pad_token_id
+        self.size = self._backend.get_vocab_size(with_added_tokens=True)
+        self._unknown = tokenizer.unk_token_id
+        self._special = frozenset(tokenizer.all_special_ids) - {self._unknown}
+        self._room = max_length - self.template.num_specials
+        self._query_room = min(query_max_length, self._room - 1)
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """One prepared pair each, in the same order; its cost is its length in tokens, separators included."""
+        queries = self._encoded(query for query, _ in pairs)
+        documents = self._encoded(document for _, document in pairs)
+        return [self._composed(queries[query], documents[document]) for query, document in pairs]
+
+    def _composed(self, query: list[int], document: list[int]) -> PreparedPair:
+        kept = query[: self._query_room]
+        room = self._room - len(kept)
+        template = self.template
+        start = [*template.head, *kept, *template.middle]
+        ids = array("i", [*start, *document[:room], *template.tail])
+        truncated = len(query) > len(kept) or len(document) > room
+        return PreparedPair(len(ids), truncated, TokenPair(ids, len(start)))
+
+    def _encoded(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """The ids of each distinct text, without specials."""
+        distinct = list(dict.fromkeys(texts))
+        encodings = self._backend.encode_batch_fast(distinct, add_special_tokens=False)
+        return {text: self._honest(text, encoding) for text, encoding in zip(distinct, encodings, strict=True)}
+
+    def _honest(self, text: str, encoding: Encoding) -> list[int]:
+        """The ids of a text, none of them a separator that the text itself spells out."""
+        ids: list[int] = encoding.ids
+        if self._special.isdisjoint(ids):
+            return ids
+        for _ in range(4):  # breaking up one literal can, in theory, leave another
+            exact = self._backend.encode(text, add_special_tokens=False)
+            if self._special.isdisjoint(exact.ids):
+                return list(exact.ids)
+            spans = [span for token, span in zip(exact.ids, exact.offsets, strict=True) if token in self._special]
+            for start, _ in reversed(spans):
+                text = f"{text[: start + 1]} {text[start + 1 :]}"
+        unknown = [] if self._unknown is None else [self._unknown]
+        return [kept for token in exact.ids for kept in (unknown if token in self._special else [token])]

@@ -1,0 +1,280 @@
+"""Cross-encoders of the sequence-classification family on torch: cpu, cuda, mps.
+
+The body runs in the chosen dtype, the head always in float32: near the top of a list half-precision logits collide.
+On CUDA one batch is in flight: while the device computes it, Python builds the next, and logits are fetched one batch
+late. Rows of equal length get no attention mask, which lets SDPA take its fastest kernel.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault
+from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
+from rerank_cli.scorers.hf_files import ModelFolder, find_model, silence_libraries
+from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
+from rerank_cli.scorers.self_test import self_test
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+TRAITS = {
+    "cpu": Traits(padded=True, batch_tokens=1024, window_batches=16),
+    "cuda": Traits(padded=True, batch_tokens=32768, window_batches=16),
+    "mps": Traits(padded=True, batch_tokens=8192, window_batches=16),
+}
+POSITIONS_START_AFTER_PADDING = {
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+    "xmod",
+}
+HEADS = ("classifier", "score")  # attribute names of classification heads in transformers
+
+
+def usable_positions(config: dict[str, Any]) -> int:
+    """How many tokens a model's position embeddings reach. The RoBERTa family loses padding_idx + 1 of them."""
+    positions = int(config.get("max_position_embeddings") or 512)
+    if config.get("model_type") in POSITIONS_START_AFTER_PADDING:
+        positions -= int(config.get("pad_token_id") or 0) + 1
+    return positions
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` is the first CUDA device, else MPS, else the CPU. Raises DeviceError for one that is not there."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ConfigError(f"--device: unknown device {wanted!r}", "Use auto, cpu, cuda, cuda:1 or mps.") from None
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device.type):
+        raise DeviceError(f"--device {wanted}: not available to torch {torch.__version__}", "Try --device cpu.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"--device {wanted}: there are {torch.cuda.device_count()} CUDA devices", "Try --device cuda:0."
+        )
+    return device
+
+
+@dataclass(slots=True)
+class _InFlight:
+    """A batch that the device is computing; `logits` lie on the host once `done` has passed."""
+
+    logits: torch.Tensor
+    done: "torch.cuda.Event | None"
+
+    def fetch(self) -> list[float]:
+        if self.done is not None:
+            self.done.synchronize()
+        return list(self.logits.tolist())
+
+
+class TorchCrossEncoder:
+    """See the module and Scorer."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        if config.dtype not in {"auto", *DTYPES}:
+            raise ConfigError(
+                f"--dtype {config.dtype}: not offered by the torch engine", "Use auto, fp32, fp16 or bf16."
+            )
+        silence_libraries(config.offline)
+        self.device = choose_device(config.device)
+        dtype = config.dtype if config.dtype != "auto" else "fp16" if self.device.type == "cuda" else "fp32"
+        self._dtype = DTYPES[dtype]
+        self._folder = find_model(config)
+        check_architecture(self._folder)
+        self.notes: list[str] = []
+        self.traits = TRAITS[self.device.type]
+        max_length, query_max_length = self._lengths(config)
+        threads = config.threads or torch.get_num_threads()
+        torch.set_num_threads(threads)
+        tokenizer = load_tokenizer(self._folder.path)
+        self._tokenizer = PairTokenizer(tokenizer, max_length, query_max_length)
+        self._check_vocabulary()
+        self._model: Any = None
+        self.identity = Identity(
+            engine="torch",
+            model=self._folder.name,
+            revision=self._folder.revision,
+            weights_sha256=self._folder.weights_sha256,
+            tokenizer_sha256=self._folder.tokenizer_sha256,
+            device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type,
+            dtype=dtype,
+            max_length=max_length,
+            query_max_length=query_max_length,
+            threads=threads,
+            versions={"torch": torch.__version__, "transformers": transformers.__version__},
+        )
+
+    def _lengths(self, config: ModelConfig) -> tuple[int, int]:
+        """Tokens a pair and tokens a query, lowered to what the model has."""
+        usable = usable_positions(self._folder.config)
+        max_length = min(config.max_length, usable)
+        if max_length < config.max_length:
+            self.notes.append(
+                f"max-length lowered from {config.max_length} to {usable}: the model has no more positions"
+            )
+        query_max_length = min(config.query_max_length, max_length * 3 // 4)
+        if query_max_length < config.query_max_length:
+            self.notes.append(f"query-max-length lowered to {query_max_length}: three quarters of max-length")
+        return max_length, query_max_length
+
+    def _check_vocabulary(self) -> None:
+        rows = int(self._folder.config.get("vocab_size", 0))
+        if self._tokenizer.size > rows:
+            raise ModelError(
+                f"{self._folder.path / 'tokenizer.json'}: {self._tokenizer.size} tokens, the model embeds {rows}",
+                "The tokenizer belongs to another model: put the right one beside the weights.",
+            )
+
+    def load(self) -> None:
+        """Bring the weights to the device, then self-test. Raises ModelError or DeviceError."""
+        model = load_model(self._folder, self._dtype)
+        keep_head_in_float32(model, self._folder)
+        try:
+            self._model = model.to(self.device).eval()
+        except torch.OutOfMemoryError:
+            raise DeviceError(
+                f"{self.identity.device}: no memory for the model", "Use --dtype fp16 or --device cpu."
+            ) from None
+        self._typed = self._tokenizer.template.typed and int(self._folder.config.get("type_vocab_size") or 1) > 1
+        self_test(self)
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """See Scorer.prepare."""
+        return self._tokenizer.prepare(pairs)
+
+    def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
+        """See Scorer.score."""
+        before: _InFlight | None = None
+        for batch in batches:
+            current = self._launched(batch)
+            if before is not None:
+                yield before.fetch()
+                before = None
+            if current is None:  # here, outside the except block, nothing holds the failed batch's tensors any more
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+                raise OutOfMemory(batch)
+            if current.done is None:
+                yield current.fetch()
+            else:
+                before = current
+        if before is not None:
+            yield before.fetch()
+
+    @torch.inference_mode()
+    def _launched(self, batch: Batch) -> _InFlight | None:
+        """Start a batch; None when the device has no memory for it."""
+        try:
+            logits = self._model(**self._inputs(batch)).logits.float().flatten()
+            if self.device.type != "cuda":
+                return _InFlight(logits.cpu(), None)
+            host = torch.empty(logits.shape, dtype=torch.float32, pin_memory=True)
+            host.copy_(logits, non_blocking=True)
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            done.record()
+            return _InFlight(host, done)
+        except torch.OutOfMemoryError:
+            return None
+        except RuntimeError as fault:
+            if "DefaultCPUAllocator" in str(fault):
+                return None
+            if "CUDA error" in str(fault) or isinstance(fault, torch.AcceleratorError):
+                reason = str(fault).splitlines()[0]
+                raise PassingFault(f"the device was lost: {reason}", "Run the same command with --resume.") from fault
+            raise
+
+    def _inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Padded int64 tensors (rows × longest): ids, a mask unless all rows are equally long, token types if any."""
+        pairs = [pair.payload for pair in batch.pairs]
+        lengths = np.array([len(pair.ids) for pair in pairs])
+        longest = int(lengths.max())
+        parts = 1 + int(self._typed) + int(lengths.min() < longest)
+        packed = np.zeros((parts, len(pairs), longest), dtype=np.int64)
+        packed[0] = self._tokenizer.pad_id or 0
+        for row, pair in zip(packed[0], pairs, strict=True):
+            row[: len(pair.ids)] = np.frombuffer(pair.ids, dtype=np.int32)
+        names = ["input_ids"]
+        columns = np.arange(longest)
+        if self._typed:
+            starts = np.array([[pair.document_at] for pair in pairs])
+            packed[1] = (columns >= starts) & (columns < lengths[:, None])
+            names.append("token_type_ids")
+        if lengths.min() < longest:
+            packed[-1] = columns < lengths[:, None]
+            names.append("attention_mask")
+        return dict(zip(names, self._on_device(packed), strict=True))
+
+    def _on_device(self, packed: "np.ndarray[Any, np.dtype[np.int64]]") -> torch.Tensor:
+        """One copy to the device for all tensors of a batch."""
+        host = torch.from_numpy(packed)
+        if self.device.type == "cuda":
+            return host.pin_memory().to(self.device, non_blocking=True)
+        return host.to(self.device)
+
+    def close(self) -> None:
+        """Drop the model."""
+        self._model = None
+
+
+def check_architecture(folder: ModelFolder) -> None:
+    """Raises ModelError for a model type that transformers itself does not have; its repository's code is never run."""
+    model_type = folder.config.get("model_type")
+    if model_type not in CONFIG_MAPPING_NAMES:
+        raise ModelError(
+            f"{folder.path / 'config.json'}: transformers {transformers.__version__} has no {model_type!r}",
+            "Code from model repositories is never run. Choose a model of a built-in architecture.",
+        )
+
+
+def load_model(folder: ModelFolder, dtype: torch.dtype) -> Any:
+    """The model on the CPU, complete. Raises ModelError when a file is damaged or a weight is missing."""
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            str(folder.path),
+            config=config,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as fault:  # damaged files raise whatever they lead the libraries to
+        reason = f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
+        names = ", ".join(path.name for path in folder.weights)
+        raise ModelError(f"{folder.path}: {names} cannot be loaded ({reason})", "Fetch the files anew.") from None
+    missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report.get("mismatched_keys", ()))
+    if missing:
+        raise ModelError(
+            f"{folder.path}: the weights lack {', '.join(missing[:4])}; scores would be random",
+            "This is not a fine-tuned reranker. Choose one, or fine-tune it first.",
+        )
+    return model
+
+
+def keep_head_in_float32(model: Any, folder: ModelFolder) -> None:
+    """Compute the classification head in float32 in any body: cast its weights, and its input at the door."""
+    head = next((module for name in HEADS if (module := getattr(model, name, None)) is not None), None)
+    if head is None:
+        raise ModelError(f"{folder.path}: no classification head found", "This architecture is not supported yet.")
+    head.float()
+    head.register_forward_pre_hook(lambda _module, args: tuple(arg.float() for arg in args))
+
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")

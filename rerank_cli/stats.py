@@ -1,0 +1,124 @@
+"""Counters that add, and the rates that follow from them and a clock.
+
+Counters of a window add to those of the run, and those of a killed run to those of its continuation. Rates are of
+this process only. The progress bar and the reports read them; nothing here prints.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+Clock = Callable[[], float]  # seconds, from any zero, never backwards
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened, in numbers. `records` = `scored` + `failed`; blank lines are apart."""
+
+    records: int = 0
+    scored: int = 0
+    failed: int = 0
+    blank: int = 0
+    pairs: int = 0  # (query, candidate) pairs of scored records
+    duplicate_pairs: int = 0  # of the pairs read: not scored, because the same pair of the window was
+    empty_texts: int = 0
+    truncated: int = 0
+    batches: int = 0
+    tokens: int = 0  # scored, without padding
+    padded_tokens: int = 0
+    windows: int = 0
+    oom_splits: int = 0
+    busy_s: float = 0.0  # seconds inside the engine
+
+    def __add__(self, other: "Counters") -> "Counters":
+        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counters by name, for the journal and the statistics."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> "Counters":
+        """The counters that `as_dict` wrote; other keys are ignored."""
+        return cls(**{f.name: saved[f.name] for f in fields(cls) if f.name in saved})
+
+    @property
+    def padding_share(self) -> float:
+        """The share of padding in the tokens that the device computed: 0 is none."""
+        return 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether each record read was either scored or failed."""
+        return self.records == self.scored + self.failed
+
+
+@dataclass(slots=True)
+class Stats:
+    """The run so far: `earlier` was committed by earlier processes, `done` by this one, `live` runs ahead of `done`.
+
+    `live` counts what the engine has scored in this process, whether committed or not, for the progress bar.
+    """
+
+    clock: Clock
+    earlier: Counters = field(default_factory=Counters)
+    done: Counters = field(default_factory=Counters)
+    live: Counters = field(default_factory=Counters)
+    bytes_done: int = 0  # of the inputs as they lie on disk
+    bytes_at_start: int = 0  # where this process began
+    bytes_total: int | None = None
+    started: float = field(init=False)
+    _first_batch: float | None = None
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def batch_scored(self, pairs: int, tokens: int, padded: int, seconds: float) -> None:
+        """Count a batch as the engine finishes it."""
+        if self._first_batch is None:
+            self._first_batch = self.clock() - seconds
+        live = self.live
+        self.live = live + Counters(batches=1, pairs=pairs, tokens=tokens, padded_tokens=padded, busy_s=seconds)
+
+    @property
+    def total(self) -> Counters:
+        """All processes of this run together."""
+        return self.earlier + self.done
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds since this process began."""
+        return self.clock() - self.started
+
+    def per_second(self, amount: float) -> float:
+        """`amount` spread over the time since the first batch began (0 before it): start-up is not throughput."""
+        if self._first_batch is None:
+            return 0.0
+        return amount / max(self.clock() - self._first_batch, 1e-9)
+
+    @property
+    def busy_share(self) -> float:
+        """The share of the time since the first batch in which the engine was at work."""
+        return min(1.0, self.per_second(self.live.busy_s))
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds left at the pace of this process, by input bytes; None while unknown."""
+        gained = self.bytes_done - self.bytes_at_start
+        if not self.bytes_total or gained <= 0 or self._first_batch is None:
+            return None
+        spent = self.clock() - self._first_batch
+        return max(0.0, (self.bytes_total - self.bytes_done) * spent / gained)
+
+    def summary(self) -> dict[str, Any]:
+        """Flat figures for `--stats`, FILE.meta.json and the table after a run."""
+        return {
+            **self.total.as_dict(),
+            "resumed_records": self.earlier.records,
+            "wall_s": round(self.wall_s, 3),
+            "pairs_per_s": round(self.per_second(self.live.pairs), 2),
+            "tokens_per_s": round(self.per_second(self.live.tokens), 1),
+            "ms_per_pair": round(1000 / rate, 3) if (rate := self.per_second(self.live.pairs)) else None,
+            "padding_share": round(self.total.padding_share, 4),
+            "busy_share": round(self.busy_share, 4),
+        }

@@ -1,0 +1,179 @@
+"""From entries to windows: whole records, prepared, bounded in tokens, records and bytes.
+
+A window is the unit of sorting, of de-duplication and of commitment, so its edges must follow from the records alone:
+a resumed run, which begins at an edge, then finds the same edges again and composes the same batches. A record with
+very many candidates is a window of its own and travels in slices, so that its tokens are never all in memory.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rerank_cli.plan import WindowLimits
+from rerank_cli.records import Entry, Failure, Mark, Request
+from rerank_cli.scorers import PreparedPair
+
+SLICE_PAIRS = 1024  # a record with more candidates is scored in slices of this many pairs
+PREPARE_BYTES = 1 << 18  # input bytes gathered for one call of prepare: enough to keep its threads busy
+
+Prepare = Callable[[Sequence[tuple[str, str]]], list[PreparedPair]]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A request of a window: its pairs' numbers in that window, and the positions of candidates that were cut."""
+
+    request: Request
+    pairs: Sequence[int]
+    truncated: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The records that end here, in input order, and the place in the input after them."""
+
+    entries: list[Numbered | Failure]
+    blank: int
+    duplicates: int
+    end: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Pairs to score, none of them met before in this window, and the window if it closes with them."""
+
+    pairs: list[PreparedPair]
+    closes: Window | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """An entry with its prepared pairs, or a slice of a very long one (`last` when no more follow)."""
+
+    entry: Entry
+    pairs: list[PreparedPair]
+    first: bool = True
+    last: bool = True
+
+    @property
+    def long(self) -> bool:
+        return not (self.first and self.last)
+
+
+def windows(entries: Iterator[Entry], prepare: Prepare, limits: WindowLimits, start: Mark) -> Iterator[Slice]:
+    """Prepare entries and gather them into windows, each yielded as one or more slices."""
+    current = _Open(start)
+    for piece in _pieces(entries, prepare):
+        if piece.first and current.must_close_before(piece, limits):
+            yield current.close()
+            current = _Open(current.end)
+        current.add(piece)
+        if piece.long and piece.last:
+            yield current.close()
+            current = _Open(current.end)
+        elif piece.long:
+            yield current.slice()
+    if current.size:
+        yield current.close()
+
+
+@dataclass(slots=True)
+class _Open:
+    """The window being filled."""
+
+    start: Mark
+    end: Mark = field(init=False)
+    entries: list[Numbered | Failure] = field(default_factory=list)
+    blank: int = 0
+    duplicates: int = 0
+    tokens: int = 0
+    fresh: list[PreparedPair] = field(default_factory=list)
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+    pairs: list[int] = field(default_factory=list)  # of the record in hand
+    truncated: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.end = self.start
+
+    @property
+    def size(self) -> int:
+        """Lines in the window."""
+        return len(self.entries) + self.blank
+
+    def must_close_before(self, piece: _Piece, limits: WindowLimits) -> bool:
+        """Whether `piece` would overflow the window, or begins a very long record, which wants one of its own."""
+        if not self.size:
+            return False
+        tokens = self.tokens + sum([pair.cost for pair in piece.pairs])
+        return piece.long or limits.overflows(tokens, self.size + 1, piece.entry.end.total - self.start.total)
+
+    def add(self, piece: _Piece) -> None:
+        """Take a piece in; identical pairs get the same number and are scored once."""
+        entry = piece.entry
+        if isinstance(entry, Request):
+            self._number(entry, piece.pairs)
+            if not piece.last:
+                return
+            self.entries.append(Numbered(entry, self.pairs, frozenset(self.truncated)))
+            self.pairs, self.truncated = [], []
+        elif isinstance(entry, Failure):
+            self.entries.append(entry)
+        else:
+            self.blank += 1
+        self.end = entry.end
+
+    def _number(self, request: Request, pairs: list[PreparedPair]) -> None:
+        for position, pair in enumerate(pairs, len(self.pairs)):
+            key = (request.query, request.texts[position])
+            number = self.numbers.get(key)
+            if number is None:
+                number = self.numbers[key] = len(self.numbers)
+                self.fresh.append(pair)
+            else:
+                self.duplicates += 1
+            self.tokens += pair.cost
+            self.pairs.append(number)
+            if pair.truncated:
+                self.truncated.append(position)
+
+    def slice(self) -> Slice:
+        """What is fresh, with the window left open."""
+        fresh, self.fresh = self.fresh, []
+        return Slice(fresh, None)
+
+    def close(self) -> Slice:
+        """What is fresh, and the window."""
+        return Slice(self.fresh, Window(self.entries, self.blank, self.duplicates, self.end))
+
+
+def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:
+    """Prepare several small records in one call, and a very long one in slices."""
+    gathered: list[Entry] = []
+    size = 0
+    for entry in entries:
+        long = isinstance(entry, Request) and len(entry.texts) > SLICE_PAIRS
+        if not long:
+            gathered.append(entry)
+            size += entry.size
+        if long or size >= PREPARE_BYTES:
+            yield from _prepared(gathered, prepare)
+            gathered, size = [], 0
+        if long and isinstance(entry, Request):
+            yield from _sliced(entry, prepare)
+    yield from _prepared(gathered, prepare)
+
+
+def _prepared(entries: list[Entry], prepare: Prepare) -> Iterator[_Piece]:
+    pairs = prepare([(e.query, text) for e in entries if isinstance(e, Request) for text in e.texts])
+    start = 0
+    for entry in entries:
+        end = start + (len(entry.texts) if isinstance(entry, Request) else 0)
+        yield _Piece(entry, pairs[start:end])
+        start = end
+
+
+def _sliced(request: Request, prepare: Prepare) -> Iterator[_Piece]:
+    count = len(request.texts)
+    for start in range(0, count, SLICE_PAIRS):
+        end = min(start + SLICE_PAIRS, count)
+        pairs = prepare([(request.query, text) for text in request.texts[start:end]])
+        yield _Piece(request, pairs, first=start == 0, last=end == count)
