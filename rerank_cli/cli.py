@@ -4,6 +4,7 @@ Typer parses; what ends a run badly is mapped here to one line on standard error
 """
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -57,21 +58,30 @@ app.command()(doctor)
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
-    """First signal: leave by the shortest way that keeps what was committed. Second: at once."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(each) is _on_signal:
-            signal.signal(each, lambda again, _: os._exit(128 + again))
-    watchdog = threading.Timer(PROMPT_STOP_S, os._exit, (128 + number,))
-    watchdog.daemon = True
-    watchdog.start()
+    """Leave by the shortest way that keeps what was committed."""
     raise Interrupted(number)
+
+
+def _see_to_the_stop(signals: int) -> None:
+    """In a thread: after a first signal end the process within PROMPT_STOP_S, after a second at once.
+
+    Python runs signal handlers between two steps of the main thread, which may be deep inside a library; the numbers
+    of signals arrive on the file descriptor `signals` regardless.
+    """
+    number = os.read(signals, 1)[0]
+    select.select([signals], [], [], PROMPT_STOP_S)
+    os._exit(128 + number)
 
 
 def install_signal_handlers() -> None:
     """For HUP, INT and TERM, except those that are ignored already (nohup)."""
+    signals, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _on_signal)
+    signal.set_wakeup_fd(wakeup)
+    threading.Thread(target=_see_to_the_stop, args=(signals,), name="signals", daemon=True).start()
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -95,7 +105,7 @@ def run(arguments: list[str] | None = None) -> int:
             say(fault.advice)
         return fault.status
     except Interrupted as fault:
-        say(f"stopped by {fault}; what was committed is kept: the same command with --resume continues")
+        say(f"stopped by {fault}{fault.advice}")
         return fault.status
     except Exception:
         traceback.print_exc()

@@ -118,3 +118,4 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
         self.status = ExitStatus(128 + signal_number)
+        self.advice = ""

@@ -55,8 +55,17 @@ class Action(Enum):
     NOTHING = "nothing to do"
 
 
-def decide(*, file: bool, file_ours: bool, partial: bool, partial_ours: bool, resume: bool, overwrite: bool) -> Action:
-    """The table above. Raises Refused."""
+def decide(
+    *,
+    file: bool,
+    file_ours: bool,
+    partial: bool,
+    partial_ours: bool,
+    resume: bool,
+    overwrite: bool,
+    name: str = "the output",
+) -> Action:
+    """The table above. Raises Refused, in which FILE is called `name`."""
     if not file and not partial:
         return Action.START
     if resume and partial_ours and (overwrite or not file):
@@ -65,20 +74,21 @@ def decide(*, file: bool, file_ours: bool, partial: bool, partial_ours: bool, re
         return Action.NOTHING
     if overwrite:
         return Action.START
-    raise Refused(*_refusal(file, partial_ours, resume))
+    raise Refused(*_refusal(name, file, partial_ours, resume))
 
 
-def _refusal(file: bool, partial_ours: bool, resume: bool) -> tuple[str, str]:
+def _refusal(name: str, file: bool, partial_ours: bool, resume: bool) -> tuple[str, str]:
+    replace = "Add --overwrite to replace it, or choose another -o."
     if file and resume and not partial_ours:
-        return (
-            "the output exists and was not made by this very run",
-            "Add --overwrite to replace it, or choose another -o.",
-        )
+        return f"{name} exists and was not made by this very run", replace
     if file:
-        return "the output exists", "Add --overwrite to replace it, or choose another -o."
+        return f"{name} exists", replace
     if resume:
-        return "an unfinished output of another run is here", "Add --overwrite to start anew, or choose another -o."
-    return "an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
+        return (
+            f"{name}: an unfinished output of another run is here",
+            "Add --overwrite to start anew, or choose another -o.",
+        )
+    return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
 
 
 @dataclass(frozen=True, slots=True)

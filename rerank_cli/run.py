@@ -13,7 +13,7 @@ import orjson
 
 from rerank_cli import __version__
 from rerank_cli.config import RunConfig
-from rerank_cli.errors import AccountingError, ExitStatus, InputError, OutputError
+from rerank_cli.errors import AccountingError, ExitStatus, InputError, Interrupted, OutputError
 from rerank_cli.fingerprint import fingerprint, python_version, resolved
 from rerank_cli.formats import Format, failure_line, open_format, read_entries
 from rerank_cli.formats.streams import Inputs
@@ -50,6 +50,12 @@ class Run:
         """A run not yet begun. `clock` gives seconds."""
         return cls(config, tell, Stats(clock))
 
+    @property
+    def errors_name(self) -> str:
+        """Where failed records go, for a sentence."""
+        files = self.config.files
+        return files.errors or (f"{files.output}.errors.jsonl" if is_file(files.output) else "above")
+
     def execute(self) -> ExitStatus:
         """Do it. Returns OK or SOME_FAILED; raises RerankError for every other ending, and Interrupted."""
         config = self.config
@@ -62,6 +68,10 @@ class Run:
             if action is Action.NOTHING:
                 return ExitStatus.OK
             return self._score(shape, inputs, output, action, start)
+        except Interrupted as stop:
+            if isinstance(output, FileOutput) and inputs.resumable:
+                stop.advice = "; what was committed is kept, the same command with --resume continues"
+            raise
         finally:
             output.close()
 
@@ -91,6 +101,7 @@ class Run:
             partial_ours=mark is not None,
             resume=files.resume,
             overwrite=files.overwrite,
+            name=str(output.paths.final),
         )
         if action is Action.NOTHING:
             self.tell(f"{output.paths.final}: nothing to do, this very run made it")

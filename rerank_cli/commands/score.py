@@ -15,7 +15,8 @@ from rerank_cli.config import (
     RunConfig,
     WriteConfig,
 )
-from rerank_cli.errors import ConfigError
+from rerank_cli.diagnostics import say
+from rerank_cli.errors import ConfigError, ExitStatus
 from rerank_cli.progress import Reporter, choose_mode, utc_seconds
 from rerank_cli.run import Run, write_stats
 
@@ -97,4 +98,6 @@ def score(
         reporter.conclude(run.document, verbose)
         if stats is not None:
             write_stats(stats, run.document)
+    if status == ExitStatus.SOME_FAILED:
+        say(f"{run.stats.total.failed} of {run.stats.total.records} records failed: see {run.errors_name}")
     return status

@@ -117,6 +117,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as fault:
+        _check_utf8(raw)
         raise Malformed(f"not valid JSON: {fault.msg} (character {fault.pos + 1})") from None
     if not isinstance(body, dict):
         raise Malformed(f"the line holds {kind(body)}, not an object")
@@ -125,6 +126,13 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     if raw.count(b"[") + raw.count(b"{") >= MAX_DEPTH_WRITTEN:
         _check_depth(body)
     return body
+
+
+def _check_utf8(raw: bytes) -> None:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise Malformed(f"not UTF-8: byte {raw[fault.start]:#04x} at position {fault.start + 1} of the line") from None
 
 
 def _check_integers(raw: bytes) -> None:

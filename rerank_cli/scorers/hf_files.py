@@ -130,8 +130,8 @@ def _downloaded(name: str, config: ModelConfig) -> Path:
         if code == 429 or code >= 500:
             raise PassingFault(f"{name}: the hub answers {code}", "Try again later.") from None
         raise ModelError(f"{name}: the hub answers {code}", ways_out) from None
-    except Exception as fault:  # whatever the HTTP stack of the day raises, the hub cannot be reached
-        raise ModelError(f"{name}: the hub cannot be reached ({type(fault).__name__})", ways_out) from None
+    except Exception:  # whatever the HTTP stack of the day raises, the hub cannot be reached
+        raise ModelError(f"{name}: not in the hub cache, and the hub cannot be reached", ways_out) from None
 
 
 def inspect_folder(name: str, path: Path, revision: str | None) -> ModelFolder:

@@ -138,7 +138,9 @@ class TorchCrossEncoder:
             )
 
     def load(self) -> None:
-        """Bring the weights to the device, then self-test. Raises ModelError or DeviceError."""
+        """Bring the weights to the device, then self-test; once. Raises ModelError or DeviceError."""
+        if self._model is not None:
+            return
         model = load_model(self._folder, self._dtype)
         keep_head_in_float32(model, self._folder)
         try:

@@ -1,0 +1,342 @@
+"""One test for each exit code, with the state of the output that the table of exit codes promises.
+
+Not here: 1 and 70 are bugs of ours; no input and no option is known to bring them about.
+"""
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import subprocess
+
+from pathlib import Path
+
+import pytest
+from running import COMMAND, commits, environment, files_of, lines, rerank, started, wait_until
+
+FAKE = ("--engine", "fake")
+SMALL = ("--batch-tokens", "64", "--window-tokens", "256")  # a commit every few records
+SLOW = ("--model", "fake:slow=0.01", *SMALL)
+
+
+def left_overs(output: Path) -> list[str]:
+    """The files beside `output` that only an unfinished run has."""
+    return [
+        path.name for path in output.parent.iterdir() if path.name.endswith((".partial", ".journal", ".lock", ".tmp"))
+    ]
+
+
+def test_0_means_every_record_is_in_the_final_output(ten: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    done = rerank("score", ten, "-o", output, *FAKE)
+    assert done.code == 0
+    assert [json.loads(line)["id"] for line in output.read_bytes().splitlines()] == [f"q{n}" for n in range(10)]
+    assert left_overs(output) == []
+    assert sorted(files_of(tmp_path)) == ["out.jsonl", "out.jsonl.meta.json", "ten.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--no-such-option",),
+        ("--top-k", "none"),
+        ("--top-k", "0"),
+        ("--score", "cosine"),
+        ("--engine", "steam"),
+        ("--format", "csv"),
+        ("--output-format", "csv"),
+        ("--max-errors", "some"),
+        ("--max-errors", "101%"),
+        ("--stats", "-"),
+        ("--model", "fake:explode=1"),
+        ("--query-max-length", "2"),
+    ],
+    ids=" ".join,
+)
+def test_2_for_wrong_options_and_nothing_is_touched(ten: Path, tmp_path: Path, wrong: tuple[str, ...]) -> None:
+    before = files_of(tmp_path)
+    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE, *wrong)
+    assert done.code == 2
+    assert done.stdout == b""
+    assert done.said.startswith("rerank: ")
+    assert "\\n" not in done.said
+    assert files_of(tmp_path) == before
+
+
+def test_2_without_an_output_names_the_missing_option(ten: Path) -> None:
+    done = rerank("score", ten, *FAKE)
+    assert done.code == 2
+    assert "--output" in done.said
+
+
+def test_2_for_an_unknown_command() -> None:
+    done = rerank("score-all")
+    assert done.code == 2
+    assert "score-all" in done.said
+
+
+def test_alone_it_prints_short_help_that_people_can_read() -> None:
+    done = rerank()
+    shown = (done.stdout + done.stderr).decode()
+    assert "\nCommands:\n" in shown
+    assert "\\n" not in shown
+    assert "error" not in shown
+
+
+def test_2_when_standard_input_is_named_twice(tmp_path: Path) -> None:
+    assert rerank("score", "-", "-", "-o", tmp_path / "out.jsonl", *FAKE, stdin=lines(1)).code == 2
+    assert files_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["path", "dotted", "symlink", "hard link"])
+@pytest.mark.parametrize("flags", [(), ("--overwrite",), ("--overwrite", "--resume")], ids=lambda flags: " ".join(flags))
+def test_2_when_the_output_is_the_input(ten: Path, tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
+    other = tmp_path / "other.jsonl"
+    if name == "symlink":
+        other.symlink_to(ten)
+    elif name == "hard link":
+        other.hardlink_to(ten)
+    output = {"path": str(ten), "dotted": "./ten.jsonl"}.get(name, str(other))
+    before = files_of(tmp_path)
+    done = rerank("score", ten, "-o", output, *FAKE, *flags, cwd=tmp_path)
+    assert done.code == 2
+    assert files_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("suffix", [".partial", ".journal", ".lock", ".meta.json", ".errors.jsonl"])
+def test_2_when_the_input_is_a_file_that_the_run_would_write_beside_its_output(ten: Path, suffix: str) -> None:
+    source = ten.rename(ten.with_name("out.jsonl" + suffix))
+    before = files_of(source.parent)
+    assert rerank("score", source, "-o", source.parent / "out.jsonl", *FAKE, "--overwrite").code == 2
+    assert files_of(source.parent) == before
+
+
+@pytest.mark.parametrize("option", ["--errors", "--stats"])
+def test_2_when_the_errors_or_the_statistics_would_replace_the_input(ten: Path, tmp_path: Path, option: str) -> None:
+    before = files_of(tmp_path)
+    assert rerank("score", ten, "-o", tmp_path / "out.jsonl", option, ten, "--overwrite", *FAKE).code == 2
+    assert rerank("score", ten, "-o", "-", option, ten, "--overwrite", *FAKE).code == 2
+    assert files_of(tmp_path) == before
+
+
+def test_2_when_standard_input_is_the_output_file(ten: Path, tmp_path: Path) -> None:
+    before = files_of(tmp_path)
+    with ten.open("rb") as stdin, started("score", "-", "-o", ten, *FAKE, "--overwrite", stdin=stdin) as process:
+        assert process.wait(30) == 2
+    assert files_of(tmp_path) == before
+
+
+def test_2_when_two_outputs_have_one_name(ten: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    assert rerank("score", ten, "-o", output, "--errors", output, *FAKE).code == 2
+    assert rerank("score", ten, "-o", output, "--stats", f"{output}.meta.json", *FAKE).code == 2
+    assert not output.exists()
+
+
+def test_2_when_an_output_is_a_folder(ten: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert rerank("score", ten, "-o", folder, *FAKE, "--overwrite").code == 2
+    assert rerank("score", ten, "-o", tmp_path / "out.jsonl", "--errors", folder, *FAKE, "--overwrite").code == 2
+    assert list(folder.iterdir()) == []
+
+
+def test_3_when_some_records_failed_and_the_output_is_final(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(lines(2) + b"not json\n" + lines(1, start=2))
+    done = rerank("score", source, "-o", output, *FAKE)
+    assert done.code == 3
+    assert [json.loads(line)["id"] for line in output.read_bytes().splitlines()] == ["q0", "q1", "q2"]
+    [error] = [json.loads(line) for line in (tmp_path / "out.jsonl.errors.jsonl").read_bytes().splitlines()]
+    assert (error["source"], error["line"], error["raw"]) == (str(source), 3, "not json")
+    assert error["byte_offset"] == len(lines(2))
+    assert left_overs(output) == []
+
+
+def test_4_for_a_missing_input_and_nothing_is_written(tmp_path: Path) -> None:
+    done = rerank("score", tmp_path / "none.jsonl", "-o", tmp_path / "out.jsonl", *FAKE)
+    assert done.code == 4
+    assert "none.jsonl" in done.said
+    assert files_of(tmp_path) == {}
+
+
+def test_4_for_a_folder_as_input(tmp_path: Path) -> None:
+    assert rerank("score", tmp_path, "-o", tmp_path / "out.jsonl", *FAKE).code == 4
+
+
+def test_4_for_too_many_bad_records_keeps_a_partial_that_more_tolerance_can_resume(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(lines(20) + b"bad\nworse\n" + lines(20, start=20))
+    done = rerank("score", source, "-o", output, *FAKE, *SMALL, "--max-errors", "1")
+    assert done.code == 4
+    assert not output.exists()
+    assert commits(output) >= 1
+    assert "line" in done.said or ":21" in done.said or ":22" in done.said
+    assert rerank("score", source, "-o", output, *FAKE, *SMALL, "--max-errors", "2", "--resume").code == 3
+    assert len(output.read_bytes().splitlines()) == 40
+
+
+def test_5_when_the_folder_is_missing_or_is_a_file_and_nothing_is_written(ten: Path, tmp_path: Path) -> None:
+    before = files_of(tmp_path)
+    assert rerank("score", ten, "-o", tmp_path / "none" / "out.jsonl", *FAKE).code == 5
+    assert rerank("score", ten, "-o", ten / "out.jsonl", *FAKE).code == 5
+    assert files_of(tmp_path) == before
+
+
+def test_5_when_the_folder_of_the_errors_or_the_statistics_is_missing(ten: Path, tmp_path: Path) -> None:
+    for option in ("--errors", "--stats"):
+        done = rerank("score", ten, "-o", tmp_path / "out.jsonl", option, tmp_path / "none" / "x.jsonl", *FAKE)
+        assert done.code == 5, option
+        assert not (tmp_path / "out.jsonl").exists(), f"{option}: was not refused before the work was done"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
+def test_5_when_the_folder_is_read_only(ten: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o555)
+    assert rerank("score", ten, "-o", folder / "out.jsonl", *FAKE).code == 5
+
+
+def test_5_when_the_device_is_full(ten: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    done = rerank("score", ten, "-o", "/dev/full", *FAKE)
+    assert done.code == 5
+    assert "No space left" in done.said
+
+
+def test_5_when_the_file_may_not_grow_keeps_a_partial_that_more_room_can_resume(tmp_path: Path) -> None:
+    source, output, golden = tmp_path / "in.jsonl", tmp_path / "out.jsonl", tmp_path / "golden.jsonl"
+    source.write_bytes(lines(60))
+    assert rerank("score", source, "-o", golden, *FAKE, *SMALL).code == 0
+    half = golden.stat().st_size // 2
+
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (half, half))
+
+    done = rerank("score", source, "-o", output, *FAKE, *SMALL, prepare=little_room)
+    assert done.code == 5
+    assert "--resume" in done.said
+    assert not output.exists()
+    assert commits(output) > 1
+    assert rerank("score", source, "-o", output, *FAKE, *SMALL, "--resume").code == 0
+    assert output.read_bytes() == golden.read_bytes()
+
+
+def test_6_for_a_folder_without_a_model_and_nothing_is_written(ten: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    before = files_of(tmp_path)
+    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", "--model", tmp_path / "model")
+    assert done.code == 6
+    assert "config.json" in done.said
+    assert files_of(tmp_path) == before
+
+
+def test_7_when_scores_are_not_finite_names_the_dtype_to_try_and_keeps_a_partial(ten: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    done = rerank("score", ten, "-o", output, "--model", "fake:nan=0.5")
+    assert done.code == 7
+    assert "--dtype" in done.said
+    assert not output.exists()
+    assert (tmp_path / "out.jsonl.partial").exists()
+    assert (tmp_path / "out.jsonl.journal").exists()
+
+
+def test_8_for_an_output_that_exists_and_it_stays_as_it_is(ten: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl").write_bytes(b"precious\n")
+    before = files_of(tmp_path)
+    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE)
+    assert done.code == 8
+    assert "--overwrite" in done.said
+    assert files_of(tmp_path) == before
+
+
+def test_8_for_an_errors_file_that_exists(ten: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl.errors.jsonl").write_bytes(b"precious\n")
+    before = files_of(tmp_path)
+    assert rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 8
+    assert files_of(tmp_path) == before
+
+
+def test_11_while_another_run_writes_and_that_run_is_not_disturbed(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(lines(40))
+    with started("score", source, "-o", output, *SLOW) as first:
+        wait_until(lambda: commits(output) >= 1, first)
+        for flags in ((), ("--resume",), ("--overwrite",), ("--overwrite", "--resume")):
+            second = rerank("score", source, "-o", output, *SLOW, *flags)
+            assert second.code == 11, flags
+        assert first.wait(60) == 0
+    assert len(output.read_bytes().splitlines()) == 40
+
+
+def test_11_is_by_the_lock_and_not_by_its_file(ten: Path, tmp_path: Path) -> None:
+    lock = tmp_path / "out.jsonl.lock"
+    with lock.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 11
+    assert lock.exists()
+    assert rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 0
+
+
+def test_75_when_the_device_goes_away_and_what_was_committed_is_kept(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(lines(40))
+    done = rerank("score", source, "-o", output, "--model", "fake:lose_at=20", *SMALL)
+    assert done.code == 75
+    assert "--resume" in done.said
+    assert not output.exists()
+    assert commits(output) >= 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_128_and_its_number_and_a_partial(tmp_path: Path, number: int, code: int) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(lines(200))
+    with started("score", source, "-o", output, *SLOW) as process:
+        assert wait_until(lambda: commits(output) >= 1, process)
+        process.send_signal(number)
+        assert process.wait(10) == code
+        assert b"--resume" in process.stderr.read()
+    assert not output.exists()
+    assert (tmp_path / "out.jsonl.partial").exists()
+    assert commits(output) >= 1
+
+
+def test_141_when_the_reader_closes_the_pipe_and_nothing_is_said(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_bytes(lines(5000))
+    command = [*COMMAND, "score", str(source), "-o", "-", *FAKE, *SMALL]
+    script = 'set -o pipefail; "$@" | head -1'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *command], capture_output=True, env=environment(), timeout=60, check=False
+    )
+    assert done.returncode == 141
+    assert done.stderr == b""
+    assert json.loads(done.stdout)["id"] == "q0"
+
+
+def test_check_ends_with_0_3_or_4(ten: Path, messy: Path, tmp_path: Path) -> None:
+    assert rerank("check", ten).code == 0
+    assert rerank("check", messy).code == 3
+    assert rerank("check", tmp_path / "none.jsonl").code == 4
+
+
+def test_check_into_a_pipe_that_closes_is_quiet_and_141(messy: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*COMMAND, "check", str(messy)], stdout=write, stderr=subprocess.PIPE, env=environment(), timeout=60, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_version_and_help_end_with_0() -> None:
+    for arguments in (["--version"], ["-V"], ["--help"], ["-h"], ["score", "-h"], ["check", "-h"], ["doctor", "-h"]):
+        done = rerank(*arguments)
+        assert (done.code, done.stderr) == (0, b""), arguments
+        assert done.stdout, arguments
+
+

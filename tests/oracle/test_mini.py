@@ -1,0 +1,36 @@
+"""The embedded model is the one that its card describes. A successor changes this file and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.scorers.self_test import PAIRS, score_together
+from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+
+WEIGHTS_SHA256 = "b0d01cdc9e6c40a5f743c9070248f01bc3a1b107017cf3e0a1a55786e5b6a22d"
+LOGITS = [-2.0353, 3.4158]  # of self_test.PAIRS, fp32
+
+
+@pytest.fixture(scope="module")
+def mini() -> TorchCrossEncoder:
+    scorer = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype="fp32"))
+    scorer.load()
+    return scorer
+
+
+def test_mini_has_the_weights_of_its_card(mini: TorchCrossEncoder) -> None:
+    assert mini.identity.weights_sha256 == WEIGHTS_SHA256
+
+
+def test_mini_scores_known_pairs_as_ever(mini: TorchCrossEncoder) -> None:
+    assert score_together(mini, mini.prepare(PAIRS)) == pytest.approx(LOGITS, abs=2e-3)
+
+
+def test_mini_says_when_it_lowers_the_length(mini: TorchCrossEncoder) -> None:
+    assert mini.identity.max_length == 512
+    assert any("1024" in note and "512" in note for note in mini.notes)
+
+
+def test_mini_carries_its_card_and_a_licence(root: Path) -> None:
+    assert "license: apache-2.0" in (root / "rerank_cli/mini/README.md").read_text(encoding="utf-8")

@@ -1,0 +1,121 @@
+"""Our engine beside sentence-transformers' CrossEncoder: the same token ids, the same logits.
+
+Both models are scored in float32 at max_length 256. The comparison is shown to have teeth: it fails when queries are
+swapped or positions are off by one.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from sentence_transformers import CrossEncoder
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.plan import Budget, plan_batches
+from rerank_cli.scorers import Batch, PreparedPair
+from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+
+MAX_LENGTH = 256
+TOLERANCE = 1e-4  # of the logits' standard deviation
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Both:
+    """The same model twice: ours, and the oracle."""
+
+    ours: TorchCrossEncoder
+    oracle: CrossEncoder
+
+
+@pytest.fixture(scope="module", params=["mini", "random_xlmr"])
+def both(request: pytest.FixtureRequest, root: Path) -> Both:
+    folder = root / "rerank_cli/mini" if request.param == "mini" else request.getfixturevalue("random_xlmr")
+    ours = TorchCrossEncoder(
+        ModelConfig(model=str(folder), device="cpu", dtype="fp32", max_length=MAX_LENGTH, query_max_length=192)
+    )
+    ours.load()
+    oracle = CrossEncoder(
+        str(folder),
+        max_length=MAX_LENGTH,
+        device="cpu",
+        activation_fn=torch.nn.Identity(),
+        model_kwargs={"dtype": torch.float32},
+        local_files_only=True,
+    )
+    return Both(ours, oracle)
+
+
+def ours_of(scorer: TorchCrossEncoder, pairs: list[Pair]) -> torch.Tensor:
+    """Our logits, batched as a run would."""
+    prepared = scorer.prepare(pairs)
+    plans = plan_batches([pair.cost for pair in prepared], Budget(1024), padded=True)
+    batches = (Batch(tuple(prepared[i] for i in plan.indices), plan.tokens, plan.padded) for plan in plans)
+    logits = torch.empty(len(pairs))
+    for plan, scores in zip(plans, scorer.score(batches), strict=True):
+        logits[list(plan.indices)] = torch.tensor(scores)
+    return logits
+
+
+def oracle_of(both: Both, pairs: list[Pair]) -> torch.Tensor:
+    return torch.from_numpy(both.oracle.predict(pairs, batch_size=16, convert_to_numpy=True)).flatten()
+
+
+def worst(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """The largest difference, in standard deviations of the oracle's logits."""
+    return float((ours - theirs).abs().max() / theirs.std())
+
+
+def theirs_ids(both: Both, pair: Pair) -> list[int]:
+    return list(both.oracle.tokenizer(*pair, truncation="longest_first", max_length=MAX_LENGTH)["input_ids"])
+
+
+def rules_agree(prepared: PreparedPair, ours: TorchCrossEncoder, pair: Pair) -> bool:
+    """Theirs cuts the longer text first. That is our rule unless it would cut into the query."""
+    query = len(ours.prepare([(pair[0], "")])[0].payload.ids)
+    return not prepared.truncated or 2 * query < MAX_LENGTH
+
+
+def test_token_ids_equal_those_of_sentence_transformers(both: Both, mixed_pairs: list[Pair]) -> None:
+    prepared = both.ours.prepare(mixed_pairs)
+    compared = [i for i, pair in enumerate(mixed_pairs) if rules_agree(prepared[i], both.ours, pair)]
+    assert len(compared) == len(mixed_pairs)
+    assert sum(prepared[i].truncated for i in compared) >= 20
+    assert [list(prepared[i].payload.ids) for i in compared] == [theirs_ids(both, mixed_pairs[i]) for i in compared]
+
+
+def test_logits_equal_those_of_sentence_transformers(
+    both: Both, mixed_pairs: list[Pair], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = ours_of(both.ours, mixed_pairs), oracle_of(both, mixed_pairs)
+    with capsys.disabled():
+        print(
+            f"\n{both.ours.identity.model.rsplit('/', 1)[-1]}: {len(mixed_pairs)} pairs, "
+            f"max |Δlogit| {float((ours - theirs).abs().max()):.2e}, standard deviation {float(theirs.std()):.3f}"
+        )
+    assert float(theirs.std()) >= 1
+    assert worst(ours, theirs) <= TOLERANCE
+
+
+def test_comparison_fails_when_queries_are_swapped(both: Both, mixed_pairs: list[Pair]) -> None:
+    some = mixed_pairs[:20]
+    swapped = [(some[i - 1][0], some[i][1]) for i in range(len(some))]
+    assert worst(ours_of(both.ours, swapped), oracle_of(both, some)) > 100 * TOLERANCE
+
+
+def test_comparison_fails_when_positions_are_off_by_one(both: Both, mixed_pairs: list[Pair]) -> None:
+    some = mixed_pairs[:20]
+    features = both.oracle.tokenizer(
+        *map(list, zip(*some, strict=True)), truncation=True, padding=True, max_length=MAX_LENGTH, return_tensors="pt"
+    )
+    model = both.oracle.model
+    first = 0 if model.config.model_type == "bert" else model.config.pad_token_id + 1
+    positions = first + torch.arange(features["input_ids"].shape[1]).expand(len(some), -1)
+    ours = ours_of(both.ours, some)
+    with torch.inference_mode():
+        right = model(**features, position_ids=positions).logits.flatten()
+        wrong = model(**features, position_ids=positions + 1).logits.flatten()
+    assert worst(ours, right) <= TOLERANCE
+    assert worst(ours, wrong) > 10 * TOLERANCE
