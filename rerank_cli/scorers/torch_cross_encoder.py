@@ -21,6 +21,7 @@ from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault
 from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
 from rerank_cli.scorers.hf_files import ModelFolder, find_model, silence_libraries
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
+from rerank_cli.scorers.packed_linear import pack_linear_layers
 from rerank_cli.scorers.self_test import self_test
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -143,6 +144,8 @@ class TorchCrossEncoder:
             return
         model = load_model(self._folder, self._dtype)
         keep_head_in_float32(model, self._folder)
+        if self.device.type == "cpu" and self._dtype is torch.float32:
+            pack_linear_layers(model.base_model)
         try:
             self._model = model.to(self.device).eval()
         except torch.OutOfMemoryError:

@@ -1,0 +1,40 @@
+"""The packed linear layers compute what torch's own do."""
+
+import pytest
+import torch
+from torch import nn
+
+from rerank_cli.scorers.packed_linear import PackedLinear, computes_the_same, pack_linear_layers
+
+pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1, 8), (3, 17, 8), (64, 8)])
+def test_packed_layer_equals_the_plain_one(shape: tuple[int, ...], bias: bool) -> None:
+    torch.manual_seed(1)
+    plain = nn.Linear(8, 24, bias=bias)
+    x = torch.randn(shape)
+    with torch.inference_mode():
+        assert torch.allclose(PackedLinear(plain)(x), plain(x), atol=1e-5)
+
+
+def test_layer_that_computes_otherwise_is_left_alone() -> None:
+    plain = nn.Linear(8, 4)
+    assert computes_the_same(plain)
+    plain.register_forward_hook(lambda _module, _args, output: output + 1)
+    assert not computes_the_same(plain)
+    model = nn.Sequential(plain, nn.ReLU())
+    assert pack_linear_layers(model) == 0
+    assert model[0] is plain
+
+
+def test_half_precision_layers_are_left_alone() -> None:
+    model = nn.Sequential(nn.Linear(8, 4).to(torch.bfloat16))
+    assert pack_linear_layers(model) == 0
+
+
+def test_every_linear_layer_of_a_body_is_packed() -> None:
+    body = nn.Sequential(nn.Linear(8, 8), nn.ModuleDict({"deep": nn.Sequential(nn.Linear(8, 4))}))
+    assert pack_linear_layers(body) == 2
+    assert not any(isinstance(module, nn.Linear) for module in body.modules())
