@@ -113,8 +113,23 @@ def run(arguments: list[str] | None = None) -> int:
         return ExitStatus.BUG
 
 
+def occupy_closed_streams() -> None:
+    """Where a standard stream was closed by the caller, put the null device, lest a file we open takes its number.
+
+    sys.stdout stays None then: that is how `-o -` knows that nobody can read it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
 def main() -> NoReturn:
     """The entry point of the `rerank` command."""
+    occupy_closed_streams()
     install_signal_handlers()
     status = int(run())
     leave(status)

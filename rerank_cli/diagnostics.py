@@ -1,4 +1,4 @@
-"""Everything said to a person goes to standard error through here, harmless to the terminal it lands on."""
+"""Everything said to a person goes through here, harmless to the terminal it lands on."""
 
 import contextlib
 import sys
@@ -23,15 +23,22 @@ def _shown(char: str) -> str:
 
 
 def say(sentence: str, stream: TextIO | None = None) -> None:
-    """Print one line, named after the tool. A standard error that is closed or full is no reason to fail."""
-    target = stream or sys.stderr
-    if target is None:
-        return
-    line = f"rerank: {printable(sentence)}\n"
+    """Print one line, named after the tool, to standard error. That it is closed or full is no reason to fail."""
     with contextlib.suppress(OSError, ValueError):
-        encoding = getattr(target, "encoding", None) or "utf-8"
-        target.write(line.encode(encoding, "backslashreplace").decode(encoding))
-        target.flush()
+        _write(f"rerank: {printable(sentence)}\n", stream or sys.stderr)
+
+
+def show(line: str) -> None:
+    """Print one line of a report to standard output."""
+    if sys.stdout is not None:
+        _write(f"{printable(line)}\n", sys.stdout)
+
+
+def _write(line: str, target: TextIO) -> None:
+    """Write what the stream's encoding has, and escapes for the rest."""
+    encoding = target.encoding or "utf-8"
+    target.write(line.encode(encoding, "backslashreplace").decode(encoding))
+    target.flush()
 
 
 def duration(seconds: float | None) -> str:

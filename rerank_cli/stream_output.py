@@ -5,6 +5,7 @@ The lines of a window are written together and flushed. A reader that went away 
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class StreamOutput:
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
         self._readable_errors = errors is None
+        if output == "-" and sys.stdout is None:
+            raise OutputError("standard output is closed", "Name a file with -o.")
         try:
             self._fd = STDOUT if output == "-" else os.open(output, os.O_WRONLY | os.O_CLOEXEC)
             os.fstat(self._fd)

@@ -5,7 +5,7 @@ import typer
 from rerank_cli.checking import Check, check_input
 from rerank_cli.commands import options as o
 from rerank_cli.config import ReadConfig
-from rerank_cli.diagnostics import printable
+from rerank_cli.diagnostics import printable, show
 
 R = ReadConfig()
 SHOWN = 72  # characters of a text
@@ -41,7 +41,7 @@ def check(
     )
     result = check_input(config)
     for line in report(result):
-        typer.echo(line)
+        show(line)
     return result.status
 
 

@@ -1,10 +1,8 @@
 """`rerank doctor`: is everything here that a run needs?"""
 
-import typer
-
 from rerank_cli.commands import options as o
 from rerank_cli.config import ModelConfig
-from rerank_cli.diagnostics import printable
+from rerank_cli.diagnostics import show
 from rerank_cli.errors import ExitStatus
 from rerank_cli.health import examine
 
@@ -32,8 +30,8 @@ def doctor(
     status = ExitStatus.OK
     config = ModelConfig(model, revision, offline, engine, device, dtype, max_length, query_max_length, threads)
     for finding in examine(config):
-        typer.echo(f"{MARKS[finding.verdict]} {finding.question:<16} {printable(finding.answer)}")
+        show(f"{MARKS[finding.verdict]} {finding.question:<16} {finding.answer}")
         if finding.advice:
-            typer.echo(f"     {'':<16} {printable(finding.advice)}")
+            show(f"     {'':<16} {finding.advice}")
         status = max(status, finding.status)
     return status
