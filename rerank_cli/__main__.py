@@ -1,5 +1,18 @@
-"""`python -m rerank_cli` is `rerank`."""
+"""`rerank` begins here: quiet about an interrupt while the rest is being imported."""
 
-from rerank_cli.cli import main
+import os
+import signal
+from typing import NoReturn
 
-main()
+
+def main() -> NoReturn:
+    """Import the command line, then run it."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda number, _frame: os._exit(128 + number))
+    from rerank_cli import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ app = typer.Typer(
     name="rerank",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
@@ -41,6 +41,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def rerank(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -50,6 +51,8 @@ def rerank(
     \b
     rerank score input.jsonl -o out.jsonl
     """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 app.command()(score)
@@ -98,6 +101,8 @@ def run(arguments: list[str] | None = None) -> int:
     except PipeClosed as fault:
         return fault.status
     except BrokenPipeError:
+        return ExitStatus.PIPE
+    except SystemExit:  # how typer ends when the reader of its help went away
         return ExitStatus.PIPE
     except RerankError as fault:
         say(f"error: {fault.message}")

@@ -5,6 +5,8 @@ import sys
 import unicodedata
 from typing import TextIO
 
+from rerank_cli.errors import PipeClosed
+
 BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 CAP = 2000  # characters of one message
 
@@ -29,9 +31,12 @@ def say(sentence: str, stream: TextIO | None = None) -> None:
 
 
 def show(line: str) -> None:
-    """Print one line of a report to standard output."""
-    if sys.stdout is not None:
-        _write(f"{printable(line)}\n", sys.stdout)
+    """Print one line of a report to standard output. Raises PipeClosed when its reader went away."""
+    try:
+        if sys.stdout is not None:
+            _write(f"{printable(line)}\n", sys.stdout)
+    except BrokenPipeError:
+        raise PipeClosed("the reader closed the pipe") from None
 
 
 def _write(line: str, target: TextIO) -> None:
@@ -58,6 +63,10 @@ def short(count: float) -> str:
     >>> [short(n) for n in (7, 12_345, 6_000_000)]
     ['7', '12.3k', '6.00M']
     """
-    if count < 10_000:
+    if round(count) < 10_000:
         return f"{count:.0f}" if count >= 100 or count == int(count) else f"{count:.1f}"
-    return f"{count / 1e3:.1f}k" if count < 1e6 else f"{count / 1e6:.2f}M"
+    value, units = count / 1000, iter("MGT")
+    unit = "k"
+    while value >= 999.95:
+        value, unit = value / 1000, next(units, "E3T")
+    return f"{value:.{2 if value < 9.995 else 1}f}{unit}"

@@ -21,7 +21,7 @@ def fingerprint(config: RunConfig, shape: str, identity: Identity) -> dict[str, 
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
     versions = {f"{name}_version": version for name, version in identity.versions.items()}
     engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
-    return {
+    flat = {
         "rerank_version": __version__,
         "format": shape,
         **read,
@@ -30,6 +30,18 @@ def fingerprint(config: RunConfig, shape: str, identity: Identity) -> dict[str, 
         **versions,
         **asdict(config.batch),
     }
+    return {name: readable(value) for name, value in flat.items()}
+
+
+def readable(value: Any) -> Any:
+    """`value` with file names that are not UTF-8 made so that JSON can hold them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {name: readable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [readable(each) for each in value]
+    return value
 
 
 def resolved(config: RunConfig, traits: Traits) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
     {"kind":"header", "fingerprint":{…}, "resolved":{…}, "crc":"9f3a…"}
     {"kind":"commit", counters, place in the input, sizes and CRCs of both files, learned budget, "crc":"…"}
-    {"kind":"finishing", …}
+    {"kind":"finishing", the same of the complete files, "crc":"…"}
 
 A line counts when it is whole and its CRC is right; the journal ends at the first that does not. A commit line is
 written after the data it speaks of is on disk, so whatever lies beyond the last commit is thrown away on resume.
@@ -62,9 +62,9 @@ class Commit:
     errors: Written = field(default_factory=Written)
     budget: Budget | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, kind: str = "commit") -> dict[str, Any]:
         """For the journal."""
-        return {"kind": "commit", **asdict(self)}
+        return {"kind": kind, **asdict(self)}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> "Commit":
@@ -97,7 +97,7 @@ def encode(line: dict[str, Any]) -> bytes:
 def decode(raw: bytes) -> dict[str, Any] | None:
     """The line that `encode` wrote; None when it is torn or altered."""
     body, separator, tail = raw.rpartition(b',"crc":"')
-    if not separator or tail != b'%08x"}\n' % crc32(body):
+    if not separator or not body.startswith(b"{") or tail != b'%08x"}\n' % crc32(body):
         return None
     line: dict[str, Any] = orjson.loads(body + b"}")
     return line
@@ -106,23 +106,23 @@ def decode(raw: bytes) -> dict[str, Any] | None:
 def read_journal(path: Path) -> Found | None:
     """Read a journal to its last valid line; None when there is none with a valid header of our version."""
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        file = path.open("rb")
     except FileNotFoundError:
         return None
-    header = decode(lines[0]) if lines else None
-    if header is None or header.get("kind") != "header" or header.get("version") != VERSION:
-        return None
-    size, commit, finishing = len(lines[0]), Commit(), False
-    for raw in lines[1:]:
-        line = decode(raw)
-        if line is None:
-            break
-        size += len(raw)
-        if line["kind"] == "commit":
-            commit = Commit.from_dict(line)
-        else:
-            finishing = True
-    return Found(header, commit, finishing, size)
+    with file:
+        first = file.readline()
+        header = decode(first)
+        if header is None or header.get("kind") != "header" or header.get("version") != VERSION:
+            return None
+        size, last, finishing = len(first), None, False
+        for raw in file:
+            line = decode(raw)
+            if line is None:
+                break
+            size += len(raw)
+            finishing = line["kind"] == "finishing"
+            last = line
+    return Found(header, Commit.from_dict(last) if last else Commit(), finishing, size)
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -1,23 +1,13 @@
 """Where results go: a file that is absent or complete, or a stream that is only ever a prefix.
 
 FILE appears in one rename at the very end. Until then FILE.partial and FILE.journal hold all committed work under
-FILE.lock, and a killed run is continued from its last commit. What to do with the files found at the start is one pure
-function, `decide`, over a table:
-
-    found                                    no flag   --resume        --overwrite   both (for cron)
-    nothing                                  start     start           start         start
-    partial + journal of this run            refuse    continue        start anew    continue
-    partial + journal of another run         refuse    refuse          start anew    start anew
-    FILE, made by this very run              refuse    nothing to do   run again     nothing to do
-    FILE, made otherwise                     refuse    refuse          run again     run again
-    FILE and a partial of this run           refuse    refuse          start anew    continue
+FILE.lock, and a killed run is continued from its last commit. What a run does with the files it finds is `states`.
 """
 
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
@@ -42,81 +32,10 @@ from rerank_cli.journal import (
 from rerank_cli.lock import Lock
 from rerank_cli.plan import Budget
 from rerank_cli.records import Mark
+from rerank_cli.states import Paths
 from rerank_cli.stats import Counters
 
 KEPT = "What was committed is kept in {}; make room, then run the same command with --resume."
-
-
-class Action(Enum):
-    """What a run does with what it found."""
-
-    START = "start"
-    CONTINUE = "continue"
-    NOTHING = "nothing to do"
-
-
-def decide(
-    *,
-    file: bool,
-    file_ours: bool,
-    partial: bool,
-    partial_ours: bool,
-    resume: bool,
-    overwrite: bool,
-    name: str = "the output",
-) -> Action:
-    """The table above. Raises Refused, in which FILE is called `name`."""
-    if not file and not partial:
-        return Action.START
-    if resume and partial_ours and (overwrite or not file):
-        return Action.CONTINUE
-    if resume and file_ours and not partial_ours:
-        return Action.NOTHING
-    if overwrite:
-        return Action.START
-    raise Refused(*_refusal(name, file, partial_ours, resume))
-
-
-def _refusal(name: str, file: bool, partial_ours: bool, resume: bool) -> tuple[str, str]:
-    replace = "Add --overwrite to replace it, or choose another -o."
-    if file and resume and not partial_ours:
-        return f"{name} exists and was not made by this very run", replace
-    if file:
-        return f"{name} exists", replace
-    if resume:
-        return (
-            f"{name}: an unfinished output of another run is here",
-            "Add --overwrite to start anew, or choose another -o.",
-        )
-    return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """The files of one output. `final` is never a symbolic link: renaming onto one would replace the link."""
-
-    final: Path
-    errors: Path
-
-    @classmethod
-    def of(cls, output: str, errors: str | None) -> "Paths":
-        """The paths for `-o` and `--errors`."""
-        final = Path(os.path.realpath(output))
-        return cls(final, Path(os.path.realpath(errors or f"{final}.errors.jsonl")))
-
-    def beside(self, suffix: str) -> Path:
-        """FILE with a suffix, such as `.partial`."""
-        return self.final.with_name(self.final.name + suffix)
-
-    @property
-    def errors_partial(self) -> Path:
-        """Where errors are gathered until the end."""
-        return self.errors.with_name(self.errors.name + ".partial")
-
-    def all(self) -> list[Path]:
-        """Every path that a run may write."""
-        suffixes = (".partial", ".journal", ".journal.tmp", ".lock", ".meta.json", ".meta.json.partial")
-        return [self.final, self.errors, self.errors_partial, *map(self.beside, suffixes)]
 
 
 class Output(Protocol):
@@ -160,6 +79,15 @@ class _Appended:
     def sync(self) -> None:
         os.fsync(self._fd)
 
+    def check_in_place(self) -> None:
+        """Raises OutputError when the name no longer leads to what we wrote: somebody removed or replaced it."""
+        try:
+            ours = os.path.samestat(os.stat(self.path), os.fstat(self._fd))
+        except FileNotFoundError:
+            ours = False
+        if not ours:
+            raise OutputError(f"{self.path}: removed or replaced while the run went on", "Run again with --overwrite.")
+
     def close(self) -> None:
         os.close(self._fd)
 
@@ -188,17 +116,36 @@ class FileOutput:
         self._lock = Lock(paths.beside(".lock"))
         self._files: list[_Appended] = []
         self._journal: Journal | None = None
+        self._last = Commit()
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
         self._pack = compressor(str(paths.final))
-        self.found = read_journal(paths.beside(".journal"))
+        self.found: Found | None = None
+        try:
+            self._guarded(self._read_journal)
+        except OutputError:
+            self._lock.release()
+            raise
+
+    def _read_journal(self) -> None:
+        self.found = read_journal(self.paths.beside(".journal"))
 
     def finish_interrupted(self) -> None:
-        """Make the last renames of a run that was complete and then killed between two of them."""
-        if self.found is not None and self.found.finishing:
-            has_errors = self.found.commit.errors.size > 0
-            self._guarded(lambda: self._rename(has_errors))
-            self.found = None
+        """Make the last renames of a run that was complete and then killed between two of them.
+
+        Files that are not as that run left them are not touched: they count as a damaged partial output.
+        """
+        if self.found is None or not self.found.finishing:
+            return
+        commit, partial = self.found.commit, self.paths.beside(".partial")
+        if partial.exists():
+            errors = any(matches(path, commit.errors, True) for path in (self.paths.errors_partial, self.paths.errors))
+            if not matches(partial, commit.output, exactly=True) or (commit.errors.size and not errors):
+                return
+        elif not matches(self.paths.final, commit.output, exactly=True):
+            return
+        self._guarded(lambda: self._rename(commit.errors.size > 0))
+        self.found = None
 
     @property
     def has_file(self) -> bool:
@@ -217,15 +164,20 @@ class FileOutput:
             return "there is no readable journal"
         if difference := differing(found.header["fingerprint"], fingerprint):
             return difference
-        good = matches(self.paths.beside(".partial"), found.commit.output)
-        return None if good and matches(self.paths.errors_partial, found.commit.errors) else "it is damaged"
+        for path, known in (
+            (self.paths.beside(".partial"), found.commit.output),
+            (self.paths.errors_partial, found.commit.errors),
+        ):
+            if not matches(path, known):
+                return f"{path.name} is missing or damaged"
+        return None
 
     def finished_meta(self, fingerprint: dict[str, Any]) -> dict[str, Any] | None:
         """The meta data of FILE if FILE is just as a run with this fingerprint left it."""
         try:
             meta: dict[str, Any] = orjson.loads(self.paths.beside(".meta.json").read_bytes())
-            known = Written(meta["output_bytes"], meta["output_crc32"])
-            same = not differing(meta["fingerprint"], fingerprint)
+            known = Written(int(meta["output_bytes"]), int(meta["output_crc32"]))
+            same = not differing(dict(meta["fingerprint"]), fingerprint)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return meta if same and matches(self.paths.final, known, exactly=True) else None
@@ -257,6 +209,7 @@ class FileOutput:
             sync_folder(final.parent)
 
         self._guarded(opened)
+        self._last = found.commit
         return found.commit
 
     def write(self, line: bytes) -> None:
@@ -277,7 +230,8 @@ class FileOutput:
                 file.append(block)
                 file.sync()
             output, errors = (file.written for file in self._files)
-            self._append(Commit(counters, Place.of(end), output, errors, budget).as_dict())
+            self._last = Commit(counters, Place.of(end), output, errors, budget)
+            self._append(self._last.as_dict())
 
         self._guarded(written)
 
@@ -291,13 +245,15 @@ class FileOutput:
 
         def finished() -> None:
             output, errors = self._files
+            output.check_in_place()
+            errors.check_in_place()
             if not output.written.size:
                 output.append(self._pack(b""))  # an empty .gz is not a file of no bytes
                 output.sync()
             whole = {**meta, "output_bytes": output.written.size, "output_crc32": output.written.crc}
             content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
             write_durably(self.paths.beside(".meta.json.partial"), content)
-            self._append({"kind": "finishing"})
+            self._append(replace(self._last, output=output.written, errors=errors.written).as_dict("finishing"))
             self._rename(errors.written.size > 0)
 
         self._guarded(finished)
@@ -309,8 +265,8 @@ class FileOutput:
             if has_errors and paths.errors_partial.exists():
                 os.replace(paths.errors_partial, paths.errors)
                 sync_folder(paths.errors.parent)
-            elif not has_errors:
-                paths.errors.unlink(missing_ok=True)  # of an earlier run: it would speak of records that are fine now
+            elif not has_errors and paths.errors.is_file():
+                paths.errors.unlink()  # of an earlier run: it would speak of records that are fine now
             if paths.beside(".meta.json.partial").exists():
                 os.replace(paths.beside(".meta.json.partial"), paths.beside(".meta.json"))
             os.replace(paths.beside(".partial"), paths.final)

@@ -135,7 +135,7 @@ class Reranker:
             identity = self.scorer.identity
             raise DeviceError(
                 f"{bad} of {len(scores)} logits are not finite ({identity.model}, {identity.dtype}, {identity.device})",
-                "The dtype may be too narrow for this model: try --dtype fp32 or bf16, then run again with --resume.",
+                "The dtype may be too narrow for this model: start anew with --dtype fp32 or bf16 and --overwrite.",
             )
 
     def _result(self, entry: Numbered | Failure, board: ScoreBoard, counters: Counters) -> Result:

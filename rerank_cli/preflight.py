@@ -2,14 +2,15 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 
-from rerank_cli.config import RunConfig
-from rerank_cli.errors import ConfigError, InputError
-from rerank_cli.output import Paths
+from rerank_cli.config import FileConfig, RunConfig
+from rerank_cli.errors import ConfigError, InputError, OutputError
 from rerank_cli.records import Blank, Entry, Failure
+from rerank_cli.states import Paths
 
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
 
@@ -25,20 +26,48 @@ def is_file(output: str) -> bool:
 
 
 def refuse_same_files(config: RunConfig) -> None:
-    """Raises ConfigError when a file that the run writes is one that it reads, by whatever name."""
+    """Raises ConfigError when one file would have two uses, by whatever name; OutputError when a folder is not there."""
     files = config.files
-    written = [Path(path) for path in (files.errors, files.stats) if path is not None]
-    if is_file(files.output):
-        written += Paths.of(files.output, files.errors).all()
-        if os.path.isdir(files.output):
-            raise ConfigError(f"-o {files.output}: is a folder", "Name a file in it.")
+    if os.path.isdir(files.output):
+        raise ConfigError(f"-o {files.output}: is a folder", "Name a file in it.")
+    for option, named in (("--errors", files.errors), ("--stats", files.stats)):
+        if named is not None:
+            _refuse_place(option, named)
+    if files.errors is not None and is_file(files.output) and not is_file(files.errors):
+        raise ConfigError(f"--errors {files.errors}: is not a regular file", "With -o FILE, errors are kept in one.")
+    uses = _uses(files)
+    for (first, path), (second, other) in combinations(uses, 2):
+        if path == other:
+            raise ConfigError(f"{path} would be both {first} and {second}", "Give each its own file.")
     for name in config.read.inputs:
-        for path in written:
-            if name != "-" and path.exists() and os.path.exists(name) and os.path.samefile(path, name):
-                raise ConfigError(f"{path}: is also the input {name}", "Write to another file.")
-    names = [os.path.realpath(path) for path in (files.output, files.errors, files.stats) if path not in (None, "-")]
-    if len(set(names)) < len(names):
-        raise ConfigError("-o, --errors and --stats name the same file", "Give each its own.")
+        read = _status(name)
+        for use, path in uses:
+            if read is not None and path.is_file() and os.path.samestat(path.stat(), read):
+                raise ConfigError(f"{path} is the input {name} and would be written as {use}", "Write to another file.")
+
+
+def _refuse_place(option: str, path: str) -> None:
+    if os.path.isdir(path):
+        raise ConfigError(f"{option} {path}: is a folder", "Name a file in it.")
+    if not os.access(os.path.dirname(os.path.realpath(path)), os.W_OK | os.X_OK):
+        raise OutputError(f"{option} {path}: its folder is missing or not writable", "Name a file that can be written.")
+
+
+def _uses(files: FileConfig) -> list[tuple[str, Path]]:
+    """Every file that the run writes, each with what it is."""
+    if is_file(files.output):
+        uses = Paths.of(files.output, files.errors).uses()
+    else:
+        uses = [] if files.errors is None else [("--errors", Path(os.path.realpath(files.errors)))]
+    return uses + ([] if files.stats is None else [("--stats", Path(os.path.realpath(files.stats)))])
+
+
+def _status(name: str) -> os.stat_result | None:
+    """What an input is on disk; None when it cannot be told (reading it will tell)."""
+    try:
+        return os.fstat(sys.stdin.fileno()) if name == "-" else os.stat(name)
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def refuse_foreign(entries: Iterator[Entry]) -> Iterator[Entry]:
@@ -54,9 +83,10 @@ def refuse_foreign(entries: Iterator[Entry]) -> Iterator[Entry]:
             bad.append(entry)
         if len(bad) == FIRST_RECORDS or not isinstance(entry, Blank | Failure):
             break
+    number = "only record is" if len(bad) == 1 else f"first {len(bad)} records are all"
     if bad and (len(bad) == FIRST_RECORDS or all(isinstance(entry, Blank | Failure) for entry in seen)):
         raise InputError(
-            f"{bad[0].origin.source}: all of the first {len(bad)} records are bad; it looks like another format. "
+            f"{bad[0].origin.source}: the {number} bad; it looks like another format. "
             f"Line {bad[0].origin.line}: {bad[0].reason} (at {bad[0].path})",
             'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Other field '
             "names are given with --query-field, --candidates-field and --text-field; `rerank check` shows all errors.",

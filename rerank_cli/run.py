@@ -14,16 +14,17 @@ import orjson
 from rerank_cli import __version__
 from rerank_cli.config import RunConfig
 from rerank_cli.errors import AccountingError, ExitStatus, InputError, Interrupted, OutputError
-from rerank_cli.fingerprint import fingerprint, python_version, resolved
+from rerank_cli.fingerprint import fingerprint, python_version, readable, resolved
 from rerank_cli.formats import Format, failure_line, open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.journal import Commit
-from rerank_cli.output import Action, FileOutput, Output, Paths, decide
+from rerank_cli.output import FileOutput, Output
 from rerank_cli.pipeline import Done, Reranker
 from rerank_cli.plan import Budget, WindowLimits
 from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files
 from rerank_cli.records import Blank, Entry, Failure, Mark
 from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.states import Action, Paths, decide
 from rerank_cli.stats import Clock, Stats
 from rerank_cli.stream_output import StreamOutput
 
@@ -89,10 +90,10 @@ class Run:
             return Action.START, None
         files = self.config.files
         output.finish_interrupted()
-        file, partial, mark, ours = output.has_file, output.has_partial, None, False
+        file, partial, mark, obstacle, ours = output.has_file, output.has_partial, None, "", False
         if files.resume and (file or partial):
             wanted = fingerprint(self.config, shape.name, self._opened_scorer().identity)
-            mark = self._continuable(output, wanted, inputs) if partial else None
+            mark, obstacle = self._continuable(output, wanted, inputs) if partial else (None, "")
             ours = self._is_finished(output, wanted, inputs)
         action = decide(
             file=file,
@@ -102,26 +103,28 @@ class Run:
             resume=files.resume,
             overwrite=files.overwrite,
             name=str(output.paths.final),
+            obstacle=obstacle,
         )
         if action is Action.NOTHING:
             self.tell(f"{output.paths.final}: nothing to do, this very run made it")
-        elif action is Action.START:
-            output.refuse_errors_file(files.overwrite)
+            return action, None
+        if obstacle:
+            self.tell(f"starting anew, the unfinished output cannot be continued: {obstacle}")
+        output.refuse_errors_file(files.overwrite)
         return action, mark
 
-    def _continuable(self, output: FileOutput, wanted: dict[str, Any], inputs: Inputs) -> Mark | None:
-        """The place to continue the partial output from, or None (and the reason is told)."""
+    def _continuable(self, output: FileOutput, wanted: dict[str, Any], inputs: Inputs) -> tuple[Mark | None, str]:
+        """The place to continue the partial output from, or None and the reason why not."""
         obstacle = output.why_not_continued(wanted)
         if not obstacle and not inputs.resumable:
             obstacle = "the input is a pipe or standard input"
-        if not obstacle and output.found is not None:
-            place = output.found.commit.place
-            mark = inputs.replay(place.source, place.line, place.offset)
-            if mark is not None and mark.sha256 == place.sha256:
-                return mark
-            obstacle = "the input consumed so far has changed"
-        self.tell(f"the unfinished output cannot be continued: {obstacle}")
-        return None
+        if obstacle or output.found is None:
+            return None, obstacle or ""
+        place = output.found.commit.place
+        mark = inputs.replay(place.source, place.line, place.offset)
+        if mark is not None and mark.sha256 == place.sha256:
+            return mark, ""
+        return None, "the input consumed so far has changed"
 
     def _is_finished(self, output: FileOutput, wanted: dict[str, Any], inputs: Inputs) -> bool:
         """Whether FILE is what this run would make: same options, model and input, and untouched since."""
@@ -203,12 +206,13 @@ class Run:
         self._end = done.end
 
     def _check_limit(self, done: Done, failures: list[Failure]) -> None:
-        total = self.stats.total + done.counters
-        if failures and self.config.error_limit.exceeded(total.failed, total.records):
-            raise InputError(
-                f"{failures[-1]}: {total.failed} of {total.records} records failed, more than --max-errors allows",
-                "`rerank check` lists all bad records. Mend them, or allow more errors and --resume.",
-            )
+        before, total = self.stats.total.failed, self.stats.total + done.counters
+        for failed, failure in enumerate(failures, before + 1):
+            if self.config.error_limit.exceeded(failed, total.records):
+                raise InputError(
+                    f"{failure}: with it {failed} records have failed, more than --max-errors allows",
+                    "`rerank check` lists the bad records. Mend them, or allow more.",
+                )
 
     def _finish(self, shape: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         total = self.stats.total
@@ -241,7 +245,7 @@ class Run:
             "input_offset": self._end.offset,
             "input_bytes": self._end.total,
             "input_sha256": self._end.sha256,
-            "options": {name: value for name, value in asdict(self.config).items() if name != "files"},
+            "options": readable({name: value for name, value in asdict(self.config).items() if name != "files"}),
             "fingerprint": fingerprint(self.config, shape.name, scorer.identity),
         }
 

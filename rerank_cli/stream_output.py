@@ -25,7 +25,7 @@ class StreamOutput:
 
     def __init__(self, output: str, errors: str | None, overwrite: bool) -> None:
         """`-` is standard output; errors go to a file if one is named, else to standard error."""
-        if errors is not None and os.path.exists(errors) and not overwrite:
+        if errors is not None and os.path.isfile(errors) and not overwrite:
             raise Refused(f"{errors}: the errors file exists", "Move it away, or add --overwrite.")
         self._name = "<stdout>" if output == "-" else output
         self._lines: list[bytes] = []
@@ -65,7 +65,7 @@ class StreamOutput:
             raise PipeClosed("the reader closed the pipe") from None
         except OSError as fault:
             raise OutputError(
-                f"{self._name}: cannot write ({fault.strerror})", "What was written so far is whole."
+                f"{self._name}: cannot write ({fault.strerror})", "Make room there, or name another place with -o."
             ) from fault
         try:
             write_all(self._errors_fd, failures)

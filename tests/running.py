@@ -129,7 +129,7 @@ def kill_after_seconds(seconds: float, *arguments: str | Path, cwd: Path | None 
 def record(number: int, candidates: int = 4) -> dict[str, Any]:
     """A record that depends on its number alone; its texts are 1 to 30 words long."""
     chance = random.Random(number)
-    texts = [" ".join(chance.choices("tea cup leaf hot water tree board".split(), k=chance.randint(1, 30)))]
+    texts = [" ".join(chance.choices(["tea", "cup", "leaf", "hot", "water", "tree", "board"], k=chance.randint(1, 30)))]
     while len(texts) < candidates:
         texts.append(f"{len(texts)} " + " ".join(chance.choices(["mint", "rose", "sage"], k=chance.randint(1, 30))))
     return {

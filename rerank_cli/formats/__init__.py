@@ -5,6 +5,7 @@ line of the errors file.
 """
 
 import base64
+import codecs
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
 from rerank_cli.formats.streams import Inputs, Line
 from rerank_cli.ranking import Ranking
-from rerank_cli.records import Blank, Entry, Failure, Mark, Request
+from rerank_cli.records import RAW_CAP, Blank, Entry, Failure, Mark, Request
 
 FORMATS = {
     "native": "rerank_cli.formats.jsonl:NativeJsonl",
@@ -37,8 +38,8 @@ class Format(Protocol):
 def open_format(read: ReadConfig, write: WriteConfig) -> Format:
     """The shape that the user named; `auto` is native, the only one so far. Raises ConfigError for unknown names."""
     name = "native" if read.format == "auto" else read.format
-    for option, wanted in (("--format", name), ("--output-format", write.format)):
-        if wanted not in {*FORMATS, "same"}:
+    for option, wanted in (("--format", name), ("--output-format", name if write.format == "same" else write.format)):
+        if wanted not in FORMATS:
             raise ConfigError(f"{option}: unknown format {wanted!r}", f"Formats: {', '.join(sorted(FORMATS))}.")
     module, _, attribute = FORMATS[name].partition(":")
     made: Format = getattr(import_module(module), attribute)(read, write)
@@ -72,8 +73,9 @@ def failure_line(failure: Failure) -> bytes:
         "reason": failure.reason,
         "path": failure.path,
     }
+    whole = len(failure.raw) < RAW_CAP  # else a character may have been cut in two
     try:
-        error["raw"] = failure.raw.decode("utf-8")
+        error["raw"] = codecs.getincrementaldecoder("utf-8")().decode(failure.raw, final=whole)
     except UnicodeDecodeError:
         error["raw_base64"] = base64.b64encode(failure.raw).decode("ascii")
     error["source"] = error["source"].encode("utf-8", "replace").decode("utf-8")

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.errors import ConfigError
 from rerank_cli.formats.streams import Line
 from rerank_cli.ranking import Ranking
 from rerank_cli.records import RAW_CAP, Blank, Entry, Failure, Request
@@ -38,6 +39,9 @@ class NativeJsonl:
     name = "native"
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
+        """Raises ConfigError when the candidates' text is where our own fields go."""
+        if read.text_field.partition(".")[0] in OUR_FIELDS:
+            raise ConfigError(f"--text-field {read.text_field}: rerank writes a field of that name", "Rename it first.")
         self._query = read.query_field
         self._candidates = read.candidates_field
         self._text = read.text_field

@@ -26,6 +26,7 @@ else:
 
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 BOM = b"\xef\xbb\xbf"
+ZSTD_SKIPPABLE, ZSTD_SKIPPABLE_FIRST = b"\x2a\x4d\x18", bytes(range(0x50, 0x60))  # a frame of no content
 CHUNK = 1 << 20
 NEXT_INPUT = b"\x00next input\x00"  # hashed between two inputs, so that moving a line from one to the other shows
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
@@ -117,7 +118,7 @@ class _Opened:
         while chunk := self.read(CHUNK if size is None else min(CHUNK, size - count)):
             mark.hasher.update(chunk)
             count += len(chunk)
-        return replace(mark, offset=count, total=mark.total + count)
+        return replace(mark, offset=count, total=mark.total + count, disk=mark.disk + self.on_disk(count))
 
 
 @dataclass(slots=True)
@@ -161,7 +162,7 @@ class Source:
         inner: io.RawIOBase = counted
         if head.startswith(GZIP_MAGIC):
             inner = cast("io.RawIOBase", gzip.GzipFile(fileobj=counted, mode="rb"))
-        elif head == ZSTD_MAGIC:
+        elif head == ZSTD_MAGIC or (head[1:] == ZSTD_SKIPPABLE and head[:1] in ZSTD_SKIPPABLE_FIRST):
             inner = cast("io.RawIOBase", zstd.ZstdFile(cast("IO[bytes]", counted), "r"))
         with counted, io.BufferedReader(inner, CHUNK) as stream:
             yield _Opened(self, stream, counted, inner is not counted)
@@ -223,7 +224,7 @@ class Inputs:
                 mark = opened.digest(mark, offset if index == source else None)
         if mark.offset < offset:
             return None
-        return replace(mark, line=line, disk=self._disk_before(source) + mark.offset)
+        return replace(mark, line=line)
 
     def ends_at(self, mark: Mark) -> bool:
         """Whether no input is left after `mark`."""

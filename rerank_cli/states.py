@@ -1,0 +1,103 @@
+"""What may be found at an output when a run begins, and what the run does with it: one table, one pure function.
+
+found                                    no flag   --resume        --overwrite   both (for cron)
+nothing                                  start     start           start         start
+partial + journal of this run            refuse    continue        start anew    continue
+partial + journal of another run         refuse    refuse          start anew    start anew
+FILE, made by this very run              refuse    nothing to do   run again     nothing to do
+FILE, made otherwise                     refuse    refuse          run again     run again
+FILE and a partial of this run           refuse    refuse          start anew    continue
+"""
+
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from rerank_cli.errors import Refused
+
+
+class Action(Enum):
+    """What a run does with what it found."""
+
+    START = "start"
+    CONTINUE = "continue"
+    NOTHING = "nothing to do"
+
+
+def decide(
+    *,
+    file: bool,
+    file_ours: bool,
+    partial: bool,
+    partial_ours: bool,
+    resume: bool,
+    overwrite: bool,
+    name: str = "the output",
+    obstacle: str = "",
+) -> Action:
+    """The table above. Raises Refused, which calls FILE `name`; `obstacle` is why a partial cannot be continued."""
+    if not file and not partial:
+        return Action.START
+    if resume and partial_ours and (overwrite or not file):
+        return Action.CONTINUE
+    if resume and file_ours and not partial_ours:
+        return Action.NOTHING
+    if overwrite:
+        return Action.START
+    raise Refused(*_refusal(name, file, partial_ours, resume, f" ({obstacle})" if obstacle else ""))
+
+
+def _refusal(name: str, file: bool, partial_ours: bool, resume: bool, why: str) -> tuple[str, str]:
+    replace = "Add --overwrite to replace it, or choose another -o."
+    if file and resume and not partial_ours:
+        return f"{name} exists and was not made by this very run{why}", replace
+    if file:
+        return f"{name} exists", replace
+    if resume:
+        return (
+            f"{name}: an unfinished output of another run is here{why}",
+            "Add --overwrite to start anew, or choose another -o.",
+        )
+    return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The files of one output. `final` is never a symbolic link: renaming onto one would replace the link."""
+
+    final: Path
+    errors: Path
+
+    @classmethod
+    def of(cls, output: str, errors: str | None) -> "Paths":
+        """The paths for `-o` and `--errors`."""
+        final = Path(os.path.realpath(output))
+        return cls(final, Path(os.path.realpath(errors or f"{final}.errors.jsonl")))
+
+    def beside(self, suffix: str) -> Path:
+        """FILE with a suffix, such as `.partial`."""
+        return self.final.with_name(self.final.name + suffix)
+
+    @property
+    def errors_partial(self) -> Path:
+        """Where errors are gathered until the end."""
+        return self.errors.with_name(self.errors.name + ".partial")
+
+    def uses(self) -> list[tuple[str, Path]]:
+        """Every path that a run may write, each with what it is."""
+        suffixes = (
+            ".partial",
+            ".journal",
+            ".journal.tmp",
+            ".lock",
+            ".meta.json",
+            ".meta.json.partial",
+            ".meta.json.partial.tmp",
+        )
+        errors = [("--errors", self.errors), ("--errors until the end", self.errors_partial)]
+        return [("-o", self.final), *errors, *((f"the output's {suffix}", self.beside(suffix)) for suffix in suffixes)]
+
+    def all(self) -> list[Path]:
+        """Every path that a run may write."""
+        return [path for _, path in self.uses()]

@@ -1,0 +1,86 @@
+"""Build the values that travel through a run, from plain records, without files."""
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from typing import Any
+from zlib import crc32
+
+from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
+from rerank_cli.formats.jsonl import NativeJsonl
+from rerank_cli.formats.streams import Line
+from rerank_cli.records import Entry, Mark, Origin, Request
+from rerank_cli.scorers.fake import FakeScorer
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """The time it was set to."""
+        return self.now
+
+
+def jsonl(*records: Any) -> bytes:
+    """Records as JSON lines; bytes are taken as they are."""
+    return b"".join(
+        (record if isinstance(record, bytes) else json.dumps(record, ensure_ascii=False).encode()) + b"\n"
+        for record in records
+    )
+
+
+def lines_of(content: bytes, source: str = "in.jsonl") -> list[Line]:
+    """The lines of a file, the plain way: split at newlines, hash what was passed."""
+    lines, offset = [], 0
+    pieces = content.split(b"\n")
+    for number, piece in enumerate(pieces, 1):
+        size = len(piece) + (number < len(pieces))
+        if size:
+            end = offset + size
+            mark = Mark(0, number, end, end, end, hashlib.sha256(content[:end]))
+            lines.append(Line(Origin(source, number, offset), piece, mark))
+            offset = end
+    return lines
+
+
+def shape(read: ReadConfig | None = None, write: WriteConfig | None = None) -> NativeJsonl:
+    """The native format."""
+    return NativeJsonl(read or ReadConfig(), write or WriteConfig())
+
+
+def entries_of(*records: Any, read: ReadConfig | None = None) -> list[Entry]:
+    """The entries that records (or raw lines, as bytes) are read as."""
+    return list(shape(read).read(iter(lines_of(jsonl(*records)))))
+
+
+def request_of(record: Any, read: ReadConfig | None = None) -> Request:
+    """The request that a good record is read as."""
+    (entry,) = entries_of(record, read=read)
+    assert isinstance(entry, Request), entry
+    return entry
+
+
+def after(entries: list[Entry], mark: Mark) -> Iterator[Entry]:
+    """The entries that begin at or after a place."""
+    return (entry for entry in entries if entry.end.total > mark.total)
+
+
+def fake(faults: str = "", **options: Any) -> FakeScorer:
+    """The fake engine with faults as in its module."""
+    return FakeScorer(ModelConfig(model=f"fake:{faults}", **options))
+
+
+def fake_logit(query: str, text: str) -> float:
+    """What the fake engine gives a pair when it is well: a hash, spread over [-8, 8), as a float32."""
+    digest = crc32((query + text).encode("utf-8"))
+    return float32(digest / 2**32 * 16 - 8)
+
+
+def float32(value: float) -> float:
+    """The nearest float32."""
+    (rounded,) = struct.unpack("<f", struct.pack("<f", value))
+    return rounded

@@ -1,0 +1,119 @@
+"""A run that is stopped at any moment and continued gives the bytes of an uninterrupted one."""
+
+import gzip
+import json
+import signal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from making import Clock, jsonl
+
+from rerank_cli.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
+from rerank_cli.errors import ExitStatus, Interrupted
+from rerank_cli.run import Run
+from rerank_cli.scorers.fake import FakeScorer
+from rerank_cli.stats import Stats
+
+RECORDS = [
+    {"id": n, "query": f"question {n % 5}", "candidates": ["word " * (n * m % 13) + str(m % 3) for m in range(n % 6)]}
+    for n in range(40)
+]
+CONTENT = jsonl(*RECORDS[:20], b"{", b"", *RECORDS[20:], b"[]")
+
+
+class StoppingScorer(FakeScorer):
+    """The fake engine, interrupted in whatever it does for the `last` time: preparing or scoring."""
+
+    def __init__(self, config, last):
+        super().__init__(config)
+        self.left = last
+
+    def step(self):
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted(signal.SIGTERM)
+
+    def prepare(self, pairs):
+        self.step()
+        return super().prepare(pairs)
+
+    def score(self, batches):
+        for logits in super().score(batches):
+            self.step()
+            yield logits
+
+
+def stopping(config, last, tell=lambda _: None):
+    return Run(config, tell, Stats(Clock()), StoppingScorer(config.model, last))
+
+
+def config(source, output, resume=False, faults="composition=1"):
+    return RunConfig(
+        read=ReadConfig(inputs=(str(source),)),
+        model=ModelConfig(model=f"fake:{faults}"),
+        batch=BatchConfig(batch_tokens=40, window_tokens=100),
+        files=FileConfig(output=str(output), resume=resume),
+    )
+
+
+def results(folder):
+    """The files of a finished run that must not differ."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("meta.json")}
+
+
+@pytest.fixture(scope="module", params=["out.jsonl", "out.jsonl.gz"])
+def golden(request, tmp_path_factory):
+    """An input, the name of an output, and the files of an uninterrupted run."""
+    folder = tmp_path_factory.mktemp("golden")
+    source = folder / "in.jsonl.gz"
+    source.write_bytes(gzip.compress(CONTENT))
+    (folder / "out").mkdir()
+    status = Run.of(config(source, folder / "out" / request.param), lambda _: None, Clock()).execute()
+    assert status is ExitStatus.SOME_FAILED
+    return source, request.param, results(folder / "out")
+
+
+@settings(max_examples=20)
+@given(stops=st.lists(st.integers(1, 30), min_size=1, max_size=6))
+def test_any_number_of_interrupts_leaves_no_trace_in_the_result(golden, tmp_path_factory, stops):
+    source, name, files = golden
+    folder = tmp_path_factory.mktemp("stopped")
+    for last in stops:
+        try:
+            stopping(config(source, folder / name, resume=True), last).execute()
+        except Interrupted:
+            assert not (folder / name).exists()
+            continue
+        break
+    else:
+        Run.of(config(source, folder / name, resume=True), lambda _: None, Clock()).execute()
+    assert results(folder) == files
+
+
+def test_the_composition_of_batches_does_show_in_the_result(golden, tmp_path):
+    """The golden bytes would differ if windows shifted: the properties above can fail."""
+    _, name, files = golden
+    shifted = tmp_path / "in.jsonl"
+    shifted.write_bytes(jsonl(*RECORDS[2:20], b"{", b"", *RECORDS[20:], b"[]"))
+    (tmp_path / "out").mkdir()
+    Run.of(config(shifted, tmp_path / "out" / name), lambda _: None, Clock()).execute()
+
+    def rows(content):
+        plain = gzip.decompress(content) if name.endswith("gz") else content
+        return [json.loads(line) for line in plain.splitlines()]
+
+    assert rows(files[name])[2:] != rows(results(tmp_path / "out")[name])
+
+
+def test_a_continued_run_says_so_and_counts_all_records(golden, tmp_path):
+    source, name, _ = golden
+    told = []
+    with pytest.raises(Interrupted):
+        stopping(config(source, tmp_path / name), 20, told.append).execute()
+    run = Run.of(config(source, tmp_path / name, resume=True), told.append, Clock())
+    run.execute()
+    assert any(sentence.startswith("continuing after ") for sentence in told)
+    assert run.document["records"] == 42
+    assert 0 < run.document["resumed_records"] < 42
+    assert (run.document["scored"], run.document["failed"], run.document["blank"]) == (40, 2, 1)

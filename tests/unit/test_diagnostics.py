@@ -1,0 +1,122 @@
+"""What is said to a person is harmless to the terminal it lands on."""
+
+import io
+import os
+import sys
+import unicodedata
+
+import pytest
+
+from rerank_cli.diagnostics import CAP, duration, printable, say, short, show
+from rerank_cli.errors import PipeClosed
+
+
+@pytest.mark.parametrize("text", ["plain", "with spaces", "é漢字🙂", "tilde~", "", "right to left: עברית", "e\u0301"])
+def test_ordinary_text_is_shown_as_it_is(text):
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\nb\r\tc", "a\\nb\\r\\tc"),
+        ("\x00\x07\x7f", "\\x00\\x07\\x7f"),
+        ("\x9b31m\x85", "\\x9b31m\\x85"),
+        ("\u2028\u2029", "\\u2028\\u2029"),
+        ("\u202eabc\u2066\u200f\u061c", "\\u202eabc\\u2066\\u200f\\u061c"),
+        ("caf\udce9", "caf\\udce9"),
+    ],
+)
+def test_what_could_act_on_a_terminal_is_escaped(text, shown):
+    assert printable(text) == shown
+
+
+def test_no_character_of_unicode_reaches_a_terminal_as_a_control():
+    everything = map(chr, range(sys.maxunicode + 1))
+    for char in everything:
+        if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(char) in {
+            *("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI")
+        }:
+            assert printable(char).isascii(), hex(ord(char))
+            assert printable(char).isprintable(), hex(ord(char))
+
+
+@pytest.mark.parametrize("char", ["x", "é", "\x1b"])
+def test_a_message_is_capped(char):
+    assert len(printable(char * 10 * CAP)) <= CAP * len(printable(char))
+
+
+def test_a_sentence_is_one_line_named_after_the_tool():
+    stream = io.StringIO()
+    say("first\nsecond", stream)
+    assert stream.getvalue() == "rerank: first\\nsecond\n"
+
+
+def test_what_the_encoding_of_a_stream_has_not_is_escaped():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    say("漢 é \udce9", stream)
+    assert stream.buffer.getvalue() == b"rerank: \\u6f22 \\xe9 \\udce9\n"
+
+
+def test_a_closed_stream_is_no_reason_to_fail():
+    stream = io.StringIO()
+    stream.close()
+    say("nobody listens", stream)
+    assert stream.closed
+
+
+def test_a_full_stream_is_no_reason_to_fail():
+    with open("/dev/full", "wb", buffering=0) as full:
+        stream = io.TextIOWrapper(full, write_through=True)
+        say("no room", stream)
+        with pytest.raises(OSError, match="No space"):
+            stream.write("there really is none")
+
+
+def test_without_a_standard_error_nothing_is_said_and_nothing_fails(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    say("nobody is there")
+    assert sys.stderr is None
+
+
+def test_a_line_of_a_report_goes_to_standard_output_harmlessly(capsys):
+    show("a\x1b[31mb")
+    assert capsys.readouterr().out == "a\\x1b[31mb\n"
+
+
+def test_a_report_whose_reader_went_away_ends_quietly(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb", buffering=0) as raw:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, write_through=True))
+        with pytest.raises(PipeClosed):
+            show("a line")
+        monkeypatch.undo()
+
+
+def test_without_a_standard_output_a_report_is_not_shown(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    show("nobody is there")
+    assert sys.stdout is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "-:--:--"), (0, "0:00:00"), (59.9, "0:00:59"), (3723.4, "1:02:03"), (360000, "100:00:00")],
+)
+def test_durations_are_hours_minutes_and_seconds(seconds, shown):
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0"), (7, "7"), (7.25, "7.2"), (100.5, "100"), (9999, "9999"), (10_000, "10.0k"), (6_000_000, "6.00M")],
+)
+def test_counts_are_short(count, shown):
+    assert short(count) == shown
+
+
+@pytest.mark.parametrize("count", [99.99, 9_999.9, 99_999, 999_999, 99_999_999, 123_456_789, 12_345_678_901])
+def test_a_short_count_has_at_most_four_digits(count):
+    assert sum(char.isdigit() for char in short(count)) <= 4

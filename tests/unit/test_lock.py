@@ -1,0 +1,78 @@
+"""One living run per output."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rerank_cli.errors import OutputBusy, OutputError
+from rerank_cli.lock import Lock
+
+HOLD = (
+    "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+)
+
+
+def test_a_lock_is_held_until_it_is_released(tmp_path):
+    path = tmp_path / "out.lock"
+    lock = Lock(path)
+    with pytest.raises(OutputBusy, match="another run"):
+        Lock(path)
+    lock.release()
+    Lock(path).release()
+
+
+def test_releasing_leaves_no_file(tmp_path):
+    Lock(tmp_path / "out.lock").release()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_file_left_behind_is_free(tmp_path):
+    path = tmp_path / "out.lock"
+    path.write_bytes(b"")
+    Lock(path).release()
+
+
+def test_the_lock_of_another_process_is_respected_and_dies_with_it(tmp_path):
+    path = tmp_path / "out.lock"
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with pytest.raises(OutputBusy):
+            Lock(path)
+        process.kill()
+        process.wait()
+        Lock(path).release()
+
+
+def test_a_lock_on_a_file_that_was_unlinked_does_not_count(tmp_path):
+    path = tmp_path / "out.lock"
+    old = Lock(path)
+    path.unlink()
+    new = Lock(path)  # another file of the same name
+    with pytest.raises(OutputBusy):
+        Lock(path)
+    new.release()
+    old.release()
+
+
+def test_different_outputs_do_not_disturb_each_other(tmp_path):
+    first, second = Lock(tmp_path / "a.lock"), Lock(tmp_path / "b.lock")
+    first.release()
+    second.release()
+
+
+def test_a_missing_folder_is_an_error_of_the_output(tmp_path):
+    with pytest.raises(OutputError, match="No such file"):
+        Lock(tmp_path / "missing" / "out.lock")
+
+
+def test_a_lock_that_was_refused_leaves_no_open_file(tmp_path):
+    path = tmp_path / "out.lock"
+    lock = Lock(path)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with pytest.raises(OutputBusy):
+            Lock(path)
+    assert len(os.listdir("/proc/self/fd")) == before
+    lock.release()

@@ -1,0 +1,511 @@
+"""A file that is absent or complete."""
+
+import gzip
+import os
+import stat
+import sys
+from zlib import crc32
+
+import orjson
+import pytest
+
+from rerank_cli.errors import OutputBusy, OutputError, Refused
+from rerank_cli.journal import Written, encode, read_journal
+from rerank_cli.output import FileOutput, differing, matches
+from rerank_cli.plan import Budget
+from rerank_cli.records import Mark
+from rerank_cli.states import Paths
+from rerank_cli.stats import Counters
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PRINT = {"rerank_version": "1", "model": "m", "top_k": None}
+META = {"records": 2, "fingerprint": PRINT}
+
+
+def test_an_output_that_is_a_link_is_written_where_it_leads(tmp_path):
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "real" / "out.jsonl")
+    output = FileOutput(Paths.of(str(link), None))
+    run(output)
+    assert link.is_symlink()
+    assert (tmp_path / "real" / "out.jsonl").read_bytes() == b"one\ntwo\n"
+
+
+# the protocol
+
+
+def paths(tmp_path, name="out.jsonl", errors=None):
+    return Paths.of(str(tmp_path / name), errors and str(tmp_path / errors))
+
+
+def commit(output, *lines, errors=(), records=0):
+    for line in lines:
+        output.write(line)
+    for line in errors:
+        output.fail(line)
+    output.commit(Counters(records=records), Mark(0, records, records, records), Budget(records + 1))
+
+
+def run(output, errors=()):
+    """A whole run of two windows."""
+    output.start(PRINT, {"batch_tokens": 1})
+    commit(output, b"one\n", records=1)
+    commit(output, b"two\n", errors=errors, records=2)
+    output.finish(META)
+    output.close()
+
+
+def names(tmp_path):
+    return sorted(os.listdir(tmp_path))
+
+
+def stopped(tmp_path, *blocks, name="out.jsonl", errors=()):
+    """A run that ended after some commits, as it does on an interrupt."""
+    output = FileOutput(paths(tmp_path, name))
+    output.start(PRINT, {})
+    for number, block in enumerate(blocks, 1):
+        commit(output, block, errors=errors, records=number)
+    output.close()
+
+
+def test_a_finished_run_leaves_the_file_and_its_meta_data_and_nothing_else(tmp_path):
+    run(FileOutput(paths(tmp_path)))
+    assert names(tmp_path) == ["out.jsonl", "out.jsonl.meta.json"]
+    assert (tmp_path / "out.jsonl").read_bytes() == b"one\ntwo\n"
+    meta = orjson.loads((tmp_path / "out.jsonl.meta.json").read_bytes())
+    assert meta == {**META, "output_bytes": 8, "output_crc32": crc32(b"one\ntwo\n")}
+
+
+def test_a_run_with_failures_leaves_the_errors_file_too(tmp_path):
+    run(FileOutput(paths(tmp_path)), errors=[b"bad\n", b"worse\n"])
+    assert names(tmp_path) == ["out.jsonl", "out.jsonl.errors.jsonl", "out.jsonl.meta.json"]
+    assert (tmp_path / "out.jsonl.errors.jsonl").read_bytes() == b"bad\nworse\n"
+
+
+def test_the_file_is_absent_until_the_run_is_finished(tmp_path):
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    commit(output, b"one\n", errors=[b"bad\n"], records=1)
+    assert names(tmp_path) == [
+        "out.jsonl.errors.jsonl.partial",
+        "out.jsonl.journal",
+        "out.jsonl.lock",
+        "out.jsonl.partial",
+    ]
+    output.close()
+    assert "out.jsonl.lock" not in names(tmp_path)
+
+
+def test_an_old_file_is_untouched_until_the_run_is_finished(tmp_path):
+    old = tmp_path / "out.jsonl"
+    old.write_bytes(b"old\n")
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    commit(output, b"one\n", records=1)
+    assert old.read_bytes() == b"old\n"
+    output.finish(META)
+    output.close()
+    assert old.read_bytes() == b"one\n"
+
+
+def test_the_mode_of_an_old_file_is_kept(tmp_path):
+    old = tmp_path / "out.jsonl"
+    old.write_bytes(b"old\n")
+    old.chmod(0o604)
+    run(FileOutput(paths(tmp_path)))
+    assert stat.S_IMODE(old.stat().st_mode) == 0o604
+
+
+def test_lines_count_only_when_they_are_committed(tmp_path):
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    commit(output, b"one\n", records=1)
+    output.write(b"never committed\n")
+    output.close()
+    assert (tmp_path / "out.jsonl.partial").read_bytes() == b"one\n"
+
+
+def test_a_stopped_run_continues_after_its_last_commit(tmp_path):
+    stopped(tmp_path, b"one\n", b"two\n", errors=[b"bad\n"])
+    output = FileOutput(paths(tmp_path))
+    assert output.why_not_continued(PRINT) is None
+    found = output.resume()
+    assert found.counters.records == 2
+    assert (found.place.line, found.budget) == (2, Budget(3))
+    assert found.output == Written(8, crc32(b"one\ntwo\n"))
+    commit(output, b"three\n", records=3)
+    output.finish(META)
+    output.close()
+    assert (tmp_path / "out.jsonl").read_bytes() == b"one\ntwo\nthree\n"
+    assert (tmp_path / "out.jsonl.errors.jsonl").read_bytes() == b"bad\nbad\n"
+
+
+def test_what_lies_beyond_the_last_commit_is_cut_off(tmp_path):
+    stopped(tmp_path, b"one\n", errors=[b"bad\n"])
+    for suffix in (".partial", ".errors.jsonl.partial", ".journal"):
+        with (tmp_path / f"out.jsonl{suffix}").open("ab") as file:
+            file.write(b"torn tail without an end")
+    output = FileOutput(paths(tmp_path))
+    assert output.why_not_continued(PRINT) is None
+    output.resume()
+    commit(output, b"two\n", records=2)
+    output.finish(META)
+    output.close()
+    assert (tmp_path / "out.jsonl").read_bytes() == b"one\ntwo\n"
+    assert (tmp_path / "out.jsonl.errors.jsonl").read_bytes() == b"bad\n"
+
+
+@pytest.mark.parametrize("suffix", [".partial", ".errors.jsonl.partial"])
+def test_a_partial_that_is_shorter_or_altered_is_never_continued(tmp_path, suffix):
+    stopped(tmp_path, b"one\n", b"two\n", errors=[b"bad\n"])
+    path = tmp_path / f"out.jsonl{suffix}"
+    whole = path.read_bytes()
+    for damaged in [
+        *(whole[:size] for size in range(len(whole))),
+        *(whole[:n] + bytes([whole[n] ^ 1 << bit]) + whole[n + 1 :] for n in range(len(whole)) for bit in range(8)),
+        whole[1:] + b"\n",
+        b"",
+    ]:
+        path.write_bytes(damaged)
+        output = FileOutput(paths(tmp_path))
+        assert output.why_not_continued(PRINT).endswith("is missing or damaged")
+        output.close()
+    path.unlink()
+    output = FileOutput(paths(tmp_path))
+    assert output.why_not_continued(PRINT).endswith("is missing or damaged")
+    output.close()
+
+
+def test_a_partial_of_another_run_is_named_by_what_differs(tmp_path):
+    stopped(tmp_path, b"one\n")
+    output = FileOutput(paths(tmp_path))
+    assert output.why_not_continued({**PRINT, "model": "other"}) == "model was 'm', is 'other'"
+    output.close()
+
+
+def test_a_partial_without_a_journal_is_never_continued(tmp_path):
+    (tmp_path / "out.jsonl.partial").write_bytes(b"one\n")
+    output = FileOutput(paths(tmp_path))
+    assert output.has_partial
+    assert output.why_not_continued(PRINT) == "there is no readable journal"
+    output.close()
+
+
+def test_starting_anew_forgets_what_was_there(tmp_path):
+    stopped(tmp_path, b"old and longer than the new one\n", errors=[b"bad\n"])
+    run(FileOutput(paths(tmp_path)))
+    assert (tmp_path / "out.jsonl").read_bytes() == b"one\ntwo\n"
+    assert names(tmp_path) == ["out.jsonl", "out.jsonl.meta.json"]
+
+
+def test_a_second_run_on_the_same_output_is_busy(tmp_path):
+    first = FileOutput(paths(tmp_path))
+    with pytest.raises(OutputBusy):
+        FileOutput(paths(tmp_path))
+    first.close()
+    FileOutput(paths(tmp_path)).close()
+
+
+@pytest.mark.parametrize(("name", "unpack"), [("o.gz", gzip.decompress), ("o.zst", zstd.decompress)])
+def test_packed_output_is_whole_after_each_commit_and_when_it_is_empty(tmp_path, name, unpack):
+    output = FileOutput(paths(tmp_path, name))
+    output.start(PRINT, {})
+    for number, block in enumerate([b"one\n", b"", b"two\n"]):
+        commit(output, *filter(None, [block]), records=number)
+        partial = (tmp_path / f"{name}.partial").read_bytes()
+        assert unpack(partial) == (b"one\n", b"one\n", b"one\ntwo\n")[number]
+    output.finish(META)
+    output.close()
+    empty = FileOutput(paths(tmp_path, "empty" + name))
+    empty.start(PRINT, {})
+    empty.finish(META)
+    empty.close()
+    assert unpack((tmp_path / f"empty{name}").read_bytes()) == b""
+
+
+def test_an_empty_run_leaves_an_empty_file(tmp_path):
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    output.finish(META)
+    output.close()
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
+
+
+# finishing
+
+
+def kill_points(tmp_path, errors):
+    """The folders that a kill may leave once "finishing" stands in the journal, by replaying the renames."""
+    base = {
+        "out.jsonl.partial": b"one\n",
+        "out.jsonl.meta.json.partial": b"{}",
+        "out.jsonl.errors.jsonl.partial": b"bad\n" if errors else b"",
+    }
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    commit(output, b"one\n", errors=[b"bad\n"] if errors else [], records=1)
+    output.close()
+    last = read_journal(tmp_path / "out.jsonl.journal").commit
+    journal = (tmp_path / "out.jsonl.journal").read_bytes() + encode(last.as_dict("finishing"))
+    for name in names(tmp_path):
+        (tmp_path / name).unlink()
+    states = [{**base, "out.jsonl.journal": journal}]
+    moves = [("out.jsonl.meta.json.partial", "out.jsonl.meta.json"), ("out.jsonl.partial", "out.jsonl")]
+    if errors:
+        moves.insert(0, ("out.jsonl.errors.jsonl.partial", "out.jsonl.errors.jsonl"))
+    for old, new in moves:
+        state = dict(states[-1])
+        state[new] = state.pop(old)
+        states.append(state)
+    if not errors:
+        states.append({name: content for name, content in states[-1].items() if "errors" not in name})
+    return states
+
+
+@pytest.mark.parametrize("errors", [False, True])
+def test_a_kill_between_two_renames_is_made_good_by_the_next_run(tmp_path, errors):
+    for state in kill_points(tmp_path, errors):
+        for name in names(tmp_path):
+            (tmp_path / name).unlink()
+        for name, content in state.items():
+            (tmp_path / name).write_bytes(content)
+        output = FileOutput(paths(tmp_path))
+        assert output.found.finishing
+        output.finish_interrupted()
+        assert output.has_file
+        assert not output.has_partial
+        output.close()
+        expected = {"out.jsonl": b"one\n", "out.jsonl.meta.json": b"{}"}
+        if errors:
+            expected["out.jsonl.errors.jsonl"] = b"bad\n"
+        assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == expected
+
+
+@pytest.mark.parametrize("errors", [False, True])
+@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content + b"x", lambda _: None])
+def test_renames_are_not_made_good_with_files_that_changed_since(tmp_path, errors, change):
+    for state in kill_points(tmp_path, errors):
+        holds_output = "out.jsonl.partial" if "out.jsonl.partial" in state else "out.jsonl"
+        for name in names(tmp_path):
+            (tmp_path / name).unlink()
+        damaged = {**state, holds_output: change(state[holds_output])}
+        for name, content in damaged.items():
+            if content is not None:
+                (tmp_path / name).write_bytes(content)
+        before = names(tmp_path)
+        output = FileOutput(paths(tmp_path))
+        output.finish_interrupted()
+        assert output.has_partial
+        output.close()
+        assert names(tmp_path) == before
+
+
+def test_a_run_that_was_not_finishing_is_left_alone(tmp_path):
+    stopped(tmp_path, b"one\n")
+    before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    output = FileOutput(paths(tmp_path))
+    output.finish_interrupted()
+    output.close()
+    assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before
+
+
+def test_finishing_is_announced_after_all_data_is_in_place(tmp_path):
+    """A journal that says "finishing" vouches for the whole partial output."""
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    commit(output, b"one\n", records=1)
+    (tmp_path / "out.jsonl").mkdir()  # the last rename cannot succeed
+    with pytest.raises(OutputError, match="cannot write"):
+        output.finish(META)
+    output.close()
+    assert read_journal(tmp_path / "out.jsonl.journal").finishing
+    assert (tmp_path / "out.jsonl.partial").read_bytes() == b"one\n"
+    (tmp_path / "out.jsonl").rmdir()
+    again = FileOutput(paths(tmp_path))
+    again.finish_interrupted()
+    again.close()
+    assert (tmp_path / "out.jsonl").read_bytes() == b"one\n"
+
+
+# errors files
+
+
+def test_an_errors_file_of_an_earlier_run_is_removed_when_nothing_failed(tmp_path):
+    (tmp_path / "out.jsonl.errors.jsonl").write_bytes(b"of an earlier run\n")
+    run(FileOutput(paths(tmp_path)))
+    assert names(tmp_path) == ["out.jsonl", "out.jsonl.meta.json"]
+
+
+def test_an_errors_file_is_not_replaced_without_overwrite(tmp_path):
+    (tmp_path / "out.jsonl.errors.jsonl").write_bytes(b"mine\n")
+    output = FileOutput(paths(tmp_path))
+    with pytest.raises(Refused, match="errors file exists"):
+        output.refuse_errors_file(overwrite=False)
+    output.refuse_errors_file(overwrite=True)
+    output.close()
+
+
+# meta data of a finished file
+
+
+def meta_of(tmp_path, wanted=PRINT):
+    output = FileOutput(paths(tmp_path))
+    try:
+        return output.finished_meta(wanted)
+    finally:
+        output.close()
+
+
+def test_a_finished_file_is_known_again_by_its_meta_data(tmp_path):
+    run(FileOutput(paths(tmp_path)))
+    assert meta_of(tmp_path)["records"] == 2
+    assert meta_of(tmp_path, {**PRINT, "model": "other"}) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"one\n", b"one\ntwo\nx", b"one\ntwO\n"])
+def test_a_finished_file_that_was_touched_since_is_not_ours(tmp_path, content):
+    run(FileOutput(paths(tmp_path)))
+    (tmp_path / "out.jsonl").write_bytes(content)
+    assert meta_of(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"output_bytes": 8, "output_crc32": 1}',
+        b'{"output_bytes": "8", "output_crc32": 1, "fingerprint": {}}',
+        b'{"output_bytes": 8, "output_crc32": 1, "fingerprint": []}',
+        b'{"output_bytes": 8, "output_crc32": 1, "fingerprint": null}',
+    ],
+)
+def test_meta_data_that_is_not_ours_makes_the_file_not_ours(tmp_path, content):
+    run(FileOutput(paths(tmp_path)))
+    (tmp_path / "out.jsonl.meta.json").write_bytes(content)
+    assert meta_of(tmp_path) is None
+    assert meta_of(tmp_path, {}) is None
+
+
+def test_a_file_without_meta_data_is_not_ours(tmp_path):
+    (tmp_path / "out.jsonl").write_bytes(b"one\n")
+    assert meta_of(tmp_path) is None
+
+
+# faults
+
+
+def test_a_folder_that_went_away_is_an_error_of_the_output_that_says_where_the_work_is(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    output = FileOutput(Paths.of(str(folder / "out.jsonl"), None))
+    for name in names(folder):
+        (folder / name).unlink()
+    folder.rmdir()
+    with pytest.raises(OutputError, match="cannot write") as fault:
+        output.start(PRINT, {})
+    assert "out.jsonl.partial" in fault.value.advice
+    output.close()
+
+
+def test_a_journal_that_cannot_be_read_is_an_error_of_the_output(tmp_path):
+    (tmp_path / "out.jsonl.journal").mkdir()  # as for one without permission
+    with pytest.raises((OutputError, Refused)):
+        FileOutput(paths(tmp_path))
+    assert "out.jsonl.lock" not in names(tmp_path)
+
+
+def test_continuing_without_a_journal_is_a_bug(tmp_path):
+    output = FileOutput(paths(tmp_path))
+    with pytest.raises(ValueError, match="bug"):
+        output.resume()
+    output.close()
+
+
+def test_every_file_that_a_run_writes_is_among_its_paths(tmp_path):
+    known = {path.name for path in paths(tmp_path).all()}
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    commit(output, b"one\n", errors=[b"bad\n"], records=1)
+    assert set(names(tmp_path)) <= known
+    output.finish(META)
+    output.close()
+    assert set(names(tmp_path)) <= known
+
+
+@pytest.mark.parametrize("suffix", [".journal.tmp", ".meta.json.partial.tmp"])
+def test_a_file_that_is_there_for_a_moment_only_is_among_the_paths_too(tmp_path, suffix):
+    path = tmp_path / f"out.jsonl{suffix}"
+    path.mkdir()  # so that it is noticed
+    output = FileOutput(paths(tmp_path))
+    with pytest.raises(OutputError, match=suffix):
+        run(output)
+    output.close()
+    assert path in paths(tmp_path).all()
+
+
+@pytest.mark.parametrize("instead", [None, b"one\n", b"something else\n"])
+def test_a_partial_that_was_removed_or_replaced_during_the_run_is_never_taken_for_success(tmp_path, instead):
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    commit(output, b"one\n", records=1)
+    (tmp_path / "out.jsonl.partial").unlink()
+    if instead is not None:
+        (tmp_path / "out.jsonl.partial").write_bytes(instead)
+    commit(output, b"two\n", records=2)
+    try:
+        output.finish(META)
+    except OutputError:
+        assert not (tmp_path / "out.jsonl").exists()
+        return
+    finally:
+        output.close()
+    assert (tmp_path / "out.jsonl").read_bytes() == b"one\ntwo\n"
+
+
+# helpers
+
+
+@pytest.mark.parametrize(
+    ("content", "known", "whole", "exactly"),
+    [
+        (b"abc", Written(3, crc32(b"abc")), True, True),
+        (b"abcd", Written(3, crc32(b"abc")), True, False),
+        (b"ab", Written(3, crc32(b"abc")), False, False),
+        (b"abd", Written(3, crc32(b"abc")), False, False),
+        (b"", Written(), True, True),
+        (b"x", Written(), True, False),
+    ],
+)
+def test_a_file_matches_when_it_begins_with_the_known_bytes(tmp_path, content, known, whole, exactly):
+    path = tmp_path / "f"
+    path.write_bytes(content)
+    assert matches(path, known) is whole
+    assert matches(path, known, exactly=True) is exactly
+
+
+def test_a_missing_file_matches_nothing_written(tmp_path):
+    assert matches(tmp_path / "missing", Written())
+    assert not matches(tmp_path / "missing", Written(), exactly=True)
+    assert not matches(tmp_path / "missing", Written(1, 2))
+
+
+def test_the_crc_of_a_large_file_is_taken_over_all_of_it(tmp_path):
+    content = os.urandom((1 << 20) + 7)
+    (tmp_path / "f").write_bytes(content)
+    assert matches(tmp_path / "f", Written(len(content), crc32(content)), exactly=True)
+
+
+def test_differences_are_named_with_both_values():
+    assert differing({"a": 1, "b": 2}, {"b": 2, "a": 1}) is None
+    assert differing({"a": 1}, {"a": None}) == "a was 1, is None"
+    assert differing({"a": 1}, {"b": "x"}) == "a was 1, is None; b was None, is 'x'"
+    assert differing(dict.fromkeys("abcdef", 1), {}).count(";") == 3

@@ -1,0 +1,68 @@
+"""Order, ties, cuts and scores."""
+
+import math
+
+import pytest
+
+from rerank_cli.ranking import Ranking, as_float32, rank, sigmoid
+
+
+def test_the_best_comes_first():
+    assert rank([0.5, -1.0, 3.0]).indices == (2, 0, 1)
+    assert rank([0.5, -1.0, 3.0]).logits == (3.0, 0.5, -1.0)
+
+
+def test_ties_keep_the_input_order():
+    assert rank([1.0, 2.0, 1.0, 2.0]).indices == (1, 3, 0, 2)
+
+
+def test_zero_and_minus_zero_are_a_tie():
+    assert rank([-0.0, 0.0, -0.0]).indices == (0, 1, 2)
+
+
+def test_scores_are_sigmoids_unless_logits_are_asked_for():
+    assert rank([0.0, 2.0]).scores == (1 / (1 + math.exp(-2.0)), 0.5)
+    assert rank([0.0, 2.0], score="logit").scores == (2.0, 0.0)
+
+
+def test_logits_that_a_half_precision_sigmoid_would_tie_are_still_told_apart():
+    ranking = rank([17.0, 18.0])
+    assert ranking.indices == (1, 0)
+    assert ranking.scores[0] > ranking.scores[1]
+
+
+def test_top_k_keeps_the_first_k():
+    assert rank([1.0, 3.0, 2.0], top_k=2).indices == (1, 2)
+    assert rank([1.0, 3.0], top_k=5).indices == (1, 0)
+
+
+def test_min_score_is_in_units_of_the_score_and_keeps_what_equals_it():
+    assert rank([0.0, 1.0, -1.0], min_score=0.5).indices == (1, 0)
+    assert rank([0.0, 1.0, -1.0], min_score=1.0, score="logit").indices == (1,)
+    assert rank([0.0, 1.0], min_score=0.99) == Ranking((), (), ())
+
+
+def test_no_candidates_give_an_empty_ranking():
+    assert rank([], top_k=3, min_score=0.1) == Ranking((), (), ())
+
+
+def test_truncated_names_only_candidates_that_are_kept():
+    assert rank([1.0, 3.0, 2.0], top_k=2, truncated=frozenset({0, 2})).truncated == {2}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_logit_that_is_not_finite_is_never_ranked(bad):
+    with pytest.raises(ValueError, match="not finite"):
+        rank([1.0, bad, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("logit", "value"), [(0.0, 0.5), (-0.0, 0.5), (1e38, 1.0), (-1e38, 0.0), (-745.0, 5e-324), (800.0, 1.0)]
+)
+def test_sigmoid_does_not_overflow_at_either_end(logit, value):
+    assert sigmoid(logit) == value
+
+
+def test_float32_values_are_kept_and_others_are_rounded_to_the_nearest():
+    assert as_float32([0.1, 1.0, -2.5, 3.4e38]) == [0.10000000149011612, 1.0, -2.5, 3.3999999521443642e38]
+    assert math.isnan(as_float32([math.nan])[0])
