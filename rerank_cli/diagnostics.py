@@ -26,8 +26,10 @@ def _shown(char: str) -> str:
 
 def say(sentence: str, stream: TextIO | None = None) -> None:
     """Print one line, named after the tool, to standard error. That it is closed or full is no reason to fail."""
+    target = stream or sys.stderr
     with contextlib.suppress(OSError, ValueError):
-        _write(f"rerank: {printable(sentence)}\n", stream or sys.stderr)
+        if target is not None:
+            _write(f"rerank: {printable(sentence)}\n", target)
 
 
 def show(line: str) -> None:
@@ -47,14 +49,14 @@ def _write(line: str, target: TextIO) -> None:
 
 
 def duration(seconds: float | None) -> str:
-    """h:mm:ss; `-:--:--` while unknown.
+    """hh:mm:ss; `--:--:--` while unknown.
 
     >>> duration(3723.4)
-    '1:02:03'
+    '01:02:03'
     """
     if seconds is None:
-        return "-:--:--"
-    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
+        return "--:--:--"
+    return f"{int(seconds) // 3600:02}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
 
 
 def short(count: float) -> str:

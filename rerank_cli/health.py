@@ -12,6 +12,8 @@ from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ExitStatus, RerankError
 from rerank_cli.fingerprint import python_version
 from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.scorers.hf_files import silence_libraries
+from rerank_cli.scorers.self_test import known_scores, self_test
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")
 
@@ -31,6 +33,7 @@ class Finding:
 
 def examine(config: ModelConfig) -> Iterator[Finding]:
     """Findings, cheap ones first; stops at the first that makes the rest pointless."""
+    silence_libraries(config.offline)
     yield Finding("ok", "rerank", f"{__version__}, {python_version()}")
     for package in PACKAGES:
         yield _version(package)
@@ -75,20 +78,20 @@ def _self_test(scorer: Scorer) -> Iterator[Finding]:
     if scorer.identity.engine == "fake":
         yield Finding("note", "self-test", "the fake engine has no model to test")
         return
-    testing: Any = import_module("rerank_cli.scorers.self_test")
     try:
-        scores = testing.self_test(scorer)
+        scores = self_test(scorer)
     except RerankError as fault:
         yield Finding("bad", "self-test", fault.message, fault.advice, fault.status)
         return
     answer = f"'what is panda?': 'hi' {scores['irrelevant']:.4f}, a description of pandas {scores['relevant']:.4f}"
     yield Finding("ok", "self-test", f"{answer}; batch against singles {scores['batch_delta']:.1e}")
-    known = testing.known_scores(scorer)
+    known = known_scores(scorer)
     if not known:
         yield Finding("note", "known scores", "none published for this model")
     for published, ours in known:
-        close = abs(ours - published.expected) <= published.tolerance
-        answer = f"{published.kind} {ours:.5f}, published {published.expected:.5f} ± {published.tolerance}"
+        tolerance = published.tolerance(scorer.identity.dtype)
+        close = abs(ours - published.expected) <= tolerance
+        answer = f"{published.kind} {ours:.5f}, published {published.expected:.5f} ± {tolerance}"
         answer += f" ({published.source})"
         question = f"{published.query} | {published.document}"[:60]
         if close:

@@ -32,8 +32,10 @@ class Lock:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.exists(self.path) and os.path.samestat(os.fstat(fd), os.stat(self.path)):
+                if os.path.samestat(os.fstat(fd), os.stat(self.path)):
                     return fd
+            except FileNotFoundError:  # its owner removed it just now: try again
+                pass
             except BaseException:
                 os.close(fd)
                 raise

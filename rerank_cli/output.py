@@ -104,6 +104,8 @@ def matches(path: Path, known: Written, exactly: bool = False) -> bool:
                 crc, left = crc32(block, crc), left - len(block)
     except FileNotFoundError:
         return known.size == 0 and not exactly
+    except OSError:
+        return False  # what cannot be read cannot be vouched for
     return left == 0 and crc == known.crc
 
 

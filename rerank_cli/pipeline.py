@@ -89,6 +89,7 @@ class Reranker:
             too_large, rest = plans[done], [index for plan in plans[done + 1 :] for index in plan.indices]
             if len(too_large.indices) == 1:
                 board.arrive([first + too_large.indices[0]], [None])
+                self.tell(f"out of memory with one pair of {too_large.padded} tokens: its record goes to the errors")
             else:
                 self._halve(too_large)
                 rest.extend(too_large.indices)
@@ -135,7 +136,8 @@ class Reranker:
             identity = self.scorer.identity
             raise DeviceError(
                 f"{bad} of {len(scores)} logits are not finite ({identity.model}, {identity.dtype}, {identity.device})",
-                "The dtype may be too narrow for this model: start anew with --dtype fp32 or bf16 and --overwrite.",
+                "Narrow dtypes overflow with some models: start anew with --dtype fp32 (or bf16) and --overwrite; "
+                "in fp32 the model itself is at fault.",
             )
 
     def _result(self, entry: Numbered | Failure, board: ScoreBoard, counters: Counters) -> Result:

@@ -12,6 +12,7 @@ from rerank_cli.errors import ConfigError, InputError, OutputError
 from rerank_cli.records import Blank, Entry, Failure
 from rerank_cli.states import Paths
 
+LOOK_AT_MOST = 10_000  # lines, blank ones included
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
 
 
@@ -26,9 +27,9 @@ def is_file(output: str) -> bool:
 
 
 def refuse_same_files(config: RunConfig) -> None:
-    """Raises ConfigError when one file would have two uses, by whatever name; OutputError when a folder is not there."""
+    """Raises ConfigError when a file would have two uses, by whatever name; OutputError when a folder is not there."""
     files = config.files
-    if os.path.isdir(files.output):
+    if os.path.isdir(os.path.realpath(files.output)) and files.output != "-":
         raise ConfigError(f"-o {files.output}: is a folder", "Name a file in it.")
     for option, named in (("--errors", files.errors), ("--stats", files.stats)):
         if named is not None:
@@ -47,9 +48,11 @@ def refuse_same_files(config: RunConfig) -> None:
 
 
 def _refuse_place(option: str, path: str) -> None:
-    if os.path.isdir(path):
+    real = os.path.realpath(path)
+    if os.path.isdir(real):
         raise ConfigError(f"{option} {path}: is a folder", "Name a file in it.")
-    if not os.access(os.path.dirname(os.path.realpath(path)), os.W_OK | os.X_OK):
+    device = os.path.exists(real) and not os.path.isfile(real)
+    if not device and not os.access(os.path.dirname(real), os.W_OK | os.X_OK):
         raise OutputError(f"{option} {path}: its folder is missing or not writable", "Name a file that can be written.")
 
 
@@ -73,7 +76,8 @@ def _status(name: str) -> os.stat_result | None:
 def refuse_foreign(entries: Iterator[Entry]) -> Iterator[Entry]:
     """The same entries, after a look at the first ones.
 
-    Reads until the first good record. Raises InputError when the first FIRST_RECORDS, or all of fewer, are bad.
+    Reads until the first good record, or for LOOK_AT_MOST lines. Raises InputError when the first FIRST_RECORDS, or all
+    of fewer, are bad.
     """
     seen: list[Entry] = []
     bad: list[Failure] = []
@@ -81,14 +85,15 @@ def refuse_foreign(entries: Iterator[Entry]) -> Iterator[Entry]:
         seen.append(entry)
         if isinstance(entry, Failure):
             bad.append(entry)
-        if len(bad) == FIRST_RECORDS or not isinstance(entry, Blank | Failure):
+        if len(bad) == FIRST_RECORDS or len(seen) == LOOK_AT_MOST or not isinstance(entry, Blank | Failure):
             break
     number = "only record is" if len(bad) == 1 else f"first {len(bad)} records are all"
-    if bad and (len(bad) == FIRST_RECORDS or all(isinstance(entry, Blank | Failure) for entry in seen)):
+    none_good = len(seen) < LOOK_AT_MOST and all(isinstance(entry, Blank | Failure) for entry in seen)
+    if bad and (len(bad) == FIRST_RECORDS or none_good):
         raise InputError(
             f"{bad[0].origin.source}: the {number} bad; it looks like another format. "
             f"Line {bad[0].origin.line}: {bad[0].reason} (at {bad[0].path})",
-            'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Other field '
-            "names are given with --query-field, --candidates-field and --text-field; `rerank check` shows all errors.",
+            'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Fields of other '
+            "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors.",
         )
     return chain(seen, entries)

@@ -135,6 +135,6 @@ def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "model", printable(f"{document['model']} on {document['device']}, {document['dtype']} ({document['engine']})")
 
 
-def utc_seconds() -> float:
+def monotonic_seconds() -> float:
     """The clock of a run: seconds that never go backwards."""
     return time.monotonic()

@@ -20,7 +20,7 @@ class Mark:
 
     `source` counts the inputs from 0; `line` and `offset` count the lines and the (decompressed) bytes consumed of
     that input; `total` counts the bytes consumed of all inputs, `disk` the same as they lie on disk (for progress). The
-    digest of a single input is that file's own SHA-256.
+    digest of a single input is the SHA-256 of its content, decompressed.
     """
 
     source: int = 0

@@ -44,6 +44,7 @@ class Run:
     scorer: Scorer | None = None
     document: dict[str, Any] | None = None
     _read: int = 0  # records that came out of the reader, for the accounting check
+    _handed_over: int = 0  # records that went to the output or the errors file
     _end: Mark = field(default_factory=Mark)
 
     @classmethod
@@ -63,12 +64,15 @@ class Run:
         shape = open_format(config.read, config.write)
         inputs = Inputs(config.read.inputs)
         refuse_same_files(config)
+        theirs = self.scorer
         output = self._opened_output(inputs)
         try:
             action, start = self._choose(output, inputs, shape)
             if action is Action.NOTHING:
                 return ExitStatus.OK
-            return self._score(shape, inputs, output, action, start)
+            status = self._score(shape, inputs, output, action, start)
+            self._close_scorer(theirs)
+            return status
         except Interrupted as stop:
             if isinstance(output, FileOutput) and inputs.resumable:
                 stop.advice = "; what was committed is kept, the same command with --resume continues"
@@ -129,7 +133,8 @@ class Run:
     def _is_finished(self, output: FileOutput, wanted: dict[str, Any], inputs: Inputs) -> bool:
         """Whether FILE is what this run would make: same options, model and input, and untouched since."""
         meta = output.finished_meta(wanted)
-        if meta is None or not inputs.resumable:
+        noted = {"input_source", "input_line", "input_offset", "input_sha256", "records"}
+        if meta is None or not noted <= meta.keys() or not inputs.resumable:
             return False
         mark = inputs.replay(meta["input_source"], meta["input_line"], meta["input_offset"])
         if mark is None or mark.sha256 != meta["input_sha256"]:
@@ -174,6 +179,11 @@ class Run:
             self._commit(done, shape, output)
         return self._finish(shape, inputs, output, budgets)
 
+    def _close_scorer(self, theirs: Scorer | None) -> None:
+        """Free the device, unless the scorer was given to us. Not done on errors: its thread may be inside it."""
+        if self.scorer is not None and self.scorer is not theirs:
+            self.scorer.close()
+
     def _loaded_scorer(self) -> Scorer:
         scorer = self._opened_scorer()
         scorer.load()
@@ -199,6 +209,7 @@ class Run:
                 output.fail(failure_line(result))
             else:
                 output.write(shape.write(*result))
+            self._handed_over += 1
         self._check_limit(done, failures)
         output.commit(self.stats.total + done.counters, done.end, done.budget)
         self.stats.done = self.stats.done + done.counters
@@ -216,9 +227,10 @@ class Run:
 
     def _finish(self, shape: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         total = self.stats.total
-        if not total.balanced or self._read != self.stats.done.records:
+        if not total.balanced or not self._read == self._handed_over == self.stats.done.records:
             raise AccountingError(
-                f"{self._read} records read, {self.stats.done.records} accounted for. This is a bug.",
+                f"{self._read} records read, {self._handed_over} written, {self.stats.done.records} counted. "
+                "This is a bug.",
                 "The partial output is kept. Please report this with the statistics.",
             )
         for note in inputs.notes:
@@ -235,7 +247,7 @@ class Run:
         return {
             **self.stats.summary(),
             "deterministic": not splits,
-            "deterministic_why": f"{splits} batches ran out of memory and were split" if splits else None,
+            "deterministic_why": f"{splits} batches ran out of memory" if splits else None,
             "peak_memory_bytes": peak_memory(),
             **budgets,
             **{name: value for name, value in identity.items() if name != "versions"},

@@ -116,9 +116,9 @@ class Stats:
             **self.total.as_dict(),
             "resumed_records": self.earlier.records,
             "wall_s": round(self.wall_s, 3),
-            "pairs_per_s": round(self.per_second(self.live.pairs), 2),
+            "pairs_per_s": round(self.per_second(self.done.pairs), 2),
             "tokens_per_s": round(self.per_second(self.live.tokens), 1),
-            "ms_per_pair": round(1000 / rate, 3) if (rate := self.per_second(self.live.pairs)) else None,
+            "ms_per_pair": round(1000 / rate, 3) if (rate := self.per_second(self.done.pairs)) else None,
             "padding_share": round(self.total.padding_share, 4),
             "busy_share": round(self.busy_share, 4),
         }

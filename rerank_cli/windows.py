@@ -13,6 +13,7 @@ from rerank_cli.records import Entry, Failure, Mark, Request
 from rerank_cli.scorers import PreparedPair
 
 SLICE_PAIRS = 1024  # a record with more candidates is scored in slices of this many pairs
+PREPARE_ENTRIES = 4096  # so that very short lines are not gathered by the hundred thousand
 PREPARE_BYTES = 1 << 18  # input bytes gathered for one call of prepare: enough to keep its threads busy
 
 Prepare = Callable[[Sequence[tuple[str, str]]], list[PreparedPair]]
@@ -154,7 +155,7 @@ def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:
         if not long:
             gathered.append(entry)
             size += entry.size
-        if long or size >= PREPARE_BYTES:
+        if long or size >= PREPARE_BYTES or len(gathered) >= PREPARE_ENTRIES:
             yield from _prepared(gathered, prepare)
             gathered, size = [], 0
         if long and isinstance(entry, Request):

@@ -53,7 +53,7 @@ Threads = Annotated[int | None, option("threads", "CPU threads of the engine (de
 
 # talking
 Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q")]
-Verbose = Annotated[bool, option("verbose", "Say more: the model's identity, budgets, tracebacks.", "-v")]
+Verbose = Annotated[bool, option("verbose", "Say also what the run was made of: hashes, versions, budgets.", "-v")]
 ProgressOption = Annotated[Progress, option("progress", "Bar on a terminal, a line every 30 s elsewhere.")]
 
 

@@ -1,5 +1,6 @@
 """`rerank score`: the main job."""
 
+import math
 import os
 import sys
 from typing import Annotated
@@ -17,7 +18,7 @@ from rerank_cli.config import (
 )
 from rerank_cli.diagnostics import say
 from rerank_cli.errors import ConfigError, ExitStatus
-from rerank_cli.progress import Reporter, choose_mode, utc_seconds
+from rerank_cli.progress import Reporter, choose_mode, monotonic_seconds
 from rerank_cli.run import Run, write_stats
 
 R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults
@@ -68,6 +69,8 @@ def score(
     zcat in.jsonl.gz | rerank score - -o - --model mini --top-k 10 | jq -c '.candidates[0]'
     rerank score today.jsonl -o ranked.jsonl --overwrite --resume -q     # for cron
     """
+    if min_score is not None and not math.isfinite(min_score):
+        raise ConfigError(f"--min-score {min_score}: not a finite number", "Write for example 0.5.")
     if stats == "-":
         raise ConfigError("--stats -: standard output carries only records", "Name a file.")
     config = RunConfig(
@@ -91,7 +94,7 @@ def score(
     terminal = sys.stderr is not None and sys.stderr.isatty()
     mode = choose_mode(progress, quiet, terminal, os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)
-    run = Run.of(config, reporter.tell, utc_seconds)
+    run = Run.of(config, reporter.tell, monotonic_seconds)
     with reporter.watching(run.stats):
         status = run.execute()
     if run.document is not None:

@@ -170,7 +170,7 @@ def value_at(body: dict[str, Any], field: str, place: str) -> Any:
         if not isinstance(value, dict):
             raise Malformed(f"{place} is {kind(value)}, not an object", place)
         if name not in value:
-            found = ", ".join(f'"{key}"' for key in list(value)[:8]) or "nothing"
+            found = ", ".join(f'"{key[:40]}"' for key in list(value)[:8]) or "nothing"
             raise Malformed(f'no field "{name}" (found {found})', f"{place}.{name}")
         value = value[name]
         place = f"{place}.{name}"

@@ -5,6 +5,7 @@ for torch. Making an engine is cheap: it finds its model and device and fills `i
 run is continued; `load` then pays for the weights.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -12,7 +13,10 @@ from typing import Any, Protocol
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError
+from rerank_cli.scorers.hf_files import silence_libraries
 
+DTYPES = ("auto", "fp32", "fp16", "bf16", "int8")
+DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
 SCORERS = {
     "torch": "rerank_cli.scorers.torch_cross_encoder:TorchCrossEncoder",
     "fake": "rerank_cli.scorers.fake:FakeScorer",
@@ -118,6 +122,11 @@ def open_scorer(config: ModelConfig) -> Scorer:
         name = "fake" if config.model.partition(":")[0] == "fake" else "torch"
     if name not in SCORERS:
         raise ConfigError(f"unknown engine {name!r}", f"Engines: {', '.join(sorted(SCORERS))}.")
+    if config.dtype not in DTYPES:
+        raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(DTYPES)}.")
+    if not DEVICES.fullmatch(config.device):
+        raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
+    silence_libraries(config.offline)  # before anything imports them
     module, _, attribute = SCORERS[name].partition(":")
     made: Scorer = getattr(import_module(module), attribute)(config)
     return made

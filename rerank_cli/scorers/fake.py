@@ -39,7 +39,7 @@ def parse_faults(model: str) -> dict[str, float]:
 
 
 class FakeScorer:
-    """See the module. Cost: one token a word, and three for the separators, cut at `max_length`."""
+    """See the module. Cost: a token for each space and three more, cut at `max_length`."""
 
     traits = Traits(padded=True, batch_tokens=8192, window_batches=16)
 

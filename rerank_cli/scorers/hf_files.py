@@ -8,16 +8,19 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ModelError, PassingFault
+from rerank_cli.errors import ConfigError, ModelError, PassingFault, RerankError
 
 ALIASES = {"mini": Path(__file__).parent.parent / "mini"}
 WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "special_tokens_map.json"]
+TRIES, LONGEST_WAIT_S = 3, 30.0
+DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # and no kind of network fault
 WAYS_OUT = (
     "Three ways out: on a connected machine `hf download {model}` and copy the hub cache (HF_HOME) or the folder here; "
     "`--model PATH` with a folder that holds the model; `--model mini` for the small English model inside this package."
@@ -62,6 +65,7 @@ def silence_libraries(offline: bool) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     if not sys.stderr or not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if offline:
@@ -75,10 +79,10 @@ def find_model(config: ModelConfig) -> ModelFolder:
     asks us to come back later).
     """
     name = config.model
-    if name in ALIASES:
-        return inspect_folder(name, ALIASES[name], None)
-    path = Path(name).expanduser()
+    path = ALIASES.get(name, Path(name).expanduser())
     if path.is_dir():
+        if config.revision is not None:
+            raise ConfigError(f"--revision goes with models of the hub, and {name} is a folder", "Leave it out.")
         return inspect_folder(name, path, None)
     if path.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ModelError(
@@ -90,14 +94,17 @@ def find_model(config: ModelConfig) -> ModelFolder:
 
 
 def _cached(name: str, revision: str | None) -> Path | None:
-    """The snapshot in the hub cache, if it is whole enough to be used."""
+    """The snapshot in the hub cache, if it has what we need, whatever else of the repository it lacks."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
-    except LocalEntryNotFoundError:
-        return None
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True))
+    except LocalEntryNotFoundError as fault:
+        incomplete = getattr(fault, "snapshot_path", None)
+        if incomplete is None:
+            return None
+        folder = Path(incomplete)
     except HFValidationError as fault:
         raise ModelError(
             f"{name}: {fault}", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
@@ -107,31 +114,59 @@ def _cached(name: str, revision: str | None) -> Path | None:
 
 
 def _downloaded(name: str, config: ModelConfig) -> Path:
+    """The snapshot, fetched now; tried again a few times when the hub asks us to wait."""
     from huggingface_hub import constants, snapshot_download
+
+    if config.offline or constants.HF_HUB_OFFLINE:
+        raise ModelError(f"{name}: not in the hub cache, and we are offline", WAYS_OUT.format(model=name))
+    for attempt in range(1, TRIES + 1):
+        try:
+            return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
+        except Exception as fault:  # whatever the HTTP stack of the day raises
+            explained, wait = _explained(name, config.revision, fault)
+        if not isinstance(explained, PassingFault) or attempt == TRIES:
+            break
+        time.sleep(min(wait if wait is not None else 2.0**attempt, LONGEST_WAIT_S))
+    raise explained
+
+
+def _explained(name: str, revision: str | None, fault: BaseException) -> tuple[RerankError, float | None]:
+    """What a failed download means, and how many seconds the hub asks us to wait, if it does.
+
+    The hub's library wraps the answer of the server in other exceptions; the first answer in the chain counts.
+    """
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     ways_out = WAYS_OUT.format(model=name)
-    if config.offline or constants.HF_HUB_OFFLINE:
-        raise ModelError(f"{name}: not in the hub cache, and we are offline", ways_out)
-    try:
-        return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
-    except RevisionNotFoundError:
-        raise ModelError(f"{name}: no revision {config.revision!r} on the hub", "Check --revision.") from None
-    except GatedRepoError:
-        raise ModelError(
+    chain = list(_chain(fault))
+    answer = next((each for each in chain if isinstance(each, HfHubHTTPError)), None)
+    if isinstance(answer, RevisionNotFoundError):
+        return ModelError(f"{name}: no revision {revision!r} on the hub", "Check --revision."), None
+    if isinstance(answer, GatedRepoError):
+        return ModelError(
             f"{name}: the hub wants you to accept its terms first", "Accept them, then set HF_TOKEN."
-        ) from None
-    except RepositoryNotFoundError:
-        raise ModelError(
-            f"{name}: the hub has no such model, or it is private", f"Check the name. {ways_out}"
-        ) from None
-    except HfHubHTTPError as fault:
-        code = fault.response.status_code
+        ), None
+    if isinstance(answer, RepositoryNotFoundError):
+        return ModelError(f"{name}: the hub has no such model, or it is private", f"Check the name. {ways_out}"), None
+    if answer is not None:
+        code = answer.response.status_code
         if code == 429 or code >= 500:
-            raise PassingFault(f"{name}: the hub answers {code}", "Try again later.") from None
-        raise ModelError(f"{name}: the hub answers {code}", ways_out) from None
-    except Exception:  # whatever the HTTP stack of the day raises, the hub cannot be reached
-        raise ModelError(f"{name}: not in the hub cache, and the hub cannot be reached", ways_out) from None
+            asked = answer.response.headers.get("Retry-After", "")
+            return PassingFault(f"{name}: the hub answers {code}", f"Try again later. {ways_out}"), float(
+                asked
+            ) if asked.isdigit() else None
+        return ModelError(f"{name}: the hub answers {code}", ways_out), None
+    disk = next((each for each in chain if type(each) in DISK_FAULTS and isinstance(each, OSError)), None)
+    if disk is not None:
+        return ModelError(f"{name}: cannot be kept in the hub cache ({disk})", "Check the disk and HF_HOME."), None
+    return ModelError(f"{name}: not in the hub cache, and the hub cannot be reached", ways_out), None
+
+
+def _chain(fault: BaseException | None) -> Iterator[BaseException]:
+    """A fault and what it came from."""
+    while fault is not None:
+        yield fault
+        fault = fault.__cause__ or fault.__context__
 
 
 def inspect_folder(name: str, path: Path, revision: str | None) -> ModelFolder:

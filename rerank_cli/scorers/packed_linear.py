@@ -52,6 +52,9 @@ def pack_linear_layers(body: Any) -> int:
     ]
     if not found or not computes_the_same(found[0][2]):
         return 0
-    for parent, name, child in found:
+    count = len(found)
+    while found:  # one at a time, so that no two copies of all weights exist
+        parent, name, child = found.pop()
         setattr(parent, name, PackedLinear(child))
-    return len(found)
+        del child
+    return count

@@ -2,24 +2,23 @@
 
 The body runs in the chosen dtype, the head always in float32: near the top of a list half-precision logits collide.
 On CUDA one batch is in flight: while the device computes it, Python builds the next, and logits are fetched one batch
-late. Rows of equal length get no attention mask, which lets SDPA take its fastest kernel.
+late. Attention is what transformers chooses, SDPA where the architecture has it; rows of equal length get no mask,
+which lets SDPA take its fastest kernel.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
-from transformers import AutoConfig, AutoModelForSequenceClassification
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault
 from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
-from rerank_cli.scorers.hf_files import ModelFolder, find_model, silence_libraries
+from rerank_cli.scorers.hf_files import find_model
+from rerank_cli.scorers.hf_model import check_architecture, keep_head_in_float32, load_model, usable_positions
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
 from rerank_cli.scorers.packed_linear import pack_linear_layers
 from rerank_cli.scorers.self_test import self_test
@@ -30,23 +29,7 @@ TRAITS = {
     "cuda": Traits(padded=True, batch_tokens=32768, window_batches=16),
     "mps": Traits(padded=True, batch_tokens=8192, window_batches=16),
 }
-POSITIONS_START_AFTER_PADDING = {
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "xlm-roberta-xl",
-    "roberta-prelayernorm",
-    "xmod",
-}
-HEADS = ("classifier", "score")  # attribute names of classification heads in transformers
-
-
-def usable_positions(config: dict[str, Any]) -> int:
-    """How many tokens a model's position embeddings reach. The RoBERTa family loses padding_idx + 1 of them."""
-    positions = int(config.get("max_position_embeddings") or 512)
-    if config.get("model_type") in POSITIONS_START_AFTER_PADDING:
-        positions -= int(config.get("pad_token_id") or 0) + 1
-    return positions
+OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -64,6 +47,8 @@ def choose_device(wanted: str) -> torch.device:
         raise DeviceError(
             f"--device {wanted}: there are {torch.cuda.device_count()} CUDA devices", "Try --device cuda:0."
         )
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
     return device
 
 
@@ -75,9 +60,26 @@ class _InFlight:
     done: "torch.cuda.Event | None"
 
     def fetch(self) -> list[float]:
+        """Wait for the device. Raises PassingFault when it was lost meanwhile."""
         if self.done is not None:
-            self.done.synchronize()
+            try:
+                self.done.synchronize()
+            except RuntimeError as fault:
+                raise_if_lost(fault)
+                raise
         return list(self.logits.tolist())
+
+
+def is_out_of_memory(fault: RuntimeError) -> bool:
+    """Whether a device ran out of memory; drivers and libraries say so in words, not in types."""
+    return isinstance(fault, torch.OutOfMemoryError) or any(words in str(fault) for words in OUT_OF_MEMORY)
+
+
+def raise_if_lost(fault: RuntimeError) -> None:
+    """Raises PassingFault when the device's context is gone and only a new process can go on."""
+    if "CUDA error" in str(fault) or isinstance(fault, torch.AcceleratorError):
+        reason = str(fault).splitlines()[0]
+        raise PassingFault(f"the device was lost: {reason}", "Run the same command with --resume.") from fault
 
 
 class TorchCrossEncoder:
@@ -88,7 +90,6 @@ class TorchCrossEncoder:
             raise ConfigError(
                 f"--dtype {config.dtype}: not offered by the torch engine", "Use auto, fp32, fp16 or bf16."
             )
-        silence_libraries(config.offline)
         self.device = choose_device(config.device)
         dtype = config.dtype if config.dtype != "auto" else "fp16" if self.device.type == "cuda" else "fp32"
         self._dtype = DTYPES[dtype]
@@ -114,7 +115,7 @@ class TorchCrossEncoder:
             max_length=max_length,
             query_max_length=query_max_length,
             threads=threads,
-            versions={"torch": torch.__version__, "transformers": transformers.__version__},
+            versions={name: version(name) for name in ("torch", "transformers", "tokenizers")},
         )
 
     def _lengths(self, config: ModelConfig) -> tuple[int, int]:
@@ -137,6 +138,12 @@ class TorchCrossEncoder:
                 f"{self._folder.path / 'tokenizer.json'}: {self._tokenizer.size} tokens, the model embeds {rows}",
                 "The tokenizer belongs to another model: put the right one beside the weights.",
             )
+        padding = self._folder.config.get("pad_token_id")
+        if padding is not None and padding != self._tokenizer.pad_id:
+            raise ModelError(
+                f"{self._folder.path / 'tokenizer.json'}: pads with {self._tokenizer.pad_id}, the model with {padding}",
+                "The tokenizer belongs to another model: put the right one beside the weights.",
+            )
 
     def load(self) -> None:
         """Bring the weights to the device, then self-test; once. Raises ModelError or DeviceError."""
@@ -146,14 +153,18 @@ class TorchCrossEncoder:
         keep_head_in_float32(model, self._folder)
         if self.device.type == "cpu" and self._dtype is torch.float32:
             pack_linear_layers(model.base_model)
+        memory = DeviceError(f"{self.identity.device}: no memory for the model", "Use --dtype fp16 or --device cpu.")
         try:
             self._model = model.to(self.device).eval()
-        except torch.OutOfMemoryError:
-            raise DeviceError(
-                f"{self.identity.device}: no memory for the model", "Use --dtype fp16 or --device cpu."
-            ) from None
+        except RuntimeError as fault:
+            if is_out_of_memory(fault):
+                raise memory from None
+            raise
         self._typed = self._tokenizer.template.typed and int(self._folder.config.get("type_vocab_size") or 1) > 1
-        self_test(self)
+        try:
+            self_test(self)
+        except OutOfMemory:
+            raise memory from None
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
@@ -182,22 +193,19 @@ class TorchCrossEncoder:
     def _launched(self, batch: Batch) -> _InFlight | None:
         """Start a batch; None when the device has no memory for it."""
         try:
-            logits = self._model(**self._inputs(batch)).logits.float().flatten()
             if self.device.type != "cuda":
-                return _InFlight(logits.cpu(), None)
-            host = torch.empty(logits.shape, dtype=torch.float32, pin_memory=True)
-            host.copy_(logits, non_blocking=True)
-            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            done.record()
+                return _InFlight(self._model(**self._inputs(batch)).logits.float().flatten().cpu(), None)
+            with torch.cuda.device(self.device):  # events are recorded on the current device's stream
+                logits = self._model(**self._inputs(batch)).logits.float().flatten()
+                host = torch.empty(logits.shape, dtype=torch.float32, pin_memory=True)
+                host.copy_(logits, non_blocking=True)
+                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                done.record()
             return _InFlight(host, done)
-        except torch.OutOfMemoryError:
-            return None
         except RuntimeError as fault:
-            if "DefaultCPUAllocator" in str(fault):
+            if is_out_of_memory(fault):
                 return None
-            if "CUDA error" in str(fault) or isinstance(fault, torch.AcceleratorError):
-                reason = str(fault).splitlines()[0]
-                raise PassingFault(f"the device was lost: {reason}", "Run the same command with --resume.") from fault
+            raise_if_lost(fault)
             raise
 
     def _inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
@@ -231,55 +239,3 @@ class TorchCrossEncoder:
     def close(self) -> None:
         """Drop the model."""
         self._model = None
-
-
-def check_architecture(folder: ModelFolder) -> None:
-    """Raises ModelError for a model type that transformers itself does not have; its repository's code is never run."""
-    model_type = folder.config.get("model_type")
-    if model_type not in CONFIG_MAPPING_NAMES:
-        raise ModelError(
-            f"{folder.path / 'config.json'}: transformers {transformers.__version__} has no {model_type!r}",
-            "Code from model repositories is never run. Choose a model of a built-in architecture.",
-        )
-
-
-def load_model(folder: ModelFolder, dtype: torch.dtype) -> Any:
-    """The model on the CPU, complete. Raises ModelError when a file is damaged or a weight is missing."""
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            str(folder.path),
-            config=config,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except Exception as fault:  # damaged files raise whatever they lead the libraries to
-        reason = f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
-        names = ", ".join(path.name for path in folder.weights)
-        raise ModelError(f"{folder.path}: {names} cannot be loaded ({reason})", "Fetch the files anew.") from None
-    missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report.get("mismatched_keys", ()))
-    if missing:
-        raise ModelError(
-            f"{folder.path}: the weights lack {', '.join(missing[:4])}; scores would be random",
-            "This is not a fine-tuned reranker. Choose one, or fine-tune it first.",
-        )
-    return model
-
-
-def keep_head_in_float32(model: Any, folder: ModelFolder) -> None:
-    """Compute the classification head in float32 in any body: cast its weights, and its input at the door."""
-    head = next((module for name in HEADS if (module := getattr(model, name, None)) is not None), None)
-    if head is None:
-        raise ModelError(f"{folder.path}: no classification head found", "This architecture is not supported yet.")
-    head.float()
-    head.register_forward_pre_hook(lambda _module, args: tuple(arg.float() for arg in args))
-
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")

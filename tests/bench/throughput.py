@@ -4,7 +4,7 @@
 
 Both sides use the embedded model in float32 on the CPU, loaded once and warmed up; each round runs every contestant on
 the same file, in turn, so that a noisy machine is noisy for all. sentence-transformers runs at every batch size of
-{4, 8, …, 128}; 32 is its default. The table goes to standard error, the last line of standard output is one JSON document.
+{4, 8, …, 128}; 32 is its default. The table goes to standard error, the last line of standard output is JSON.
 """
 
 import argparse

@@ -103,7 +103,7 @@ def test_without_a_standard_output_a_report_is_not_shown(monkeypatch):
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(None, "-:--:--"), (0, "0:00:00"), (59.9, "0:00:59"), (3723.4, "1:02:03"), (360000, "100:00:00")],
+    [(None, "--:--:--"), (0, "00:00:00"), (59.9, "00:00:59"), (3723.4, "01:02:03"), (360000, "100:00:00")],
 )
 def test_durations_are_hours_minutes_and_seconds(seconds, shown):
     assert duration(seconds) == shown

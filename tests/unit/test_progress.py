@@ -67,12 +67,12 @@ def going_on():
 
 def test_a_status_line_is_key_and_value():
     assert status_line(going_on(), NOW) == (
-        "2026-11-21T01:37:00Z records=700 pairs=14000 failed=3 pairs_per_s=1234 eta=0:00:10"
+        "2026-11-21T01:37:00Z records=700 pairs=14000 failed=3 pairs_per_s=1234 eta=00:00:10"
     )
 
 
 def test_a_status_line_of_a_run_not_begun_has_no_time_left():
-    assert status_line(Stats(Clock()), NOW).endswith("records=0 pairs=0 failed=0 pairs_per_s=0 eta=-:--:--")
+    assert status_line(Stats(Clock()), NOW).endswith("records=0 pairs=0 failed=0 pairs_per_s=0 eta=--:--:--")
 
 
 def test_a_closing_line_says_what_the_run_came_to():
@@ -99,7 +99,7 @@ def test_the_bar_shows_percent_counts_rates_and_times():
     for part in ("50%", "700 records", "1234 pairs/s", "10.0k tokens/s", "20% padding", "5 truncated"):
         assert part in line
     assert "3 failed" in line
-    assert "0:00:10 eta 0:00:10" in line
+    assert "00:00:10 eta 00:00:10" in line
 
 
 def test_a_narrow_bar_leaves_out_what_the_table_will_say():
@@ -211,7 +211,7 @@ def test_a_name_in_the_table_is_text_and_never_markup_or_control():
 
 def test_long_runs_are_told_in_hours_and_runs_without_pairs_have_no_time_per_pair():
     rows = dict(summary_rows({**DOCUMENT, "wall_s": 3723.0, "ms_per_pair": None, "pairs_per_s": 0.0}))
-    assert rows["wall time"] == "1:02:03"
+    assert rows["wall time"] == "01:02:03"
     assert rows["pairs/s"] == "0.0"
 
 

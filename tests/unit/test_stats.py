@@ -100,7 +100,7 @@ def test_the_summary_is_flat_and_rounded():
     clock = Clock()
     stats = Stats(clock, earlier=Counters(records=4, scored=4, tokens=10, padded_tokens=16))
     stats.batch_scored(pairs=3, tokens=7, padded=8, seconds=1.0)
-    stats.done = Counters(records=1, scored=1, tokens=7, padded_tokens=8)
+    stats.done = Counters(records=1, scored=1, pairs=3, tokens=7, padded_tokens=8)
     summary = stats.summary()
     assert summary["records"] == 5
     assert summary["resumed_records"] == 4
