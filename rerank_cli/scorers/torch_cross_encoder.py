@@ -25,7 +25,7 @@ from rerank_cli.scorers.self_test import self_test
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 TRAITS = {
-    "cpu": Traits(padded=True, batch_tokens=1024, window_batches=16),
+    "cpu": Traits(padded=True, batch_tokens=1024, window_batches=32),
     "cuda": Traits(padded=True, batch_tokens=32768, window_batches=16),
     "mps": Traits(padded=True, batch_tokens=8192, window_batches=16),
 }

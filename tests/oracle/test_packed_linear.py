@@ -19,6 +19,38 @@ def test_packed_layer_equals_the_plain_one(shape: tuple[int, ...], bias: bool) -
         assert torch.allclose(PackedLinear(plain)(x), plain(x), atol=1e-5)
 
 
+def test_gelu_is_applied_in_the_packed_layer() -> None:
+    torch.manual_seed(2)
+    plain = nn.Linear(8, 24)
+    x = torch.randn(5, 8) * 3
+    with torch.inference_mode():
+        assert torch.allclose(PackedLinear(plain, gelu=True)(x), nn.functional.gelu(plain(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("activation", "exact"),
+    [(nn.GELU(), True), (nn.GELU(approximate="tanh"), False), (nn.ReLU(), False), (None, False)],
+)
+def test_only_gelu_by_erf_is_taken_into_the_layer(activation: nn.Module | None, exact: bool) -> None:
+    class FeedForward(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = nn.Linear(8, 16)
+            self.intermediate_act_fn = activation
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.dense(x)
+            return x if self.intermediate_act_fn is None else self.intermediate_act_fn(x)
+
+    torch.manual_seed(3)
+    block, x = FeedForward(), torch.randn(4, 8)
+    with torch.inference_mode():
+        before = block(x)
+        assert pack_linear_layers(block) == 1
+        assert isinstance(block.intermediate_act_fn, nn.Identity) is exact
+        assert torch.allclose(block(x), before, atol=1e-5)
+
+
 def test_layer_that_computes_otherwise_is_left_alone() -> None:
     plain = nn.Linear(8, 4)
     assert computes_the_same(plain)
