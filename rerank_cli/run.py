@@ -221,7 +221,7 @@ class Run:
         for failed, failure in enumerate(failures, before + 1):
             if self.config.error_limit.exceeded(failed, total.records):
                 raise InputError(
-                    f"{failure}: with it {failed} records have failed, more than --max-errors allows",
+                    f"{failure}: that makes {failed} failed, more than --max-errors allows",
                     "`rerank check` lists the bad records. Mend them, or allow more.",
                 )
 
