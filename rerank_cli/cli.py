@@ -90,7 +90,7 @@ def install_signal_handlers() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments, standalone_mode=False, prog_name="rerank")
         return result if isinstance(result, int) else ExitStatus.OK
     except TyperException as fault:
         say(f"error: {fault.format_message()}")

@@ -124,7 +124,7 @@ def between_renames(torn: Torn, tmp_path: Path) -> Path:
     (folder / "in.jsonl").write_bytes((torn.folder / "in.jsonl").read_bytes())
     assert kill_after_commits(2, folder / "out.jsonl", *RUN, cwd=folder) == -9
     (folder / "out.jsonl.errors.jsonl").mkdir()
-    done = rerank(*RUN, "--resume", cwd=folder)
+    done = rerank(*RUN, "--resume", "--overwrite", cwd=folder)
     assert done.code == 5, done.said
     assert b'"kind":"finishing"' in (folder / "out.jsonl.journal").read_bytes()
     (folder / "out.jsonl.errors.jsonl").rmdir()
