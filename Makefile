@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench format readme clean
+.PHONY: help setup demo check test faults strace bench format readme clean
 
 help: ## show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,15 @@ check: $(READY) ## style, types, layers, and the README's generated parts
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md
 
-test: $(READY) ## all tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+test: $(READY) ## all tests, faults by sample
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2
+
+faults: $(READY) strace ## every fault point: a table, and one JSON line last
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --exhaustive tests/faults tests/properties
+
+strace: # the syscall sweep needs it and is skipped, with the reason, where it is not
+	@command -v strace >/dev/null || { apt-get update -q && apt-get install -q -y strace; } || \
+		echo "strace is not here and could not be installed: the sweeps that need it will be skipped"
 
 bench: $(READY) ## throughput beside sentence-transformers on this machine, in one interleaved run
 	$(BIN)/python tests/bench/throughput.py

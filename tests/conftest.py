@@ -1,12 +1,17 @@
-"""Paths that tests share."""
+"""Paths that tests share, and the fault points: `--exhaustive` tries them all and prints a table of them."""
 
+import json
 import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from points import Points
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("RERANK_SHARED", ROOT.parent / "shared"))
+TRIED, PASSED = pytest.StashKey[Counter[str]](), pytest.StashKey[Counter[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +26,50 @@ def shared() -> Path:
     if not (SHARED / "models").is_dir():
         pytest.skip(f"the shared collections are not at {SHARED.name}/ beside the checkout (set RERANK_SHARED)")
     return SHARED
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--exhaustive", action="store_true", help="try every fault point, not a sample; print a table")
+
+
+@pytest.fixture
+def points(request: pytest.FixtureRequest) -> Iterator[Points]:
+    """The fault points that this test tries."""
+    chosen = Points(request.config.getoption("--exhaustive"))
+    yield chosen
+    request.node.user_properties.append(("fault points", [chosen.tried, chosen.passed]))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TRIED], config.stash[PASSED] = Counter(), Counter()
+
+
+class _Tally:
+    """Adds up what the tests' reports say; under xdist they come from several processes."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.stash = config.stash
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            for name, counts in report.user_properties:
+                if name == "fault points":
+                    self.stash[TRIED].update(counts[0])
+                    self.stash[PASSED].update(counts[1])
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.pluginmanager.register(_Tally(session.config))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The table, and one JSON line last; the process that gathers prints them, not xdist's workers."""
+    if not config.getoption("--exhaustive") or hasattr(config, "workerinput"):
+        return
+    tried, passed = config.stash[TRIED], config.stash[PASSED]
+    width = max(map(len, tried), default=0)
+    print(f"\n{'fault class':{width}}  {'tried':>7}  {'passed':>7}")
+    for fault in sorted(tried):
+        print(f"{fault:{width}}  {tried[fault]:7,}  {passed[fault]:7,}")
+    classes = {fault: {"tried": tried[fault], "passed": passed[fault]} for fault in sorted(tried)}
+    print(json.dumps({"tried": tried.total(), "passed": passed.total(), "classes": classes}))

@@ -1,10 +1,13 @@
 """Run the command from tests, as a user does: arguments, bytes on standard input, an environment, signals."""
 
+import atexit
+import functools
 import json
 import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -147,3 +150,33 @@ def lines(count: int, start: int = 0) -> bytes:
 def files_of(folder: Path) -> dict[str, bytes]:
     """Every file of a folder with its bytes."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+@functools.cache
+def _zygote(owner: int) -> tuple[subprocess.Popen[str], Path]:
+    """The forking process of this (test) process, and a folder for what its runs print."""
+    folder = tempfile.TemporaryDirectory(prefix="rerank-zygote-")
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "tests" / "zygote.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    )
+    atexit.register(folder.cleanup)
+    atexit.register(process.kill)
+    return process, Path(folder.name)
+
+
+def forked(*arguments: str | Path, cwd: Path, stdin: Path | None = None) -> Finished:
+    """`rerank`, started by fork from a process that has its imports done: for sweeps of thousands of runs."""
+    process, folder = _zygote(os.getpid())
+    request = {
+        "arguments": [str(argument) for argument in arguments],
+        "cwd": str(cwd),
+        "stdin": str(stdin) if stdin else None,
+        "folder": str(folder),
+    }
+    print(json.dumps(request), file=process.stdin, flush=True)
+    code = int(process.stdout.readline())
+    return Finished(code, (folder / "stdout").read_bytes(), (folder / "stderr").read_bytes())

@@ -3,8 +3,11 @@
 A pair's logit is a hash of its two texts. Its faults are ordered by name, in the model option:
 
     --model fake:slow=0.01          each batch takes 0.01 s
+    --model fake:slow_load=1        loading takes 1 s; slow_prepare=1: so does each call of prepare
     --model fake:nan=0.02           2 % of the pairs (by hash) score NaN
+    --model fake:nan_at=3           the first pair of the third batch scores NaN, this once
     --model fake:oom_above=512      a batch of more than 512 tokens is out of memory
+    --model fake:oom_at=3           the third batch is out of memory, this once
     --model fake:lose_at=3          the device is lost at the third batch
     --model fake:composition=1      logits depend on which pairs share a batch (as they do a little on real devices)
 
@@ -21,7 +24,17 @@ from rerank_cli.errors import ConfigError, PassingFault
 from rerank_cli.ranking import as_float32
 from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
 
-FAULTS = {"slow": 0.0, "nan": 0.0, "oom_above": math.inf, "lose_at": math.inf, "composition": 0.0}
+FAULTS = {
+    "slow": 0.0,
+    "slow_load": 0.0,
+    "slow_prepare": 0.0,
+    "nan": 0.0,
+    "nan_at": math.inf,
+    "oom_above": math.inf,
+    "oom_at": math.inf,
+    "lose_at": math.inf,
+    "composition": 0.0,
+}
 SPREAD = 16.0  # logits lie in [-8, 8)
 
 
@@ -64,9 +77,12 @@ class FakeScorer:
 
     def load(self) -> None:
         """Nothing to load."""
+        time.sleep(self.faults["slow_load"])
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        """Hash each pair; a `nan` fault is decided here, by the hash."""
+        """Hash each pair."""
+        if self.faults["slow_prepare"]:
+            time.sleep(self.faults["slow_prepare"])
         return [self._prepared(query, text) for query, text in pairs]
 
     def _prepared(self, query: str, text: str) -> PreparedPair:
@@ -82,7 +98,7 @@ class FakeScorer:
                 time.sleep(self.faults["slow"])
             if self._batches >= self.faults["lose_at"]:
                 raise PassingFault("the fake device was lost", "Run the same command with --resume.")
-            if batch.padded > self.faults["oom_above"]:
+            if batch.padded > self.faults["oom_above"] or self._batches == self.faults["oom_at"]:
                 raise OutOfMemory(batch)
             yield as_float32(self._logits(batch))
 
@@ -93,10 +109,12 @@ class FakeScorer:
             digests = [crc32(b"%d %d" % (digest, together)) for digest in digests]
         logits = [digest / 2**32 * SPREAD - SPREAD / 2 for digest in digests]
         if bad := self.faults["nan"]:
-            return [
+            logits = [
                 math.nan if pair.payload % 10000 < bad * 10000 else v
                 for pair, v in zip(batch.pairs, logits, strict=True)
             ]
+        if self._batches == self.faults["nan_at"]:
+            logits[0] = math.nan
         return logits
 
     def close(self) -> None:

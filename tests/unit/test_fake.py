@@ -1,6 +1,7 @@
 """The fake engine: deterministic scores and faults by name."""
 
 import math
+import time
 
 import pytest
 from making import fake, fake_logit, float32
@@ -90,6 +91,27 @@ def test_the_device_is_lost_at_the_batch_asked_for():
     assert [len(next(results)), len(next(results))] == [1, 1]
     with pytest.raises(PassingFault):
         next(results)
+
+
+def test_a_fault_at_one_batch_happens_there_and_only_once():
+    scorer = fake("oom_at=2,nan_at=3")
+    batches = [batch(scorer, [pair, pair]) for pair in PAIRS[:3]]
+    results = scorer.score(iter(batches))
+    assert next(results) == [fake_logit(*PAIRS[0])] * 2
+    with pytest.raises(OutOfMemory):
+        next(results)
+    [[first, second]] = scorer.score(iter(batches[1:2]))
+    assert math.isnan(first)
+    assert second == fake_logit(*PAIRS[1])
+    assert list(scorer.score(iter(batches))) == [[fake_logit(*pair)] * 2 for pair in PAIRS[:3]]
+
+
+def test_each_step_can_be_made_slow():
+    scorer = fake("slow_load=0.02,slow_prepare=0.02")
+    for step in (scorer.load, lambda: scorer.prepare([("q", "a")])):
+        before = time.monotonic()
+        step()
+        assert time.monotonic() - before >= 0.02
 
 
 def test_several_faults_are_joined_by_commas():
