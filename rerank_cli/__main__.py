@@ -2,11 +2,10 @@
 
 import os
 import signal
-from typing import NoReturn
 
 
-def main() -> NoReturn:
-    """Import the command line, then run it."""
+def main() -> None:
+    """Import the command line, then run it; never returns. Nothing else is imported before the handler is there."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda number, _frame: os._exit(128 + number))
     from rerank_cli import cli

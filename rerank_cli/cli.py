@@ -3,6 +3,7 @@
 Typer parses; what ends a run badly is mapped here to one line on standard error and a stable exit code.
 """
 
+import errno
 import os
 import select
 import signal
@@ -21,7 +22,9 @@ from rerank_cli.commands.doctor import doctor
 from rerank_cli.commands.score import score
 from rerank_cli.diagnostics import say
 from rerank_cli.errors import ExitStatus, Interrupted, PipeClosed, RerankError
+from rerank_cli.progress import show_cursor
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what writing to standard output may end in
 PROMPT_STOP_S = 8.0  # after a first signal: what has not ended by then is ended
 
 app = typer.Typer(
@@ -60,9 +63,22 @@ app.command()(check)
 app.command()(doctor)
 
 
-def _on_signal(number: int, _frame: FrameType | None) -> None:
-    """Leave by the shortest way that keeps what was committed."""
-    raise Interrupted(number)
+class _Interrupt:
+    """The signal handler: the first signal leaves by the shortest way that keeps what was committed.
+
+    Later ones are for `_see_to_the_stop`: an exception in the midst of leaving would spoil it.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if not self.over:
+            self.over = True
+            raise Interrupted(number)
+
+
+_interrupt = _Interrupt()
 
 
 def _see_to_the_stop(signals: int) -> None:
@@ -73,6 +89,7 @@ def _see_to_the_stop(signals: int) -> None:
     """
     number = os.read(signals, 1)[0]
     select.select([signals], [], [], PROMPT_STOP_S)
+    show_cursor()
     os._exit(128 + number)
 
 
@@ -82,7 +99,7 @@ def install_signal_handlers() -> None:
     os.set_blocking(wakeup, False)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _on_signal)
+            signal.signal(number, _interrupt)
     signal.set_wakeup_fd(wakeup)
     threading.Thread(target=_see_to_the_stop, args=(signals,), name="signals", daemon=True).start()
 
@@ -102,6 +119,11 @@ def run(arguments: list[str] | None = None) -> int:
         return fault.status
     except BrokenPipeError:
         return ExitStatus.PIPE
+    except OSError as fault:
+        if fault.filename is not None or fault.errno not in FULL:
+            return _bug()
+        say(f"error: standard output: cannot write ({fault.strerror})")
+        return ExitStatus.OUTPUT
     except SystemExit:  # how typer ends when the reader of its help went away
         return ExitStatus.PIPE
     except RerankError as fault:
@@ -113,9 +135,13 @@ def run(arguments: list[str] | None = None) -> int:
         say(f"stopped by {fault}{fault.advice}")
         return fault.status
     except Exception:
-        traceback.print_exc()
-        say("error: this is a bug of rerank. What was committed is kept. Please report it with the lines above.")
-        return ExitStatus.BUG
+        return _bug()
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    say("error: this is a bug of rerank. What was committed is kept. Please report it with the lines above.")
+    return ExitStatus.BUG
 
 
 def occupy_closed_streams() -> None:
@@ -134,9 +160,13 @@ def occupy_closed_streams() -> None:
 
 def main() -> NoReturn:
     """The entry point of the `rerank` command."""
-    occupy_closed_streams()
-    install_signal_handlers()
-    status = int(run())
+    try:
+        occupy_closed_streams()
+        install_signal_handlers()
+        status = int(run())
+        _interrupt.over = True
+    except Interrupted as fault:  # before a command took care of it, or after
+        status = fault.status
     leave(status)
 
 
@@ -146,6 +176,7 @@ def leave(status: int) -> NoReturn:
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):
-            status = status or (ExitStatus.PIPE if stream is sys.stdout else status)
+        except (OSError, ValueError) as fault:
+            if stream is sys.stdout:
+                status = status or (ExitStatus.PIPE if isinstance(fault, BrokenPipeError) else ExitStatus.OUTPUT)
     os._exit(status)

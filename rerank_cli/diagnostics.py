@@ -5,7 +5,7 @@ import sys
 import unicodedata
 from typing import TextIO
 
-from rerank_cli.errors import PipeClosed
+from rerank_cli.errors import OutputError, PipeClosed
 
 BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 CAP = 2000  # characters of one message
@@ -33,12 +33,14 @@ def say(sentence: str, stream: TextIO | None = None) -> None:
 
 
 def show(line: str) -> None:
-    """Print one line of a report to standard output. Raises PipeClosed when its reader went away."""
+    """Print one line of a report to standard output. Raises PipeClosed when its reader went away, else OutputError."""
     try:
         if sys.stdout is not None:
             _write(f"{printable(line)}\n", sys.stdout)
     except BrokenPipeError:
         raise PipeClosed("the reader closed the pipe") from None
+    except OSError as fault:
+        raise OutputError(f"standard output: cannot write ({fault.strerror})", "Make room there.") from None
 
 
 def _write(line: str, target: TextIO) -> None:

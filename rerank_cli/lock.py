@@ -6,6 +6,7 @@ and a third process may hold a lock of the same name.
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from rerank_cli.errors import OutputBusy, OutputError
@@ -42,6 +43,7 @@ class Lock:
             os.close(fd)
 
     def release(self) -> None:
-        """Remove the file while the lock is still held, then let go."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file while the lock is still held, then let go. A file that stays is no lock."""
+        with suppress(OSError):
+            self.path.unlink()
         os.close(self._fd)

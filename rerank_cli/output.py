@@ -8,12 +8,11 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Protocol
-from zlib import crc32
+from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 
+from rerank_cli.appended import Appended, content_of, matches
 from rerank_cli.errors import OutputError, Refused
 from rerank_cli.formats.streams import compressor
 from rerank_cli.journal import (
@@ -26,7 +25,6 @@ from rerank_cli.journal import (
     encode,
     read_journal,
     sync_folder,
-    write_all,
     write_durably,
 )
 from rerank_cli.lock import Lock
@@ -36,6 +34,9 @@ from rerank_cli.states import Paths
 from rerank_cli.stats import Counters
 
 KEPT = "What was committed is kept in {}; make room, then run the same command with --resume."
+UNREADABLE = "Nothing was changed. See to the disk and who may read that file, then run the same command again."
+
+T = TypeVar("T")
 
 
 class Output(Protocol):
@@ -60,55 +61,6 @@ class Output(Protocol):
         """Let go, whatever happened."""
 
 
-class _Appended:
-    """A file that is appended to in whole blocks, of which the CRC is known."""
-
-    def __init__(self, path: Path, known: Written, mode: int | None = None) -> None:
-        self.path, self.written = path, known
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        os.ftruncate(self._fd, known.size)
-        os.lseek(self._fd, known.size, os.SEEK_SET)
-        if mode is not None:
-            os.fchmod(self._fd, mode)
-
-    def append(self, block: bytes) -> None:
-        if block:
-            write_all(self._fd, block)
-            self.written = self.written.plus(block)
-
-    def sync(self) -> None:
-        os.fsync(self._fd)
-
-    def check_in_place(self) -> None:
-        """Raises OutputError when the name no longer leads to what we wrote: somebody removed or replaced it."""
-        try:
-            ours = os.path.samestat(os.stat(self.path), os.fstat(self._fd))
-        except FileNotFoundError:
-            ours = False
-        if not ours:
-            raise OutputError(f"{self.path}: removed or replaced while the run went on", "Run again with --overwrite.")
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-
-def matches(path: Path, known: Written, exactly: bool = False) -> bool:
-    """Whether a file begins with the bytes that `known` speaks of (`exactly`: and has no more)."""
-    try:
-        size = path.stat().st_size
-        if size < known.size or (exactly and size != known.size):
-            return False
-        crc, left = 0, known.size
-        with path.open("rb") as file:
-            while left and (block := file.read(min(left, 1 << 20))):
-                crc, left = crc32(block, crc), left - len(block)
-    except FileNotFoundError:
-        return known.size == 0 and not exactly
-    except OSError:
-        return False  # what cannot be read cannot be vouched for
-    return left == 0 and crc == known.crc
-
-
 class FileOutput:
     """The protocol of the module's docstring, for one regular file; holds the lock from construction to `close`."""
 
@@ -116,7 +68,7 @@ class FileOutput:
         """Take the lock and read the journal. Raises OutputBusy or OutputError."""
         self.paths = paths
         self._lock = Lock(paths.beside(".lock"))
-        self._files: list[_Appended] = []
+        self._files: list[Appended] = []
         self._journal: Journal | None = None
         self._last = Commit()
         self._lines: list[bytes] = []
@@ -124,13 +76,10 @@ class FileOutput:
         self._pack = compressor(str(paths.final))
         self.found: Found | None = None
         try:
-            self._guarded(self._read_journal)
+            self.found = self._guarded(lambda: read_journal(paths.beside(".journal")), "read")
         except OutputError:
             self._lock.release()
             raise
-
-    def _read_journal(self) -> None:
-        self.found = read_journal(self.paths.beside(".journal"))
 
     def finish_interrupted(self) -> None:
         """Make the last renames of a run that was complete and then killed between two of them.
@@ -139,15 +88,18 @@ class FileOutput:
         """
         if self.found is None or not self.found.finishing:
             return
-        commit, partial = self.found.commit, self.paths.beside(".partial")
-        if partial.exists():
-            errors = any(matches(path, commit.errors, True) for path in (self.paths.errors_partial, self.paths.errors))
-            if not matches(partial, commit.output, exactly=True) or (commit.errors.size and not errors):
-                return
-        elif not matches(self.paths.final, commit.output, exactly=True):
-            return
-        self._guarded(lambda: self._rename(commit.errors.size > 0))
-        self.found = None
+        commit = self.found.commit
+        if self._guarded(lambda: self._is_complete(commit), "read"):
+            self._guarded(lambda: self._rename(commit.errors.size > 0))
+            self.found = None
+
+    def _is_complete(self, commit: Commit) -> bool:
+        partial = self.paths.beside(".partial")
+        if not partial.exists():
+            return matches(self.paths.final, commit.output, exactly=True)
+        errors = (self.paths.errors_partial, self.paths.errors)
+        whole = not commit.errors.size or any(matches(path, commit.errors, exactly=True) for path in errors)
+        return whole and matches(partial, commit.output, exactly=True)
 
     @property
     def has_file(self) -> bool:
@@ -170,19 +122,21 @@ class FileOutput:
             (self.paths.beside(".partial"), found.commit.output),
             (self.paths.errors_partial, found.commit.errors),
         ):
-            if not matches(path, known):
+            if not self._guarded(lambda path=path, known=known: matches(path, known), "read"):  # type: ignore[misc]
                 return f"{path.name} is missing or damaged"
         return None
 
     def finished_meta(self, fingerprint: dict[str, Any]) -> dict[str, Any] | None:
         """The meta data of FILE if FILE is just as a run with this fingerprint left it."""
+        content = self._guarded(lambda: content_of(self.paths.beside(".meta.json")), "read")
         try:
-            meta: dict[str, Any] = orjson.loads(self.paths.beside(".meta.json").read_bytes())
+            meta: dict[str, Any] = orjson.loads(content)
             known = Written(int(meta["output_bytes"]), int(meta["output_crc32"]))
             same = not differing(dict(meta["fingerprint"]), fingerprint)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
-        return meta if same and matches(self.paths.final, known, exactly=True) else None
+        ours = same and self._guarded(lambda: matches(self.paths.final, known, exactly=True), "read")
+        return meta if ours else None
 
     def refuse_errors_file(self, overwrite: bool) -> None:
         """An errors file of that name is not ours to replace without --overwrite."""
@@ -205,8 +159,8 @@ class FileOutput:
         mode = stat.S_IMODE(final.stat().st_mode) if final.exists() else None
 
         def opened() -> None:
-            self._files.append(_Appended(self.paths.beside(".partial"), found.commit.output, mode))
-            self._files.append(_Appended(self.paths.errors_partial, found.commit.errors))
+            self._files.append(Appended(self.paths.beside(".partial"), found.commit.output, mode))
+            self._files.append(Appended(self.paths.errors_partial, found.commit.errors))
             self._journal = Journal(self.paths.beside(".journal"), found.size)
             sync_folder(final.parent)
 
@@ -276,13 +230,14 @@ class FileOutput:
         paths.errors_partial.unlink(missing_ok=True)
         paths.beside(".journal").unlink(missing_ok=True)
 
-    def _guarded(self, action: Callable[[], None]) -> None:
+    def _guarded(self, action: Callable[[], T], verb: Literal["read", "write"] = "write") -> T:
+        """What `action` returns. Raises OutputError when the disk fails it: what cannot be read is not thrown away."""
         try:
-            action()
+            return action()
         except OSError as fault:
-            advice = KEPT.format(self.paths.beside(".partial").name)
+            advice = KEPT.format(self.paths.beside(".partial").name) if verb == "write" else UNREADABLE
             place = fault.filename or self.paths.final
-            raise OutputError(f"{place}: cannot write ({fault.strerror or fault})", advice) from fault
+            raise OutputError(f"{place}: cannot {verb} ({fault.strerror or fault})", advice) from fault
 
     def close(self) -> None:
         """See Output."""

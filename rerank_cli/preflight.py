@@ -10,7 +10,7 @@ from pathlib import Path
 from rerank_cli.config import FileConfig, RunConfig
 from rerank_cli.errors import ConfigError, InputError, OutputError
 from rerank_cli.records import Blank, Entry, Failure
-from rerank_cli.states import Paths
+from rerank_cli.states import Paths, real_path
 
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
@@ -29,7 +29,7 @@ def is_file(output: str) -> bool:
 def refuse_same_files(config: RunConfig) -> None:
     """Raises ConfigError when a file would have two uses, by whatever name; OutputError when a folder is not there."""
     files = config.files
-    if os.path.isdir(os.path.realpath(files.output)) and files.output != "-":
+    if files.output != "-" and os.path.isdir(real_path(files.output)):
         raise ConfigError(f"-o {files.output}: is a folder", "Name a file in it.")
     for option, named in (("--errors", files.errors), ("--stats", files.stats)):
         if named is not None:
@@ -48,11 +48,11 @@ def refuse_same_files(config: RunConfig) -> None:
 
 
 def _refuse_place(option: str, path: str) -> None:
-    real = os.path.realpath(path)
+    real = real_path(path)
     if os.path.isdir(real):
         raise ConfigError(f"{option} {path}: is a folder", "Name a file in it.")
     device = os.path.exists(real) and not os.path.isfile(real)
-    if not device and not os.access(os.path.dirname(real), os.W_OK | os.X_OK):
+    if not device and not os.access(real.parent, os.W_OK | os.X_OK):
         raise OutputError(f"{option} {path}: its folder is missing or not writable", "Name a file that can be written.")
 
 
@@ -61,8 +61,8 @@ def _uses(files: FileConfig) -> list[tuple[str, Path]]:
     if is_file(files.output):
         uses = Paths.of(files.output, files.errors).uses()
     else:
-        uses = [] if files.errors is None else [("--errors", Path(os.path.realpath(files.errors)))]
-    return uses + ([] if files.stats is None else [("--stats", Path(os.path.realpath(files.stats)))])
+        uses = [] if files.errors is None else [("--errors", real_path(files.errors))]
+    return uses + ([] if files.stats is None else [("--stats", real_path(files.stats))])
 
 
 def _status(name: str) -> os.stat_result | None:

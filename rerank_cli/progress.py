@@ -3,18 +3,20 @@
 It only reads Stats. The bar is drawn by rich's own thread; lines are `key=value`, so that a log can be searched.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 from rerank_cli.diagnostics import duration, printable, say
 from rerank_cli.stats import Stats
 
 Mode = Literal["bar", "lines", "none"]
 LINE_EVERY_S = 30.0
+STDERR = 2
 
 
 def choose_mode(wanted: str, quiet: bool, terminal: bool, term: str) -> Mode:
@@ -39,6 +41,37 @@ def closing_line(document: dict[str, Any], now: datetime) -> str:
     """One plain line on a run that is over."""
     names = ("records", "scored", "failed", "pairs", "truncated", "wall_s", "pairs_per_s", "tokens_per_s")
     return f"{now:%Y-%m-%dT%H:%M:%SZ} done " + " ".join(f"{name}={document[name]}" for name in names)
+
+
+class Deaf:
+    """A stream that does not complain: a terminal or a reader that went away is no reason to end a run."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+_cursor_hidden = threading.Event()
+
+
+def show_cursor() -> None:
+    """Give the terminal its cursor back if a bar hid it: for the end of a process that runs no cleanup."""
+    if _cursor_hidden.is_set() and os.isatty(STDERR):
+        with suppress(OSError):
+            os.write(STDERR, b"\x1b[?25h")
 
 
 class Reporter:
@@ -96,8 +129,14 @@ class Reporter:
 
         from rerank_cli.progress_bar import run_bar
 
-        console = Console(file=self._stream, highlight=False, markup=False, emoji=False)
-        with run_bar(stats, console):
+        console = Console(file=cast("TextIO", Deaf(self._stream)), highlight=False, markup=False, emoji=False)
+        bar = run_bar(stats, console)
+        with ExitStack() as last:  # a signal may come at any step of this, that of starting the bar included
+            last.callback(_cursor_hidden.clear)
+            last.callback(console.show_cursor)
+            last.callback(bar.stop)
+            _cursor_hidden.set()
+            bar.start()
             self._above_bar = lambda sentence: console.print(Text(sentence))
             try:
                 yield
@@ -115,7 +154,9 @@ class Reporter:
 
             from rerank_cli.progress_bar import summary_table
 
-            Console(file=self._stream, highlight=False).print(summary_table(summary_rows(document)))
+            Console(file=cast("TextIO", Deaf(self._stream)), highlight=False).print(
+                summary_table(summary_rows(document))
+            )
         elif self.mode == "lines":
             self._plain(closing_line(document, datetime.now(UTC)))
 

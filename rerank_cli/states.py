@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from rerank_cli.errors import Refused
+from rerank_cli.errors import OutputError, Refused
 
 
 class Action(Enum):
@@ -62,6 +62,14 @@ def _refusal(name: str, file: bool, partial_ours: bool, resume: bool, why: str) 
     return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
 
 
+def real_path(path: str) -> Path:
+    """Where a path leads in the end. Raises OutputError for a relative one in a folder that was removed."""
+    try:
+        return Path(os.path.realpath(path))
+    except OSError as fault:
+        raise OutputError(f"{path}: {fault.strerror}", "Name a file by its whole path.") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """The files of one output. `final` is never a symbolic link: renaming onto one would replace the link."""
@@ -72,8 +80,8 @@ class Paths:
     @classmethod
     def of(cls, output: str, errors: str | None) -> "Paths":
         """The paths for `-o` and `--errors`."""
-        final = Path(os.path.realpath(output))
-        return cls(final, Path(os.path.realpath(errors or f"{final}.errors.jsonl")))
+        final = real_path(output)
+        return cls(final, real_path(errors or f"{final}.errors.jsonl"))
 
     def beside(self, suffix: str) -> Path:
         """FILE with a suffix, such as `.partial`."""

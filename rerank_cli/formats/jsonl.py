@@ -20,7 +20,7 @@ from rerank_cli.records import RAW_CAP, Blank, Entry, Failure, Request
 
 OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
 LONG_DIGITS = re.compile(rb"[0-9]{19}")
-MAX_DEPTH_WRITTEN = 254  # orjson reads 1024 levels and writes this many
+MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate comes back one level deeper
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
@@ -127,7 +127,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise Malformed(f"the line holds {kind(body)}, not an object")
     if LONG_DIGITS.search(raw):
         _check_integers(raw)
-    if raw.count(b"[") + raw.count(b"{") >= MAX_DEPTH_WRITTEN:
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
         _check_depth(body)
     return body
 
@@ -153,9 +153,9 @@ def _check_integers(raw: bytes) -> None:
 
 def _check_depth(body: dict[str, Any]) -> None:
     try:
-        orjson.dumps(body)
+        orjson.dumps([body])
     except orjson.JSONEncodeError:
-        raise Malformed(f"nested deeper than {MAX_DEPTH_WRITTEN} levels") from None
+        raise Malformed(f"nested deeper than {MAX_DEPTH} levels") from None
 
 
 def kind(value: Any) -> str:

@@ -79,7 +79,7 @@ def find_model(config: ModelConfig) -> ModelFolder:
     asks us to come back later).
     """
     name = config.model
-    path = ALIASES.get(name, Path(name).expanduser())
+    path = ALIASES.get(name, Path(os.path.expanduser(name)))
     if path.is_dir():
         if config.revision is not None:
             raise ConfigError(f"--revision goes with models of the hub, and {name} is a folder", "Leave it out.")

@@ -177,7 +177,7 @@ def test_nesting_that_could_not_be_written_again_is_a_failure():
     def nested(depth):
         return b'{"query": "q", "candidates": [], "x": %s%s}' % (b"[" * depth, b"]" * depth)
 
-    assert failure_of(nested(300)).reason == "nested deeper than 254 levels"
+    assert failure_of(nested(300)).reason == "nested deeper than 253 levels"
     assert isinstance(entries_of(nested(2000))[0], Failure)
     assert isinstance(entries_of(nested(100_000))[0], Failure)
     for depth in range(245, 260):  # whatever is read as good can be written

@@ -11,7 +11,7 @@ import pytest
 
 from rerank_cli.errors import OutputBusy, OutputError, Refused
 from rerank_cli.journal import Written, encode, read_journal
-from rerank_cli.output import FileOutput, differing, matches
+from rerank_cli.output import FileOutput, differing
 from rerank_cli.plan import Budget
 from rerank_cli.records import Mark
 from rerank_cli.states import Paths
@@ -472,36 +472,6 @@ def test_a_partial_that_was_removed_or_replaced_during_the_run_is_never_taken_fo
 
 
 # helpers
-
-
-@pytest.mark.parametrize(
-    ("content", "known", "whole", "exactly"),
-    [
-        (b"abc", Written(3, crc32(b"abc")), True, True),
-        (b"abcd", Written(3, crc32(b"abc")), True, False),
-        (b"ab", Written(3, crc32(b"abc")), False, False),
-        (b"abd", Written(3, crc32(b"abc")), False, False),
-        (b"", Written(), True, True),
-        (b"x", Written(), True, False),
-    ],
-)
-def test_a_file_matches_when_it_begins_with_the_known_bytes(tmp_path, content, known, whole, exactly):
-    path = tmp_path / "f"
-    path.write_bytes(content)
-    assert matches(path, known) is whole
-    assert matches(path, known, exactly=True) is exactly
-
-
-def test_a_missing_file_matches_nothing_written(tmp_path):
-    assert matches(tmp_path / "missing", Written())
-    assert not matches(tmp_path / "missing", Written(), exactly=True)
-    assert not matches(tmp_path / "missing", Written(1, 2))
-
-
-def test_the_crc_of_a_large_file_is_taken_over_all_of_it(tmp_path):
-    content = os.urandom((1 << 20) + 7)
-    (tmp_path / "f").write_bytes(content)
-    assert matches(tmp_path / "f", Written(len(content), crc32(content)), exactly=True)
 
 
 def test_differences_are_named_with_both_values():

@@ -1,0 +1,70 @@
+"""Files that grow by whole blocks, and of which every committed byte is vouched for by a size and a CRC-32."""
+
+import os
+from pathlib import Path
+from zlib import crc32
+
+from rerank_cli.errors import OutputError
+from rerank_cli.journal import Written, write_all
+
+
+class Appended:
+    """A file that is appended to in whole blocks, of which the CRC is known."""
+
+    def __init__(self, path: Path, known: Written, mode: int | None = None) -> None:
+        """Open or make it, cut to what is `known`; `mode` replaces its permissions."""
+        self.path, self.written = path, known
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        os.ftruncate(self._fd, known.size)
+        os.lseek(self._fd, known.size, os.SEEK_SET)
+        if mode is not None:
+            os.fchmod(self._fd, mode)
+
+    def append(self, block: bytes) -> None:
+        """Add a block."""
+        if block:
+            write_all(self._fd, block)
+            self.written = self.written.plus(block)
+
+    def sync(self) -> None:
+        """Wait until it is on disk."""
+        os.fsync(self._fd)
+
+    def check_in_place(self) -> None:
+        """Raises OutputError when the name no longer leads to what we wrote: somebody removed or replaced it."""
+        try:
+            ours = os.path.samestat(os.stat(self.path), os.fstat(self._fd))
+        except FileNotFoundError:
+            ours = False
+        if not ours:
+            raise OutputError(f"{self.path}: removed or replaced while the run went on", "Run again with --overwrite.")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+
+
+def matches(path: Path, known: Written, exactly: bool = False) -> bool:
+    """Whether a file begins with the bytes that `known` speaks of (`exactly`: and has no more).
+
+    Raises OSError when it is there and cannot be read: that is no reason to take it for another run's.
+    """
+    try:
+        size = path.stat().st_size
+        if size < known.size or (exactly and size != known.size):
+            return False
+        crc, left = 0, known.size
+        with path.open("rb") as file:
+            while left and (block := file.read(min(left, 1 << 20))):
+                crc, left = crc32(block, crc), left - len(block)
+    except FileNotFoundError:
+        return known.size == 0 and not exactly
+    return left == 0 and crc == known.crc
+
+
+def content_of(path: Path) -> bytes:
+    """All of a file; nothing when it is not there or no file. Raises OSError when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        return b""
