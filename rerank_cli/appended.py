@@ -1,24 +1,42 @@
 """Files that grow by whole blocks, and of which every committed byte is vouched for by a size and a CRC-32."""
 
+import fcntl
 import os
 from pathlib import Path
 from zlib import crc32
 
-from rerank_cli.errors import OutputError
-from rerank_cli.journal import Written, write_all
+from rerank_cli.errors import OutputBusy, OutputError
+from rerank_cli.journal import Written, mode_of, write_all
+
+CHANGED = "Somebody else writes there. See to it, then run again with --overwrite."
 
 
 class Appended:
-    """A file that is appended to in whole blocks, of which the CRC is known."""
+    """A file that is appended to in whole blocks, of which the CRC is known.
 
-    def __init__(self, path: Path, known: Written, mode: int | None = None) -> None:
-        """Open or make it, cut to what is `known`; `mode` replaces its permissions."""
-        self.path, self.written = path, known
+    It is locked, so that two runs never write one file, even when somebody removed the lock beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or make it and change nothing yet. Raises OutputBusy when another process has it."""
+        self.path, self.written = path, Written()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise OutputBusy(f"{path}: another run is writing it", "Wait for it, or choose another -o.") from None
+
+    def begin(self, known: Written, replaces: Path) -> None:
+        """Cut it to what is `known`. It is open to nobody else than the file that it `replaces`, if that exists."""
+        if os.fstat(self._fd).st_size < known.size:
+            raise OutputError(f"{self.path}: became shorter", CHANGED)
+        self.written = known
+        mode = mode_of(replaces)
+        if mode is not None:
+            os.fchmod(self._fd, mode | 0o600)  # that it may be opened again
         os.ftruncate(self._fd, known.size)
         os.lseek(self._fd, known.size, os.SEEK_SET)
-        if mode is not None:
-            os.fchmod(self._fd, mode)
 
     def append(self, block: bytes) -> None:
         """Add a block."""
@@ -42,6 +60,13 @@ class Appended:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)
+
+
+def replace_file(new: Path, old: Path) -> None:
+    """Rename `new` to `old`; it gets the permissions that `old` had."""
+    if (mode := mode_of(old)) is not None:
+        os.chmod(new, mode)
+    os.replace(new, old)
 
 
 def matches(path: Path, known: Written, exactly: bool = False) -> bool:

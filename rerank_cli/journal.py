@@ -1,6 +1,6 @@
 """The journal beside an unfinished output: what is durable, line by line.
 
-    {"kind":"header", "fingerprint":{…}, "resolved":{…}, "crc":"9f3a…"}
+    {"kind":"header", "fingerprint":{…}, "resolved":{…}, "errors":"where they go", "crc":"9f3a…"}
     {"kind":"commit", counters, place in the input, sizes and CRCs of both files, learned budget, "crc":"…"}
     {"kind":"finishing", the same of the complete files, "crc":"…"}
 
@@ -10,6 +10,7 @@ The trade refused: counting the lines of the output instead, which takes a torn 
 """
 
 import os
+import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from rerank_cli.plan import Budget
 from rerank_cli.records import Mark
 from rerank_cli.stats import Counters
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +126,30 @@ def read_journal(path: Path) -> Found | None:
     return Found(header, Commit.from_dict(last) if last else Commit(), finishing, size)
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace `path` with `content` in one step that survives a power loss."""
+def write_durably(path: Path, content: bytes, like: Path | None = None) -> None:
+    """Replace `path` with `content` in one step that survives a power loss.
+
+    It is open to nobody else than the file `like`, if that exists.
+    """
     temporary = path.with_name(path.name + ".tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
+        if like is not None and (mode := mode_of(like)) is not None:
+            os.fchmod(fd, mode | 0o600)  # that it may be opened again
         write_all(fd, content)
         os.fsync(fd)
     finally:
         os.close(fd)
     os.replace(temporary, path)
     sync_folder(path.parent)
+
+
+def mode_of(path: Path) -> int | None:
+    """The permissions of a file; None when it is not there."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
 
 
 def write_all(fd: int, content: bytes) -> None:

@@ -43,7 +43,8 @@ class Lock:
             os.close(fd)
 
     def release(self) -> None:
-        """Remove the file while the lock is still held, then let go. A file that stays is no lock."""
+        """Remove the file, if it is ours, while the lock is still held, then let go. A file that stays is no lock."""
         with suppress(OSError):
-            self.path.unlink()
+            if os.path.samestat(os.fstat(self._fd), os.stat(self.path)):
+                self.path.unlink()
         os.close(self._fd)

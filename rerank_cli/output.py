@@ -5,16 +5,17 @@ FILE.lock, and a killed run is continued from its last commit. What a run does w
 """
 
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
+from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
-from rerank_cli.appended import Appended, content_of, matches
+from rerank_cli.appended import Appended, content_of, matches, replace_file
 from rerank_cli.errors import OutputError, Refused
-from rerank_cli.formats.streams import compressor
+from rerank_cli.formats.packed import compressor
 from rerank_cli.journal import (
     VERSION,
     Commit,
@@ -88,28 +89,22 @@ class FileOutput:
         """
         if self.found is None or not self.found.finishing:
             return
+        theirs = Paths(self.paths.final, Path(os.fsdecode(unquote_to_bytes(self.found.header["errors"]))))
         commit = self.found.commit
-        if self._guarded(lambda: self._is_complete(commit), "read"):
-            self._guarded(lambda: self._rename(commit.errors.size > 0))
+        if self._guarded(lambda: is_complete(theirs, commit), "read"):
+            self._guarded(lambda: finish_renames(theirs, commit.errors.size > 0))
             self.found = None
-
-    def _is_complete(self, commit: Commit) -> bool:
-        partial = self.paths.beside(".partial")
-        if not partial.exists():
-            return matches(self.paths.final, commit.output, exactly=True)
-        errors = (self.paths.errors_partial, self.paths.errors)
-        whole = not commit.errors.size or any(matches(path, commit.errors, exactly=True) for path in errors)
-        return whole and matches(partial, commit.output, exactly=True)
 
     @property
     def has_file(self) -> bool:
         """Whether FILE exists."""
-        return self.paths.final.exists()
+        return os.path.exists(self.paths.final)
 
     @property
     def has_partial(self) -> bool:
-        """Whether anything of an unfinished run is here."""
-        return self.paths.beside(".partial").exists() or self.paths.beside(".journal").exists()
+        """Whether anything of an unfinished run is here. A partial of no bytes and without a journal holds nothing."""
+        partial, journal = self.paths.beside(".partial"), self.paths.beside(".journal")
+        return os.path.exists(journal) or (os.path.exists(partial) and os.path.getsize(partial) > 0)
 
     def why_not_continued(self, fingerprint: dict[str, Any]) -> str | None:
         """Why the partial found is not of a run with this fingerprint, or damaged; None when it can be continued."""
@@ -140,13 +135,20 @@ class FileOutput:
 
     def refuse_errors_file(self, overwrite: bool) -> None:
         """An errors file of that name is not ours to replace without --overwrite."""
-        if self.paths.errors.exists() and not overwrite:
+        if os.path.exists(self.paths.errors) and not overwrite:
             raise Refused(f"{self.paths.errors}: the errors file exists", "Move it away, or add --overwrite.")
 
     def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
         """Begin a new run: its journal replaces any other in one step."""
-        header = {"kind": "header", "version": VERSION, "fingerprint": fingerprint, "resolved": resolved}
+        header = {
+            "kind": "header",
+            "version": VERSION,
+            "fingerprint": fingerprint,
+            "resolved": resolved,
+            "errors": quote(os.fsencode(self.paths.errors)),
+        }
         content = encode(header)
+        self._guarded(self._open)
         self._guarded(lambda: write_durably(self.paths.beside(".journal"), content))
         self.found = Found(header, Commit(), False, len(content))
         return self.resume()
@@ -155,18 +157,24 @@ class FileOutput:
         """Open the files at the last commit and return it. What lies beyond it is cut off."""
         if self.found is None:
             raise ValueError("there is no journal to continue. This is a bug.")
-        found, final = self.found, self.paths.final
-        mode = stat.S_IMODE(final.stat().st_mode) if final.exists() else None
+        found, paths = self.found, self.paths
 
-        def opened() -> None:
-            self._files.append(Appended(self.paths.beside(".partial"), found.commit.output, mode))
-            self._files.append(Appended(self.paths.errors_partial, found.commit.errors))
-            self._journal = Journal(self.paths.beside(".journal"), found.size)
-            sync_folder(final.parent)
+        def begun() -> None:
+            self._open()
+            for file, known, final in zip(
+                self._files, (found.commit.output, found.commit.errors), (paths.final, paths.errors), strict=True
+            ):
+                file.begin(known, replaces=final)
+            self._journal = Journal(paths.beside(".journal"), found.size)
+            sync_folder(paths.final.parent)
 
-        self._guarded(opened)
+        self._guarded(begun)
         self._last = found.commit
         return found.commit
+
+    def _open(self) -> None:
+        for path in (self.paths.beside(".partial"), self.paths.errors_partial)[len(self._files) :]:
+            self._files.append(Appended(path))
 
     def write(self, line: bytes) -> None:
         """See Output."""
@@ -208,27 +216,11 @@ class FileOutput:
                 output.sync()
             whole = {**meta, "output_bytes": output.written.size, "output_crc32": output.written.crc}
             content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-            write_durably(self.paths.beside(".meta.json.partial"), content)
+            write_durably(self.paths.beside(".meta.json.partial"), content, like=self.paths.beside(".meta.json"))
             self._append(replace(self._last, output=output.written, errors=errors.written).as_dict("finishing"))
-            self._rename(errors.written.size > 0)
+            finish_renames(self.paths, errors.written.size > 0)
 
         self._guarded(finished)
-
-    def _rename(self, has_errors: bool) -> None:
-        """Errors, then meta data, then FILE itself; may be called again at any point of it."""
-        paths = self.paths
-        if paths.beside(".partial").exists():
-            if has_errors and paths.errors_partial.exists():
-                os.replace(paths.errors_partial, paths.errors)
-                sync_folder(paths.errors.parent)
-            elif not has_errors and paths.errors.is_file():
-                paths.errors.unlink()  # of an earlier run: it would speak of records that are fine now
-            if paths.beside(".meta.json.partial").exists():
-                os.replace(paths.beside(".meta.json.partial"), paths.beside(".meta.json"))
-            os.replace(paths.beside(".partial"), paths.final)
-        sync_folder(paths.final.parent)
-        paths.errors_partial.unlink(missing_ok=True)
-        paths.beside(".journal").unlink(missing_ok=True)
 
     def _guarded(self, action: Callable[[], T], verb: Literal["read", "write"] = "write") -> T:
         """What `action` returns. Raises OutputError when the disk fails it: what cannot be read is not thrown away."""
@@ -246,6 +238,32 @@ class FileOutput:
         if self._journal is not None:
             self._journal.close()
         self._lock.release()
+
+
+def is_complete(paths: Paths, commit: Commit) -> bool:
+    """Whether the files of a run that was finishing are as it left them, before or after its last rename."""
+    partial = paths.beside(".partial")
+    if not os.path.exists(partial):
+        return matches(paths.final, commit.output, exactly=True)
+    errors = (paths.errors_partial, paths.errors)
+    whole = not commit.errors.size or any(matches(path, commit.errors, exactly=True) for path in errors)
+    return whole and matches(partial, commit.output, exactly=True)
+
+
+def finish_renames(paths: Paths, has_errors: bool) -> None:
+    """Errors, then meta data, then FILE itself; may be called again at any point of it."""
+    if os.path.exists(paths.beside(".partial")):
+        if has_errors and os.path.exists(paths.errors_partial):
+            replace_file(paths.errors_partial, paths.errors)
+            sync_folder(paths.errors.parent)
+        elif not has_errors and paths.errors.is_file():
+            paths.errors.unlink()  # of an earlier run: it would speak of records that are fine now
+        if os.path.exists(paths.beside(".meta.json.partial")):
+            replace_file(paths.beside(".meta.json.partial"), paths.beside(".meta.json"))
+        replace_file(paths.beside(".partial"), paths.final)
+    sync_folder(paths.final.parent)
+    paths.errors_partial.unlink(missing_ok=True)
+    paths.beside(".journal").unlink(missing_ok=True)
 
 
 def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:

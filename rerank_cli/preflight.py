@@ -1,5 +1,6 @@
 """What can be refused before a model is looked for: outputs that would destroy inputs, and input of another format."""
 
+import errno
 import os
 import stat
 import sys
@@ -13,6 +14,7 @@ from rerank_cli.records import Blank, Entry, Failure
 from rerank_cli.states import Paths, real_path
 
 LOOK_AT_MOST = 10_000  # lines, blank ones included
+STDOUT = 1
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
 
 
@@ -40,11 +42,32 @@ def refuse_same_files(config: RunConfig) -> None:
     for (first, path), (second, other) in combinations(uses, 2):
         if path == other:
             raise ConfigError(f"{path} would be both {first} and {second}", "Give each its own file.")
+    if is_file(files.output):
+        _refuse_long_names(Paths.of(files.output, files.errors))
+    written = [(use, str(path), _status(str(path))) for use, path in uses]
+    output = os.fstat(STDOUT) if files.output == "-" else _status(files.output)
+    written.append(("-o", files.output, output))
     for name in config.read.inputs:
         read = _status(name)
-        for use, path in uses:
-            if read is not None and path.is_file() and os.path.samestat(path.stat(), read):
-                raise ConfigError(f"{path} is the input {name} and would be written as {use}", "Write to another file.")
+        for use, place, status in written:
+            if read and status and _holds_data(status) and os.path.samestat(status, read):
+                raise ConfigError(
+                    f"{place} is the input {name} and would be written as {use}", "Write to another file."
+                )
+
+
+def _holds_data(status: os.stat_result) -> bool:
+    """Whether what is written comes out again: a terminal or /dev/null may well be both input and output."""
+    return stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)
+
+
+def _refuse_long_names(paths: Paths) -> None:
+    for path in paths.all():
+        try:
+            os.lstat(path)
+        except OSError as fault:
+            if fault.errno == errno.ENAMETOOLONG:
+                raise OutputError(f"{path.name}: the name is too long", "Choose a shorter -o or --errors.") from None
 
 
 def _refuse_place(option: str, path: str) -> None:

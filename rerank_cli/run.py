@@ -250,7 +250,7 @@ class Run:
             "deterministic_why": f"{splits} batches ran out of memory" if splits else None,
             "peak_memory_bytes": peak_memory(),
             **budgets,
-            **{name: value for name, value in identity.items() if name != "versions"},
+            **readable({name: value for name, value in identity.items() if name != "versions"}),
             "versions": {"rerank": __version__, "python": python_version(), **scorer.identity.versions},
             "input_source": self._end.source,
             "input_line": self._end.line,

@@ -16,8 +16,9 @@ from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
 from rerank_cli.formats.streams import Inputs, Line
 from rerank_cli.ranking import Ranking
-from rerank_cli.records import RAW_CAP, Blank, Entry, Failure, Mark, Request
+from rerank_cli.records import Blank, Entry, Failure, Mark, Request
 
+NEWLINE_AND_BOM = 4  # bytes that a whole line may have beside its raw ones
 FORMATS = {
     "native": "rerank_cli.formats.jsonl:NativeJsonl",
 }
@@ -73,9 +74,9 @@ def failure_line(failure: Failure) -> bytes:
         "reason": failure.reason,
         "path": failure.path,
     }
-    whole = len(failure.raw) < RAW_CAP  # else a character may have been cut in two
+    cut = failure.size > len(failure.raw) + NEWLINE_AND_BOM  # then perhaps in the midst of a character
     try:
-        error["raw"] = codecs.getincrementaldecoder("utf-8")().decode(failure.raw, final=whole)
+        error["raw"] = codecs.getincrementaldecoder("utf-8")().decode(failure.raw, final=not cut)
     except UnicodeDecodeError:
         error["raw_base64"] = base64.b64encode(failure.raw).decode("ascii")
     error["source"] = error["source"].encode("utf-8", "replace").decode("utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Finished, lines, record, rerank, started, wait_until
+from running import Finished, lines, record, rerank, started
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -138,19 +138,6 @@ def test_a_limit_ends_the_run_while_the_pipe_is_still_open(tmp_path: Path) -> No
         assert process.wait(30) == 0
     os.close(write)
     os.close(read)
-
-
-def test_a_growing_file_is_read_to_the_size_seen_first_and_that_is_said(tmp_path: Path) -> None:
-    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(lines(60))
-    options = ("--model", "fake:slow=0.01", "--batch-tokens", "64", "--window-tokens", "256")
-    with started("score", source, "-o", output, *options) as process:
-        assert wait_until((tmp_path / "out.jsonl.journal").exists, process)
-        with source.open("ab") as file:
-            file.write(lines(5))
-        assert process.wait(60) == 0
-        assert b"grew" in process.stderr.read()
-    assert len(output.read_bytes().splitlines()) == 60
 
 
 def test_a_fifo_as_output_gets_the_records(ten: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from zlib import crc32
 
 import pytest
 
-from rerank_cli.appended import content_of, matches
+from rerank_cli.appended import Appended, content_of, matches, mode_of
+from rerank_cli.errors import OutputBusy, OutputError
 from rerank_cli.journal import Written
 
 
@@ -49,3 +50,53 @@ def test_content_that_is_not_there_is_nothing(tmp_path):
     assert content_of(tmp_path / "f") == b"abc"
     assert content_of(tmp_path / "missing") == b""
     assert content_of(tmp_path) == b""
+
+
+# one writer
+
+
+def known(content):
+    return Written(len(content), crc32(content))
+
+
+def test_a_file_has_one_writer_and_a_second_changes_nothing(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"one\n")
+    first = Appended(path)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(OutputBusy, match="another run"):
+            Appended(path)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert path.read_bytes() == b"one\n"
+    first.close()
+    Appended(path).close()
+
+
+def test_opening_it_changes_nothing_and_beginning_cuts_it_to_what_is_known(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"one\ntorn")
+    file = Appended(path)
+    assert path.read_bytes() == b"one\ntorn"
+    file.begin(known(b"one\n"), replaces=tmp_path / "final")
+    file.append(b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert file.written == known(b"one\ntwo\n")
+    file.close()
+
+
+def test_a_file_that_became_shorter_than_is_known_is_an_error_and_is_never_filled_up(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"on")
+    file = Appended(path)
+    with pytest.raises(OutputError, match="became shorter"):
+        file.begin(known(b"one\n"), replaces=tmp_path / "final")
+    assert path.read_bytes() == b"on"
+    file.close()
+
+
+def test_what_is_not_there_has_no_mode(tmp_path):
+    (tmp_path / "f").touch(0o640)
+    (tmp_path / "f").chmod(0o640)
+    assert mode_of(tmp_path / "f") == 0o640
+    assert mode_of(tmp_path / "missing") is None

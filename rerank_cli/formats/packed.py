@@ -1,0 +1,51 @@
+"""gzip and zstd: recognised by content when read, chosen by suffix when written."""
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable
+from typing import IO, cast
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+ZSTD_SKIPPABLE, ZSTD_SKIPPABLE_FIRST = b"\x2a\x4d\x18", bytes(range(0x50, 0x60))  # a frame of no content
+MAGIC_SIZE = 4
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)  # raised by what `unpacked` gives
+
+
+class _Unpacked(io.RawIOBase):
+    """A decompressed stream that gives what is there: a buffer above it then loses nothing when the rest is damaged."""
+
+    def __init__(self, packed: "gzip.GzipFile | zstd.ZstdFile") -> None:
+        self._packed = packed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        block = self._packed.read1(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def unpacked(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
+    """`raw` decompressed, if its first MAGIC_SIZE bytes, `head`, say that it is compressed; else `raw` itself."""
+    if head.startswith(GZIP_MAGIC):
+        return _Unpacked(gzip.GzipFile(fileobj=cast("IO[bytes]", raw), mode="rb"))
+    if head == ZSTD_MAGIC or (head[1:] == ZSTD_SKIPPABLE and head[:1] in ZSTD_SKIPPABLE_FIRST):
+        return _Unpacked(zstd.ZstdFile(cast("IO[bytes]", raw), "r"))
+    return raw
+
+
+def compressor(path: str) -> Callable[[bytes], bytes]:
+    """How output for `path` is packed, by its suffix: each call gives one whole gzip member or zstd frame."""
+    if path.endswith(".gz"):
+        return lambda block: gzip.compress(block, 6, mtime=0)
+    if path.endswith((".zst", ".zstd")):
+        return zstd.compress
+    return bytes
