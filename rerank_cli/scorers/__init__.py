@@ -36,6 +36,7 @@ class Identity:
     revision: str | None
     weights_sha256: str
     tokenizer_sha256: str
+    config_sha256: str
     device: str
     dtype: str
     max_length: int

@@ -67,6 +67,7 @@ class FakeScorer:
             revision=None,
             weights_sha256="",
             tokenizer_sha256="",
+            config_sha256="",
             device="cpu",
             dtype="fp32",
             max_length=config.max_length,

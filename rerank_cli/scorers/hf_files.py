@@ -5,7 +5,6 @@ pickles, no hidden requests. What can be refused from the files alone is refused
 """
 
 import hashlib
-import json
 import os
 import sys
 import time
@@ -16,9 +15,12 @@ from typing import Any
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, ModelError, PassingFault, RerankError
+from rerank_cli.scorers.hf_config import check_config, read_json, require_file
+from rerank_cli.scorers.hf_weights import check_layers, number_types, weights_of
 
 ALIASES = {"mini": Path(__file__).parent.parent / "mini"}
-WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "special_tokens_map.json"]
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", *TOKENIZER_FILES[2:]]
 TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # and no kind of network fault
 WAYS_OUT = (
@@ -45,16 +47,23 @@ class ModelFolder:
     @property
     def tokenizer_sha256(self) -> str:
         """SHA-256 over the tokenizer's files."""
-        names = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-        return files_sha256(path for name in names if (path := self.path / name).exists())
+        return files_sha256(path for name in TOKENIZER_FILES if (path := self.path / name).exists())
+
+    @property
+    def config_sha256(self) -> str:
+        """SHA-256 of config.json."""
+        return files_sha256([self.path / "config.json"])
 
 
 def files_sha256(paths: Iterable[Path]) -> str:
-    """The SHA-256 of one file, or of the list of `name hash` lines of several."""
+    """The SHA-256 of one file, or of the list of `name hash` lines of several. Raises ModelError."""
     digests = []
     for path in paths:
-        with path.open("rb") as file:
-            digests.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
+        try:
+            with path.open("rb") as file:
+                digests.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
+        except OSError as fault:
+            raise ModelError(f"{path}: cannot be read ({fault.strerror})", "Check the file and its disk.") from None
     if len(digests) == 1:
         return digests[0][1]
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests).encode()).hexdigest()
@@ -109,7 +118,10 @@ def _cached(name: str, revision: str | None) -> Path | None:
         raise ModelError(
             f"{name}: {fault}", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         ) from None
-    whole = (folder / "config.json").exists() and (folder / "tokenizer.json").exists() and _weights_of(folder)
+    try:
+        whole = (folder / "config.json").exists() and (folder / "tokenizer.json").exists() and weights_of(folder)
+    except ModelError:  # a shard is missing
+        whole = False
     return folder if whole else None
 
 
@@ -171,44 +183,18 @@ def _chain(fault: BaseException | None) -> Iterator[BaseException]:
 
 def inspect_folder(name: str, path: Path, revision: str | None) -> ModelFolder:
     """Check a model folder by its files alone. Raises ModelError naming the file."""
-    config = _json(path / "config.json")
-    weights = _weights_of(path)
+    config = read_json(path / "config.json")
+    check_config(path / "config.json", config)
+    weights = weights_of(path)
     if not weights:
         pickled = sorted(file.name for file in path.glob("*.bin"))
         found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no model.safetensors"
         raise ModelError(f"{path}: {found}", "Weights must be safetensors: pickles can run code. Convert them first.")
-    if not (path / "tokenizer.json").exists():
+    check_layers(path / "config.json", config, number_types(weights))
+    if not os.path.lexists(path / "tokenizer.json"):
         raise ModelError(f"{path / 'tokenizer.json'}: missing", "The model's own fast tokenizer must lie beside it.")
-    architectures = config.get("architectures") or ["none"]
-    if not str(architectures[0]).endswith("ForSequenceClassification"):
-        raise ModelError(
-            f"{path / 'config.json'}: architecture {architectures[0]} has no classification head",
-            "This engine scores with cross-encoders (…ForSequenceClassification with one label).",
-        )
-    labels = len(config["id2label"]) if "id2label" in config else config.get("num_labels", 2)
-    if labels != 1:
-        raise ModelError(f"{path / 'config.json'}: {labels} labels, a reranker has one", "Choose a reranker model.")
+    require_file(path / "tokenizer.json")
+    for beside in TOKENIZER_FILES[1:]:
+        if os.path.lexists(path / beside):
+            read_json(path / beside)
     return ModelFolder(name, path, revision, config, weights)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as fault:
-        raise ModelError(f"{path}: {fault.strerror}", "The folder does not hold a whole model.") from None
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: not a JSON object", "Fetch the file anew.")
-    return value
-
-
-def _weights_of(path: Path) -> tuple[Path, ...]:
-    """The safetensors files of a model, all there, or nothing."""
-    if (path / "model.safetensors").exists():
-        return (path / "model.safetensors",)
-    index = path / "model.safetensors.index.json"
-    if not index.exists():
-        return ()
-    shards = tuple(path / str(name) for name in sorted(set(_json(index).get("weight_map", {}).values())))
-    return shards if all(shard.exists() for shard in shards) else ()

@@ -12,6 +12,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from rerank_cli.errors import ModelError
 from rerank_cli.scorers.hf_files import ModelFolder
+from rerank_cli.scorers.hf_weights import FLOATS, number_types
 
 POSITIONS_START_AFTER_PADDING = {
     "roberta",
@@ -21,6 +22,7 @@ POSITIONS_START_AFTER_PADDING = {
     "roberta-prelayernorm",
     "xmod",
 }
+BUFFERS = ("position_ids", "token_type_ids")  # integers that some checkpoints carry along
 HEADS = ("classifier", "score")  # attribute names of classification heads in transformers
 
 
@@ -32,21 +34,36 @@ def usable_positions(config: dict[str, Any]) -> int:
     return positions
 
 
-def check_architecture(folder: ModelFolder) -> None:
-    """Raises ModelError for a model type that transformers itself does not have; its repository's code is never run."""
+def load_config(folder: ModelFolder) -> Any:
+    """The configuration as transformers understands it.
+
+    Raises ModelError for a model type that transformers itself does not have (code of repositories is never run), and
+    for values that it cannot use.
+    """
     model_type = folder.config.get("model_type")
     if model_type not in CONFIG_MAPPING_NAMES:
         raise ModelError(
             f"{folder.path / 'config.json'}: transformers {transformers.__version__} has no {model_type!r}",
             "Code from model repositories is never run. Choose a model of a built-in architecture.",
         )
+    try:
+        return AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
+    except Exception as fault:  # the library raises whatever odd values lead it to
+        raise ModelError(
+            f"{folder.path / 'config.json'}: cannot be used ({in_short(fault)})", "Fetch the file anew."
+        ) from None
 
 
-def load_model(folder: ModelFolder, dtype: torch.dtype) -> Any:
+def in_short(fault: BaseException) -> str:
+    """The first line of what a library raised, with its type."""
+    return f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
+
+
+def load_model(folder: ModelFolder, config: Any, dtype: torch.dtype) -> Any:
     """The model on the CPU, complete. Raises ModelError when a file is damaged or a weight is missing."""
     transformers.utils.logging.disable_progress_bar()
+    names = ", ".join(path.name for path in folder.weights)
     try:
-        config = AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
         model, report = AutoModelForSequenceClassification.from_pretrained(
             str(folder.path),
             config=config,
@@ -59,14 +76,22 @@ def load_model(folder: ModelFolder, dtype: torch.dtype) -> Any:
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as fault:  # damaged files raise whatever they lead the libraries to
-        reason = f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
-        names = ", ".join(path.name for path in folder.weights)
-        raise ModelError(f"{folder.path}: {names} cannot be loaded ({reason})", "Fetch the files anew.") from None
+        raise ModelError(
+            f"{folder.path}: {names} cannot be loaded into the model that config.json describes ({in_short(fault)})",
+            "Fetch the files anew.",
+        ) from None
     missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report.get("mismatched_keys", ()))
     if missing:
         raise ModelError(
-            f"{folder.path}: the weights lack {', '.join(missing[:4])}; scores would be random",
+            f"{folder.path}: {names} lack {', '.join(missing[:4])} of the model that config.json describes; scores "
+            "would be random",
             "This is not a fine-tuned reranker. Choose one, or fine-tune it first.",
+        )
+    foreign = {name for name, kind in number_types(folder.weights).items() if kind not in FLOATS}
+    foreign -= {*report["unexpected_keys"], *(name for name, _ in model.named_buffers())}
+    if odd := sorted(name for name in foreign if not name.endswith(BUFFERS)):
+        raise ModelError(
+            f"{folder.path}: {names}: {', '.join(odd[:4])} are not 16-, 32- or 64-bit floats", "Fetch the files anew."
         )
     return model
 

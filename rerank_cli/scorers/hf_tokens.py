@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -68,15 +69,17 @@ def _find(ids: list[int], part: list[int], start: int) -> int:
     return next((at for at in places if part and ids[at : at + len(part)] == part), -1)
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The fast tokenizer in `folder`. Raises ModelError naming what is wrong."""
+def load_tokenizer(folder: Path, config: Any = None) -> PreTrainedTokenizerFast:
+    """The fast tokenizer in `folder` of a model with `config`. Raises ModelError naming what is wrong."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), config=config, local_files_only=True, trust_remote_code=False
+        )
     except Exception as fault:  # the library raises whatever a damaged file leads it to
         reason = f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
         raise ModelError(f"{folder / 'tokenizer.json'}: cannot be loaded ({reason})", ADVICE) from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ModelError(f"{folder}: {type(tokenizer).__name__} is not a fast tokenizer", ADVICE)
+        raise ModelError(f"{folder / 'tokenizer.json'}: {type(tokenizer).__name__} is not a fast tokenizer", ADVICE)
     return tokenizer
 
 
@@ -87,9 +90,15 @@ class PairTokenizer:
         self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # our copy: calls leave state behind
         self._backend.no_truncation()
         self._backend.no_padding()
-        self.template = Template.of(self._backend)
+        try:
+            self.template = Template.of(self._backend)
+        except ModelError:
+            raise
+        except Exception as fault:  # a vocabulary that cannot encode a word
+            raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
         self.pad_id = tokenizer.pad_token_id
-        self.size = self._backend.get_vocab_size(with_added_tokens=True)
+        specials = [*self.template.head, *self.template.middle, *self.template.tail]
+        self.size = 1 + max([*self._backend.get_vocab(with_added_tokens=True).values(), *specials])  # ids run to here
         self._unknown = tokenizer.unk_token_id
         self._special = frozenset(tokenizer.all_special_ids) - {self._unknown}
         self._room = max_length - self.template.num_specials

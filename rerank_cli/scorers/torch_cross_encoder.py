@@ -15,10 +15,16 @@ import numpy as np
 import torch
 
 from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault
+from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault, RerankError
 from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
 from rerank_cli.scorers.hf_files import find_model
-from rerank_cli.scorers.hf_model import check_architecture, keep_head_in_float32, load_model, usable_positions
+from rerank_cli.scorers.hf_model import (
+    in_short,
+    keep_head_in_float32,
+    load_config,
+    load_model,
+    usable_positions,
+)
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
 from rerank_cli.scorers.packed_linear import pack_linear_layers
 from rerank_cli.scorers.self_test import self_test
@@ -94,13 +100,13 @@ class TorchCrossEncoder:
         dtype = config.dtype if config.dtype != "auto" else "fp16" if self.device.type == "cuda" else "fp32"
         self._dtype = DTYPES[dtype]
         self._folder = find_model(config)
-        check_architecture(self._folder)
+        self._config = load_config(self._folder)
         self.notes: list[str] = []
         self.traits = TRAITS[self.device.type]
         max_length, query_max_length = self._lengths(config)
         threads = config.threads or torch.get_num_threads()
         torch.set_num_threads(threads)
-        tokenizer = load_tokenizer(self._folder.path)
+        tokenizer = load_tokenizer(self._folder.path, self._config)
         self._tokenizer = PairTokenizer(tokenizer, max_length, query_max_length)
         self._check_vocabulary()
         self._model: Any = None
@@ -110,6 +116,7 @@ class TorchCrossEncoder:
             revision=self._folder.revision,
             weights_sha256=self._folder.weights_sha256,
             tokenizer_sha256=self._folder.tokenizer_sha256,
+            config_sha256=self._folder.config_sha256,
             device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type,
             dtype=dtype,
             max_length=max_length,
@@ -132,7 +139,7 @@ class TorchCrossEncoder:
         return max_length, query_max_length
 
     def _check_vocabulary(self) -> None:
-        rows = int(self._folder.config.get("vocab_size", 0))
+        rows = int(getattr(self._config, "vocab_size", 0))
         if self._tokenizer.size > rows:
             raise ModelError(
                 f"{self._folder.path / 'tokenizer.json'}: {self._tokenizer.size} tokens, the model embeds {rows}",
@@ -141,7 +148,8 @@ class TorchCrossEncoder:
         padding = self._folder.config.get("pad_token_id")
         if padding is not None and padding != self._tokenizer.pad_id:
             raise ModelError(
-                f"{self._folder.path / 'tokenizer.json'}: pads with {self._tokenizer.pad_id}, the model with {padding}",
+                f"{self._folder.path / 'tokenizer.json'}: pads with {self._tokenizer.pad_id}, "
+                f"config.json says {padding}",
                 "The tokenizer belongs to another model: put the right one beside the weights.",
             )
 
@@ -149,7 +157,7 @@ class TorchCrossEncoder:
         """Bring the weights to the device, then self-test; once. Raises ModelError or DeviceError."""
         if self._model is not None:
             return
-        model = load_model(self._folder, self._dtype)
+        model = load_model(self._folder, self._config, self._dtype)
         keep_head_in_float32(model, self._folder)
         if self.device.type == "cpu" and self._dtype is torch.float32:
             pack_linear_layers(model.base_model)
@@ -165,6 +173,13 @@ class TorchCrossEncoder:
             self_test(self)
         except OutOfMemory:
             raise memory from None
+        except RerankError:
+            raise
+        except Exception as fault:  # values that transformers takes, and then cannot compute with
+            raise ModelError(
+                f"{self._folder.path / 'config.json'}: the model it describes cannot score ({in_short(fault)})",
+                "Fetch the file anew.",
+            ) from fault
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
@@ -194,9 +209,11 @@ class TorchCrossEncoder:
         """Start a batch; None when the device has no memory for it."""
         try:
             if self.device.type != "cuda":
-                return _InFlight(self._model(**self._inputs(batch)).logits.float().flatten().cpu(), None)
+                return _InFlight(
+                    self._model(**self._inputs(batch), return_dict=True).logits.float().flatten().cpu(), None
+                )
             with torch.cuda.device(self.device):  # events are recorded on the current device's stream
-                logits = self._model(**self._inputs(batch)).logits.float().flatten()
+                logits = self._model(**self._inputs(batch), return_dict=True).logits.float().flatten()
                 host = torch.empty(logits.shape, dtype=torch.float32, pin_memory=True)
                 host.copy_(logits, non_blocking=True)
                 done = torch.cuda.Event()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from rerank_cli.journal import decode, encode
 from rerank_cli.output import differing
 from rerank_cli.scorers import Identity, Traits
 
-IDENTITY = Identity("torch", "m", "r", "w", "t", "cpu", "fp32", 1024, 256, 2, {"torch": "2", "tokenizers": "1"})
+IDENTITY = Identity("torch", "m", "r", "w", "t", "c", "cpu", "fp32", 1024, 256, 2, {"torch": "2", "tokenizers": "1"})
 CONFIG = RunConfig()
 
 

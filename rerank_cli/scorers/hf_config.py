@@ -1,0 +1,110 @@
+"""A model's config.json, judged before any library reads it.
+
+A configuration is data from a stranger. What it may not do here: name code or kernels of another repository
+(CVE-2026-4372), claim trust for itself or a part of it (CVE-2026-5241), or name other weights than those we hash. What
+it must be: one label, a head, and sizes that can be.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.errors import ModelError
+
+ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
+BUILT_IN_ATTENTION = ("eager", "sdpa", None)
+REFUSED = {  # keys, with the values that mean nothing
+    "trust_remote_code": (False, None),
+    "transformers_weights": (None,),
+    "quantization_config": (None,),
+}
+SIZES = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "vocab_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+LARGEST = 2**31 - 1
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a model. Raises ModelError naming it."""
+    require_file(path)
+    try:
+        value = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as fault:
+        raise ModelError(f"{path}: {fault.strerror}", "The folder does not hold a whole model.") from None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}: not a JSON object", "Fetch the file anew.")
+    return value
+
+
+def require_file(path: Path) -> None:
+    """Raises ModelError unless `path` is a file that can be read to its end: no folder, FIFO or device."""
+    if not os.path.lexists(path):
+        raise ModelError(f"{path}: No such file or directory", "The folder does not hold a whole model.")
+    if not os.path.isfile(path):
+        raise ModelError(f"{path}: is not a file", "The folder does not hold a whole model.")
+    if not os.access(path, os.R_OK):
+        raise ModelError(f"{path}: Permission denied", "Check who may read it.")
+
+
+def check_config(path: Path, config: dict[str, Any]) -> None:
+    """Raises ModelError for a configuration that is hostile, impossible, or of no reranker."""
+    _check_keys(path, config)
+    for size in SIZES:
+        value = config.get(size, 1)
+        if type(value) is not int or not 0 <= value <= LARGEST:
+            raise ModelError(f"{path}: {size} cannot be {str(value)[:40]}", "Fetch the file anew.")
+    if type(config.get("pad_token_id", 0)) not in (int, type(None)):
+        raise ModelError(f"{path}: pad_token_id is not a number", "Fetch the file anew.")
+    architectures = config.get("architectures") or ["none"]
+    named = architectures[0] if isinstance(architectures, list) else None
+    if not isinstance(named, str) or not isinstance(config.get("model_type", ""), str):
+        raise ModelError(f"{path}: architectures or model_type are not names", "Fetch the file anew.")
+    if not named.endswith("ForSequenceClassification"):
+        raise ModelError(
+            f"{path}: architecture {named} has no classification head",
+            "This engine scores with cross-encoders (…ForSequenceClassification with one label).",
+        )
+    for labels in _labels(config):
+        if labels != 1:
+            raise ModelError(f"{path}: {labels} labels, a reranker has one", "Choose a reranker model.")
+
+
+def _labels(config: dict[str, Any]) -> Iterator[Any]:
+    """Every number of labels that the configuration states; without any it is two."""
+    if "id2label" in config:
+        labels = config["id2label"]
+        yield len(labels) if isinstance(labels, dict) else "no table of"
+    if "num_labels" in config or "id2label" not in config:
+        yield config.get("num_labels", 2)
+
+
+def _check_keys(path: Path, config: dict[str, Any]) -> None:
+    left: list[Any] = [config]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key in ATTENTION and inner not in BUILT_IN_ATTENTION:
+                    raise _refused(path, key, inner, "attention is computed by built-in code alone")
+                if key in REFUSED and inner not in REFUSED[key]:
+                    raise _refused(path, key, inner, "a model's files do not decide what is loaded or run")
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+
+
+def _refused(path: Path, key: str, value: Any, why: str) -> ModelError:
+    shown = str(value)[:60]
+    return ModelError(
+        f"{path}: {key}: {shown} is refused: {why}", "Do not use this model, or take the key out if you trust it."
+    )

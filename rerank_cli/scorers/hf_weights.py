@@ -1,0 +1,72 @@
+"""What a model's safetensors files hold, read off their headers: names, number types and layers, no tensor loaded.
+
+transformers fills a model from the weights by name and passes over the rest: with one layer too few in config.json it
+scores without that layer, and says nothing.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.errors import ModelError
+from rerank_cli.scorers.hf_config import read_json, require_file
+
+FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+LARGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
+LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.([0-9]+)\.")
+SHARD = re.compile(r"[^/\\\0]{1,200}\.safetensors")
+LAYER_COUNTS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
+
+
+def weights_of(folder: Path) -> tuple[Path, ...]:
+    """The safetensors files of a model; none when it has none. Raises ModelError when one is missing or foreign."""
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.exists() or whole.is_symlink():
+        require_file(whole)
+        return (whole,)
+    if not index.exists() and not index.is_symlink():
+        return ()
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names or not all(map(_is_shard, names.values())):
+        raise ModelError(f"{index}: weight_map does not name .safetensors files beside it", "Fetch the files anew.")
+    shards = tuple(folder / name for name in sorted(set(names.values())))
+    for shard in shards:
+        require_file(shard)
+    return shards
+
+
+def _is_shard(name: Any) -> bool:
+    return isinstance(name, str) and SHARD.fullmatch(name) is not None
+
+
+def number_types(files: tuple[Path, ...]) -> dict[str, str]:
+    """The tensors of these files, each with its number type (`F32`, `I64`, …); of a damaged file none."""
+    types: dict[str, str] = {}
+    for path in files:
+        types.update(
+            (name, str(tensor.get("dtype"))) for name, tensor in _header(path).items() if isinstance(tensor, dict)
+        )
+    types.pop("__metadata__", None)
+    return types
+
+
+def _header(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size)) if size <= LARGEST_HEADER else None
+    except (OSError, ValueError, RecursionError):
+        header = None  # the library that loads it says what is wrong
+    return header if isinstance(header, dict) else {}
+
+
+def check_layers(config_path: Path, config: dict[str, Any], tensors: dict[str, str]) -> None:
+    """Raises ModelError when config.json speaks of more or fewer layers than the weights have."""
+    numbers = [int(match[1]) for name in tensors if (match := LAYER.search(name))]
+    stated = next((config[name] for name in LAYER_COUNTS if name in config), None)
+    if numbers and stated is not None and stated != max(numbers) + 1:
+        raise ModelError(
+            f"{config_path}: {stated} layers, the weights have {max(numbers) + 1}; scores would be those of no model",
+            "Fetch config.json and the weights anew, from one place.",
+        )
