@@ -10,6 +10,7 @@ The trade refused: counting the lines of the output instead, which takes a torn 
 """
 
 import os
+import select
 import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -153,10 +154,13 @@ def mode_of(path: Path) -> int | None:
 
 
 def write_all(fd: int, content: bytes) -> None:
-    """Write every byte: a short write is tried again from where it stopped."""
+    """Write every byte: a short write goes on from where it stopped, a pipe that does not block is waited for."""
     view = memoryview(content)
     while view:
-        view = view[os.write(fd, view) :]
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
 
 
 def sync_folder(folder: Path) -> None:

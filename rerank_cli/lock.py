@@ -4,12 +4,15 @@ flock locks a file, not a name: after the lock is ours, the name must still lead
 and a third process may hold a lock of the same name.
 """
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from rerank_cli.errors import OutputBusy, OutputError
+
+TURNS = 1000  # against an owner that removes its lock just as we take it
 
 
 class Lock:
@@ -29,7 +32,7 @@ class Lock:
             raise OutputError(f"{path.parent}: cannot write here ({reason})", "Check the folder of -o.") from None
 
     def _acquired(self) -> int:
-        while True:
+        for _ in range(TURNS):
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,6 +44,7 @@ class Lock:
                 os.close(fd)
                 raise
             os.close(fd)
+        raise OSError(errno.ESTALE, "the file system does not tell its files apart")
 
     def release(self) -> None:
         """Remove the file, if it is ours, while the lock is still held, then let go. A file that stays is no lock."""

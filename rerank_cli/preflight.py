@@ -31,7 +31,7 @@ def is_file(output: str) -> bool:
 def refuse_same_files(config: RunConfig) -> None:
     """Raises ConfigError when a file would have two uses, by whatever name; OutputError when a folder is not there."""
     files = config.files
-    if files.output != "-" and os.path.isdir(real_path(files.output)):
+    if files.output != "-" and (files.output.endswith("/") or os.path.isdir(real_path(files.output))):
         raise ConfigError(f"-o {files.output}: is a folder", "Name a file in it.")
     for option, named in (("--errors", files.errors), ("--stats", files.stats)):
         if named is not None:

@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from rerank_cli.diagnostics import duration, printable, say
 from rerank_cli.stats import Stats
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 Mode = Literal["bar", "lines", "none"]
 LINE_EVERY_S = 30.0
@@ -72,6 +75,11 @@ def show_cursor() -> None:
     if _cursor_hidden.is_set() and os.isatty(STDERR):
         with suppress(OSError):
             os.write(STDERR, b"\x1b[?25h")
+
+
+def _stop(bar: "Bar") -> None:
+    with suppress(IndexError):  # rich's, when the start was interrupted: there is no hook to remove
+        bar.stop()
 
 
 class Reporter:
@@ -134,7 +142,7 @@ class Reporter:
         with ExitStack() as last:  # a signal may come at any step of this, that of starting the bar included
             last.callback(_cursor_hidden.clear)
             last.callback(console.show_cursor)
-            last.callback(bar.stop)
+            last.callback(_stop, bar)
             _cursor_hidden.set()
             bar.start()
             self._above_bar = lambda sentence: console.print(Text(sentence))

@@ -5,6 +5,7 @@ The lines of a window are written together and flushed. A reader that went away 
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rerank_cli.records import Mark
 from rerank_cli.stats import Counters
 
 STDOUT, STDERR = 1, 2
+ACTING = re.compile("[\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # left by JSON as they are
 
 
 class StreamOutput:
@@ -31,11 +33,13 @@ class StreamOutput:
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
         self._readable_errors = errors is None
+        self._on_terminal = False
         if output == "-" and sys.stdout is None:
             raise OutputError("standard output is closed", "Name a file with -o.")
         try:
             self._fd = STDOUT if output == "-" else os.open(output, os.O_WRONLY | os.O_CLOEXEC)
             os.fstat(self._fd)
+            self._on_terminal = os.isatty(self._fd)
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
             self._errors_fd = STDERR if errors is None else os.open(Path(errors), flags, 0o666)
         except OSError as fault:
@@ -49,7 +53,7 @@ class StreamOutput:
 
     def write(self, line: bytes) -> None:
         """See Output."""
-        self._lines.append(line)
+        self._lines.append(visible(line) if self._on_terminal else line)
 
     def fail(self, line: bytes) -> None:
         """See Output."""
@@ -84,3 +88,8 @@ class StreamOutput:
 def harmless(line: bytes) -> bytes:
     """A JSON line in which nothing can act on a terminal: everything outside printable ASCII is escaped."""
     return json.dumps(orjson.loads(line)).replace("\x7f", "\\u007f").encode("ascii") + b"\n"
+
+
+def visible(line: bytes) -> bytes:
+    """The same JSON line for a terminal: what could act on it is escaped, all other text stays readable."""
+    return ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode("utf-8")).encode("utf-8")

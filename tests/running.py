@@ -152,31 +152,54 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
+class Zygote:
+    """A process that has its imports done and forks runs (tests/zygote.py), and a folder for what they print.
+
+    `before` are words before its command, such as those of setpriv: the runs then have its rights and its mounts.
+    """
+
+    def __init__(self, *before: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="rerank-zygote-")
+        self._process = subprocess.Popen(
+            [*before, sys.executable, ROOT / "tests" / "zygote.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment(),
+            text=True,
+        )
+        atexit.register(self.close)
+
+    @property
+    def pid(self) -> int:
+        """The number of the forking process."""
+        return self._process.pid
+
+    def run(self, *arguments: str | Path, cwd: Path, stdin: Path | None = None) -> Finished:
+        """Run the command to its end."""
+        folder = Path(self._folder.name)
+        request = {
+            "arguments": [str(argument) for argument in arguments],
+            "cwd": str(cwd),
+            "stdin": str(stdin) if stdin else None,
+            "folder": str(folder),
+        }
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        code = int(self._process.stdout.readline())
+        return Finished(code, (folder / "stdout").read_bytes(), (folder / "stderr").read_bytes())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+
 @functools.cache
-def _zygote(owner: int) -> tuple[subprocess.Popen[str], Path]:
-    """The forking process of this (test) process, and a folder for what its runs print."""
-    folder = tempfile.TemporaryDirectory(prefix="rerank-zygote-")
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "tests" / "zygote.py"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(),
-        text=True,
-    )
-    atexit.register(folder.cleanup)
-    atexit.register(process.kill)
-    return process, Path(folder.name)
+def _zygote(owner: int) -> Zygote:
+    """The forking process of this (test) process."""
+    return Zygote()
 
 
 def forked(*arguments: str | Path, cwd: Path, stdin: Path | None = None) -> Finished:
     """`rerank`, started by fork from a process that has its imports done: for sweeps of thousands of runs."""
-    process, folder = _zygote(os.getpid())
-    request = {
-        "arguments": [str(argument) for argument in arguments],
-        "cwd": str(cwd),
-        "stdin": str(stdin) if stdin else None,
-        "folder": str(folder),
-    }
-    print(json.dumps(request), file=process.stdin, flush=True)
-    code = int(process.stdout.readline())
-    return Finished(code, (folder / "stdout").read_bytes(), (folder / "stderr").read_bytes())
+    return _zygote(os.getpid()).run(*arguments, cwd=cwd, stdin=stdin)

@@ -20,16 +20,22 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 
 
 def traced(
-    arguments: Sequence[str | Path], files: Sequence[Path], log: Path, *, inject: str | None = None, text: int = 0
+    arguments: Sequence[str | Path],
+    files: Sequence[Path],
+    log: Path,
+    *,
+    inject: str | None = None,
+    text: int = 0,
+    calls: Sequence[str] = CALLS,
 ) -> int:
-    """Run it in `/`, its CALLS on `files` going to `log` (with `text` bytes of each string); returns the exit code.
+    """Run it in `/`, its `calls` on `files` going to `log` (with `text` bytes of each string); returns the exit code.
 
     `inject` is strace's, such as `write:error=EIO:when=3`; what it hit is marked INJECTED in the log.
     """
     watched = [part for file in files for part in ("-P", str(file))]
     tampering = ["-e", f"inject={inject}"] if inject else []
     strings = ["-xx", "-s", str(text)] if text else []
-    strace = ["strace", "-f", "-qq", "-o", log, "-e", f"trace={','.join(CALLS)}", *strings, *watched, *tampering]
+    strace = ["strace", "-f", "-qq", "-o", log, "-e", f"trace={','.join(calls)}", *strings, *watched, *tampering]
     done = subprocess.run(
         [*strace, *COMMAND, *arguments],
         cwd="/",

@@ -91,7 +91,8 @@ def score(
         FileConfig(output, errors, stats, overwrite, resume),
         o.error_limit(max_errors, strict),
     )
-    terminal = sys.stderr is not None and sys.stderr.isatty()
+    shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would be drawn into the records
+    terminal = sys.stderr is not None and sys.stderr.isatty() and not shared
     mode = choose_mode(progress, quiet, terminal, os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)
     run = Run.of(config, reporter.tell, monotonic_seconds)

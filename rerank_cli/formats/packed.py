@@ -47,5 +47,5 @@ def compressor(path: str) -> Callable[[bytes], bytes]:
     if path.endswith(".gz"):
         return lambda block: gzip.compress(block, 6, mtime=0)
     if path.endswith((".zst", ".zstd")):
-        return zstd.compress
+        return lambda block: zstd.compress(block, options={zstd.CompressionParameter.checksum_flag: 1})
     return bytes

@@ -16,7 +16,7 @@ from typing import Any
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, ModelError, PassingFault, RerankError
 from rerank_cli.scorers.hf_config import check_config, read_json, require_file
-from rerank_cli.scorers.hf_weights import check_layers, number_types, weights_of
+from rerank_cli.scorers.hf_weights import check_layers, weights_of
 
 ALIASES = {"mini": Path(__file__).parent.parent / "mini"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -190,7 +190,7 @@ def inspect_folder(name: str, path: Path, revision: str | None) -> ModelFolder:
         pickled = sorted(file.name for file in path.glob("*.bin"))
         found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no model.safetensors"
         raise ModelError(f"{path}: {found}", "Weights must be safetensors: pickles can run code. Convert them first.")
-    check_layers(path / "config.json", config, number_types(weights))
+    check_layers(path / "config.json", config, weights)
     if not os.path.lexists(path / "tokenizer.json"):
         raise ModelError(f"{path / 'tokenizer.json'}: missing", "The model's own fast tokenizer must lie beside it.")
     require_file(path / "tokenizer.json")

@@ -61,12 +61,13 @@ def _header(path: Path) -> dict[str, Any]:
     return header if isinstance(header, dict) else {}
 
 
-def check_layers(config_path: Path, config: dict[str, Any], tensors: dict[str, str]) -> None:
+def check_layers(config_path: Path, config: dict[str, Any], files: tuple[Path, ...]) -> None:
     """Raises ModelError when config.json speaks of more or fewer layers than the weights have."""
-    numbers = [int(match[1]) for name in tensors if (match := LAYER.search(name))]
+    numbers = [int(match[1]) for name in number_types(files) if (match := LAYER.search(name))]
     stated = next((config[name] for name in LAYER_COUNTS if name in config), None)
     if numbers and stated is not None and stated != max(numbers) + 1:
         raise ModelError(
-            f"{config_path}: {stated} layers, the weights have {max(numbers) + 1}; scores would be those of no model",
+            f"{config_path}: {stated} layers, but {max(numbers) + 1} in {', '.join(path.name for path in files[:4])}; "
+            "scores would be those of no model",
             "Fetch config.json and the weights anew, from one place.",
         )

@@ -142,7 +142,8 @@ class TorchCrossEncoder:
         rows = int(getattr(self._config, "vocab_size", 0))
         if self._tokenizer.size > rows:
             raise ModelError(
-                f"{self._folder.path / 'tokenizer.json'}: {self._tokenizer.size} tokens, the model embeds {rows}",
+                f"{self._folder.path / 'tokenizer.json'}: {self._tokenizer.size} tokens, the model embeds {rows} "
+                "(vocab_size in config.json)",
                 "The tokenizer belongs to another model: put the right one beside the weights.",
             )
         padding = self._folder.config.get("pad_token_id")

@@ -85,19 +85,10 @@ def test_2_when_standard_input_is_named_twice(tmp_path: Path) -> None:
     assert files_of(tmp_path) == {}
 
 
-@pytest.mark.parametrize("name", ["path", "dotted", "symlink", "hard link"])
-@pytest.mark.parametrize("flags", [(), ("--overwrite", "--resume")], ids=["", "both"])
-def test_2_when_the_output_is_the_input(ten: Path, tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
-    other = tmp_path / "other.jsonl"
-    if name == "symlink":
-        other.symlink_to(ten)
-    elif name == "hard link":
-        other.hardlink_to(ten)
-    output = {"path": str(ten), "dotted": "./ten.jsonl"}.get(name, str(other))
-    before = files_of(tmp_path)
-    done = rerank("score", ten, "-o", output, *FAKE, *flags, cwd=tmp_path)
-    assert done.code == 2
-    assert files_of(tmp_path) == before
+def test_2_when_the_output_is_the_input(ten: Path) -> None:
+    before = files_of(ten.parent)
+    assert rerank("score", ten, "-o", ten, *FAKE, "--overwrite").code == 2
+    assert files_of(ten.parent) == before
 
 
 @pytest.mark.parametrize("suffix", [".partial", ".journal", ".errors.jsonl"])
@@ -113,13 +104,6 @@ def test_2_when_the_errors_or_the_statistics_would_replace_the_input(ten: Path, 
     before = files_of(tmp_path)
     assert rerank("score", ten, "-o", tmp_path / "out.jsonl", option, ten, "--overwrite", *FAKE).code == 2
     assert rerank("score", ten, "-o", "-", option, ten, "--overwrite", *FAKE).code == 2
-    assert files_of(tmp_path) == before
-
-
-def test_2_when_standard_input_is_the_output_file(ten: Path, tmp_path: Path) -> None:
-    before = files_of(tmp_path)
-    with ten.open("rb") as stdin, started("score", "-", "-o", ten, *FAKE, "--overwrite", stdin=stdin) as process:
-        assert process.wait(30) == 2
     assert files_of(tmp_path) == before
 
 
@@ -202,13 +186,6 @@ def test_5_when_the_folder_of_the_errors_or_the_statistics_is_missing_before_any
     done = rerank("score", ten, "-o", tmp_path / "out.jsonl", option, tmp_path / "none" / "x.jsonl", *FAKE)
     assert done.code == 5
     assert files_of(tmp_path) == before
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
-def test_5_when_the_folder_is_read_only(ten: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir(mode=0o555)
-    assert rerank("score", ten, "-o", folder / "out.jsonl", *FAKE).code == 5
 
 
 def test_5_when_the_device_is_full(ten: Path) -> None:

@@ -9,23 +9,18 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from running import (
-    COMMAND,
     commits,
-    environment,
     files_of,
     kill_after_commits,
     kill_after_seconds,
     lines,
     rerank,
-    started,
-    wait_until,
 )
 
 if sys.version_info >= (3, 14):
@@ -158,92 +153,6 @@ def test_a_run_over_several_inputs_is_resumed_across_their_edges(tmp_path: Path)
         flags = ["--resume"]
     assert rerank(*command, "--resume", cwd=tmp_path).code == 0
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "golden.jsonl").read_bytes()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_one_signal_stops_within_ten_seconds_and_the_run_resumes_to_the_golden_bytes(
-    goldens: Path, tmp_path: Path, number: signal.Signals
-) -> None:
-    run = job(goldens, tmp_path)
-    with started(*run.command, cwd=tmp_path) as process:
-        assert wait_until(lambda: run.commits >= 3, process)
-        process.send_signal(number)
-        assert process.wait(10) == 128 + number
-        assert process.stdout.read() == b""
-        assert b"--resume" in process.stderr.read()
-    assert not run.output.exists()
-    assert not Path(f"{run.output}.lock").exists()
-    run.resume()
-
-
-def test_a_signal_does_not_wait_for_the_batch_in_hand(tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_bytes(content())
-    slow = ("score", "in.jsonl", "-o", "out.jsonl", "--model", "fake:slow=3600")
-    with started(*slow, cwd=tmp_path) as process:
-        assert wait_until((tmp_path / "out.jsonl.partial").exists, process)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
-
-
-def test_a_signal_does_not_wait_for_a_pipe_that_says_nothing(tmp_path: Path) -> None:
-    with started("score", "-", "-o", "out.jsonl", "--engine", "fake", cwd=tmp_path, stdin=subprocess.PIPE) as process:
-        assert wait_until((tmp_path / "out.jsonl.lock").exists, process)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
-
-
-def test_two_signals_in_a_row_stop_it_too(goldens: Path, tmp_path: Path) -> None:
-    run = job(goldens, tmp_path)
-    with started(*run.command, cwd=tmp_path) as process:
-        assert wait_until(lambda: run.commits >= 2, process)
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) in (143, 130)
-    run.resume()
-
-
-def test_a_hangup_ignored_at_the_start_stays_ignored(goldens: Path, tmp_path: Path) -> None:
-    run = job(goldens, tmp_path)
-
-    def as_under_nohup() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    with started(*run.command, cwd=tmp_path, preexec_fn=as_under_nohup) as process:
-        assert wait_until(lambda: run.commits >= 2, process)
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(60) == 3
-    run.assert_golden()
-
-
-def test_head_gets_its_line_and_the_run_ends_quietly_with_141(tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_bytes(content())
-    command = [*COMMAND, "score", "in.jsonl", "-o", "-", *OPTIONS]
-    done = subprocess.run(
-        ["bash", "-c", 'set -o pipefail; "$@" 2> said | head -1', "bash", *command],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 141
-    assert json.loads(done.stdout)["id"] == "q0"
-    errors = (tmp_path / "said").read_bytes().splitlines()
-    assert all(line.startswith(b'{"source"') for line in errors)
-
-
-def test_what_went_into_a_pipe_is_a_prefix_of_the_result(goldens: Path, tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_bytes(content())
-    with started("score", "in.jsonl", "-o", "-", *OPTIONS, cwd=tmp_path) as process:
-        first = process.stdout.read(3000)
-        process.send_signal(signal.SIGTERM)
-        rest = process.stdout.read()
-        assert process.wait(10) == 143
-    written = first + rest
-    golden = (goldens / "out.jsonl").read_bytes()
-    assert golden.startswith(written)
-    assert len(written) < len(golden)
-    assert written.endswith(b"\n")
 
 
 def test_permissions_of_a_replaced_file_are_kept_across_a_kill(goldens: Path, tmp_path: Path) -> None:

@@ -1,164 +1,293 @@
 """Torn, shortened and altered partials and journals: resumed to the golden bytes, or refused; never a wrong result."""
 
+import json
 import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from running import files_of, kill_after_commits, lines, rerank
+from points import Points
+from running import files_of, forked, kill_after_commits
 
-OPTIONS = ("--model", "fake:composition=1,slow=0.002", "--batch-tokens", "64", "--window-tokens", "256", "-q")
-RUN = ("score", "in.jsonl", "-o", "out.jsonl", *OPTIONS)
-FILES = ("out.jsonl.partial", "out.jsonl.journal", "out.jsonl.errors.jsonl.partial")
+MEMORY = Path("/dev/shm")  # waiting for a disk would be most of the time
+OPTIONS = ("--model", "fake:composition=1,slow=0.01", "--batch-tokens", "16", "--window-tokens", "40", "-q")
+COUNTS = ("records", "scored", "failed", "blank", "pairs", "windows", "batches", "deterministic")
+FORMS = ["out.jsonl", "out.jsonl.gz"]
+STATES = ["killed", "finishing", "finishing, errors renamed"]
+PARTIAL, ERRORS, JOURNAL = ".partial", ".errors.jsonl.partial", ".journal"
+Files = dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Torn:
-    """A folder with a run killed half-way, and the files of the same run left alone."""
+    """A folder where a run was stopped, the files that it left there, and those of the same run left alone."""
 
     folder: Path
-    golden: dict[str, bytes]
+    form: str
+    left: Files
+    golden: Files
 
-    def copy(self, to: Path) -> Path:
-        return Path(shutil.copytree(self.folder, to))
+    def command(self, *flags: str) -> tuple[str, ...]:
+        return ("score", "in.jsonl", "-o", self.form, *OPTIONS, *flags)
+
+    def resume(self, files: Files, *flags: str) -> int:
+        """Make the folder hold these files and resume: golden, or refused and nothing changed; the exit code."""
+        put(self.folder, files)
+        done = forked(*self.command("--resume", *flags), cwd=self.folder)
+        after = files_of(self.folder)
+        assert done.code in (0, 3, 8), done.said
+        if done.code == 8:
+            assert after == files
+            return 8
+        assert after.keys() == self.golden.keys()
+        meta = f"{self.form}.meta.json"
+        assert counts(after.pop(meta)) == counts(self.golden[meta])
+        assert after == {name: content for name, content in self.golden.items() if name != meta}
+        return done.code
+
+    def changed(self, suffix: str, content: bytes) -> Files:
+        """The files that were left, with one of them replaced."""
+        return {**self.left, self.form + suffix: content}
+
+
+def counts(meta: bytes) -> dict[str, Any]:
+    found = json.loads(meta)
+    return {name: found[name] for name in COUNTS}
+
+
+def put(folder: Path, files: Files) -> None:
+    """Make a folder hold these files and no others."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def source() -> bytes:
+    """Small records, bad ones among them."""
+    lines = [b'{"id":%d,"query":"q","candidates":["tea","a cup of tea no %d"]}\n' % (n, n) for n in range(12)]
+    return b"".join([*lines[:4], b"bad\n", *lines[4:7], b"\xff\n", *lines[7:9], b"{}\n", *lines[9:]])
+
+
+def stop(folder: Path, form: str, state: str) -> None:
+    """Bring a new folder into the state."""
+    run = ("score", "in.jsonl", "-o", form, *OPTIONS)
+    if state == "killed":
+        assert kill_after_commits(3, folder / form, *run, cwd=folder) == -9
+    else:  # something stood in the way of a rename
+        obstacle = folder / f"{form}.{'meta.json' if 'renamed' in state else 'errors.jsonl'}"
+        obstacle.mkdir()
+        done = forked(*run, "--overwrite", cwd=folder)
+        assert done.code == 5, done.said
+        assert b'"kind":"finishing"' in (folder / f"{form}.journal").read_bytes()
+        obstacle.rmdir()
+    (folder / f"{form}.lock").unlink(missing_ok=True)  # free, and no part of what must stay
 
 
 @pytest.fixture(scope="module")
-def torn(tmp_path_factory: pytest.TempPathFactory) -> Torn:
-    base = tmp_path_factory.mktemp("torn")
-    source = lines(6) + b"bad\n" + lines(6, start=6) + b"\xff\n" + lines(6, start=12)
-    for name in ("golden", "killed"):
-        (base / name).mkdir()
-        (base / name / "in.jsonl").write_bytes(source)
-    assert rerank(*RUN, cwd=base / "golden").code == 3
-    assert kill_after_commits(4, base / "killed" / "out.jsonl", *RUN, cwd=base / "killed") == -9
-    return Torn(base / "killed", files_of(base / "golden"))
+def base() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rerank-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        yield Path(folder)
 
 
-def assert_golden_or_refused(torn: Torn, folder: Path) -> int:
-    """Resume; returns the exit code."""
-    before = {name: content for name, content in files_of(folder).items() if not name.endswith(".lock")}
-    done = rerank(*RUN, "--resume", cwd=folder)
-    after = files_of(folder)
-    assert done.code in (3, 8), done.said
-    if done.code == 8:
-        assert after == before
-    else:
-        for name in ("out.jsonl", "out.jsonl.errors.jsonl"):
-            assert after[name] == torn.golden[name], name
-    return done.code
+def torn_of(base: Path, form: str, state: str) -> Torn:
+    golden, folder = base / f"golden {form}", base / f"{state} {form}"
+    if not golden.exists():
+        put(golden, {"in.jsonl": source()})
+        assert forked("score", "in.jsonl", "-o", form, *OPTIONS, cwd=golden).code == 3
+    put(folder, {"in.jsonl": source()})
+    stop(folder, form, state)
+    return Torn(folder, form, files_of(folder), files_of(golden))
 
 
-def offsets_of_the_last_two_lines(content: bytes, count: int) -> list[int]:
-    """`count` offsets spread over the last two lines, their edges among them."""
-    start = content.rfind(b"\n", 0, content.rfind(b"\n", 0, len(content) - 1)) + 1
-    step = max(1, (len(content) - start) // count)
-    return sorted({start, len(content) - 1, *range(start, len(content), step)})
+@pytest.fixture(scope="module", params=[(form, state) for form in FORMS for state in STATES], ids=" ".join)
+def torn(request: pytest.FixtureRequest, base: Path) -> Torn:
+    return torn_of(base, *request.param)
 
 
-def test_as_it_was_left_it_resumes(torn: Torn, tmp_path: Path) -> None:
-    assert assert_golden_or_refused(torn, torn.copy(tmp_path / "here")) == 3
+@pytest.fixture(scope="module")
+def killed(base: Path) -> Torn:
+    return torn_of(base, "out.jsonl", "killed")
 
 
-@pytest.mark.parametrize("name", ["out.jsonl.partial", "out.jsonl.journal"])
-def test_a_tail_cut_anywhere_in_the_last_two_lines_is_never_wrong(torn: Torn, tmp_path: Path, name: str) -> None:
-    content = (torn.folder / name).read_bytes()
-    for number, offset in enumerate(offsets_of_the_last_two_lines(content, 5)):
-        folder = torn.copy(tmp_path / str(number))
-        (folder / name).write_bytes(content[:offset])
-        code = assert_golden_or_refused(torn, folder)
-        if name.endswith(".journal"):
-            assert code == 3, "a journal with a torn tail still tells where the last commit was"
+@pytest.fixture(scope="module")
+def finishing(base: Path) -> Torn:
+    return torn_of(base, "out.jsonl", "finishing")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_bytes_beyond_the_last_commit_are_thrown_away(torn: Torn, tmp_path: Path, name: str) -> None:
-    for number, tail in enumerate((b"{", b'{"id": "forged"}\n', b"\x00" * 4096)):
-        folder = torn.copy(tmp_path / str(number))
-        (folder / name).write_bytes((folder / name).read_bytes() + tail)
-        assert assert_golden_or_refused(torn, folder) == 3
+def last_two(content: bytes, between: bytes = b"\n") -> range:
+    """Every offset within the last two lines (or of what begins with `between`), and their beginning."""
+    ends = [place for place in range(len(content)) if content.startswith(between, place)]
+    if between == b"\n":
+        ends = [0, *(place + 1 for place in ends)][:-1]
+    return range(ends[-2] if len(ends) > 1 else 0, len(content))
 
 
-@pytest.mark.parametrize("name", ["out.jsonl.partial", "out.jsonl.errors.jsonl.partial"])
+def test_as_it_was_left_it_resumes(torn: Torn) -> None:
+    assert torn.resume(torn.left) in (0, 3)
+
+
+@pytest.mark.parametrize("suffix", [PARTIAL, ERRORS, JOURNAL])
+def test_a_tail_cut_anywhere_in_the_last_two_lines_is_never_wrong(torn: Torn, points: Points, suffix: str) -> None:
+    if torn.form + suffix not in torn.left:
+        assert suffix == ERRORS, "it has got its name"
+        return
+    content = torn.left[torn.form + suffix]
+    packed = suffix == PARTIAL and torn.form.endswith(".gz")
+    for size in points.of(last_two(content, b"\x1f\x8b\x08" if packed else b"\n"), sample=6):
+        with points.trying(f"torn files: {suffix[1:]} cut"):
+            code = torn.resume(torn.changed(suffix, content[:size]))
+            if suffix == JOURNAL and torn.form + ERRORS in torn.left:
+                assert code == 3, "a journal with a torn tail still tells where the last commit was"
+
+
+def test_whole_files_cut_anywhere_are_never_wrong(killed: Torn, points: Points) -> None:
+    for suffix in (PARTIAL, ERRORS, JOURNAL):
+        content = killed.left[killed.form + suffix]
+        for size in points.of(range(len(content)), sample=3):
+            with points.trying(f"torn files: {suffix[1:]} cut"):
+                killed.resume(killed.changed(suffix, content[:size]))
+
+
+@pytest.mark.parametrize("suffix", [PARTIAL, ERRORS, JOURNAL])
+def test_bytes_beyond_the_last_commit_are_thrown_away(killed: Torn, points: Points, suffix: str) -> None:
+    content = killed.left[killed.form + suffix]
+    line = content.splitlines(keepends=True)[-1]
+    for tail in (
+        b"{",
+        b"\n",
+        b'{"id": "forged"}\n',
+        bytes(4096),
+        b"\xff" * 70_000,
+        line[:-1],
+        line.replace(b"1", b"2"),
+    ):
+        with points.trying("torn files: garbage appended"):
+            assert killed.resume(killed.changed(suffix, content + tail)) == 3
+
+
+@pytest.mark.parametrize("suffix", [PARTIAL, ERRORS, JOURNAL])
+def test_garbage_after_a_run_that_was_finishing_is_never_wrong(finishing: Torn, points: Points, suffix: str) -> None:
+    content = finishing.left[finishing.form + suffix]
+    for tail in (b"{", b"\n", b'{"id": "forged"}\n', bytes(4096), b"\xff" * 70_000):
+        with points.trying("torn files: garbage appended"):
+            finishing.resume(finishing.changed(suffix, content + tail))
+
+
+@pytest.mark.parametrize("suffix", [PARTIAL, ERRORS])
 def test_an_altered_byte_in_committed_data_is_refused_and_overwrite_starts_anew(
-    torn: Torn, tmp_path: Path, name: str
+    killed: Torn, points: Points, suffix: str
 ) -> None:
-    folder = torn.copy(tmp_path / "here")
-    content = bytearray((folder / name).read_bytes())
-    content[10] ^= 1
-    (folder / name).write_bytes(content)
-    assert assert_golden_or_refused(torn, folder) == 8
-    assert rerank(*RUN, "--resume", "--overwrite", cwd=folder).code == 3
-    assert (folder / "out.jsonl").read_bytes() == torn.golden["out.jsonl"]
+    journal = [json.loads(line) for line in killed.left[killed.form + JOURNAL].splitlines()]
+    size = journal[-1]["output" if suffix == PARTIAL else "errors"]["size"]
+    content = killed.left[killed.form + suffix]
+    for place in points.of(range(size), sample=4):
+        with points.trying("torn files: a committed byte altered"):
+            altered = killed.changed(suffix, flipped(content, place, 0x01))
+            assert killed.resume(altered) == 8
+            if place % 50 == 0:
+                assert killed.resume(altered, "--overwrite") == 3
 
 
-def test_an_altered_byte_anywhere_in_the_journal_is_never_wrong(torn: Torn, tmp_path: Path) -> None:
-    content = (torn.folder / "out.jsonl.journal").read_bytes()
-    for number, offset in enumerate(range(7, len(content), len(content) // 5)):
-        folder = torn.copy(tmp_path / str(number))
-        altered = bytearray(content)
-        altered[offset] ^= 0x04
-        (folder / "out.jsonl.journal").write_bytes(altered)
-        assert_golden_or_refused(torn, folder)
+def flipped(content: bytes, place: int, pattern: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ pattern]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_never_wrong(torn: Torn, tmp_path: Path, name: str) -> None:
-    folder = torn.copy(tmp_path / "here")
-    (folder / name).unlink()
-    assert assert_golden_or_refused(torn, folder) == 8
+@pytest.mark.parametrize("pattern", [0x01, 0x20, 0xFF], ids=hex)
+def test_an_altered_byte_anywhere_in_the_journal_is_never_wrong(finishing: Torn, points: Points, pattern: int) -> None:
+    content = finishing.left[finishing.form + JOURNAL]
+    header = content.index(b"\n")
+    for place in points.of(range(len(content)), sample=6):
+        with points.trying(f"torn files: a byte of the journal ^ {pattern:#04x}"):
+            code = finishing.resume(finishing.changed(JOURNAL, flipped(content, place, pattern)))
+            assert code == (8 if place <= header else 3)
 
 
-def test_an_empty_or_foreign_journal_is_refused(torn: Torn, tmp_path: Path) -> None:
-    for number, content in enumerate((b"", b"\n", b"{}\n", b"\xff\xfe\x00" * 50, b'{"kind":"header"}\n')):
-        folder = torn.copy(tmp_path / str(number))
-        (folder / "out.jsonl.journal").write_bytes(content)
-        assert assert_golden_or_refused(torn, folder) == 8
+def reordered(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """Each line dropped, doubled, and swapped with each other line."""
+    for place in range(len(lines)):
+        yield lines[:place] + lines[place + 1 :]
+        yield lines[: place + 1] + lines[place:]
+        for other in range(place):
+            swapped = list(lines)
+            swapped[place], swapped[other] = swapped[other], swapped[place]
+            yield swapped
 
 
-@pytest.fixture
-def between_renames(torn: Torn, tmp_path: Path) -> Path:
-    """A run that was complete and stopped before its last renames: a folder stood where its errors belong."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    (folder / "in.jsonl").write_bytes((torn.folder / "in.jsonl").read_bytes())
-    assert kill_after_commits(2, folder / "out.jsonl", *RUN, cwd=folder) == -9
-    (folder / "out.jsonl.errors.jsonl").mkdir()
-    done = rerank(*RUN, "--resume", "--overwrite", cwd=folder)
-    assert done.code == 5, done.said
-    assert b'"kind":"finishing"' in (folder / "out.jsonl.journal").read_bytes()
-    (folder / "out.jsonl.errors.jsonl").rmdir()
-    return folder
+def test_journal_lines_lost_doubled_or_swapped_are_never_wrong(torn: Torn, points: Points) -> None:
+    lines = torn.left[torn.form + JOURNAL].splitlines(keepends=True)
+    for changed in points.of(list(reordered(lines)), sample=6):
+        with points.trying("torn files: journal lines lost, doubled or swapped"):
+            code = torn.resume(torn.changed(JOURNAL, b"".join(changed)))
+            assert (changed[0] == lines[0]) or code == 8, "without its header it is no journal"
 
 
-@pytest.mark.parametrize("flags", [("--resume",), ("--resume", "--overwrite")], ids=" ".join)
-def test_a_run_stopped_between_its_renames_is_finished_by_the_next(
-    torn: Torn, between_renames: Path, flags: tuple[str, ...]
-) -> None:
-    assert rerank(*RUN, *flags, cwd=between_renames).code in (0, 3)
-    after = files_of(between_renames)
-    for name in ("out.jsonl", "out.jsonl.errors.jsonl"):
-        assert after[name] == torn.golden[name]
-    assert sorted(after) == sorted(torn.golden)
+def test_a_missing_file_is_never_wrong(torn: Torn, points: Points) -> None:
+    for name in torn.left.keys() - {"in.jsonl", f"{torn.form}.meta.json.partial", f"{torn.form}.errors.jsonl"}:
+        with points.trying("torn files: a file missing"):
+            assert torn.resume({other: content for other, content in torn.left.items() if other != name}) == 8
 
 
-@pytest.mark.parametrize("damage", ["shortened", "altered", "missing errors"])
+def test_an_empty_or_foreign_journal_is_refused(torn: Torn, points: Points) -> None:
+    for content in (b"", b"\n", b"{}\n", b"\xff\xfe\x00" * 50, b'{"kind":"header"}\n'):
+        with points.trying("torn files: a foreign journal"):
+            assert torn.resume(torn.changed(JOURNAL, content)) == 8
+
+
+# stopped between its last renames
+
+
+@pytest.mark.parametrize("flags", [(), ("--overwrite",)], ids=["--resume", "--resume --overwrite"])
+def test_a_run_stopped_between_its_renames_is_finished_by_the_next(torn: Torn, flags: tuple[str, ...]) -> None:
+    assert torn.resume(torn.left, *flags) in (0, 3)
+
+
+DAMAGES: dict[str, Callable[[Files], Files]] = {
+    "shortened": lambda files: {**files, "out.jsonl.partial": files["out.jsonl.partial"][:-40]},
+    "altered": lambda files: {**files, "out.jsonl.partial": files["out.jsonl.partial"].replace(b"tea", b"ten", 1)},
+    "missing errors": lambda files: {name: files[name] for name in files if name != "out.jsonl.errors.jsonl.partial"},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_finished_run_whose_files_were_damaged_before_their_renames_is_never_passed_off_as_whole(
-    torn: Torn, between_renames: Path, damage: str
+    finishing: Torn, damage: str
 ) -> None:
-    partial = between_renames / "out.jsonl.partial"
-    content = partial.read_bytes()
-    if damage == "shortened":
-        partial.write_bytes(content[:-40])
-    elif damage == "altered":
-        partial.write_bytes(content.replace(b"question 1", b"question 0", 1))
-    else:
-        (between_renames / "out.jsonl.errors.jsonl.partial").unlink()
-    done = rerank(*RUN, "--resume", cwd=between_renames)
-    after = files_of(between_renames)
-    assert done.code != 0
-    if "out.jsonl" in after:
-        assert after["out.jsonl"] == torn.golden["out.jsonl"]
-        assert after["out.jsonl.errors.jsonl"] == torn.golden["out.jsonl.errors.jsonl"]
-    else:
-        assert done.code == 8
+    assert finishing.resume(DAMAGES[damage](finishing.left)) == 8
+
+
+def test_the_last_renames_are_made_where_the_files_are_now(finishing: Torn, tmp_path: Path) -> None:
+    put(finishing.folder, finishing.left)
+    here = tmp_path / "copy"
+    shutil.copytree(finishing.folder, here)
+    assert forked(*finishing.command("--resume"), cwd=here).code in (0, 3)
+    for name in ("out.jsonl", "out.jsonl.errors.jsonl"):
+        assert (here / name).read_bytes() == finishing.golden[name]
+    assert files_of(finishing.folder) == finishing.left, "files of another folder"
+
+
+def test_the_last_renames_are_finished_in_a_folder_that_was_moved(base: Path, tmp_path: Path) -> None:
+    torn = torn_of(base, "out.jsonl", "finishing, errors renamed")
+    here = tmp_path / "moved"
+    shutil.move(torn.folder, here)
+    assert forked(*torn.command("--resume"), cwd=here).code in (0, 3)
+    for name in ("out.jsonl", "out.jsonl.errors.jsonl"):
+        assert (here / name).read_bytes() == torn.golden[name]
+
+
+def test_the_last_renames_of_a_run_continued_with_another_errors_file_are_finished(tmp_path: Path) -> None:
+    lines = [b'{"id":%d,"query":"q","candidates":["tea","a cup of tea no %d"]}\n' % (n, n) for n in range(40)]
+    (tmp_path / "in.jsonl").write_bytes(b"".join(lines) + b"bad\n")
+    command = ("score", "in.jsonl", "-o", "out.jsonl", *OPTIONS)
+    assert kill_after_commits(2, tmp_path / "out.jsonl", *command, "--errors", "one.jsonl", cwd=tmp_path) == -9
+    obstacle = tmp_path / "out.jsonl.meta.json"
+    obstacle.mkdir()
+    assert forked(*command, "--resume", "--errors", "two.jsonl", cwd=tmp_path).code == 5
+    obstacle.rmdir()
+    done = forked(*command, "--resume", "--errors", "two.jsonl", cwd=tmp_path)
+    assert done.code in (0, 3), done.said
+    assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") == 40
+    assert (tmp_path / "two.jsonl").read_bytes().count(b"\n") == 1

@@ -144,6 +144,18 @@ def test_writing_durably_replaces_a_file_in_one_step_and_leaves_nothing_else(tmp
     assert os.listdir(tmp_path) == ["f"]
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o400])
+def test_a_durable_file_is_no_more_open_to_others_than_the_one_it_is_like_and_can_be_written_again(tmp_path, mode):
+    (tmp_path / "old").touch()
+    (tmp_path / "old").chmod(mode)
+    for content in (b"first", b"second"):
+        write_durably(tmp_path / "f", content, like=tmp_path / "old")
+        assert (tmp_path / "f").read_bytes() == content
+        assert (tmp_path / "f").stat().st_mode & 0o777 == mode | 0o600
+    write_durably(tmp_path / "g", b"like nothing", like=tmp_path / "missing")
+    assert (tmp_path / "g").read_bytes() == b"like nothing"
+
+
 def test_only_a_folder_can_be_synced_as_one(tmp_path):
     sync_folder(tmp_path)
     with pytest.raises(NotADirectoryError):

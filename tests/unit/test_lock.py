@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -54,6 +55,41 @@ def test_a_lock_on_a_file_that_was_unlinked_does_not_count(tmp_path):
         Lock(path)
     new.release()
     old.release()
+
+
+def test_of_many_that_come_and_go_at_once_never_two_hold_it(tmp_path):
+    path = tmp_path / "out.lock"
+    holders, together = [], []
+
+    def come_and_go(name):
+        for _ in range(1000):
+            try:
+                lock = Lock(path)
+            except OutputBusy:
+                continue
+            holders.append(name)
+            together.append(len(holders))
+            holders.remove(name)
+            lock.release()
+
+    threads = [threading.Thread(target=come_and_go, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(together) == {1}
+
+
+def test_releasing_a_lock_that_somebody_removed_leaves_the_next_one_alone(tmp_path):
+    path = tmp_path / "out.lock"
+    first = Lock(path)
+    path.unlink()
+    second = Lock(path)
+    first.release()
+    with pytest.raises(OutputBusy):
+        Lock(path)
+    second.release()
+    assert not path.exists()
 
 
 def test_different_outputs_do_not_disturb_each_other(tmp_path):

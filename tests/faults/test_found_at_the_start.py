@@ -14,7 +14,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from running import commits, files_of, kill_after_commits, lines, rerank, started, wait_until
+from points import Points
+from running import commits, files_of, forked, kill_after_commits, lines, rerank, started, wait_until
 
 RUN = ("score", "in.jsonl", "-o", "out.jsonl", "--model", "fake:slow=0.002", "--batch-tokens", "64")
 RUN = (*RUN, "--window-tokens", "256", "-q")
@@ -47,7 +48,7 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return made
 
     golden = folder("golden")
-    assert rerank(*RUN, cwd=golden).code == 3
+    assert forked(*RUN, cwd=golden).code == 3
 
     folder("nothing")
     partial = folder("partial of this run")
@@ -59,9 +60,9 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     shutil.copytree(golden, base / "file of this run")
     (folder("file made otherwise") / "out.jsonl").write_bytes(b"precious\n")
-    assert rerank(*RUN, "--top-k", "1", cwd=folder("file of other options")).code == 3
+    assert forked(*RUN, "--top-k", "1", cwd=folder("file of other options")).code == 3
     other = folder("file of other input", source + lines(1, start=90))
-    assert rerank(*RUN, cwd=other).code == 3
+    assert forked(*RUN, cwd=other).code == 3
     (other / "in.jsonl").write_bytes(source)
     altered = Path(shutil.copytree(golden, base / "file of this run, altered")) / "out.jsonl"
     altered.write_bytes(altered.read_bytes().replace(b"question 3", b"question 4", 1))
@@ -73,41 +74,44 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("found", "flag", "cell"), CELLS, ids=[f"{found}, {flag}: {cell}" for found, flag, cell in CELLS]
 )
-def test_a_cell_of_the_table(states: Path, tmp_path: Path, found: str, flag: str, cell: str) -> None:
-    folder = Path(shutil.copytree(states / found, tmp_path / "here"))
+def test_a_cell_of_the_table(
+    states: Path, quick_folder: Path, points: Points, found: str, flag: str, cell: str
+) -> None:
+    folder = Path(shutil.copytree(states / found, quick_folder / "here"))
     before, golden = files_of(folder), files_of(states / "golden")
-    done = rerank(*RUN, *FLAGS[flag], cwd=folder)
-    after = files_of(folder)
-    assert done.stdout == b""
-    if cell == "8":
-        assert done.code == 8
-        assert after == before
-        assert b"--" in done.stderr, "no way on is named"
-        return
-    assert done.code == (0 if cell == "nothing" else 3), done.said
-    if cell == "nothing":
-        assert after == before
-        return
-    assert sorted(after) == sorted(golden)
-    for name in ("out.jsonl", "out.jsonl.errors.jsonl"):
-        assert after[name] == golden[name], name
-    meta = json.loads(after["out.jsonl.meta.json"])
-    assert (meta["resumed_records"] > 0) == (cell == "continue")
-    assert (meta["records"], meta["scored"], meta["failed"]) == (17, 16, 1)
+    with points.trying("table of states"):
+        done = forked(*RUN, *FLAGS[flag], cwd=folder)
+        after = files_of(folder)
+        assert done.stdout == b""
+        if cell == "8":
+            assert done.code == 8
+            assert after == before
+            assert b"--" in done.stderr, "no way on is named"
+            return
+        assert done.code == (0 if cell == "nothing" else 3), done.said
+        if cell == "nothing":
+            assert after == before
+            return
+        assert sorted(after) == sorted(golden)
+        for name in ("out.jsonl", "out.jsonl.errors.jsonl"):
+            assert after[name] == golden[name], name
+        meta = json.loads(after["out.jsonl.meta.json"])
+        assert (meta["resumed_records"] > 0) == (cell == "continue")
+        assert (meta["records"], meta["scored"], meta["failed"]) == (17, 16, 1)
 
 
 def test_nothing_to_do_is_said_unless_quiet(states: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(states / "file of this run", tmp_path / "here"))
-    assert rerank(*RUN, "--resume", cwd=folder).stderr == b""
+    assert forked(*RUN, "--resume", cwd=folder).stderr == b""
     loud = [argument for argument in RUN if argument != "-q"]
-    done = rerank(*loud, "--resume", cwd=folder)
+    done = forked(*loud, "--resume", cwd=folder)
     assert "nothing to do" in done.said
 
 
 def test_nothing_to_do_does_not_write_the_file_again(states: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(states / "file of this run", tmp_path / "here"))
     before = (folder / "out.jsonl").stat()
-    assert rerank(*RUN, "--resume", "--overwrite", cwd=folder).code == 0
+    assert forked(*RUN, "--resume", "--overwrite", cwd=folder).code == 0
     after = (folder / "out.jsonl").stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
@@ -118,7 +122,7 @@ def test_the_old_file_stays_until_the_run_has_succeeded(states: Path, tmp_path: 
     assert kill_after_commits(2, folder / "out.jsonl", *RUN, *flags, cwd=folder) == -9
     assert (folder / "out.jsonl").read_bytes() == b"precious\n"
     assert commits(folder / "out.jsonl") >= 2
-    assert rerank(*RUN, "--overwrite", "--resume", cwd=folder).code == 3
+    assert forked(*RUN, "--overwrite", "--resume", cwd=folder).code == 3
     assert (folder / "out.jsonl").read_bytes() == (states / "golden" / "out.jsonl").read_bytes()
 
 
@@ -141,7 +145,7 @@ def test_a_changed_option_is_refused_and_named(
     folder = Path(shutil.copytree(states / "partial of this run", tmp_path / "here"))
     before = files_of(folder)
     loud = [argument for argument in RUN if argument != "-q"]
-    done = rerank(*loud, *options, "--resume", cwd=folder)
+    done = forked(*loud, *options, "--resume", cwd=folder)
     assert done.code == 8
     assert name in done.said
     assert files_of(folder) == before
@@ -149,7 +153,7 @@ def test_a_changed_option_is_refused_and_named(
 
 def test_why_it_is_refused_is_said_even_when_quiet(states: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(states / "partial of this run", tmp_path / "here"))
-    done = rerank(*RUN, "--top-k", "2", "--resume", cwd=folder)
+    done = forked(*RUN, "--top-k", "2", "--resume", cwd=folder)
     assert done.code == 8
     assert "top_k" in done.said
 
@@ -161,7 +165,7 @@ def test_an_option_that_changes_no_result_does_not_forbid_to_continue(
     states: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     folder = Path(shutil.copytree(states / "partial of this run", tmp_path / "here"))
-    assert rerank(*RUN, *options, "--resume", cwd=folder).code == 3
+    assert forked(*RUN, *options, "--resume", cwd=folder).code == 3
     assert (folder / "out.jsonl").read_bytes() == (states / "golden" / "out.jsonl").read_bytes()
 
 
@@ -170,19 +174,19 @@ def test_input_that_changed_before_the_last_commit_is_refused(states: Path, tmp_
     source = folder / "in.jsonl"
     source.write_bytes(source.read_bytes().replace(b"question 0", b"question 9", 1))
     before = files_of(folder)
-    done = rerank(*[argument for argument in RUN if argument != "-q"], "--resume", cwd=folder)
+    done = forked(*[argument for argument in RUN if argument != "-q"], "--resume", cwd=folder)
     assert done.code == 8
     assert "input" in done.said
     assert files_of(folder) == before
     source.write_bytes(b"")
-    assert rerank(*RUN, "--resume", cwd=folder).code == 8
+    assert forked(*RUN, "--resume", cwd=folder).code == 8
 
 
 def test_input_that_changed_after_the_last_commit_is_simply_read(states: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(states / "partial of this run", tmp_path / "here"))
     source = folder / "in.jsonl"
     source.write_bytes(source.read_bytes() + lines(2, start=50))
-    assert rerank(*RUN, "--resume", cwd=folder).code == 3
+    assert forked(*RUN, "--resume", cwd=folder).code == 3
     assert len((folder / "out.jsonl").read_bytes().splitlines()) == 18
 
 
@@ -195,7 +199,7 @@ def test_standard_input_cannot_be_continued_and_that_is_said_at_the_start(tmp_pa
 def test_the_lock_of_a_killed_run_is_free(states: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(states / "partial of this run", tmp_path / "here"))
     (folder / "out.jsonl.lock").touch()
-    assert rerank(*RUN, "--resume", cwd=folder).code == 3
+    assert forked(*RUN, "--resume", cwd=folder).code == 3
     assert not (folder / "out.jsonl.lock").exists()
 
 
@@ -203,7 +207,7 @@ def test_an_errors_file_that_is_not_ours_survives_a_continued_run_without_overwr
     (tmp_path / "in.jsonl").write_bytes(lines(20))
     (tmp_path / "mine.txt").write_bytes(b"precious\n")
     assert kill_after_commits(2, tmp_path / "out.jsonl", *RUN, cwd=tmp_path) == -9
-    done = rerank(*RUN, "--resume", "--errors", "mine.txt", cwd=tmp_path)
+    done = forked(*RUN, "--resume", "--errors", "mine.txt", cwd=tmp_path)
     assert (tmp_path / "mine.txt").read_bytes() == b"precious\n"
     assert done.code == 8
 

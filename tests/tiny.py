@@ -1,0 +1,69 @@
+"""Tiny whole rerankers with random weights that load in a tenth of a second, for tests that break one thing in them."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "panda", "what", "is", "hi", "?"]
+SPECIAL = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+def write_tokenizer(folder: Path, words: list[str], special: dict[str, str] | None = None) -> None:
+    """A word-level tokenizer with BERT's template; `special` names its special tokens."""
+    backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    backend.normalizer = normalizers.Lowercase()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(tokenizer_object=backend, **(SPECIAL if special is None else special)).save_pretrained(
+        folder
+    )
+
+
+def tiny_config(**changes: Any) -> BertConfig:
+    """Of a BERT with one label, two layers and 64 positions."""
+    return BertConfig(vocab_size=len(WORDS), max_position_embeddings=64, **{"num_labels": 1, **SIZES, **changes})
+
+
+def write_model(folder: Path, shard_size: str = "1GB", **changes: Any) -> None:
+    """Config and weights, always the same for the same `changes` of the config."""
+    torch.manual_seed(1)
+    BertForSequenceClassification(tiny_config(**changes)).save_pretrained(folder, max_shard_size=shard_size)
+
+
+def write_reranker(folder: Path) -> Path:
+    """A whole reranker; returns its folder."""
+    folder.mkdir(exist_ok=True)
+    write_model(folder)
+    write_tokenizer(folder, WORDS)
+    return folder
+
+
+def edit_json(path: Path, **changes: Any) -> None:
+    """Set some keys of a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def split_safetensors(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header and the data of a safetensors file."""
+    (size,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + size]), content[8 + size :]
+
+
+def join_safetensors(header: Any, data: bytes) -> bytes:
+    """A safetensors file of these, whether they go together or not."""
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + data
