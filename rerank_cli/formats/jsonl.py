@@ -6,7 +6,6 @@ pass caught here: integers beyond 64 bits (it would make floats of them) and nes
 """
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +18,8 @@ from rerank_cli.ranking import Ranking
 from rerank_cli.records import RAW_CAP, Blank, Entry, Failure, Request
 
 OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
-LONG_DIGITS = re.compile(rb"[0-9]{19}")
+DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+LONG_DIGITS = b"0" * 19  # found in a line with all its digits alike: ten times as fast as a regular expression
 MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate comes back one level deeper
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
@@ -99,14 +99,14 @@ class NativeJsonl:
         return orjson.dumps(replaced(request.body, self._candidates, new), option=orjson.OPT_APPEND_NEWLINE)
 
     def _written(self, old: str | dict[str, Any], index: int, score: float, logit: float, cut: bool) -> dict[str, Any]:
-        new: dict[str, Any] = {"index": index}
         if isinstance(old, str):
-            if not self._no_text:
-                new["text"] = old
-            old = {}
+            old = {} if self._no_text else {"text": old}
         elif self._no_text:
             old = removed(old, self._text)
-        new.update((name, value) for name, value in old.items() if name not in OUR_FIELDS)
+        if OUR_FIELDS.isdisjoint(old):  # the common case, fast
+            new = {"index": index, **old}
+        else:
+            new = {"index": index, **{name: value for name, value in old.items() if name not in OUR_FIELDS}}
         new["score"] = score
         new["logit"] = logit
         if "score" in old:
@@ -125,7 +125,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise Malformed(f"not valid JSON: {fault.msg} (character {fault.pos + 1})") from None
     if not isinstance(body, dict):
         raise Malformed(f"the line holds {kind(body)}, not an object")
-    if LONG_DIGITS.search(raw):
+    if LONG_DIGITS in raw.translate(DIGITS_ALIKE):
         _check_integers(raw)
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
         _check_depth(body)

@@ -51,6 +51,11 @@ def parse_faults(model: str) -> dict[str, float]:
     return faults
 
 
+def as_bytes(text: str) -> bytes:
+    """Any text, half surrogate pairs too."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 class FakeScorer:
     """See the module. Cost: a token for each space and three more, cut at `max_length`."""
 
@@ -84,12 +89,14 @@ class FakeScorer:
         """Hash each pair."""
         if self.faults["slow_prepare"]:
             time.sleep(self.faults["slow_prepare"])
-        return [self._prepared(query, text) for query, text in pairs]
-
-    def _prepared(self, query: str, text: str) -> PreparedPair:
-        digest = crc32(text.encode("utf-8", "surrogatepass"), crc32(query.encode("utf-8", "surrogatepass")))
-        tokens = 3 + query.count(" ") + text.count(" ")
-        return PreparedPair(min(tokens, self.max_length), tokens > self.max_length, digest)
+        prepared, query, digest, tokens = [], None, 0, 0
+        for asked, text in pairs:
+            if asked != query:
+                query, digest, tokens = asked, crc32(as_bytes(asked)), 3 + asked.count(" ")
+            cost = tokens + text.count(" ")
+            cut = cost > self.max_length
+            prepared.append(PreparedPair(self.max_length if cut else cost, cut, crc32(as_bytes(text), digest)))
+        return prepared
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
