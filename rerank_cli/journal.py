@@ -1,8 +1,8 @@
 """The journal beside an unfinished output: what is durable, line by line.
 
-    {"kind":"header", "fingerprint":{…}, "resolved":{…}, "errors":"where they go", "crc":"9f3a…"}
+    {"kind":"header", "fingerprint":{…}, "resolved":{…}, "crc":"9f3a…"}
     {"kind":"commit", counters, place in the input, sizes and CRCs of both files, learned budget, "crc":"…"}
-    {"kind":"finishing", the same of the complete files, "crc":"…"}
+    {"kind":"finishing", the same of the complete files, "errors_path":"…", "crc":"…"}
 
 A line counts when it is whole and its CRC is right; the journal ends at the first that does not. A commit line is
 written after the data it speaks of is on disk, so whatever lies beyond the last commit is thrown away on resume.
@@ -82,12 +82,16 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A journal as read back: its header, its last commit, whether the run was finishing, and its valid size."""
+    """A journal as read back: its header, its last commit, whether the run was finishing, and its valid size.
+
+    `errors_path` is where a finishing run puts its errors file, percent-encoded; relative to FILE's folder.
+    """
 
     header: dict[str, Any]
     commit: Commit
     finishing: bool
     size: int
+    errors_path: str = ""
 
 
 def encode(line: dict[str, Any]) -> bytes:
@@ -124,7 +128,8 @@ def read_journal(path: Path) -> Found | None:
             size += len(raw)
             finishing = line["kind"] == "finishing"
             last = line
-    return Found(header, Commit.from_dict(last) if last else Commit(), finishing, size)
+    errors_path = str(last.get("errors_path", "")) if last else ""
+    return Found(header, Commit.from_dict(last) if last else Commit(), finishing, size, errors_path)
 
 
 def write_durably(path: Path, content: bytes, like: Path | None = None) -> None:

@@ -7,7 +7,6 @@ FILE.lock, and a killed run is continued from its last commit. What a run does w
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
@@ -89,8 +88,9 @@ class FileOutput:
         """
         if self.found is None or not self.found.finishing:
             return
-        theirs = Paths(self.paths.final, Path(os.fsdecode(unquote_to_bytes(self.found.header["errors"]))))
-        commit = self.found.commit
+        commit, theirs = self.found.commit, self.paths
+        if name := os.fsdecode(unquote_to_bytes(self.found.errors_path)):
+            theirs = replace(theirs, errors=theirs.final.parent / name)
         if self._guarded(lambda: is_complete(theirs, commit), "read"):
             self._guarded(lambda: finish_renames(theirs, commit.errors.size > 0))
             self.found = None
@@ -145,7 +145,6 @@ class FileOutput:
             "version": VERSION,
             "fingerprint": fingerprint,
             "resolved": resolved,
-            "errors": quote(os.fsencode(self.paths.errors)),
         }
         content = encode(header)
         self._guarded(self._open)
@@ -199,6 +198,11 @@ class FileOutput:
 
         self._guarded(written)
 
+    def _errors_path(self) -> str:
+        """Where the errors file will be, from FILE's folder if it lies there: the folder may be moved meanwhile."""
+        errors, folder = self.paths.errors, self.paths.final.parent
+        return quote(os.fsencode(errors.name if errors.parent == folder else errors))
+
     def _append(self, line: dict[str, Any]) -> None:
         if self._journal is None:
             raise ValueError("the output is not open. This is a bug.")
@@ -217,7 +221,8 @@ class FileOutput:
             whole = {**meta, "output_bytes": output.written.size, "output_crc32": output.written.crc}
             content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
             write_durably(self.paths.beside(".meta.json.partial"), content, like=self.paths.beside(".meta.json"))
-            self._append(replace(self._last, output=output.written, errors=errors.written).as_dict("finishing"))
+            complete = replace(self._last, output=output.written, errors=errors.written).as_dict("finishing")
+            self._append({**complete, "errors_path": self._errors_path()})
             finish_renames(self.paths, errors.written.size > 0)
 
         self._guarded(finished)
@@ -252,15 +257,17 @@ def is_complete(paths: Paths, commit: Commit) -> bool:
 
 def finish_renames(paths: Paths, has_errors: bool) -> None:
     """Errors, then meta data, then FILE itself; may be called again at any point of it."""
-    if os.path.exists(paths.beside(".partial")):
+    partial, meta = paths.beside(".partial"), paths.beside(".meta.json.partial")
+    if os.path.exists(partial):
         if has_errors and os.path.exists(paths.errors_partial):
             replace_file(paths.errors_partial, paths.errors)
             sync_folder(paths.errors.parent)
         elif not has_errors and paths.errors.is_file():
             paths.errors.unlink()  # of an earlier run: it would speak of records that are fine now
-        if os.path.exists(paths.beside(".meta.json.partial")):
-            replace_file(paths.beside(".meta.json.partial"), paths.beside(".meta.json"))
-        replace_file(paths.beside(".partial"), paths.final)
+    if os.path.exists(meta):  # a power loss may keep the later of two renames and not the earlier
+        replace_file(meta, paths.beside(".meta.json"))
+    if os.path.exists(partial):
+        replace_file(partial, paths.final)
     sync_folder(paths.final.parent)
     paths.errors_partial.unlink(missing_ok=True)
     paths.beside(".journal").unlink(missing_ok=True)
