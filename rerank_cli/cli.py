@@ -71,11 +71,12 @@ class _Interrupt:
 
     def __init__(self) -> None:
         self.over = False
+        self.heard: Interrupted | None = None  # libraries may swallow it, or make another exception of it
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         if not self.over:
-            self.over = True
-            raise Interrupted(number)
+            self.over, self.heard = True, Interrupted(number)
+            raise self.heard
 
 
 _interrupt = _Interrupt()
@@ -93,6 +94,11 @@ def _see_to_the_stop(signals: int) -> None:
     os._exit(128 + number)
 
 
+def _report_unraisable(fault: "sys.UnraisableHookArgs") -> None:
+    if not isinstance(fault.exc_value, Interrupted):  # that one has been heard, wherever it was raised
+        sys.__unraisablehook__(fault)
+
+
 def install_signal_handlers() -> None:
     """For HUP, INT and TERM, except those that are ignored already (nohup)."""
     signals, wakeup = os.pipe()
@@ -101,6 +107,7 @@ def install_signal_handlers() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     signal.set_wakeup_fd(wakeup)
+    sys.unraisablehook = _report_unraisable
     threading.Thread(target=_see_to_the_stop, args=(signals,), name="signals", daemon=True).start()
 
 
@@ -109,37 +116,34 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         result = app(arguments, standalone_mode=False, prog_name="rerank")
         return result if isinstance(result, int) else ExitStatus.OK
-    except TyperException as fault:
-        say(f"error: {fault.format_message()}")
-        say("`rerank --help` lists the commands, `rerank score --help` its options.")
-        return ExitStatus.USAGE
-    except (typer.Abort, KeyboardInterrupt):
-        return ExitStatus.INT
-    except PipeClosed as fault:
-        return fault.status
-    except BrokenPipeError:
-        return ExitStatus.PIPE
-    except OSError as fault:
-        if fault.filename is not None or fault.errno not in FULL:
-            return _bug()
-        say(f"error: standard output: cannot write ({fault.strerror})")
-        return ExitStatus.OUTPUT
-    except SystemExit:  # how typer ends when the reader of its help went away
-        return ExitStatus.PIPE
-    except RerankError as fault:
-        say(f"error: {fault.message}")
-        if fault.advice:
-            say(fault.advice)
-        return fault.status
-    except Interrupted as fault:
-        say(f"stopped by {fault}{fault.advice}")
-        return fault.status
-    except Exception:
-        return _bug()
+    except BaseException as fault:  # the process's last door: everything ends in a line and a code
+        stop = fault if isinstance(fault, Interrupted) else _interrupt.heard
+        if stop is None:
+            return _told(fault)
+        say(f"stopped by {stop}{stop.advice}")
+        return stop.status
 
 
-def _bug() -> int:
-    traceback.print_exc()
+def _told(fault: BaseException) -> int:
+    """Say what ended the run; returns its exit code."""
+    match fault:
+        case PipeClosed() | BrokenPipeError() | SystemExit():  # the last: how typer ends when its help is not read
+            return ExitStatus.PIPE
+        case typer.Abort() | KeyboardInterrupt():
+            return ExitStatus.INT
+        case TyperException():
+            say(f"error: {fault.format_message()}")
+            say("`rerank --help` lists the commands, `rerank score --help` its options.")
+            return ExitStatus.USAGE
+        case RerankError():
+            say(f"error: {fault.message}")
+            if fault.advice:
+                say(fault.advice)
+            return fault.status
+        case OSError(filename=None, errno=number) if number in FULL:
+            say(f"error: standard output: cannot write ({fault.strerror})")
+            return ExitStatus.OUTPUT
+    traceback.print_exception(fault)
     say("error: this is a bug of rerank. What was committed is kept. Please report it with the lines above.")
     return ExitStatus.BUG
 

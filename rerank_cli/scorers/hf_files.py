@@ -131,6 +131,7 @@ def _downloaded(name: str, config: ModelConfig) -> Path:
 
     if config.offline or constants.HF_HUB_OFFLINE:
         raise ModelError(f"{name}: not in the hub cache, and we are offline", WAYS_OUT.format(model=name))
+    _bound_waiting()
     for attempt in range(1, TRIES + 1):
         try:
             return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
@@ -140,6 +141,25 @@ def _downloaded(name: str, config: ModelConfig) -> Path:
             break
         time.sleep(min(wait if wait is not None else 2.0**attempt, LONGEST_WAIT_S))
     raise explained
+
+
+def _bound_waiting() -> None:
+    """Give the hub's library a limit on silence, which it has not, and on how long the hub may make it wait."""
+    from huggingface_hub import constants, set_client_factory
+    from huggingface_hub.utils._http import default_client_factory
+
+    def capped(response: Any) -> None:
+        asked = response.headers.get("Retry-After", "")
+        if asked.isdigit() and int(asked) > LONGEST_WAIT_S:
+            response.headers["Retry-After"] = str(int(LONGEST_WAIT_S))
+
+    def client() -> Any:
+        made = default_client_factory()
+        made.timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+        made.event_hooks["response"] = [*made.event_hooks["response"], capped]
+        return made
+
+    set_client_factory(client)
 
 
 def _explained(name: str, revision: str | None, fault: BaseException) -> tuple[RerankError, float | None]:
@@ -168,8 +188,8 @@ def _explained(name: str, revision: str | None, fault: BaseException) -> tuple[R
                 asked
             ) if asked.isdigit() else None
         return ModelError(f"{name}: the hub answers {code}", ways_out), None
-    disk = next((each for each in chain if type(each) in DISK_FAULTS and isinstance(each, OSError)), None)
-    if disk is not None:
+    disk = next((each for each in chain if isinstance(each, OSError) and type(each) in DISK_FAULTS), None)
+    if disk is not None and disk.errno is not None:
         return ModelError(f"{name}: cannot be kept in the hub cache ({disk})", "Check the disk and HF_HOME."), None
     return ModelError(f"{name}: not in the hub cache, and the hub cannot be reached", ways_out), None
 
