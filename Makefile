@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test faults strace bench format readme clean
+.PHONY: help setup demo check test faults mutants determinism strace bench format readme clean
 
 help: ## show this help
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make the environment in .venv
 
@@ -36,6 +36,12 @@ test: $(READY) ## all tests, faults by sample
 
 faults: $(READY) strace ## every fault point: a table, and one JSON line last
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --exhaustive tests/faults tests/properties
+
+mutants: $(READY) strace ## break the journal, the planner and the ranking in thirty ways: each must fail a named test
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py
+
+determinism: $(READY) ## how far a logit moves when its batch is composed otherwise
+	$(BIN)/python tests/bench/determinism.py
 
 strace: # the syscall sweep needs it and is skipped, with the reason, where it is not
 	@command -v strace >/dev/null || { apt-get update -q && apt-get install -q -y strace; } || \

@@ -32,7 +32,8 @@ FORBIDDEN = {
     "pickle.find_class",
 }
 PICKLES = (".bin", ".pt", ".pkl", ".ckpt")
-FOREIGN = ("evil", "transformers_modules", "kernels")
+CODE = ("evil.py", "transformers_modules")  # a model's own code, and where the library copies such code
+FETCHERS = ("kernels",)  # packages that fetch code and run it
 
 _events: list[str] | None = None  # of the run that is being watched
 
@@ -55,9 +56,10 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         return
     forbidden = event in FORBIDDEN
     if event == "open":
-        forbidden = isinstance(arguments[0], str) and arguments[0].endswith(PICKLES)
+        path = arguments[0]
+        forbidden = isinstance(path, str) and (path.endswith(PICKLES) or any(code in path for code in CODE))
     elif event == "import":
-        forbidden = arguments[0].partition(".")[0] in FOREIGN
+        forbidden = arguments[0].partition(".")[0] in FETCHERS
     if forbidden:
         _events.append(f"{event} {arguments}")
 
@@ -87,14 +89,20 @@ def _bounded() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def rerank_inside(*arguments: str | Path) -> Watched:
-    """Run the command to its end."""
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """The forbidden things that are done in the block, by any thread."""
     global _events
-    said = io.StringIO()
     _events = events = []
     try:
-        with _bounded(), contextlib.redirect_stderr(said):
-            code = cli.run([os.fspath(argument) for argument in arguments])
+        yield events
     finally:
         _events = None
+
+
+def rerank_inside(*arguments: str | Path) -> Watched:
+    """Run the command to its end."""
+    said = io.StringIO()
+    with watched() as events, _bounded(), contextlib.redirect_stderr(said):
+        code = cli.run([os.fspath(argument) for argument in arguments])
     return Watched(int(code), said.getvalue(), events)

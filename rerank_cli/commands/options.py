@@ -3,6 +3,7 @@
 Every option is also RERANK_<NAME> in the environment; a flag wins over the environment, that over the default.
 """
 
+import os
 import sys
 from typing import Annotated, Any, Literal
 
@@ -55,6 +56,11 @@ Threads = Annotated[int | None, option("threads", "CPU threads of the engine (de
 Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q")]
 Verbose = Annotated[bool, option("verbose", "Say also what the run was made of: hashes, versions, budgets.", "-v")]
 ProgressOption = Annotated[Progress, option("progress", "Bar on a terminal, a line every 30 s elsewhere.")]
+
+
+def field(value: str) -> str:
+    """A field's name as it stands in UTF-8 records, whatever the locale made of the command line."""
+    return os.fsencode(value).decode("utf-8", "surrogateescape")
 
 
 def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str, ...]:

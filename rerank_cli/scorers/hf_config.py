@@ -15,10 +15,11 @@ from rerank_cli.errors import ModelError
 
 ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
 BUILT_IN_ATTENTION = ("eager", "sdpa", None)
-REFUSED = {  # keys, with the values that mean nothing
+REFUSED: dict[str, tuple[Any, ...]] = {  # keys, with the values that mean nothing
     "trust_remote_code": (False, None),
     "transformers_weights": (None,),
     "quantization_config": (None,),
+    "attribute_map": (None, {}),  # gives other keys the meaning of those refused here
 }
 SIZES = (
     "hidden_size",

@@ -4,8 +4,12 @@ Everything is resolved to a local folder first, and that is all the libraries ev
 pickles, no hidden requests. What can be refused from the files alone is refused here, before torch is imported.
 """
 
+import fnmatch
+import functools
 import hashlib
+import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +25,7 @@ from rerank_cli.scorers.hf_weights import check_layers, weights_of
 ALIASES = {"mini": Path(__file__).parent.parent / "mini"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", *TOKENIZER_FILES[2:]]
+SHA256 = re.compile("[0-9a-f]{64}")
 TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # and no kind of network fault
 WAYS_OUT = (
@@ -55,15 +60,24 @@ class ModelFolder:
         return files_sha256([self.path / "config.json"])
 
 
+@functools.cache
+def _sha256(path: Path, _size: int, _mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, computed once as long as it stays as it is. Raises ModelError."""
+    try:
+        status = path.stat()
+        return _sha256(path, status.st_size, status.st_mtime_ns)
+    except OSError as fault:
+        raise ModelError(f"{path}: cannot be read ({fault.strerror})", "Check the file and its disk.") from None
+
+
 def files_sha256(paths: Iterable[Path]) -> str:
     """The SHA-256 of one file, or of the list of `name hash` lines of several. Raises ModelError."""
-    digests = []
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                digests.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
-        except OSError as fault:
-            raise ModelError(f"{path}: cannot be read ({fault.strerror})", "Check the file and its disk.") from None
+    digests = [(path.name, sha256_of(path)) for path in paths]
     if len(digests) == 1:
         return digests[0][1]
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests).encode()).hexdigest()
@@ -99,7 +113,22 @@ def find_model(config: ModelConfig) -> ModelFolder:
         )
     silence_libraries(config.offline)
     folder = _cached(name, config.revision) or _downloaded(name, config)
-    return inspect_folder(name, folder, folder.name)
+    found = inspect_folder(name, folder, folder.name)
+    for path in found.weights:
+        _refuse_other_bytes(path)
+    return found
+
+
+def _refuse_other_bytes(path: Path) -> None:
+    """The hub cache names a large file by its SHA-256: one that has another was damaged, and is removed."""
+    blob = path.resolve()
+    if SHA256.fullmatch(blob.name) and sha256_of(path) != blob.name:
+        path.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+        raise ModelError(
+            f"{path}: is not what the hub holds (its SHA-256 differs); it was removed from the cache",
+            f"Run again to fetch it anew. {WAYS_OUT.format(model='the model')}",
+        )
 
 
 def _cached(name: str, revision: str | None) -> Path | None:
@@ -119,10 +148,26 @@ def _cached(name: str, revision: str | None) -> Path | None:
             f"{name}: {fault}", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         ) from None
     try:
-        whole = (folder / "config.json").exists() and (folder / "tokenizer.json").exists() and weights_of(folder)
+        whole = (
+            _has_all_listed(folder)
+            and (folder / "config.json").exists()
+            and (folder / "tokenizer.json").exists()
+            and weights_of(folder)
+        )
     except ModelError:  # a shard is missing
         whole = False
     return folder if whole else None
+
+
+def _has_all_listed(folder: Path) -> bool:
+    """Whether a snapshot has every file we want of those that the hub listed, where the hub's library kept the list."""
+    listed = folder.parent.parent / "trees" / f"{folder.name}.json"
+    try:
+        names = json.loads(listed.read_bytes())["files"]
+        wanted = [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in WANTED)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+    return all((folder / name).exists() for name in wanted)
 
 
 def _downloaded(name: str, config: ModelConfig) -> Path:
@@ -153,10 +198,14 @@ def _bound_waiting() -> None:
         if asked.isdigit() and int(asked) > LONGEST_WAIT_S:
             response.headers["Retry-After"] = str(int(LONGEST_WAIT_S))
 
+    def limited(request: Any) -> None:
+        limits = request.extensions.get("timeout", {})
+        kinds = ("connect", "read", "write", "pool")
+        request.extensions["timeout"] = {kind: limits.get(kind) or constants.HF_HUB_DOWNLOAD_TIMEOUT for kind in kinds}
+
     def client() -> Any:
-        made = default_client_factory()
-        made.timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-        made.event_hooks["response"] = [*made.event_hooks["response"], capped]
+        made, hooks = default_client_factory(), {"request": limited, "response": capped}
+        made.event_hooks = {kind: [*made.event_hooks.get(kind, ()), hook] for kind, hook in hooks.items()}
         return made
 
     set_client_factory(client)

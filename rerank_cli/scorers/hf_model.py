@@ -12,7 +12,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from rerank_cli.errors import ModelError
 from rerank_cli.scorers.hf_files import ModelFolder
-from rerank_cli.scorers.hf_weights import FLOATS, number_types
+from rerank_cli.scorers.hf_weights import FLOATS, LAYER, number_types
 
 POSITIONS_START_AFTER_PADDING = {
     "roberta",
@@ -86,6 +86,12 @@ def load_model(folder: ModelFolder, config: Any, dtype: torch.dtype) -> Any:
             f"{folder.path}: {names} lack {', '.join(missing[:4])} of the model that config.json describes; scores "
             "would be random",
             "This is not a fine-tuned reranker. Choose one, or fine-tune it first.",
+        )
+    if layers := sorted(name for name in report["unexpected_keys"] if LAYER.search(name)):
+        raise ModelError(
+            f"{folder.path}: {names} have {', '.join(layers[:2])}, config.json describes a model without; scores would "
+            "be those of no model",
+            "Fetch config.json and the weights anew, from one place.",
         )
     foreign = {name for name, kind in number_types(folder.weights).items() if kind not in FLOATS}
     foreign -= {*report["unexpected_keys"], *(name for name, _ in model.named_buffers())}

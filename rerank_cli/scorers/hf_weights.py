@@ -16,6 +16,7 @@ FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 LARGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.([0-9]+)\.")
 SHARD = re.compile(r"[^/\\\0]{1,200}\.safetensors")
+COUNT = re.compile("(layers?|n_layer|groups?|group_num|networks|block_sizes|depths?)$")  # keys that count parts
 LAYER_COUNTS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 
 
@@ -41,7 +42,7 @@ def _is_shard(name: Any) -> bool:
 
 
 def number_types(files: tuple[Path, ...]) -> dict[str, str]:
-    """The tensors of these files, each with its number type (`F32`, `I64`, …); of a damaged file none."""
+    """The tensors of these files, each with its number type (`F32`, `I64`, …). Raises ModelError for damage."""
     types: dict[str, str] = {}
     for path in files:
         types.update(
@@ -56,14 +57,25 @@ def _header(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(size)) if size <= LARGEST_HEADER else None
-    except (OSError, ValueError, RecursionError):
-        header = None  # the library that loads it says what is wrong
-    return header if isinstance(header, dict) else {}
+    except OSError as fault:
+        raise ModelError(f"{path}: cannot be read ({fault.strerror})", "Check the file and its disk.") from None
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise ModelError(f"{path}: cannot be loaded (its header is no safetensors header)", "Fetch the file anew.")
+    return header
 
 
 def check_layers(config_path: Path, config: dict[str, Any], files: tuple[Path, ...]) -> None:
-    """Raises ModelError when config.json speaks of more or fewer layers than the weights have."""
-    numbers = [int(match[1]) for name in number_types(files) if (match := LAYER.search(name))]
+    """Raises ModelError when config.json speaks of more or fewer layers than the weights have, or of impossibly many."""
+    tensors = number_types(files)
+    for key, value in config.items():
+        if COUNT.search(key) and any(type(n) is int and n > len(tensors) for n in _flat(value)):
+            raise ModelError(
+                f"{config_path}: {key} {str(value)[:40]}, and {len(tensors)} tensors in {files[0].name}",
+                "Fetch config.json and the weights anew, from one place.",
+            )
+    numbers = [int(match[1]) for name in tensors if (match := LAYER.search(name))]
     stated = next((config[name] for name in LAYER_COUNTS if name in config), None)
     if numbers and stated is not None and stated != max(numbers) + 1:
         raise ModelError(
@@ -71,3 +83,7 @@ def check_layers(config_path: Path, config: dict[str, Any], files: tuple[Path, .
             "scores would be those of no model",
             "Fetch config.json and the weights anew, from one place.",
         )
+
+
+def _flat(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -222,6 +222,19 @@ def test_results_and_codes_are_those_of_a_plain_run(
                 assert done.stdout.decode(here.encoding)
 
 
+def test_relative_names_in_a_folder_that_is_gone_are_refused(
+    points: Points, golden: Golden, quick_folder: Path
+) -> None:
+    gone = next(here for here in ALL if here.name == "a folder that is gone")
+    cases = {golden.score(OUT): 5, golden.score("-", *FAKE, "--stats", "s"): 5, ("check", IN): 4}
+    cases[golden.score("-", *FAKE, "--errors", "e")] = 5
+    for arguments, code in points.of(list(cases.items()), sample=2):
+        with points.trying("environments: relative names in a folder that is gone"):
+            done = gone.run(quick_folder, *arguments)
+            assert (done.code, done.stdout) == (code, b""), done
+            assert_clear(done.stderr, "utf-8")
+
+
 def test_what_cannot_be_tried_here_is_said() -> None:
     hindered = {here.name: here.obstacle for here in ALL if here.obstacle}
     if hindered:

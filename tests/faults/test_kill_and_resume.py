@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from points import Points
 from running import (
     commits,
     files_of,
@@ -22,6 +23,8 @@ from running import (
     lines,
     rerank,
 )
+
+from rerank_cli.journal import read_journal
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -64,6 +67,16 @@ class Job:
         assert done.code == 3, done.said
         self.assert_golden()
 
+    def assert_what_is_committed(self) -> None:
+        """What the journal vouches for is the beginning of what it must become."""
+        found = read_journal(Path(f"{self.output}.journal"))
+        if found is not None:
+            for name, known, golden in (
+                (f"{self.output}.partial", found.commit.output, self.golden),
+                (f"{self.output}.errors.jsonl.partial", found.commit.errors, self.golden_errors),
+            ):
+                assert Path(name).read_bytes()[: known.size] == golden[: known.size]
+
     def assert_golden(self) -> None:
         assert self.output.read_bytes() == self.golden
         assert Path(f"{self.output}.errors.jsonl").read_bytes() == self.golden_errors
@@ -103,18 +116,24 @@ def test_the_runs_are_long_enough_to_be_killed_in_and_depend_on_their_batches(go
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_chain_of_kills_at_random_moments_gives_the_golden_bytes(goldens: Path, tmp_path: Path, form: str) -> None:
-    run = job(goldens, tmp_path, form)
-    chance = random.Random(form)
-    codes = [kill_after_seconds(chance.uniform(0.1, 0.4), *run.command, cwd=tmp_path)]
-    while not run.output.exists() and len(codes) < 8:
-        codes.append(kill_after_seconds(chance.uniform(0.1, 0.4), *run.command, "--resume", cwd=tmp_path))
-    assert codes[0] == -signal.SIGKILL
-    assert set(codes) <= {-signal.SIGKILL, 3}
-    if run.output.exists():  # one of them was over before its time, or killed in its very last step
-        assert rerank(*run.command, "--resume", cwd=tmp_path).code in (0, 3)
-        run.assert_golden()
-    else:
+def test_chains_of_kills_at_random_moments_give_the_golden_bytes(
+    goldens: Path, tmp_path: Path, points: Points, form: str
+) -> None:
+    chance, folder = random.Random(form), tmp_path / "0"
+    for kill in points.of(range(20), sample=3):
+        with points.trying("kills: at random moments, chained"):
+            if not folder.exists():
+                folder.mkdir()
+                run = job(goldens, folder, form)
+            code = kill_after_seconds(chance.uniform(0.1, 0.5), *run.command, "--resume", cwd=folder)
+            assert code in (-signal.SIGKILL, 3)
+            if not run.output.exists():
+                run.assert_what_is_committed()
+                continue
+            assert rerank(*run.command, "--resume", cwd=folder).code in (0, 3)  # killed in its very last step, perhaps
+            run.assert_golden()
+            folder = tmp_path / str(kill + 1)  # the next chain
+    if folder.exists():
         run.resume()
 
 

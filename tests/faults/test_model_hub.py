@@ -33,7 +33,7 @@ from loopback import (
     wrong,
 )
 from points import Points
-from running import environment
+from running import environment, files_of, lines, rerank
 from tiny import write_reranker
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -42,7 +42,7 @@ BUSY = {"X_Error_Message": "busy"}
 SECONDS = 150  # a healthy end comes much sooner; without any bound it never comes
 FIND = """
 import json, os, sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import RerankError
 from rerank_cli.scorers.hf_files import find_model
@@ -51,15 +51,12 @@ def find(options):
         return {"path": str(find_model(ModelConfig(**options)).path)}
     except RerankError as fault:
         return {"status": fault.status, "message": fault.message, "advice": fault.advice}
-def result(future):
-    try:
-        return future.result(float(sys.argv[1]))
-    except TimeoutError:
-        return {"status": "never ends"}
 for line in sys.stdin:
     wanted = json.loads(line)
     pool = ThreadPoolExecutor(len(wanted))
-    print(json.dumps([result(future) for future in [pool.submit(find, options) for options in wanted]]), flush=True)
+    futures = [pool.submit(find, options) for options in wanted]
+    ended = wait(futures, float(sys.argv[1])).done
+    print(json.dumps([each.result() if each in ended else {"status": "never ends"} for each in futures]), flush=True)
 os._exit(0)
 """
 
@@ -140,7 +137,8 @@ SLOW: dict[str, tuple[Fault, int]] = {
     **{f"{code}": (Fault(status(code)), 75) for code in (429, 500, 502, 503, 504)},
     **{f"503 for {part}": (Fault(status(503), at=part), 75) for part in (TREE, *FILES)},
     "silence": (Fault(silence), 75),
-    **{f"silence for {part}": (Fault(silence, at=part), 75) for part in (TREE, "model.safetensors")},
+    "silence for the list": (Fault(silence, at=TREE), 75),
+    "silence for the weights": (Fault(silence, at="model.safetensors", methods=("GET",)), 75),
     **{f"{part} stalls": (Fault(stall, at=part, methods=("GET",)), 75) for part in (INFO, TREE, *FILES)},
     **{f"{part} is cut": (Fault(cut, at=part, methods=("GET",)), 75) for part in (INFO, TREE, *FILES)},
     "no HTTP": (Fault(garbage), 75),
@@ -205,6 +203,23 @@ def test_a_busy_hub_is_asked_again_after_as_long_as_it_wants(client: Client, cod
     assert all(later - earlier >= 1 for earlier, later in pairwise(times))
 
 
+def test_the_command_leaves_nothing_behind_when_the_hub_is_busy(client: Client, tmp_path: Path) -> None:
+    client.hub.faults["someone/busy"] = Fault(status(503, Retry_After="0"))
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "in.jsonl").write_bytes(lines(3))
+    (work / "out.jsonl").write_bytes(b"old\n")
+    before = files_of(work)
+    command = ("score", "in.jsonl", "-o", "out.jsonl", "--overwrite", "--resume", "--model", "someone/busy")
+    done = rerank(*command, cwd=work, HF_HOME=str(client.home), HF_ENDPOINT=client.hub.url)
+    assert done.code == 75, done.said
+    assert "someone/busy: the hub answers 503" in done.said
+    for way in WAYS_OUT:
+        assert way in done.said
+    assert "Traceback" not in done.said
+    assert files_of(work) == before
+
+
 def test_a_busy_hub_that_recovers_gives_the_model(client: Client) -> None:
     def once(handler: Any) -> None:
         del client.hub.faults["someone/once"]
@@ -220,6 +235,13 @@ def test_a_repository_without_a_model_is_named(client: Client) -> None:
     found = client.one("someone/empty")
     assert found["status"] == 6
     assert "config.json" in found["message"]
+
+
+def test_an_unknown_model_is_named(client: Client) -> None:
+    client.hub.faults["someone/unknown"] = Fault(status(404, X_Error_Code="RepoNotFound"))
+    found = client.one("someone/unknown")
+    assert found["status"] == 6
+    assert "someone/unknown: the hub has no such model" in found["message"]
 
 
 def test_a_gated_model_says_what_to_do(client: Client) -> None:

@@ -186,6 +186,12 @@ def test_after_a_loss_of_power_at_any_moment_the_bytes_are_golden_and_commits_ar
                 recording.check(point)
 
 
+def test_file_gets_its_name_last(recording: Recording) -> None:
+    renamed = [call.arguments[1].decode() for call in recording.calls if call.name == "rename"]
+    form = recording.form
+    assert renamed[-3:] == [f"{form}.errors.jsonl", f"{form}.meta.json", form]
+
+
 def test_what_a_run_that_ended_has_made_survives(recording: Recording, points: Points) -> None:
     disk = Disk(recording.begin)
     for call in recording.calls:

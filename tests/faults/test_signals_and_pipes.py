@@ -242,6 +242,45 @@ def test_check_and_doctor_and_the_installed_script_stop_too(
             assert_stopped(number, code, said)
 
 
+LIBRARY = """
+import time
+sleep = time.sleep
+def like_a_library(seconds):
+    try:
+        sleep(seconds)
+    except BaseException as fault:
+        {}
+time.sleep = like_a_library
+"""
+TURNED = ["raise RuntimeError('turned') from fault", "raise OSError(5, 'turned') from fault", "raise SystemExit(0)"]
+
+
+def test_a_signal_that_a_library_turns_into_another_exception_or_swallows_still_stops_the_run(
+    points: Points, new_folder: NewFolder
+) -> None:
+    cases = list(product(TURNED, SIGNALS))
+    if points.exhaustive:
+        cases.append(("pass", signal.SIGTERM))  # takes the eight seconds that a stuck run is given
+    for instead, number in points.of(cases, sample=2):
+        with points.trying("signals: turned into another exception, or swallowed"):
+            folder = new_folder()
+            (folder / "sitecustomize.py").write_text(LIBRARY.format(instead))
+            path = f"{folder}{os.pathsep}{environment()['PYTHONPATH']}"
+            process = subprocess.Popen(
+                [*COMMAND, *command("slow=3600,slow_load=60")],
+                cwd=folder,
+                env=environment(PYTHONPATH=path),
+                stderr=subprocess.PIPE,
+            )
+            with process:
+                assert wait_until((folder / "out.jsonl.lock").exists, process)
+                time.sleep(0.2)
+                process.send_signal(number)
+                said = process.communicate(timeout=STOP_S)[1]
+            assert_stopped(number, process.returncode, said)
+            assert b"bug" not in said
+
+
 def test_a_signal_ignored_at_the_start_stays_ignored(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
@@ -490,6 +529,22 @@ def test_what_went_into_a_pipe_before_a_signal_is_a_prefix_of_whole_records(
             assert golden[OUT].startswith(written)
             assert written.endswith(b"\n")
             assert len(written) < len(golden[OUT])
+
+
+def test_a_pipe_that_does_not_block_gets_every_record(
+    points: Points, new_folder: NewFolder, golden: dict[str, bytes]
+) -> None:
+    with points.trying("pipes: one that does not block, and a slow reader"):
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        os.set_blocking(writer, False)
+        with started(*streamed(), cwd=new_folder(), stdout=writer) as process, open(reader, "rb") as pipe:
+            os.close(writer)
+            time.sleep(1.0)
+            records = pipe.read()
+            said = process.communicate(timeout=60)[1]
+        assert process.returncode == 3, said
+        assert records == golden[OUT]
 
 
 def shell(script: str, *arguments: str, cwd: Path, **variables: str) -> Finished:

@@ -299,7 +299,7 @@ def test_hostile_text_is_harmless_in_a_pipe_wherever_it_comes_from(points: Point
                 assert_harmless(done.stdout)
             assert_said(place, done.stderr + done.stdout)
             if kind == "markup" and not place.silent:
-                assert "[link=x]" in done.said + done.stdout.decode(), (place.name, done)
+                assert "[red]x" in done.said + done.stdout.decode(), (place.name, done)
             assert done.code in CODES, (place.name, done)
 
 

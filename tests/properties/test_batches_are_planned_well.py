@@ -5,8 +5,13 @@ from hypothesis import strategies as st
 
 from rerank_cli.plan import Budget, plan_batches
 
-COSTS = st.lists(st.integers(0, 300), max_size=120)
-BUDGETS = st.builds(Budget, st.integers(1, 5000), st.integers(1, 500_000))
+# small numbers too, so that budgets are met exactly, and so that each of the two bounds is often the one that counts
+COSTS = st.lists(st.integers(0, 300), max_size=120) | st.lists(st.integers(0, 6), max_size=30)
+BUDGETS = (
+    st.builds(Budget, st.integers(1, 5000), st.integers(1, 500_000))
+    | st.builds(Budget, st.integers(1, 40), st.just(2**27))
+    | st.builds(Budget, st.just(2**27), st.integers(1, 200))
+)
 
 
 @st.composite

@@ -80,7 +80,7 @@ def test_a_line_of_the_errors_file_is_one_line():
 
 
 def test_the_name_of_an_input_need_not_be_utf8():
-    assert json.loads(failure_line(failure(b"", source="caf\udce9.jsonl")))["source"] == "caf?.jsonl"
+    assert json.loads(failure_line(failure(b"", source="caf\udce9.jsonl")))["source"] == "caf\\xe9.jsonl"
 
 
 @pytest.mark.parametrize("shift", range(4))

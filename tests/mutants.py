@@ -1,0 +1,317 @@
+"""Put one nasty error after another into a copy of the source: each must fail the test that is there to notice it.
+
+    python tests/mutants.py
+
+prints a table and ends with 1 when an error goes unnoticed, or when such a test fails without one.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("rerank_cli", "tests", "sample_data", "pyproject.toml")
+POWER = (
+    "faults/test_power_loss.py::test_after_a_loss_of_power_at_any_moment_the_bytes_are_golden_and_commits_are_kept"
+    "[out.jsonl first]"
+)
+BATCHES = "properties/test_batches_are_planned_well.py::"
+NOTICED, UNNOTICED, SKIPPED = "ok", "SURVIVED", "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """An error: in which file, what is replaced by what, and the test that fails then."""
+
+    name: str
+    file: str
+    text: str
+    replacement: str
+    test: str
+
+
+MUTANTS = [
+    Mutant(
+        "a CRC is not carried on from block to block",
+        "journal.py",
+        "crc32(block, self.crc)",
+        "crc32(block)",
+        "unit/test_journal.py::test_written_knows_the_size_and_crc_of_all_blocks_together",
+    ),
+    Mutant(
+        "the CRC of a journal line is not compared",
+        "journal.py",
+        """ or tail != b'%08x"}\\n' % crc32(body)""",
+        "",
+        "properties/test_journals_are_never_wrong.py::test_a_journal_with_any_bit_flipped_gives_the_commit_before_it",
+    ),
+    Mutant(
+        "a journal is read on beyond a damaged line",
+        "journal.py",
+        "                break\n",
+        "                continue\n",
+        "unit/test_journal.py::test_nothing_after_a_damaged_line_counts_even_if_it_is_whole",
+    ),
+    Mutant(
+        "the valid size of a journal is off by one",
+        "journal.py",
+        "size += len(raw)",
+        "size += len(raw) - 1",
+        "properties/test_journals_are_never_wrong.py::test_a_journal_that_is_cut_anywhere_gives_the_last_whole_commit",
+    ),
+    Mutant(
+        "the torn tail of a journal is not cut off",
+        "journal.py",
+        "        os.ftruncate(self._fd, size)\n",
+        "",
+        "unit/test_journal.py::test_appending_after_a_torn_line_puts_the_next_commit_in_its_place",
+    ),
+    Mutant(
+        "a journal line is not synced",
+        "journal.py",
+        "write_all(self._fd, encode(line))\n        os.fsync(self._fd)",
+        "write_all(self._fd, encode(line))",
+        POWER,
+    ),
+    Mutant(
+        "a new journal is not synced",
+        "journal.py",
+        "write_all(fd, content)\n        os.fsync(fd)",
+        "write_all(fd, content)",
+        POWER,
+    ),
+    Mutant(
+        "the folder is not synced",
+        "journal.py",
+        "os.O_DIRECTORY | os.O_CLOEXEC)\n    try:\n        os.fsync(fd)",
+        "os.O_DIRECTORY | os.O_CLOEXEC)\n    try:\n        pass",
+        POWER,
+    ),
+    Mutant(
+        "the partial output is not synced",
+        "output.py",
+        "                file.sync()\n            output, errors",
+        "                if file is not self._files[0]:\n                    file.sync()\n            output, errors",
+        POWER,
+    ),
+    Mutant(
+        "the errors file is not synced",
+        "output.py",
+        "                file.sync()\n            output, errors",
+        "                if file is not self._files[1]:\n                    file.sync()\n            output, errors",
+        POWER,
+    ),
+    Mutant(
+        "the learned budget is not saved",
+        "output.py",
+        "Commit(counters, Place.of(end), output, errors, budget)",
+        "Commit(counters, Place.of(end), output, errors, None)",
+        "unit/test_output.py::test_a_stopped_run_continues_after_its_last_commit",
+    ),
+    Mutant(
+        "FILE gets its name before its errors and meta data do",
+        "output.py",
+        'may be called again at any point of it."""\n',
+        'may be called again at any point of it."""\n'
+        '    if os.path.exists(paths.beside(".partial")):\n'
+        '        replace_file(paths.beside(".partial"), paths.final)\n',
+        "faults/test_power_loss.py::test_file_gets_its_name_last[out.jsonl first]",
+    ),
+    Mutant(
+        "the last renames are made with a partial that is too long",
+        "output.py",
+        "return whole and matches(partial, commit.output, exactly=True)",
+        "return whole and matches(partial, commit.output)",
+        "unit/test_output.py::test_renames_are_not_made_good_with_files_that_changed_since",
+    ),
+    Mutant(
+        "what lies beyond the last commit is not cut off",
+        "appended.py",
+        "        os.ftruncate(self._fd, known.size)\n",
+        "",
+        "unit/test_output.py::test_what_lies_beyond_the_last_commit_is_cut_off",
+    ),
+    Mutant(
+        "a continued file is written from one byte too early",
+        "appended.py",
+        "os.lseek(self._fd, known.size, os.SEEK_SET)",
+        "os.lseek(self._fd, max(0, known.size - 1), os.SEEK_SET)",
+        "unit/test_output.py::test_a_stopped_run_continues_after_its_last_commit",
+    ),
+    Mutant(
+        "a continued file forgets what was written before",
+        "appended.py",
+        "        self.written = known\n",
+        "        self.written = Written(known.size)\n",
+        "unit/test_appended.py::test_opening_it_changes_nothing_and_beginning_cuts_it_to_what_is_known",
+    ),
+    Mutant(
+        "an altered partial of the right size is continued",
+        "appended.py",
+        "return left == 0 and crc == known.crc",
+        "return left == 0",
+        "faults/test_torn_files.py::"
+        "test_an_altered_byte_in_committed_data_is_refused_and_overwrite_starts_anew[.partial]",
+    ),
+    Mutant(
+        "a window may have one record less than its limit",
+        "plan.py",
+        "records > self.records",
+        "records >= self.records",
+        "unit/test_plan.py::test_a_window_overflows_by_tokens_records_or_bytes",
+    ),
+    Mutant(
+        "the budget ignores padding",
+        "plan.py",
+        "    if padded:\n        rows = min",
+        "    if padded and not padded:\n        rows = min",
+        BATCHES + "test_the_budget_is_never_exceeded_unless_one_pair_is_larger",
+    ),
+    Mutant(
+        "a packed batch stops one token short of its budget",
+        "plan.py",
+        "tokens > budget.tokens or",
+        "tokens >= budget.tokens or",
+        "unit/test_plan.py::test_a_packing_engine_pays_the_sum_of_its_rows",
+    ),
+    Mutant(
+        "a pair is taken into two batches",
+        "plan.py",
+        "        start = end\n",
+        "        start = max(start + 1, end - 1)\n",
+        BATCHES + "test_every_pair_is_in_exactly_one_batch",
+    ),
+    Mutant(
+        "pairs of equal cost change places",
+        "plan.py",
+        "range(len(costs)) if indices is None",
+        "reversed(range(len(costs))) if indices is None",
+        "unit/test_plan.py::test_equal_costs_keep_their_input_order",
+    ),
+    Mutant(
+        "halving a budget that did not fit leaves it as it was",
+        "plan.py",
+        "min(self.tokens, tokens // 2)",
+        "min(self.tokens, tokens)",
+        "unit/test_plan.py::test_a_budget_halves_what_ran_out_of_memory_and_never_grows",
+    ),
+    Mutant(
+        "a pair may be scored twice",
+        "reorder.py",
+        "            if self._arrived[pair]:\n",
+        "            if self._arrived[pair] > 1:\n",
+        "unit/test_reorder.py::test_a_pair_scored_twice_is_a_bug",
+    ),
+    Mutant(
+        "a pair may never be scored",
+        "reorder.py",
+        "if not all(map(self._arrived",
+        "if pairs and not any(map(self._arrived",
+        "unit/test_reorder.py::test_a_pair_never_scored_is_a_bug",
+    ),
+    Mutant(
+        "scores are taken in the order of their arrival",
+        "reorder.py",
+        "return [self._scores[pair] for pair in pairs]",
+        "return self._scores[: len(pairs)]",
+        "properties/test_scores_are_ranked_well.py::test_any_order_of_completion_gives_scores_in_input_order",
+    ),
+    Mutant(
+        "ties are reversed",
+        "ranking.py",
+        "sorted(range(len(logits)), key=logits.__getitem__, reverse=True)",
+        "sorted(reversed(range(len(logits))), key=logits.__getitem__, reverse=True)",
+        "unit/test_ranking.py::test_ties_keep_the_input_order",
+    ),
+    Mutant(
+        "a score that equals the threshold is dropped",
+        "ranking.py",
+        "value >= min_score",
+        "value > min_score",
+        "unit/test_ranking.py::test_min_score_is_in_units_of_the_score_and_keeps_what_equals_it",
+    ),
+    Mutant(
+        "a logit that is not finite is ranked",
+        "ranking.py",
+        "if not all(map(math.isfinite, logits))",
+        "if logits and not any(map(math.isfinite, logits))",
+        "unit/test_ranking.py::test_a_logit_that_is_not_finite_is_never_ranked",
+    ),
+    Mutant(
+        "the order is by the score, in which large logits are ties",
+        "ranking.py",
+        "key=logits.__getitem__",
+        "key=lambda index: sigmoid(logits[index])",
+        "properties/test_scores_are_ranked_well.py::test_a_ranking_is_an_order_of_all_candidates_with_ties_by_position",
+    ),
+]
+
+
+def run(copy: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the copy, whose modules win over those that are installed."""
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *command], cwd=copy, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def try_test(copy: Path, test: str) -> str:
+    """How a test ends: `passed`, `failed` or `skipped`. Anything else ends the script."""
+    done = run(copy, "-m", "pytest", "-x", "--exhaustive", "--tb=line", "-p", "no:cacheprovider", f"tests/{test}")
+    if done.returncode == 1:
+        return "failed"
+    if done.returncode != 0:
+        sys.exit(f"{test} could not be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return "passed" if " passed" in done.stdout else "skipped"
+
+
+def try_mutant(copy: Path, mutant: Mutant) -> str:
+    """Make one error, run its test and mend it again."""
+    path = copy / "rerank_cli" / mutant.file
+    source = path.read_text()
+    if source.count(mutant.text) != 1:
+        sys.exit(f"{mutant.name}: the text is in {mutant.file} {source.count(mutant.text)} times")
+    path.write_text(source.replace(mutant.text, mutant.replacement))
+    try:
+        return {"failed": NOTICED, "passed": UNNOTICED, "skipped": SKIPPED}[try_test(copy, mutant.test)]
+    finally:
+        path.write_text(source)
+
+
+def make_copy(folder: Path) -> None:
+    """Copy what the tests need, and see that it is the copy that they import."""
+    for name in PARTS:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    found = run(folder, "-c", "import rerank_cli; print(rerank_cli.__file__)").stdout.strip()
+    print(f"rerank_cli is {found}\n")
+    if not Path(found).is_relative_to(folder):
+        sys.exit("the copy does not win over what is installed")
+
+
+def main() -> int:
+    """The table; 0 when every error was noticed."""
+    with tempfile.TemporaryDirectory(prefix="rerank-mutants-") as folder:
+        copy = Path(folder).resolve()
+        make_copy(copy)
+        broken = [test for test in dict.fromkeys(mutant.test for mutant in MUTANTS) if try_test(copy, test) == "failed"]
+        for test in broken:
+            print(f"fails without any mutant: {test}", flush=True)
+        width = max(len(mutant.name) for mutant in MUTANTS)
+        print(f"{'mutant':{width}} | ok       | killed by", flush=True)
+        results = []
+        for mutant in MUTANTS:
+            results.append(try_mutant(copy, mutant))
+            print(f"{mutant.name:{width}} | {results[-1]:8} | {mutant.test}", flush=True)
+    print(f"\n{len(results)} mutants, {results.count(NOTICED)} noticed, {results.count(SKIPPED)} skipped")
+    return 1 if broken or UNNOTICED in results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
