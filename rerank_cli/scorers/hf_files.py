@@ -188,6 +188,7 @@ def _downloaded(name: str, config: ModelConfig) -> Path:
     raise explained
 
 
+@functools.cache  # a second client would close the first, perhaps under a download
 def _bound_waiting() -> None:
     """Give the hub's library a limit on silence, which it has not, and on how long the hub may make it wait."""
     from huggingface_hub import constants, set_client_factory

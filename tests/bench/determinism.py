@@ -114,9 +114,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=600)
     chosen = parser.parse_args()
     found = measure(chosen.input, chosen.pairs)
-    print(
-        f"{found['pairs']} pairs of {found['queries']} queries, standard deviation of the logits {found['sd_of_logits']:.3f}"
-    )
+    print(f"{found['pairs']} pairs, {found['queries']} queries, standard deviation {found['sd_of_logits']:.3f}")
     print(json.dumps(found))
 
 
