@@ -8,6 +8,7 @@ import fnmatch
 import functools
 import hashlib
 import json
+import math
 import os
 import re
 import sys
@@ -115,19 +116,19 @@ def find_model(config: ModelConfig) -> ModelFolder:
     folder = _cached(name, config.revision) or _downloaded(name, config)
     found = inspect_folder(name, folder, folder.name)
     for path in found.weights:
-        _refuse_other_bytes(path)
+        _refuse_other_bytes(name, path)
     return found
 
 
-def _refuse_other_bytes(path: Path) -> None:
+def _refuse_other_bytes(name: str, path: Path) -> None:
     """The hub cache names a large file by its SHA-256: one that has another was damaged, and is removed."""
     blob = path.resolve()
     if SHA256.fullmatch(blob.name) and sha256_of(path) != blob.name:
         path.unlink(missing_ok=True)
         blob.unlink(missing_ok=True)
         raise ModelError(
-            f"{path}: is not what the hub holds (its SHA-256 differs); it was removed from the cache",
-            f"Run again to fetch it anew. {WAYS_OUT.format(model='the model')}",
+            f"{name}: {path}: is not what the hub holds (its SHA-256 differs); it was removed from the cache",
+            f"Run again to fetch it anew. {WAYS_OUT.format(model=name)}",
         )
 
 
@@ -182,22 +183,28 @@ def _downloaded(name: str, config: ModelConfig) -> Path:
             return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
         except Exception as fault:  # whatever the HTTP stack of the day raises
             explained, wait = _explained(name, config.revision, fault)
-        if not isinstance(explained, PassingFault) or attempt == TRIES:
+        wait = 2.0**attempt if wait is None else wait
+        if not isinstance(explained, PassingFault) or attempt == TRIES or wait > LONGEST_WAIT_S:
             break
-        time.sleep(min(wait if wait is not None else 2.0**attempt, LONGEST_WAIT_S))
+        time.sleep(wait)
     raise explained
 
 
 @functools.cache  # a second client would close the first, perhaps under a download
 def _bound_waiting() -> None:
     """Give the hub's library a limit on silence, which it has not, and on how long the hub may make it wait."""
-    from huggingface_hub import constants, set_client_factory
-    from huggingface_hub.utils._http import default_client_factory
+    from huggingface_hub import constants
 
-    def capped(response: Any) -> None:
+    try:
+        from huggingface_hub import set_client_factory
+        from huggingface_hub.utils._http import default_client_factory
+    except ImportError:
+        return  # a library that is built otherwise keeps its own limits
+
+    def give_up(response: Any) -> None:
         asked = response.headers.get("Retry-After", "")
-        if asked.isdigit() and int(asked) > LONGEST_WAIT_S:
-            response.headers["Retry-After"] = str(int(LONGEST_WAIT_S))
+        if asked.isdigit() and int(asked) > LONGEST_WAIT_S:  # the library would sleep as long, several times
+            raise PassingFault(f"the hub answers {response.status_code} and asks to come back in {asked} s")
 
     def limited(request: Any) -> None:
         limits = request.extensions.get("timeout", {})
@@ -205,7 +212,7 @@ def _bound_waiting() -> None:
         request.extensions["timeout"] = {kind: limits.get(kind) or constants.HF_HUB_DOWNLOAD_TIMEOUT for kind in kinds}
 
     def client() -> Any:
-        made, hooks = default_client_factory(), {"request": limited, "response": capped}
+        made, hooks = default_client_factory(), {"request": limited, "response": give_up}
         made.event_hooks = {kind: [*made.event_hooks.get(kind, ()), hook] for kind, hook in hooks.items()}
         return made
 
@@ -221,6 +228,9 @@ def _explained(name: str, revision: str | None, fault: BaseException) -> tuple[R
 
     ways_out = WAYS_OUT.format(model=name)
     chain = list(_chain(fault))
+    busy = next((each for each in chain if isinstance(each, PassingFault)), None)
+    if busy is not None:
+        return PassingFault(f"{name}: {busy.message}", f"Try again then. {ways_out}"), math.inf
     answer = next((each for each in chain if isinstance(each, HfHubHTTPError)), None)
     if isinstance(answer, RevisionNotFoundError):
         return ModelError(f"{name}: no revision {revision!r} on the hub", "Check --revision."), None

@@ -67,7 +67,7 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def check_layers(config_path: Path, config: dict[str, Any], files: tuple[Path, ...]) -> None:
-    """Raises ModelError when config.json speaks of more or fewer layers than the weights have, or of impossibly many."""
+    """Raises ModelError when config.json speaks of other layers than the weights have, or of impossibly many."""
     tensors = number_types(files)
     for key, value in config.items():
         if COUNT.search(key) and any(type(n) is int and n > len(tensors) for n in _flat(value)):
