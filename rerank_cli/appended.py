@@ -29,11 +29,12 @@ class Appended:
 
     def begin(self, known: Written, replaces: Path) -> None:
         """Cut it to what is `known`. It is open to nobody else than the file that it `replaces`, if that exists."""
+        self.check_in_place()
         if os.fstat(self._fd).st_size < known.size:
             raise OutputError(f"{self.path}: became shorter", CHANGED)
         self.written = known
         mode = mode_of(replaces)
-        if mode is not None:
+        if mode is not None and mode | 0o600 != mode_of(self.path):
             os.fchmod(self._fd, mode | 0o600)  # that it may be opened again
         os.ftruncate(self._fd, known.size)
         os.lseek(self._fd, known.size, os.SEEK_SET)
@@ -64,7 +65,7 @@ class Appended:
 
 def replace_file(new: Path, old: Path) -> None:
     """Rename `new` to `old`; it gets the permissions that `old` had."""
-    if (mode := mode_of(old)) is not None:
+    if (mode := mode_of(old)) is not None and mode != mode_of(new):
         os.chmod(new, mode)
     os.replace(new, old)
 

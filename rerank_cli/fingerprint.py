@@ -4,7 +4,6 @@ A partial output is continued, and a finished one left alone, only under an equa
 errors and how we talk are not part of it: they change no result.
 """
 
-import os
 import platform
 from dataclasses import asdict
 from typing import Any
@@ -37,7 +36,7 @@ def fingerprint(config: RunConfig, shape: str, identity: Identity) -> dict[str, 
 def readable(value: Any) -> Any:
     """`value` with file names that are not UTF-8 made so that JSON can hold them."""
     if isinstance(value, str):
-        return os.fsencode(value).decode("utf-8", "backslashreplace")  # the same in every locale
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
         return {name: readable(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -7,6 +7,7 @@ FILE.lock, and a killed run is continued from its last commit. What a run does w
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
@@ -163,7 +164,7 @@ class FileOutput:
             for file, known, final in zip(
                 self._files, (found.commit.output, found.commit.errors), (paths.final, paths.errors), strict=True
             ):
-                file.begin(known, replaces=final)
+                file.begin(known, replaces=self._existing(final))
             self._journal = Journal(paths.beside(".journal"), found.size)
             sync_folder(paths.final.parent)
 
@@ -198,6 +199,10 @@ class FileOutput:
 
         self._guarded(written)
 
+    def _existing(self, path: Path) -> Path:
+        """Whose permissions a new file gets: its forerunner's, or FILE's, which may be private for a reason."""
+        return path if os.path.exists(path) else self.paths.final
+
     def _errors_path(self) -> str:
         """Where the errors file will be, from FILE's folder if it lies there: the folder may be moved meanwhile."""
         errors, folder = self.paths.errors, self.paths.final.parent
@@ -220,7 +225,9 @@ class FileOutput:
                 output.sync()
             whole = {**meta, "output_bytes": output.written.size, "output_crc32": output.written.crc}
             content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-            write_durably(self.paths.beside(".meta.json.partial"), content, like=self.paths.beside(".meta.json"))
+            write_durably(
+                self.paths.beside(".meta.json.partial"), content, like=self._existing(self.paths.beside(".meta.json"))
+            )
             complete = replace(self._last, output=output.written, errors=errors.written).as_dict("finishing")
             self._append({**complete, "errors_path": self._errors_path()})
             finish_renames(self.paths, errors.written.size > 0)

@@ -6,7 +6,6 @@ line of the errors file.
 
 import base64
 import codecs
-import os
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Protocol
@@ -60,6 +59,7 @@ def read_entries(
         if left is not None and not isinstance(entry, Blank):
             left -= 1
             if left == 0:
+                inputs.check_held_still(entry.end)
                 return
 
 
@@ -80,5 +80,5 @@ def failure_line(failure: Failure) -> bytes:
         error["raw"] = codecs.getincrementaldecoder("utf-8")().decode(failure.raw, final=not cut)
     except UnicodeDecodeError:
         error["raw_base64"] = base64.b64encode(failure.raw).decode("ascii")
-    error["source"] = os.fsencode(error["source"]).decode("utf-8", "backslashreplace")
+    error["source"] = error["source"].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return orjson.dumps(error, option=orjson.OPT_APPEND_NEWLINE)

@@ -83,10 +83,11 @@ class Inputs:
                 while line := _next_line(opened, mark, limit, before):
                     mark = line.end
                     yield line
-            self._check_unmoved(index, mark)
+            self.check_held_still(mark)
 
-    def _check_unmoved(self, index: int, end: Mark) -> None:
-        """Once an input was read: note that it grew; InputError when what was read is not what is there now."""
+    def check_held_still(self, end: Mark) -> None:
+        """Once an input was read up to `end`: note that it grew. InputError when what was read is not there now."""
+        index = end.source
         source = self.sources[index]
         if note := source.check_unmoved():
             self.notes.append(note)

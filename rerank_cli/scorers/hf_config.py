@@ -62,7 +62,7 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
     _check_keys(path, config)
     for size in SIZES:
         value = config.get(size, 1)
-        if type(value) is not int or not 0 <= value <= LARGEST:
+        if value is not None and (type(value) is not int or not 0 <= value <= LARGEST):
             raise ModelError(f"{path}: {size} cannot be {str(value)[:40]}", "Fetch the file anew.")
     if type(config.get("pad_token_id", 0)) not in (int, type(None)):
         raise ModelError(f"{path}: pad_token_id is not a number", "Fetch the file anew.")

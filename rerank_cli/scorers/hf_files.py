@@ -4,7 +4,6 @@ Everything is resolved to a local folder first, and that is all the libraries ev
 pickles, no hidden requests. What can be refused from the files alone is refused here, before torch is imported.
 """
 
-import fnmatch
 import functools
 import hashlib
 import json
@@ -14,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from rerank_cli.scorers.hf_weights import check_layers, weights_of
 
 ALIASES = {"mini": Path(__file__).parent.parent / "mini"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", *TOKENIZER_FILES[2:]]
+WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
+WANTED = ["config.json", *WEIGHTS, *TOKENIZER_FILES]
 SHA256 = re.compile("[0-9a-f]{64}")
 TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # and no kind of network fault
@@ -87,6 +88,9 @@ def files_sha256(paths: Iterable[Path]) -> str:
 def silence_libraries(offline: bool) -> None:
     """Set, before the Hugging Face libraries are imported, what keeps them quiet and off the network."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault(
+        "HF_HUB_DISABLE_XET", "1"
+    )  # a second client, which asks elsewhere and knows none of our limits
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -121,15 +125,24 @@ def find_model(config: ModelConfig) -> ModelFolder:
 
 
 def _refuse_other_bytes(name: str, path: Path) -> None:
-    """The hub cache names a large file by its SHA-256: one that has another was damaged, and is removed."""
-    blob = path.resolve()
-    if SHA256.fullmatch(blob.name) and sha256_of(path) != blob.name:
-        path.unlink(missing_ok=True)
-        blob.unlink(missing_ok=True)
-        raise ModelError(
-            f"{name}: {path}: is not what the hub holds (its SHA-256 differs); it was removed from the cache",
-            f"Run again to fetch it anew. {WAYS_OUT.format(model=name)}",
-        )
+    """The hub cache keeps a large file under its SHA-256: one that has another was damaged, and is taken out.
+
+    Only the first link of a snapshot is followed: a store that several caches share names files otherwise.
+    """
+    if not path.is_symlink():
+        return
+    blob = path.parent / os.readlink(path)
+    if not SHA256.fullmatch(blob.name) or blob.parent.name != "blobs" or sha256_of(path) == blob.name:
+        return
+    with suppress(OSError):
+        if not blob.is_symlink():  # else the bytes are not this repository's alone
+            blob.unlink()
+            path.unlink()
+    what_next = "Remove it, then run again" if path.exists() else "It was removed: run again"
+    raise ModelError(
+        f"{name}: {path}: is not what the hub holds (its SHA-256 differs)",
+        f"{what_next} to fetch it anew. {WAYS_OUT.format(model=name)}",
+    )
 
 
 def _cached(name: str, revision: str | None) -> Path | None:
@@ -161,11 +174,11 @@ def _cached(name: str, revision: str | None) -> Path | None:
 
 
 def _has_all_listed(folder: Path) -> bool:
-    """Whether a snapshot has every file we want of those that the hub listed, where the hub's library kept the list."""
+    """Whether a snapshot has the small files that the hub listed, where the hub's library kept its list."""
     listed = folder.parent.parent / "trees" / f"{folder.name}.json"
     try:
         names = json.loads(listed.read_bytes())["files"]
-        wanted = [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in WANTED)]
+        wanted = [name for name in ("config.json", *TOKENIZER_FILES) if name in names]
     except (OSError, ValueError, KeyError, TypeError):
         return True
     return all((folder / name).exists() for name in wanted)
@@ -265,6 +278,11 @@ def inspect_folder(name: str, path: Path, revision: str | None) -> ModelFolder:
     """Check a model folder by its files alone. Raises ModelError naming the file."""
     config = read_json(path / "config.json")
     check_config(path / "config.json", config)
+    if os.path.lexists(path / "adapter_config.json"):
+        raise ModelError(
+            f"{path / 'adapter_config.json'}: an adapter would be laid over the weights, if peft is installed",
+            "Merge it into the model first, or take it out of the folder.",
+        )
     weights = weights_of(path)
     if not weights:
         pickled = sorted(file.name for file in path.glob("*.bin"))

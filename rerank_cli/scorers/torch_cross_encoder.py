@@ -127,7 +127,7 @@ class TorchCrossEncoder:
 
     def _lengths(self, config: ModelConfig) -> tuple[int, int]:
         """Tokens a pair and tokens a query, lowered to what the model has."""
-        usable = usable_positions(self._folder.config)
+        usable = usable_positions(self._config.to_dict())
         max_length = min(config.max_length, usable)
         if max_length < config.max_length:
             self.notes.append(
@@ -169,7 +169,7 @@ class TorchCrossEncoder:
             if is_out_of_memory(fault):
                 raise memory from None
             raise
-        self._typed = self._tokenizer.template.typed and int(self._folder.config.get("type_vocab_size") or 1) > 1
+        self._typed = self._tokenizer.template.typed and int(getattr(self._config, "type_vocab_size", 1) or 1) > 1
         try:
             self_test(self)
         except OutOfMemory:

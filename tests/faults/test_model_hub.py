@@ -39,37 +39,42 @@ from tiny import write_reranker
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 WAYS_OUT = ("hf download someone/", "--model PATH", "--model mini")
 BUSY = {"X_Error_Message": "busy"}
-SECONDS = 150  # a healthy end comes much sooner; without any bound it never comes
+SECONDS = 200  # a healthy end comes much sooner; without any bound it never comes
 FIND = """
-import json, os, sys
-from concurrent.futures import ThreadPoolExecutor, wait
+import json, os, signal, sys
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import RerankError
-from rerank_cli.scorers.hf_files import find_model
+from rerank_cli.scorers.hf_files import find_model, silence_libraries
+silence_libraries(False)
+from huggingface_hub import errors, snapshot_download
 def find(options):
     try:
         return {"path": str(find_model(ModelConfig(**options)).path)}
     except RerankError as fault:
         return {"status": fault.status, "message": fault.message, "advice": fault.advice}
+def begun(options):
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        signal.alarm(int(sys.argv[1]))
+        os.write(theirs, json.dumps(find(options)).encode())
+        os._exit(0)
+    os.close(theirs)
+    return open(ours)
 for line in sys.stdin:
-    wanted = json.loads(line)
-    pool = ThreadPoolExecutor(len(wanted))
-    futures = [pool.submit(find, options) for options in wanted]
-    ended = wait(futures, float(sys.argv[1])).done
-    print(json.dumps([each.result() if each in ended else {"status": "never ends"} for each in futures]), flush=True)
-os._exit(0)
+    ends = [begun(options) for options in json.loads(line)]
+    print(json.dumps([json.loads(end.read() or '{"status": "never ends"}') for end in ends]), flush=True)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A process that looks for models at a hub, several at once; its cache is `home`."""
+    """Looks for models at a hub, several at once, each in a process of its own; its cache is `home`."""
 
     hub: Hub
     home: Path
 
     def find(self, *phases: tuple[list[str], bool]) -> list[list[dict[str, Any]]]:
-        """What `find_model` says of names, phase by phase, in one process; True: offline. Faults stay as they are."""
+        """What `find_model` says of names, phase by phase; True: offline."""
         lines = [json.dumps([{"model": name, "offline": offline} for name in names]) for names, offline in phases]
         variables = {"HF_HOME": str(self.home), "HF_ENDPOINT": self.hub.url}
         quick = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
@@ -174,7 +179,7 @@ def try_all(client: Client, points: Points, fault: str, cases: dict[str, tuple[F
 
 
 def test_a_hub_that_refuses_or_answers_wrongly_ends_in_6_or_75_with_ways_out(client: Client, points: Points) -> None:
-    try_all(client, points, "hub: refusals and wrong answers", QUICK, sample=20)
+    try_all(client, points, "hub: refusals and wrong answers", QUICK, sample=10)
 
 
 def test_a_hub_that_is_busy_silent_or_cut_off_ends_in_time_with_ways_out(client: Client, points: Points) -> None:

@@ -1005,7 +1005,6 @@ ELSEWHERE_HUGE: dict[str, Breaking] = {
         ]
     },
     "funnel: block_sizes": bare(model_type="funnel", block_sizes=[10**9]),
-    "beside weights that are damaged": both(put(WEIGHTS, b""), config(num_hidden_layers=10**9)),
     "beside weights without layers": both(OTHERS["no body"], config(num_hidden_layers=10**9)),
 }
 
@@ -1019,6 +1018,8 @@ def test_sizes_that_other_architectures_have_are_refused_in_time(bench: Bench, p
 def test_sizes_huge_everywhere_are_refused_at_once(bench: Bench, points: Points) -> None:
     with points.trying("models: sizes negative, huge or no numbers"):
         bench.assert_refused(config(**dict.fromkeys(SIZES, 10**9)), CONFIG)
+    with points.trying("models: sizes negative, huge or no numbers"):
+        bench.assert_refused(both(put(WEIGHTS, b""), config(num_hidden_layers=10**9)), WEIGHTS)
 
 
 NONSENSE = (None, -1, 0, True, "nonsense", [], ["a"], {}, {"a": 1}, 1e400, float("nan"))

@@ -3,12 +3,13 @@
 import base64
 import itertools
 import json
+import os
 
 import pytest
 from making import entries_of, jsonl, lines_of, shape
 
 from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.errors import ConfigError, InputError
 from rerank_cli.formats import failure_line, open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.records import RAW_CAP, Blank, Failure, Mark, Origin, Request
@@ -108,3 +109,14 @@ def test_a_line_is_read_only_when_its_entry_is_asked_for():
     entries = shape().read(drawn.append(line) or line for line in lines)
     assert list(itertools.islice(entries, 2))
     assert drawn == lines[:2]
+
+
+def test_an_input_rewritten_while_it_is_read_is_an_error_also_when_the_limit_ends_the_reading(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'{"query": "q", "candidates": ["a"]}\n' * 3)
+    entries = read_entries(shape(), Inputs((str(path),)), ReadConfig(limit=2), None)
+    next(entries)
+    path.write_bytes(b'{"query": "Q", "candidates": ["A"]}\n' * 3)
+    os.utime(path, (0, 0))
+    with pytest.raises(InputError, match="rewritten"):
+        list(entries)

@@ -121,6 +121,19 @@ def test_the_mode_of_an_old_file_is_kept(tmp_path):
     assert stat.S_IMODE(old.stat().st_mode) == 0o604
 
 
+def test_what_is_new_beside_a_private_file_is_as_private(tmp_path):
+    old = tmp_path / "out.jsonl"
+    old.write_bytes(b"old\n")
+    old.chmod(0o600)
+    output = FileOutput(paths(tmp_path))
+    output.start(PRINT, {})
+    commit(output, b"one\n", errors=[b"bad\n"], records=2)
+    output.finish(META)
+    output.close()
+    for name in ("out.jsonl", "out.jsonl.errors.jsonl", "out.jsonl.meta.json"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
+
+
 def test_lines_count_only_when_they_are_committed(tmp_path):
     output = FileOutput(paths(tmp_path))
     output.start(PRINT, {})

@@ -1,0 +1,38 @@
+"""A logit stays within the published tolerance however its batch is composed, and the best candidates stay the best."""
+
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+from bench.determinism import agreement, logits_in, records_of
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+
+TOLERANCE = {"fp32": 2e-5, "bf16": 0.1}  # of a logit; README, "Determinism"
+
+
+@pytest.mark.parametrize(("dtype", "compositions"), [("fp32", (7, 32, "window")), ("bf16", (32, "window"))])
+def test_no_composition_of_batches_moves_a_logit_beyond_the_published_tolerance(
+    root: Path, dtype: str, compositions: tuple[int | str, ...]
+) -> None:
+    records = records_of(root / "sample_data" / "quickstart.jsonl", 110)
+    sizes = [len(texts) for _, texts in records]
+    scorer = TorchCrossEncoder(ModelConfig("mini", device="cpu", dtype=dtype))
+    scorer.load()
+    prepared = scorer.prepare([(query, text) for query, texts in records for text in texts])
+    alone = logits_in(scorer, prepared, 1)
+    assert statistics.pstdev(alone) > 1, "a model that tells nothing apart proves nothing"
+    for rows in compositions:
+        logits = logits_in(scorer, prepared, rows)
+        assert max(abs(a - b) for a, b in zip(alone, logits, strict=True)) <= TOLERANCE[dtype]
+        if dtype == "fp32":
+            assert agreement(alone, logits, sizes) == (1, 1)
+
+
+def test_the_readme_states_these_tolerances(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    stated = re.search(r"within ([0-9.e-]+) in float32 and ([0-9.e-]+) in bfloat16", readme)
+    assert stated is not None
+    assert (float(stated[1]), float(stated[2])) == (TOLERANCE["fp32"], TOLERANCE["bf16"])
