@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,8 @@ def points(request: pytest.FixtureRequest) -> Iterator[Points]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup: runs that we start would inherit it
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.stash[TRIED], config.stash[PASSED] = Counter(), Counter()
 
 

@@ -188,12 +188,18 @@ def redirect(handler: Handler) -> None:
     status(302, Location=handler.path)(handler)
 
 
+class Server(ThreadingHTTPServer):
+    """Takes as many connections at once as come."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+
 @contextmanager
 def hub_of(folder: Path) -> Iterator[Hub]:
     """A hub that serves the files of a folder."""
     hub = Hub({path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub}))
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub}))
     hub.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:

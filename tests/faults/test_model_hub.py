@@ -73,15 +73,16 @@ class Client:
     hub: Hub
     home: Path
 
-    def find(self, *phases: tuple[list[str], bool]) -> list[list[dict[str, Any]]]:
-        """What `find_model` says of names, phase by phase; True: offline."""
+    def find(self, *phases: tuple[list[str], bool], hasty: bool = False) -> list[list[dict[str, Any]]]:
+        """What `find_model` says of names, phase by phase; True: offline. `hasty` is soon tired of silence."""
         lines = [json.dumps([{"model": name, "offline": offline} for name in names]) for names, offline in phases]
         variables = {"HF_HOME": str(self.home), "HF_ENDPOINT": self.hub.url}
-        quick = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+        if hasty:
+            variables |= {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
         done = subprocess.run(
             [sys.executable, "-c", FIND, str(SECONDS)],
             input="".join(line + "\n" for line in lines),
-            env=environment(**variables, **quick),
+            env=environment(**variables),
             capture_output=True,
             text=True,
             timeout=4 * SECONDS,
@@ -90,8 +91,8 @@ class Client:
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def one(self, name: str, offline: bool = False) -> dict[str, Any]:
-        return self.find(([name], offline))[0][0]
+    def one(self, name: str, offline: bool = False, hasty: bool = False) -> dict[str, Any]:
+        return self.find(([name], offline), hasty=hasty)[0][0]
 
     def assert_whole(self, found: dict[str, Any]) -> None:
         """A model was found, and its files are those of the hub."""
@@ -158,7 +159,7 @@ def try_all(client: Client, points: Points, fault: str, cases: dict[str, tuple[F
     chosen = points.of(list(cases), sample)
     names = {case: f"someone/m{number}" for number, case in enumerate(chosen)}
     client.hub.faults.update({names[case]: cases[case][0] for case in chosen})
-    first, offline = client.find((list(names.values()), False), (list(names.values()), True))
+    first, offline = client.find((list(names.values()), False), (list(names.values()), True), hasty=True)
     client.hub.faults.clear()
     (again,) = client.find((list(names.values()), False))
     for case, found, without, well in zip(chosen, first, offline, again, strict=True):
@@ -191,7 +192,7 @@ def test_a_hub_that_is_busy_silent_or_cut_off_ends_in_time_with_ways_out(client:
 def test_a_silent_hub_ends_in_time(client: Client, points: Points) -> None:
     with points.trying("hub: busy, silent, stalled and cut off"):
         client.hub.faults["someone/silent"] = Fault(silence)
-        found = client.one("someone/silent")
+        found = client.one("someone/silent", hasty=True)
         assert found["status"] in (6, 75), found
         for way in WAYS_OUT:
             assert way in found["advice"]

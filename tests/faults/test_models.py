@@ -489,10 +489,6 @@ SAME: dict[str, Breaking] = {
     "metadata of TensorFlow": lambda model: save_file(load_file(model / WEIGHTS), model / WEIGHTS, {"format": "tf"}),
     "64 bits": tensors(lambda w: w.update({name: tensor.double() for name, tensor in w.items()})),
     "an unused index": put(INDEX, b"{"),
-    "an empty adapter": put("adapter_config.json", b"{}"),
-    "an adapter of another repository": put(
-        "adapter_config.json", b'{"base_model_name_or_path": "attacker/x", "peft_type": "LORA"}'
-    ),
     "weights of TensorFlow": put("tf_model.h5", b"\x89HDF"),
     "a generation config": put("generation_config.json", b"{"),
     "a processor": put("processor_config.json", b'{"auto_map": {"AutoProcessor": "evil.Evil"}}'),
@@ -505,6 +501,13 @@ def test_what_is_beside_the_weights_changes_no_score(bench: Bench, points: Point
         with points.trying("models: superfluous tensors and files"):
             done, output = bench.score(SAME[name])
             assert (done.code, output) == (0, bench.golden), (name, done)
+
+
+def test_an_adapter_beside_the_weights_is_refused(bench: Bench, points: Points) -> None:
+    """It would change the weights after they were hashed, or name those of another repository."""
+    for content in (b"{}", b"{", b'{"base_model_name_or_path": "attacker/x", "peft_type": "LORA"}'):
+        with points.trying("models: adapters beside the weights"):
+            bench.assert_refused(put("adapter_config.json", content), "adapter_config.json")
 
 
 def test_weights_that_are_not_finite_are_refused_and_never_scored(bench: Bench, points: Points) -> None:

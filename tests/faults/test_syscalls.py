@@ -7,7 +7,7 @@ which pairs share a batch. The calls are counted by strace in a run left alone, 
 import json
 import shutil
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Job:
     begin: Path
     golden: Path
     form: str
+    calls: list[tuple[str, int]] = field(default_factory=list)  # of a run left alone: name, and which of its kind
 
     def command(self, folder: Path) -> list[str | Path]:
         return ["score", self.source, "-o", folder / self.form, *OPTIONS, "--resume"]
@@ -51,12 +52,12 @@ class Job:
         watched = [folder, *Paths.of(str(folder / self.form), None).all()]
         return traced(self.command(folder), watched, log, inject=inject), log
 
-    def calls(self, folder: Path) -> list[tuple[str, int]]:
-        """Every call of a run left alone: its name, and which of its kind it is."""
+    def count_calls(self, folder: Path) -> None:
+        """Run it once, left alone."""
         code, log = self.traced(shutil.copytree(self.begin, folder))
         assert code == 3
         names = calls_in(log)
-        return [(name, names[:place].count(name) + 1) for place, name in enumerate(names)]
+        self.calls.extend((name, names[:place].count(name) + 1) for place, name in enumerate(names))
 
     def assert_golden_after_resume(self, folder: Path) -> None:
         done = forked(*self.command(folder), cwd=folder)
@@ -89,6 +90,7 @@ def job(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         code, _ = job.traced(job.begin, "fsync:signal=KILL:when=9")
         assert code == -signal.SIGKILL
         assert (job.begin / f"{form}.journal").read_bytes().count(b'"kind":"commit"') == 2
+    job.count_calls(base / "alone")
     return job
 
 
@@ -108,7 +110,7 @@ def expected_code(fault: str, call: str, hit: str) -> int:
 def test_resumed_after_a_fault_at_any_call_the_bytes_are_golden(
     job: Job, points: Points, tmp_path: Path, fault: str
 ) -> None:
-    for call, number in points.of(job.calls(tmp_path / "alone"), sample=2):
+    for call, number in points.of(job.calls, sample=2):
         with points.trying(f"system calls: {fault}"):
             folder = shutil.copytree(job.begin, tmp_path / f"{call}-{number}")
             code, log = job.traced(folder, f"{call}:{FAULTS[fault].format(k=number)}")
@@ -118,9 +120,9 @@ def test_resumed_after_a_fault_at_any_call_the_bytes_are_golden(
             shutil.rmtree(folder)
 
 
-def test_beyond_the_last_call_nothing_fires(job: Job, tmp_path: Path) -> None:
-    calls = dict(job.calls(tmp_path / "alone"))  # each with the number of its last
-    for call, last in calls.items():
+def test_beyond_the_last_call_nothing_fires(job: Job, points: Points, tmp_path: Path) -> None:
+    last_of_each = dict(job.calls)
+    for call, last in points.of(list(last_of_each.items()), sample=2):
         code, log = job.traced(shutil.copytree(job.begin, tmp_path / call), f"{call}:error=EIO:when={last + 1}")
         assert code == 3
         assert "INJECTED" not in log.read_text()
