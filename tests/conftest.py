@@ -42,8 +42,9 @@ def points(request: pytest.FixtureRequest) -> Iterator[Points]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup: runs that we start would inherit it
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a shell's background: our runs would inherit it
+            signal.signal(number, handler)
     config.stash[TRIED], config.stash[PASSED] = Counter(), Counter()
 
 
