@@ -1,6 +1,7 @@
 """What is durable, line by line."""
 
 import os
+import threading
 from zlib import crc32
 
 import pytest
@@ -16,6 +17,7 @@ from rerank_cli.journal import (
     encode,
     read_journal,
     sync_folder,
+    write_all,
     write_durably,
 )
 from rerank_cli.plan import Budget
@@ -160,3 +162,21 @@ def test_only_a_folder_can_be_synced_as_one(tmp_path):
     sync_folder(tmp_path)
     with pytest.raises(NotADirectoryError):
         sync_folder(journal(tmp_path, HEADER))
+
+
+def test_a_pipe_that_does_not_block_is_waited_for():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    content, got = os.urandom(1 << 18), []
+
+    def read_it_all():
+        while block := os.read(reader, 1 << 16):
+            got.append(block)
+
+    later = threading.Timer(0.05, read_it_all)
+    later.start()
+    write_all(writer, content)
+    os.close(writer)
+    later.join()
+    os.close(reader)
+    assert b"".join(got) == content
