@@ -127,7 +127,7 @@ def run(arguments: list[str] | None = None) -> int:
 def _told(fault: BaseException) -> int:
     """Say what ended the run; returns its exit code."""
     match fault:
-        case PipeClosed() | BrokenPipeError() | SystemExit():  # the last: how typer ends when its help is not read
+        case PipeClosed() | BrokenPipeError() | SystemExit(__context__=BrokenPipeError()):  # the last is typer's own
             return ExitStatus.PIPE
         case typer.Abort() | KeyboardInterrupt():
             return ExitStatus.INT
