@@ -1,6 +1,7 @@
 """One test for each exit code, with the state of the output that the table of exit codes promises.
 
-Not here: 70, and 1 but for a library that misbehaves: they are bugs of ours; no input and no option is known to bring them about.
+Not here: 70, and 1 but for a library that misbehaves. They are bugs of ours; no input and no option is known to
+bring them about.
 """
 
 import fcntl
