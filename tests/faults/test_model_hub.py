@@ -44,7 +44,8 @@ FIND = """
 import json, os, signal, sys
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import RerankError
-from rerank_cli.scorers.hf_files import find_model, silence_libraries
+from rerank_cli.scorers.hf_files import find_model
+from rerank_cli.scorers.hf_hub import silence_libraries
 silence_libraries(False)
 from huggingface_hub import errors, snapshot_download
 def find(options):

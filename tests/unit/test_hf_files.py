@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from rerank_cli.errors import ModelError
-from rerank_cli.scorers.hf_files import _refuse_other_bytes
+from rerank_cli.scorers.hf_hub import refuse_other_bytes
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -30,14 +30,14 @@ def snapshot(folder, content, *, store=None):
 @pytest.mark.parametrize("store", [None, "f" * 64])
 def test_a_whole_file_is_taken_however_it_is_linked(tmp_path, store):
     path = snapshot(tmp_path, CONTENT, store=store)
-    _refuse_other_bytes("a/b", path)
+    refuse_other_bytes("a/b", path)
     assert path.read_bytes() == CONTENT
 
 
 def test_a_damaged_file_is_refused_and_taken_out_of_the_cache(tmp_path):
     path = snapshot(tmp_path, b"Weights")
     with pytest.raises(ModelError, match=r"a/b: .*model\.safetensors: is not what the hub holds") as fault:
-        _refuse_other_bytes("a/b", path)
+        refuse_other_bytes("a/b", path)
     assert fault.value.advice.startswith("It was removed")
     assert not path.is_symlink()
 
@@ -45,11 +45,11 @@ def test_a_damaged_file_is_refused_and_taken_out_of_the_cache(tmp_path):
 def test_a_damaged_file_that_other_caches_share_is_refused_and_left(tmp_path):
     path = snapshot(tmp_path, b"Weights", store="f" * 64)
     with pytest.raises(ModelError) as fault:
-        _refuse_other_bytes("a/b", path)
+        refuse_other_bytes("a/b", path)
     assert fault.value.advice.startswith("Remove it")
     assert path.read_bytes() == b"Weights"
 
 
 def test_a_file_of_no_cache_is_nobodys_business(tmp_path):
     (tmp_path / ("0" * 64)).write_bytes(CONTENT)
-    _refuse_other_bytes("a/b", tmp_path / ("0" * 64))
+    refuse_other_bytes("a/b", tmp_path / ("0" * 64))
