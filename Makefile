@@ -47,8 +47,8 @@ strace: # the syscall sweep needs it and is skipped, with the reason, where it i
 	@command -v strace >/dev/null || { apt-get update -q && apt-get install -q -y strace; } || \
 		echo "strace is not here and could not be installed: the sweeps that need it will be skipped"
 
-bench: $(READY) ## throughput beside sentence-transformers on this machine, in one interleaved run
-	$(BIN)/python tests/bench/throughput.py
+bench: $(READY) ## throughput beside every installed peer on this machine, interleaved; half an hour
+	$(BIN)/python tests/bench/speed.py
 
 format: $(READY) ## put the code in order
 	$(BIN)/ruff check --fix .

@@ -17,8 +17,10 @@ import typer
 from typer.exceptions import TyperException
 
 from rerank_cli import __version__
+from rerank_cli.commands.bench import bench_command
 from rerank_cli.commands.check import check
 from rerank_cli.commands.doctor import doctor
+from rerank_cli.commands.export import export_command
 from rerank_cli.commands.score import score
 from rerank_cli.diagnostics import say
 from rerank_cli.errors import ExitStatus, Interrupted, PipeClosed, RerankError
@@ -61,6 +63,8 @@ def rerank(
 app.command()(score)
 app.command()(check)
 app.command()(doctor)
+app.command("bench")(bench_command)
+app.command("export")(export_command)
 
 
 class _Interrupt:

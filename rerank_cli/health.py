@@ -12,7 +12,7 @@ from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ExitStatus, RerankError
 from rerank_cli.fingerprint import python_version
 from rerank_cli.scorers import Scorer, open_scorer
-from rerank_cli.scorers.hf_files import silence_libraries
+from rerank_cli.scorers.hf_hub import silence_libraries
 from rerank_cli.scorers.self_test import known_scores, self_test
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")

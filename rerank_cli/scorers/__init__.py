@@ -9,18 +9,24 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError
-from rerank_cli.scorers.hf_files import silence_libraries
+from rerank_cli.scorers.graph_files import exported_graph
+from rerank_cli.scorers.hf_files import local_folder
+from rerank_cli.scorers.hf_hub import silence_libraries
 
 DTYPES = ("auto", "fp32", "fp16", "bf16", "int8")
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
 SCORERS = {
     "torch": "rerank_cli.scorers.torch_cross_encoder:TorchCrossEncoder",
+    "openvino": "rerank_cli.scorers.openvino_cross_encoder:OpenVinoCrossEncoder",
+    "onnx": "rerank_cli.scorers.onnx_cross_encoder:OnnxCrossEncoder",
     "fake": "rerank_cli.scorers.fake:FakeScorer",
 }
+NEEDS = {"openvino": ("openvino",), "onnx": ("onnxruntime",)}  # beyond what rerank itself needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +110,8 @@ class Scorer(Protocol):
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield for each batch, in order, one raw float32 logit per pair.
 
-        May draw one batch ahead of what it has yielded. Raises OutOfMemory with the batch that did not fit, DeviceError
-        for a device that cannot go on and PassingFault for one that went away.
+        May draw a few batches ahead of what it has yielded. Raises OutOfMemory with the batch that did not fit,
+        DeviceError for a device that cannot go on and PassingFault for one that went away.
         """
 
     def close(self) -> None:
@@ -115,12 +121,9 @@ class Scorer(Protocol):
 def open_scorer(config: ModelConfig) -> Scorer:
     """The engine that `config` asks for, not yet loaded.
 
-    `auto` is torch, except for models named `fake…`. Raises ConfigError for an unknown name, ModelError when the model
-    cannot be found.
+    Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
     """
-    name = config.engine
-    if name == "auto":
-        name = "fake" if config.model.partition(":")[0] == "fake" else "torch"
+    name = config.engine if config.engine != "auto" else _fitting(config)
     if name not in SCORERS:
         raise ConfigError(f"unknown engine {name!r}", f"Engines: {', '.join(sorted(SCORERS))}.")
     if config.dtype not in DTYPES:
@@ -128,6 +131,30 @@ def open_scorer(config: ModelConfig) -> Scorer:
     if not DEVICES.fullmatch(config.device):
         raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
     silence_libraries(config.offline)  # before anything imports them
+    missing = [package for package in NEEDS.get(name, ()) if find_spec(package) is None]
+    if missing:
+        raise ConfigError(
+            f"--engine {name}: {', '.join(missing)} is not installed", f"pip install 'rerank-cli[{name}]'"
+        )
     module, _, attribute = SCORERS[name].partition(":")
     made: Scorer = getattr(import_module(module), attribute)(config)
     return made
+
+
+def _fitting(config: ModelConfig) -> str:
+    """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO where it is installed; else torch."""
+    if config.model.partition(":")[0] == "fake":
+        return "fake"
+    folder = local_folder(config.model)
+    if folder is not None and (graph := exported_graph(folder)) is not None:
+        return graph.format
+    here = all(find_spec(package) for package in (*NEEDS["openvino"], "nncf"))
+    offered = config.dtype in ("auto", "fp32", "bf16", "int8")
+    on_cpu = config.device == "cpu" or (config.device == "auto" and here and offered and not _has_accelerator())
+    return "openvino" if on_cpu and here and offered else "torch"
+
+
+def _has_accelerator() -> bool:
+    """Whether torch would choose another device than the CPU."""
+    torch: Any = import_module("torch")
+    return bool(torch.cuda.is_available() or torch.backends.mps.is_available())

@@ -31,6 +31,7 @@ SIZES = (
     "type_vocab_size",
 )
 LARGEST = 2**31 - 1
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 def read_json(path: Path) -> dict[str, Any]:

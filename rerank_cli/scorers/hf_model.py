@@ -7,56 +7,15 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForSequenceClassification
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers import AutoModelForSequenceClassification
 
 from rerank_cli.errors import ModelError
+from rerank_cli.scorers.cross_encoder import in_short
 from rerank_cli.scorers.hf_files import ModelFolder
 from rerank_cli.scorers.hf_weights import FLOATS, LAYER, number_types
 
-POSITIONS_START_AFTER_PADDING = {
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "xlm-roberta-xl",
-    "roberta-prelayernorm",
-    "xmod",
-}
 BUFFERS = ("position_ids", "token_type_ids")  # integers that some checkpoints carry along
 HEADS = ("classifier", "score")  # attribute names of classification heads in transformers
-
-
-def usable_positions(config: dict[str, Any]) -> int:
-    """How many tokens a model's position embeddings reach. The RoBERTa family loses padding_idx + 1 of them."""
-    positions = int(config.get("max_position_embeddings") or 512)
-    if config.get("model_type") in POSITIONS_START_AFTER_PADDING:
-        positions -= int(config.get("pad_token_id", 1)) + 1  # 1 is what the family's configurations leave out
-    return positions
-
-
-def load_config(folder: ModelFolder) -> Any:
-    """The configuration as transformers understands it.
-
-    Raises ModelError for a model type that transformers itself does not have (code of repositories is never run), and
-    for values that it cannot use.
-    """
-    model_type = folder.config.get("model_type")
-    if model_type not in CONFIG_MAPPING_NAMES:
-        raise ModelError(
-            f"{folder.path / 'config.json'}: transformers {transformers.__version__} has no {model_type!r}",
-            "Code from model repositories is never run. Choose a model of a built-in architecture.",
-        )
-    try:
-        return AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
-    except Exception as fault:  # the library raises whatever odd values lead it to
-        raise ModelError(
-            f"{folder.path / 'config.json'}: cannot be used ({in_short(fault)})", "Fetch the file anew."
-        ) from None
-
-
-def in_short(fault: BaseException) -> str:
-    """The first line of what a library raised, with its type."""
-    return f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
 
 
 def load_model(folder: ModelFolder, config: Any, dtype: torch.dtype) -> Any:

@@ -2,32 +2,24 @@
 
 The body runs in the chosen dtype, the head always in float32: near the top of a list half-precision logits collide.
 On CUDA one batch is in flight: while the device computes it, Python builds the next, and logits are fetched one batch
-late. Attention is what transformers chooses, SDPA where the architecture has it; rows of equal length get no mask,
-which lets SDPA take its fastest kernel.
+late. Attention is what transformers chooses, SDPA where the architecture has it (but see `plain_attention`); rows of
+equal length get no mask, which lets SDPA take its fastest kernel.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
 
 from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault, RerankError
-from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
-from rerank_cli.scorers.hf_files import find_model
-from rerank_cli.scorers.hf_model import (
-    in_short,
-    keep_head_in_float32,
-    load_config,
-    load_model,
-    usable_positions,
-)
-from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
+from rerank_cli.errors import ConfigError, DeviceError, PassingFault
+from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.scorers.cross_encoder import CrossEncoder
+from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
 from rerank_cli.scorers.packed_linear import pack_linear_layers
-from rerank_cli.scorers.self_test import self_test
+from rerank_cli.scorers.plain_attention import use_plain_attention
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 TRAITS = {
@@ -99,69 +91,27 @@ class TorchCrossEncoder:
         self.device = choose_device(config.device)
         dtype = config.dtype if config.dtype != "auto" else "fp16" if self.device.type == "cuda" else "fp32"
         self._dtype = DTYPES[dtype]
-        self._folder = find_model(config)
-        self._config = load_config(self._folder)
-        self.notes: list[str] = []
+        self._encoder = CrossEncoder(config)
+        self._encoder.folder.refuse_graph("torch")
+        self.notes = self._encoder.notes
         self.traits = TRAITS[self.device.type]
-        max_length, query_max_length = self._lengths(config)
         threads = config.threads or torch.get_num_threads()
         torch.set_num_threads(threads)
-        tokenizer = load_tokenizer(self._folder.path, self._config)
-        self._tokenizer = PairTokenizer(tokenizer, max_length, query_max_length)
-        self._check_vocabulary()
         self._model: Any = None
-        self.identity = Identity(
-            engine="torch",
-            model=self._folder.name,
-            revision=self._folder.revision,
-            weights_sha256=self._folder.weights_sha256,
-            tokenizer_sha256=self._folder.tokenizer_sha256,
-            config_sha256=self._folder.config_sha256,
-            device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type,
-            dtype=dtype,
-            max_length=max_length,
-            query_max_length=query_max_length,
-            threads=threads,
-            versions={name: version(name) for name in ("torch", "transformers", "tokenizers")},
-        )
-
-    def _lengths(self, config: ModelConfig) -> tuple[int, int]:
-        """Tokens a pair and tokens a query, lowered to what the model has."""
-        usable = usable_positions(self._config.to_dict())
-        max_length = min(config.max_length, usable)
-        if max_length < config.max_length:
-            self.notes.append(
-                f"max-length lowered from {config.max_length} to {usable}: the model has no more positions"
-            )
-        query_max_length = min(config.query_max_length, max_length * 3 // 4)
-        if query_max_length < config.query_max_length:
-            self.notes.append(f"query-max-length lowered to {query_max_length}: three quarters of max-length")
-        return max_length, query_max_length
-
-    def _check_vocabulary(self) -> None:
-        rows = int(getattr(self._config, "vocab_size", 0))
-        if self._tokenizer.size > rows:
-            raise ModelError(
-                f"{self._folder.path / 'tokenizer.json'}: {self._tokenizer.size} tokens, the model embeds {rows} "
-                "(vocab_size in config.json)",
-                "The tokenizer belongs to another model: put the right one beside the weights.",
-            )
-        padding = self._folder.config.get("pad_token_id")
-        if padding is not None and padding != self._tokenizer.pad_id:
-            raise ModelError(
-                f"{self._folder.path / 'tokenizer.json'}: pads with {self._tokenizer.pad_id}, "
-                f"config.json says {padding}",
-                "The tokenizer belongs to another model: put the right one beside the weights.",
-            )
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        self.identity = self._encoder.identity("torch", name, dtype, threads, ["torch"])
 
     def load(self) -> None:
         """Bring the weights to the device, then self-test; once. Raises ModelError or DeviceError."""
         if self._model is not None:
             return
-        model = load_model(self._folder, self._config, self._dtype)
-        keep_head_in_float32(model, self._folder)
-        if self.device.type == "cpu" and self._dtype is torch.float32:
+        folder = self._encoder.folder
+        model = load_model(folder, self._encoder.config, self._dtype)
+        keep_head_in_float32(model, folder)
+        if self.device.type == "cpu":
             pack_linear_layers(model.base_model)
+            if self._dtype is torch.bfloat16:
+                use_plain_attention(model)
         memory = DeviceError(f"{self.identity.device}: no memory for the model", "Use --dtype fp16 or --device cpu.")
         try:
             self._model = model.to(self.device).eval()
@@ -169,22 +119,11 @@ class TorchCrossEncoder:
             if is_out_of_memory(fault):
                 raise memory from None
             raise
-        self._typed = self._tokenizer.template.typed and int(getattr(self._config, "type_vocab_size", 1) or 1) > 1
-        try:
-            self_test(self)
-        except OutOfMemory:
-            raise memory from None
-        except RerankError:
-            raise
-        except Exception as fault:  # values that transformers takes, and then cannot compute with
-            raise ModelError(
-                f"{self._folder.path / 'config.json'}: the model it describes cannot score ({in_short(fault)})",
-                "Fetch the file anew.",
-            ) from fault
+        self._encoder.prove(self, memory)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
-        return self._tokenizer.prepare(pairs)
+        return self._encoder.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
@@ -227,24 +166,8 @@ class TorchCrossEncoder:
             raise
 
     def _inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Padded int64 tensors (rows × longest): ids, a mask unless all rows are equally long, token types if any."""
-        pairs = [pair.payload for pair in batch.pairs]
-        lengths = np.array([len(pair.ids) for pair in pairs])
-        longest = int(lengths.max())
-        parts = 1 + int(self._typed) + int(lengths.min() < longest)
-        packed = np.zeros((parts, len(pairs), longest), dtype=np.int64)
-        packed[0] = self._tokenizer.pad_id or 0
-        for row, pair in zip(packed[0], pairs, strict=True):
-            row[: len(pair.ids)] = np.frombuffer(pair.ids, dtype=np.int32)
-        names = ["input_ids"]
-        columns = np.arange(longest)
-        if self._typed:
-            starts = np.array([[pair.document_at] for pair in pairs])
-            packed[1] = (columns >= starts) & (columns < lengths[:, None])
-            names.append("token_type_ids")
-        if lengths.min() < longest:
-            packed[-1] = columns < lengths[:, None]
-            names.append("attention_mask")
+        """Padded int64 tensors (rows × longest), without a mask where all rows are equally long."""
+        names, packed = self._encoder.arrays(batch, masked=False)
         return dict(zip(names, self._on_device(packed), strict=True))
 
     def _on_device(self, packed: "np.ndarray[Any, np.dtype[np.int64]]") -> torch.Tensor:

@@ -28,7 +28,7 @@ from tiny import write_tokenizer as tokenizer_of
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
-ONE_THREAD = ("--device", "cpu", "--threads", "1", "-q")
+ONE_THREAD = ("--engine", "torch", "--device", "cpu", "--threads", "1", "-q")
 OLD = b"a result of yesterday\n"
 EVIL = "import pathlib\npathlib.Path({mark!r}).touch()\nclass Evil: pass\n"
 

@@ -220,10 +220,15 @@ BASES = {
     "score": ("score", "in.jsonl", "-o", "out.jsonl"),
     "check": ("check", "in.jsonl"),
     "doctor": ("doctor", "--model", "fake"),
+    "bench": ("bench", "--model", "./absent"),
+    "export": ("export", "-o", "out", "--model", "./absent"),
 }
 NUMBERS = ("limit", "max-line-bytes", "max-candidates", "top-k", "min-score", "max-length", "query-max-length")
 NUMBERS += ("threads", "batch-tokens", "window-tokens")
-UNSPOKEN = {f"--{name}" for name in ("id-field", "revision", *NUMBERS)}  # refused, or taken, and not repeated
+NUMBERS += ("pairs", "rounds")
+UNSPOKEN = {
+    f"--{name}" for name in ("id-field", "revision", "tokenizer", "engines", *NUMBERS)
+}  # refused, or taken, and not repeated
 
 
 def in_options() -> Iterator[Place]:
@@ -239,7 +244,8 @@ def in_options() -> Iterator[Place]:
             of_file = flag in ("--output", "--errors", "--stats")
             silent = of_file or flag in UNSPOKEN
             yield Place(f"{command} {flag}", (*base, flag, "{}"), None, {}, silent, of_file)
-            yield Place(f"{command} {variable}", base, None, {variable: "{}"}, silent, of_file)
+            if variable is not None:
+                yield Place(f"{command} {variable}", base, None, {variable: "{}"}, silent, of_file)
 
 
 def in_surroundings() -> Iterator[Place]:

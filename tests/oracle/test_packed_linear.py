@@ -61,9 +61,20 @@ def test_layer_that_computes_otherwise_is_left_alone() -> None:
     assert model[0] is plain
 
 
-def test_half_precision_layers_are_left_alone() -> None:
-    model = nn.Sequential(nn.Linear(8, 4).to(torch.bfloat16))
+def test_float16_layers_are_left_alone() -> None:
+    model = nn.Sequential(nn.Linear(8, 4).to(torch.float16))
     assert pack_linear_layers(model) == 0
+
+
+def test_bfloat16_layers_are_packed_and_agree_with_float32() -> None:
+    torch.manual_seed(4)
+    plain = nn.Linear(64, 24)
+    model = nn.Sequential(plain.to(torch.bfloat16))
+    x = torch.randn(7, 64).bfloat16()
+    with torch.inference_mode():
+        exact = nn.functional.linear(x.float(), plain.weight.float(), plain.bias.float())
+        assert pack_linear_layers(model) == 1
+        assert torch.allclose(model(x).float(), exact, atol=0.02)
 
 
 def test_every_linear_layer_of_a_body_is_packed() -> None:

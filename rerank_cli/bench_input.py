@@ -1,0 +1,56 @@
+"""Records for a benchmark, of given lengths: common words, which most tokenizers know as one token each.
+
+lognormal        documents of log-normal length, mean 230 tokens a pair, sigma 0.6, cut at 512
+lognormal:64     the same with mean 64, cut at four times the mean
+fixed:512        every pair exactly 512 tokens: documents twice as long, cut
+"""
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from rerank_cli.errors import ConfigError
+
+WORDS = (  # noqa: SIM905
+    "time people year way day man thing woman life child world school state family student group country "
+    "problem hand part place case week company system program question work government number night point "
+    "home water room mother area money story fact month lot right study book eye job word business issue "
+    "side kind head house service friend father power hour game line end member law car city community "
+    "name president team minute idea body information back parent face others level office door health "
+    "person art war history party result change morning reason research girl guy moment air teacher force "
+    "education "
+).split()
+CANDIDATES = 20  # a record
+MEAN, SIGMA, QUERY_WORDS, SPECIALS = 230, 0.6, 6, 4
+
+
+def parsed(spec: str) -> tuple[str, int]:
+    """A kind and its number of tokens. Raises ConfigError."""
+    kind, _, number = spec.partition(":")
+    if kind not in ("lognormal", "fixed") or (number and not number.isdigit()) or (kind == "fixed" and not number):
+        raise ConfigError(f"--lengths {spec}: unknown", "Use lognormal, lognormal:MEAN or fixed:TOKENS.")
+    tokens = int(number) if number else MEAN
+    if not 16 <= tokens <= 8192:
+        raise ConfigError(f"--lengths {spec}: not between 16 and 8192 tokens", "Use for example fixed:512.")
+    return kind, tokens
+
+
+def lengths_of(spec: str, max_length: int) -> int:
+    """Tokens a pair at most, under `--max-length`."""
+    kind, tokens = parsed(spec)
+    return min(max_length, tokens if kind == "fixed" else max(512, 4 * tokens) if tokens > 128 else 4 * tokens)
+
+
+def generated(spec: str, pairs: int) -> Iterator[dict[str, Any]]:
+    """Records of 20 candidates, `pairs` in all; the same each time, and fewer are a prefix of more."""
+    kind, tokens = parsed(spec)
+    rng = random.Random(7)
+    mean = max(1, tokens - QUERY_WORDS - SPECIALS)
+    location = math.log(mean) - SIGMA * SIGMA / 2
+    for start in range(0, pairs, CANDIDATES):
+        count = min(CANDIDATES, pairs - start)
+        sizes = [2 * tokens if kind == "fixed" else round(rng.lognormvariate(location, SIGMA)) for _ in range(count)]
+        texts = [" ".join(rng.choices(WORDS, k=max(1, size))) for size in sizes]
+        query = " ".join(rng.choices(WORDS, k=QUERY_WORDS))
+        yield {"id": f"q{start // CANDIDATES}", "query": query, "candidates": [{"text": text} for text in texts]}

@@ -1,0 +1,183 @@
+"""One contestant of a benchmark, in a process of its own: loads a model once, then scores files when told to.
+
+Requests and answers are JSON lines on standard input and output; what libraries print goes to standard error. A process
+each keeps thread pools apart and makes the peak of memory the contestant's own.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
+from rerank_cli.peers import PEERS, PeerModel
+from rerank_cli.run import Run, peak_memory
+from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.scorers.hf_hub import silence_libraries
+from rerank_cli.stats import Stats
+
+Answer = dict[str, Any]
+Task = Callable[[dict[str, Any]], Answer]
+
+
+class Ours:
+    """`rerank score`, with its model loaded once."""
+
+    def __init__(self, model: dict[str, Any]) -> None:
+        self._model = ModelConfig(**model)
+        self._scorer: Scorer = open_scorer(self._model)
+        self._scorer.load()
+
+    def __call__(self, told: dict[str, Any]) -> Answer:
+        """Score a file and answer with what the run counted; or, asked for `lengths`, with those of its pairs."""
+        if "lengths" in told:
+            return self._lengths(told["lengths"])
+        config = RunConfig(
+            ReadConfig((told["source"],)),
+            model=self._model,
+            batch=BatchConfig(told["batch_tokens"]),
+            files=FileConfig(told["target"], overwrite=True),
+        )
+        run = Run(config, lambda _sentence: None, Stats(time.monotonic), self._scorer)
+        run.execute()
+        document = run.document or {}
+        wanted = (
+            "padding_share",
+            "busy_share",
+            "batch_tokens",
+            "window_tokens",
+            "engine",
+            "dtype",
+            "threads",
+            "versions",
+        )
+        return {name: document[name] for name in wanted}
+
+    def _lengths(self, source: str) -> Answer:
+        pairs = self._scorer.prepare(pairs_of(read_records(source)))
+        costs = [pair.cost for pair in pairs]
+        return {"pairs": len(costs), "tokens": sum(costs), "squares": sum(cost * cost for cost in costs)}
+
+
+class Theirs:
+    """What one writes around a peer: read, score, sort, write."""
+
+    def __init__(self, name: str, model: dict[str, Any]) -> None:
+        self._peer = PEERS[name][0](PeerModel(**model))
+
+    def __call__(self, told: dict[str, Any]) -> Answer:
+        """Score a file."""
+        records = read_records(told["source"])
+        scores = iter(self._peer(pairs_of(records), told["batch_size"]))
+        with open(told["target"], "w", encoding="utf-8") as file:
+            for record in records:
+                ranked = [
+                    {**(text if isinstance(text, dict) else {"text": text}), "score": next(scores)}
+                    for text in record["candidates"]
+                ]
+                record["candidates"] = sorted(ranked, key=lambda candidate: -candidate["score"])
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        return {}
+
+
+class Matrix:
+    """The machine's own rate: one product of 4096 × 1024 by 1024 × 4096, as often as half a second allows."""
+
+    SHAPE = (4096, 1024, 4096)
+    SECONDS = 0.5
+
+    def __init__(self, device: str, threads: int | None) -> None:
+        import torch
+
+        self._torch, self._device = torch, device
+        if threads:
+            torch.set_num_threads(threads)
+
+    def __call__(self, told: dict[str, Any]) -> Answer:
+        """Answer with GFLOP/s in `dtype`; None where torch has no such product."""
+        torch, (m, k, n) = self._torch, self.SHAPE
+        dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}[
+            told["dtype"]
+        ]
+        a, b = (torch.ones(shape, device=self._device, dtype=dtype) for shape in ((m, k), (k, n)))
+        multiply = torch._int_mm if dtype is torch.int8 else torch.mm
+        try:
+            multiply(a, b)
+        except RuntimeError:
+            return {"gflops": None}
+        return {"gflops": round(2 * m * k * n / self._time_of(lambda: multiply(a, b)) / 1e9, 1)}
+
+    def _time_of(self, multiply: Callable[[], Any]) -> float:
+        """Seconds a product, the median of several."""
+        times: list[float] = []
+        end = time.perf_counter() + self.SECONDS
+        while time.perf_counter() < end or len(times) < 3:
+            self._wait()
+            started = time.perf_counter()
+            multiply()
+            self._wait()
+            times.append(time.perf_counter() - started)
+        return sorted(times)[len(times) // 2]
+
+    def _wait(self) -> None:
+        if self._device.startswith("cuda"):
+            self._torch.cuda.synchronize()
+
+
+def read_records(source: str) -> list[dict[str, Any]]:
+    """All records of a file in the native shape."""
+    return [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
+
+
+def pairs_of(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The (query, text) pairs of records."""
+    return [
+        (record["query"], each["text"] if isinstance(each, dict) else each)
+        for record in records
+        for each in record["candidates"]
+    ]
+
+
+def opened(told: dict[str, Any]) -> Task:
+    """The contestant that the first line asks for."""
+    kind = told.pop("kind")
+    if kind == "ours":
+        return Ours(told["model"])
+    return Matrix(told["device"], told["threads"]) if kind == "matrix" else Theirs(kind, told["model"])
+
+
+def timed(task: Task, told: dict[str, Any]) -> Answer:
+    """Run it and add `seconds` and the peaks of memory so far."""
+    started = time.perf_counter()
+    answer = task(told)
+    torch = sys.modules.get("torch")
+    on_device = torch.cuda.max_memory_allocated() if torch is not None and torch.cuda.is_available() else 0
+    seconds = time.perf_counter() - started
+    return {**answer, "seconds": seconds, "peak_memory_bytes": peak_memory(), "peak_device_bytes": on_device}
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    silence_libraries(offline=True)
+    task: Task | None = None
+    for line in sys.stdin:
+        told = json.loads(line)
+        answer: Answer
+        try:
+            if task is None:
+                task, answer = opened(told), {"ready": True}
+            else:
+                answer = timed(task, told)
+        except Exception as fault:  # a peer may raise anything; the benchmark goes on without it
+            answer = {"failed": f"{type(fault).__name__}: {fault}"[:300]}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

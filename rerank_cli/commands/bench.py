@@ -1,0 +1,168 @@
+"""`rerank bench`: how fast is this machine, and beside whom?"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rerank_cli.bench import bench
+from rerank_cli.commands import options as o
+from rerank_cli.config import ModelConfig
+from rerank_cli.contestants import BenchConfig
+from rerank_cli.diagnostics import printable, say
+from rerank_cli.errors import ConfigError
+from rerank_cli.peers import PEERS
+
+M = ModelConfig()
+WIDTH = 118  # where no terminal tells
+
+
+def bench_command(
+    source: Annotated[str | None, typer.Argument(metavar="[INPUT]", help="Records (default: generated).")] = None,
+    lengths: Annotated[
+        str, o.option("lengths", "Of generated pairs: lognormal, lognormal:MEAN or fixed:TOKENS.")
+    ] = "lognormal",
+    pairs: Annotated[int, o.option("pairs", "How many pairs to generate.", min=1)] = 320,
+    engines: Annotated[
+        str | None, o.option("engines", "Of ours, such as torch:fp32,openvino:int8 (default: all that are installed).")
+    ] = None,
+    batch_tokens: Annotated[
+        str | None, o.option("batch-tokens", "Our budgets, such as 512,1024 (default: auto).")
+    ] = None,
+    peers: Annotated[
+        str | None, o.option("peers", "Names, separated by commas, or none (default: all that are installed).")
+    ] = None,
+    batch_sizes: Annotated[
+        str | None, o.option("batch-sizes", "The peers' batch sizes (default: a list for each).")
+    ] = None,
+    rounds: Annotated[int, o.option("rounds", "Interleaved rounds, after a warm-up.", min=1)] = 3,
+    growth: Annotated[
+        str | None, o.option("growth", "Instead: one engine on ever more pairs, such as 2000,20000.")
+    ] = None,
+    plot: Annotated[Path | None, o.option("plot", "Draw a chart into this file (.svg or .png).")] = None,
+    random_weights: Annotated[
+        str | None, o.option("random-weights", "xlmr-large, xlmr-base or xlmr-mini: a shape without its weights.")
+    ] = None,
+    tokenizer: Annotated[str | None, o.option("tokenizer", "The folder of its tokenizer.")] = None,
+    model: o.Model = "mini",
+    revision: o.Revision = None,
+    offline: o.Offline = False,
+    device: o.Device = M.device,
+    max_length: Annotated[int, o.option("max-length", "Tokens of a pair at most.", min=16)] = 512,
+    threads: o.Threads = None,
+) -> int:
+    """Measure throughput from file to file, beside every installed peer, in one interleaved run.
+
+    \b
+    rerank bench
+    rerank bench records.jsonl --model BAAI/bge-reranker-v2-m3 --engines torch:fp16
+    """
+    if plot is not None and plot.suffix not in (".svg", ".png", ".pdf"):
+        raise ConfigError(f"--plot {plot}: not a .svg, .png or .pdf", "Name for example chart.svg.")
+    config = BenchConfig(
+        ModelConfig(model, revision, offline, "auto", device, "auto", max_length, max_length * 3 // 4, threads),
+        source,
+        lengths,
+        pairs,
+        () if engines is None else tuple(engines.split(",")),
+        (None,) if batch_tokens is None else numbers("--batch-tokens", batch_tokens),
+        tuple(PEERS) if peers is None else chosen_peers(peers),
+        () if batch_sizes is None else numbers("--batch-sizes", batch_sizes),
+        rounds,
+        random_weights,
+        tokenizer,
+        () if growth is None else numbers("--growth", growth),
+    )
+    document = bench(config, say)
+    show_table(document)
+    if plot is not None:
+        from rerank_cli.plotting import draw
+
+        draw(document, plot)
+    sys.stdout.write(orjson.dumps(document).decode() + "\n")
+    return 0
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """Whole numbers separated by commas. Raises ConfigError."""
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1:
+        raise ConfigError(f"{option} {text}: not numbers", "Write for example 512,1024.")
+    return found
+
+
+def chosen_peers(text: str) -> tuple[str, ...]:
+    """Names of peers, or none of them. Raises ConfigError."""
+    names = () if text == "none" else tuple(text.split(","))
+    if unknown := [name for name in names if name not in PEERS]:
+        raise ConfigError(f"--peers {', '.join(unknown)}: unknown", f"Known: {', '.join(PEERS)}; or none.")
+    return names
+
+
+def show_table(document: dict[str, Any]) -> None:
+    """The results for people, on standard error."""
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
+    table = growth_table(document) if "growth" in document else comparison_table(document)
+    console.print(table)
+    machine = document["machine"]
+    rates = ", ".join(f"{dtype} {rate:,.0f}" for dtype, rate in document.get("matrix_gflops", {}).items())
+    console.print(
+        printable(f"{machine['cpu']}, {machine['cores']} cores" + (f"; matrix GFLOP/s: {rates}" if rates else ""))
+    )
+    for name, reason in document.get("not_measured", {}).items():
+        console.print(printable(f"not measured: {name}: {reason}"), markup=False)
+
+
+def comparison_table(document: dict[str, Any]) -> Table:
+    """A row for each contestant."""
+    title = f"{document['model']}, {document['pairs']:,} pairs, mean {document['mean_tokens']:.0f} tokens"
+    table = Table(title=printable(title), title_justify="left")
+    for name in ("", "dtype", "batch"):
+        table.add_column(name, no_wrap=True)
+    for name in ("pairs/s", "of best\npeer", "of matrix\nrate", "padding", "busy", "peak\nmemory"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in document["results"]:
+        ratio, of_matrix = result["of_best_peer"], result["share_of_matrix_rate"]
+        table.add_row(
+            result["name"],
+            result["dtype"],
+            result["batch"],
+            f"{result['pairs_per_s']:,.1f}",
+            f"{ratio:.2f} ×" if ratio else "",
+            percent(of_matrix),
+            percent(result["padding_share"]),
+            percent(result["busy_share"]),
+            f"{result['peak_memory_bytes'] / 2**20:,.0f} MiB",
+        )
+    return table
+
+
+def growth_table(document: dict[str, Any]) -> Table:
+    """A row for each number of pairs."""
+    table = Table(title=printable(f"{Path(document['model']).name}, growth"), title_justify="left")
+    for name in ("pairs", "engine", "pairs/s", "tokens/s", "padding", "busy", "wall", "peak memory"):
+        table.add_column(name, justify="right")
+    for step in document["growth"]:
+        table.add_row(
+            f"{step['pairs']:,}",
+            f"{step['engine']} {step['dtype']}",
+            f"{step['pairs_per_s']:,.1f}",
+            f"{step['tokens_per_s']:,.0f}",
+            percent(step["padding_share"]),
+            percent(step["busy_share"]),
+            f"{step['wall_s']:,.0f} s",
+            f"{step['peak_memory_bytes'] / 2**20:,.0f} MiB",
+        )
+    return table
+
+
+def percent(share: float | None) -> str:
+    """A share for people; nothing where it is not known."""
+    return "" if share is None else f"{share:.1%}"

@@ -1,0 +1,71 @@
+"""`rerank export`: a model for another engine."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rerank_cli.commands import options as o
+from rerank_cli.config import ModelConfig, ReadConfig
+from rerank_cli.diagnostics import printable, say, show
+from rerank_cli.export import ExportConfig, export
+
+M = ModelConfig()
+
+
+def export_command(
+    output: Annotated[str, o.option("output", "The folder to make.", "-o")],
+    format: Annotated[str, typer.Option("--format", help="openvino or onnx.")] = "openvino",
+    dtype: Annotated[str, typer.Option("--dtype", help="fp32, fp16 or int8.")] = "fp32",
+    records: Annotated[
+        str | None, typer.Option("--records", help="Show on these records that it scores the same.")
+    ] = None,
+    limit: o.Limit = None,
+    overwrite: Annotated[bool, o.option("overwrite", "Replace a folder that was exported before.")] = False,
+    model: o.Model = M.model,
+    revision: o.Revision = None,
+    offline: o.Offline = False,
+    max_length: o.MaxLength = M.max_length,
+    query_max_length: o.QueryMaxLength = M.query_max_length,
+    threads: o.Threads = None,
+) -> int:
+    """Export a model to a folder that --model loads with OpenVINO or onnxruntime.
+
+    \b
+    rerank export -o mini-int8 --model mini --dtype int8 --records sample_data/quickstart.jsonl
+    rerank score input.jsonl -o out.jsonl --model ./mini-int8
+    """
+    config = ExportConfig(
+        ModelConfig(model, revision, offline, "torch", "cpu", "fp32", max_length, query_max_length, threads),
+        Path(output),
+        format,
+        dtype,
+        None if records is None else ReadConfig((records,), limit=limit),
+        overwrite,
+    )
+    made = export(config, say)
+    for line in report(made):
+        show(line)
+    return 0
+
+
+def report(made: dict[str, Any]) -> list[str]:
+    """The lines to print, each harmless to a terminal."""
+    lines = [
+        ("folder", printable(made["output"])),
+        ("format", f"{made['format']}, {made['dtype']}"),
+        ("size", f"{made['bytes'] / 2**20:,.1f} MiB"),
+    ]
+    if parity := made.get("parity"):
+        lines += [
+            ("parity with torch fp32", f"{parity['pairs']:,} pairs, {parity['queries']:,} queries"),
+            ("  standard deviation", f"{parity['std']:.4g} of the logits"),
+            ("  max |Δlogit|", f"{parity['max_delta']:.3g} ({parity['max_drift']:.3g} standard deviations)"),
+            ("  mean |Δlogit|", f"{parity['mean_delta']:.3g} ({parity['mean_drift']:.3g} standard deviations)"),
+            (
+                "  Kendall tau",
+                "no order to compare" if parity["kendall_tau"] is None else f"{parity['kendall_tau']:.4f}",
+            ),
+            ("  top 10 kept", f"{parity['top_10']:.1%}"),
+        ]
+    return [f"{name:<24}{value}" for name, value in lines]

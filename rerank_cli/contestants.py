@@ -1,0 +1,151 @@
+"""Who takes part in a benchmark: every engine of ours and every peer that is installed, each in its own process."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ModelError
+from rerank_cli.peers import PEERS, installed
+
+CPU_ENGINES = {"torch": ("fp32", "bf16"), "openvino": ("fp32", "bf16", "int8"), "onnx": ("fp32", "int8")}
+CUDA_ENGINES = {"torch": ("fp16", "bf16")}
+
+
+Tell = Callable[[str], None]
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchConfig:
+    """What to measure. Exactly one of `source` (a file in the native shape) and `lengths` gives the records."""
+
+    model: ModelConfig
+    source: str | None = None
+    lengths: str = "lognormal"
+    pairs: int = 320
+    engines: tuple[str, ...] = ()  # "engine:dtype"; empty: all that are installed
+    batch_tokens: tuple[int | None, ...] = (None,)
+    peers: tuple[str, ...] = tuple(PEERS)
+    batch_sizes: tuple[int, ...] = ()  # empty: each peer's own list
+    rounds: int = 3
+    random_weights: str | None = None
+    tokenizer: str | None = None
+    growth: tuple[int, ...] = ()  # numbers of pairs; instead of the comparison
+
+
+@dataclass(slots=True)
+class Contestant:
+    """A process and one way to run it. `told` goes with each request; `seconds` and `last` come back."""
+
+    name: str
+    dtype: str
+    batch: str
+    worker: "Worker"
+    told: dict[str, Any]
+    ours: bool
+    seconds: list[float] = field(default_factory=list)
+    last: Answer = field(default_factory=dict)
+
+
+class Worker:
+    """A contestant's process, alive until closed."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "rerank_cli.bench_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.failed: str | None = self.ask(told).get("failed")
+
+    def ask(self, told: dict[str, Any]) -> Answer:
+        """Send a request and wait for its answer; a process that died answers with `failed`."""
+        if self._process.stdin is None or self._process.stdout is None:
+            return {"failed": "no pipe to the process"}
+        try:
+            self._process.stdin.write(json.dumps(told) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            line = ""
+        answer: Answer = json.loads(line) if line else {"failed": f"the process ended ({self._process.poll()})"}
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+
+
+def device_of(config: BenchConfig) -> str:
+    """Where all contestants compute: "cpu" or "cuda…"."""
+    if config.model.device != "auto":
+        return config.model.device
+    torch: Any = import_module("torch")
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def contestants_of(config: BenchConfig, tell: Tell) -> tuple[list[Contestant], dict[str, str]]:
+    """Every way that can be run here, loaded; and the others, with the reason."""
+    found: list[Contestant] = []
+    absent: dict[str, str] = {}
+    for engine, dtype in _engines(config):
+        tell(f"loading {engine} {dtype}")
+        model = asdict(replace(config.model, engine=engine, dtype=dtype, device=device_of(config)))
+        worker = Worker({"kind": "ours", "model": model})
+        if worker.failed:
+            absent[f"{engine} {dtype}"] = worker.failed
+            continue
+        for budget in config.batch_tokens:
+            batch = f"{budget} tokens" if budget else "auto"
+            found.append(Contestant(f"rerank {engine}", dtype, batch, worker, {"batch_tokens": budget}, ours=True))
+    dtype = "fp32" if device_of(config) == "cpu" else "fp16"
+    told = {
+        "folder": config.model.model,
+        "device": device_of(config),
+        "dtype": dtype,
+        "max_length": config.model.max_length,
+    }
+    for name in config.peers:
+        if not installed()[name]:
+            absent[name] = "not installed"
+            continue
+        tell(f"loading {name}")
+        worker = Worker({"kind": name, "model": told})
+        if worker.failed:
+            absent[name] = worker.failed
+            continue
+        for size in config.batch_sizes or PEERS[name][2]:
+            batch = f"{size} pairs" if size else "its default"
+            found.append(Contestant(name, dtype, batch, worker, {"batch_size": size}, ours=False))
+    return found, absent
+
+
+def _engines(config: BenchConfig) -> Iterator[tuple[str, str]]:
+    if config.engines:
+        for each in config.engines:
+            engine, _, dtype = each.partition(":")
+            yield engine, dtype or "auto"
+        return
+    offered = CPU_ENGINES if device_of(config) == "cpu" else CUDA_ENGINES
+    packages = {"torch": ("torch",), "openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
+    for engine, dtypes in offered.items():
+        if all(find_spec(package) for package in packages[engine]):
+            yield from ((engine, dtype) for dtype in dtypes)
+
+
+def run_once(contestant: Contestant, source: str, target: str) -> None:
+    """Score a file and note the seconds. Raises ModelError when the contestant fails."""
+    answer = contestant.worker.ask({**contestant.told, "source": source, "target": target})
+    if "failed" in answer:
+        raise ModelError(f"{contestant.name} {contestant.dtype}: {answer['failed']}", "Leave it out with --peers.")
+    contestant.last = answer
+    contestant.seconds.append(answer["seconds"])

@@ -1,0 +1,143 @@
+"""Export a model for another engine, and show on records of the user's that it still scores the same.
+
+The folder appears when it is complete. Parity is against torch in float32, the form in which models are published.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.agreement import Agreement, agreement
+from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
+from rerank_cli.errors import ConfigError, InputError, OutputError, Refused
+from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.streams import Inputs
+from rerank_cli.plan import Budget, plan_batches
+from rerank_cli.records import Request
+from rerank_cli.scorers import Batch, Scorer, open_scorer
+from rerank_cli.scorers.graph_files import DTYPES, NOTE
+
+FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
+BATCH_TOKENS = 1024
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportConfig:
+    """What to export, as what, where to; `records`: on which parity is shown (None: not at all)."""
+
+    model: ModelConfig
+    output: Path
+    format: str = "openvino"
+    dtype: str = "fp32"
+    records: ReadConfig | None = None
+    overwrite: bool = False
+
+
+def export(config: ExportConfig, tell: Tell) -> dict[str, Any]:
+    """Do it; returns what was made, with `parity` if records were given.
+
+    Raises ConfigError, ModelError, InputError, Refused (the folder exists) or OutputError.
+    """
+    _refuse_early(config)
+    requests = good_requests(config.records) if config.records else []
+    target = config.output
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as fault:
+        raise OutputError(f"{target.parent}: {fault.strerror}", "Check the folder and its disk.") from None
+    try:
+        tell(f"making the {config.format} graph of {config.model.model}, {config.dtype}")
+        exporting = import_module("rerank_cli.scorers.exporting")
+        exporting.export_graph(config.model, config.format, config.dtype, made)
+        note: dict[str, Any] = json.loads((made / NOTE).read_bytes())
+        if requests:
+            tell(f"scoring {sum(len(request.texts) for request in requests)} pairs with both")
+            note["parity"] = parity(config, made, requests).as_dict()
+            (made / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _put_in_place(made, target)
+    except OSError as fault:
+        raise OutputError(f"{target}: {fault.strerror or fault}", "Check the folder and its disk.") from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return {**note, "output": str(target), "bytes": sum(path.stat().st_size for path in target.iterdir())}
+
+
+def _refuse_early(config: ExportConfig) -> None:
+    if config.format not in FORMATS:
+        raise ConfigError(f"--format {config.format}: unknown", f"Use {' or '.join(FORMATS)}.")
+    if config.dtype not in DTYPES:
+        raise ConfigError(f"--dtype {config.dtype}: not a form to export", f"Use {', '.join(DTYPES)}.")
+    missing = [package for package in FORMATS[config.format] if find_spec(package) is None]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)}: not installed", f"pip install 'rerank-cli[{config.format}]'")
+    target = config.output
+    if os.path.lexists(target) and not config.overwrite:
+        raise Refused(f"{target}: exists", "Choose another folder, or replace it with --overwrite.")
+    if os.path.lexists(target) and not (target / NOTE).is_file():
+        raise Refused(f"{target}: is not an exported model, so --overwrite leaves it alone", "Choose another folder.")
+
+
+def good_requests(read: ReadConfig) -> list[Request]:
+    """The good records of an input; for a comparison no others count. Raises InputError when there are none."""
+    shape = open_format(read, WriteConfig())
+    found = [entry for entry in read_entries(shape, Inputs(read.inputs), read, None) if isinstance(entry, Request)]
+    if not any(request.texts for request in found):
+        raise InputError(f"{', '.join(read.inputs)}: no record with candidates", "`rerank check` shows what is wrong.")
+    return found
+
+
+def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agreement:
+    """How the exported model in `folder` agrees with torch in float32."""
+    model = config.model
+    reference = open_scorer(replace(model, engine="torch", device="cpu", dtype="fp32"))
+    expected = logits_of(reference, requests)
+    exported = open_scorer(
+        replace(model, model=str(folder), revision=None, engine=config.format, device="cpu", dtype="auto")
+    )
+    return agreement(expected, logits_of(exported, requests))
+
+
+def logits_of(scorer: Scorer, requests: list[Request]) -> list[list[float]]:
+    """The logits of each record's candidates; loads the scorer and closes it."""
+    scorer.load()
+    pairs = scorer.prepare([(request.query, text) for request in requests for text in request.texts])
+    plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.padded)
+    batches = (Batch(tuple([pairs[i] for i in plan.indices]), plan.tokens, plan.padded) for plan in plans)
+    flat = [0.0] * len(pairs)
+    for plan, logits in zip(plans, scorer.score(batches), strict=True):
+        for index, logit in zip(plan.indices, logits, strict=True):
+            flat[index] = logit
+    scorer.close()
+    left = iter(flat)
+    return [[next(left) for _ in request.texts] for request in requests]
+
+
+def _put_in_place(made: Path, target: Path) -> None:
+    made.chmod(0o777 & ~_umask())
+    if os.path.lexists(target):
+        former = made.with_name(made.name + ".former")
+        target.rename(former)
+        try:
+            made.rename(target)
+        except OSError:
+            former.rename(target)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
+    else:
+        made.rename(target)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

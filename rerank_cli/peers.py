@@ -1,0 +1,148 @@
+"""The other ways to score pairs with a cross-encoder in Python, each used as its own documentation shows.
+
+Each is given a model folder, a device, a dtype and a length, and turns pairs into scores; that is all a benchmark asks.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class Peer(Protocol):
+    """A way to score pairs, its model loaded. `batch_size` 0 means its default."""
+
+    def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
+        """One score a pair, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerModel:
+    """What a peer is asked to load: a folder, "cpu" or "cuda", "fp32", "fp16" or "bf16", and tokens a pair at most."""
+
+    folder: str
+    device: str
+    dtype: str
+    max_length: int
+
+    @property
+    def torch_dtype(self) -> Any:
+        """The dtype as torch names it."""
+        import torch
+
+        return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[self.dtype]
+
+
+class SentenceTransformers:
+    """sentence-transformers' CrossEncoder."""
+
+    def __init__(self, model: PeerModel) -> None:
+        from sentence_transformers import CrossEncoder
+
+        self._model = CrossEncoder(
+            model.folder,
+            max_length=model.max_length,
+            device=model.device,
+            model_kwargs={"dtype": model.torch_dtype},
+            local_files_only=True,
+        )
+
+    def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
+        """See Peer."""
+        scores = self._model.predict(list(pairs), batch_size=batch_size or 32, show_progress_bar=False)
+        return [float(score) for score in scores]
+
+
+class FlagEmbedding:
+    """FlagEmbedding's FlagReranker."""
+
+    def __init__(self, model: PeerModel) -> None:
+        from FlagEmbedding import FlagReranker
+
+        if model.dtype == "bf16":
+            raise ValueError("FlagReranker computes in fp32 or fp16")
+        self._model = FlagReranker(
+            model.folder, use_fp16=model.dtype == "fp16", devices=[model.device], max_length=model.max_length
+        )
+        self._model.model.to(model.torch_dtype)  # without use_fp16 it keeps what the weights are stored in
+        self._max_length = model.max_length
+
+    def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
+        """See Peer."""
+        scores = self._model.compute_score(
+            [list(pair) for pair in pairs], batch_size=batch_size or 128, max_length=self._max_length
+        )
+        return [float(score) for score in scores]
+
+
+class Rerankers:
+    """AnswerDotAI's rerankers, one query at a time as its interface has it; at its own length and batch size."""
+
+    def __init__(self, model: PeerModel) -> None:
+        from rerankers import Reranker
+
+        self._model = Reranker(
+            model.folder, model_type="cross-encoder", device=model.device, dtype=model.torch_dtype, verbose=0
+        )
+
+    def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
+        """See Peer."""
+        documents: dict[str, list[int]] = {}
+        for index, (query, _) in enumerate(pairs):
+            documents.setdefault(query, []).append(index)
+        scores = [0.0] * len(pairs)
+        for query, indices in documents.items():
+            more = {"batch_size": batch_size} if batch_size else {}
+            texts = [pairs[index][1] for index in indices]
+            for result in self._model.rank(query, texts, doc_ids=indices, **more).results:
+                scores[int(result.doc_id)] = float(result.score)
+        return scores
+
+
+class TutorialLoop:
+    """What tutorials show: tokenize a list of pairs with padding, call the model, take the logits; in input order."""
+
+    def __init__(self, model: PeerModel) -> None:
+        import transformers
+
+        loaded = transformers.AutoModelForSequenceClassification.from_pretrained(model.folder, dtype=model.torch_dtype)
+        self._model = loaded.to(model.device).eval()
+        self._tokenizer = transformers.AutoTokenizer.from_pretrained(model.folder)
+        self._of = model
+
+    def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
+        """See Peer."""
+        import torch
+
+        scores: list[float] = []
+        size = batch_size or 1
+        for start in range(0, len(pairs), size):
+            queries, texts = zip(*pairs[start : start + size], strict=True)
+            inputs = self._tokenizer(
+                list(queries),
+                list(texts),
+                padding=True,
+                truncation=True,
+                max_length=self._of.max_length,
+                return_tensors="pt",
+            ).to(self._of.device)
+            with torch.no_grad():
+                scores += self._model(**inputs).logits.float().view(-1).tolist()
+        return scores
+
+
+PEERS: dict[
+    str, tuple[Callable[[PeerModel], Peer], str, tuple[int, ...]]
+] = {  # class, package, batch sizes to try; 0: its default
+    "sentence-transformers": (SentenceTransformers, "sentence_transformers", (4, 8, 16, 32, 64, 128)),
+    "FlagEmbedding": (FlagEmbedding, "FlagEmbedding", (32, 0)),
+    "rerankers": (Rerankers, "rerankers", (0,)),
+    "tutorial loop": (TutorialLoop, "transformers", (1, 32)),
+}
+
+
+def installed() -> dict[str, bool]:
+    """Which peers can be run here."""
+    return {name: find_spec(package) is not None for name, (_, package, _) in PEERS.items()}

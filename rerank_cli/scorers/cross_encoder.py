@@ -1,0 +1,191 @@
+"""A cross-encoder but for its arithmetic: files, lengths, tokenizer, the arrays of a batch, and who it is.
+
+Every engine of the sequence-classification family has one of these and adds the device.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import transformers
+from transformers import AutoConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError, DeviceError, ModelError, RerankError
+from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Scorer
+from rerank_cli.scorers.hf_files import ModelFolder, find_model
+from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
+from rerank_cli.scorers.self_test import self_test
+
+POSITIONS_START_AFTER_PADDING = {
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+    "xmod",
+}
+
+
+def usable_positions(config: dict[str, Any]) -> int:
+    """How many tokens a model's position embeddings reach. The RoBERTa family loses padding_idx + 1 of them."""
+    positions = int(config.get("max_position_embeddings") or 512)
+    if config.get("model_type") in POSITIONS_START_AFTER_PADDING:
+        positions -= int(config.get("pad_token_id", 1)) + 1  # 1 is what the family's configurations leave out
+    return positions
+
+
+def load_config(folder: ModelFolder) -> Any:
+    """The configuration as transformers understands it.
+
+    Raises ModelError for a model type that transformers itself does not have (code of repositories is never run), and
+    for values that it cannot use.
+    """
+    model_type = folder.config.get("model_type")
+    if model_type not in CONFIG_MAPPING_NAMES:
+        raise ModelError(
+            f"{folder.path / 'config.json'}: transformers {transformers.__version__} has no {model_type!r}",
+            "Code from model repositories is never run. Choose a model of a built-in architecture.",
+        )
+    try:
+        return AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
+    except Exception as fault:  # the library raises whatever odd values lead it to
+        raise ModelError(
+            f"{folder.path / 'config.json'}: cannot be used ({in_short(fault)})", "Fetch the file anew."
+        ) from None
+
+
+def in_short(fault: BaseException) -> str:
+    """The first line of what a library raised, with its type."""
+    return f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
+
+
+class CrossEncoder:
+    """What a cross-encoder is before it computes. Raises ModelError when its files do not fit together."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.folder = find_model(config)
+        self.config = load_config(self.folder)
+        self.notes: list[str] = []
+        self.max_length, self.query_max_length = self._lengths(config)
+        tokenizer = load_tokenizer(self.folder.path, self.config)
+        self._tokenizer = PairTokenizer(tokenizer, self.max_length, self.query_max_length)
+        self._check_vocabulary()
+        typed = self._tokenizer.template.typed and int(getattr(self.config, "type_vocab_size", 1) or 1) > 1
+        self.inputs = ["input_ids", *["token_type_ids"] * typed, "attention_mask"]
+
+    def _lengths(self, config: ModelConfig) -> tuple[int, int]:
+        """Tokens a pair and tokens a query, lowered to what the model has."""
+        usable = usable_positions(self.config.to_dict())
+        max_length = min(config.max_length, usable)
+        if max_length < config.max_length:
+            self.notes.append(
+                f"max-length lowered from {config.max_length} to {usable}: the model has no more positions"
+            )
+        query_max_length = min(config.query_max_length, max_length * 3 // 4)
+        if query_max_length < config.query_max_length:
+            self.notes.append(f"query-max-length lowered to {query_max_length}: three quarters of max-length")
+        return max_length, query_max_length
+
+    def _check_vocabulary(self) -> None:
+        rows = int(getattr(self.config, "vocab_size", 0))
+        if self._tokenizer.size > rows:
+            raise ModelError(
+                f"{self.folder.path / 'tokenizer.json'}: {self._tokenizer.size} tokens, the model embeds {rows} "
+                "(vocab_size in config.json)",
+                "The tokenizer belongs to another model: put the right one beside the weights.",
+            )
+        padding = self.folder.config.get("pad_token_id")
+        if padding is not None and padding != self._tokenizer.pad_id:
+            raise ModelError(
+                f"{self.folder.path / 'tokenizer.json'}: pads with {self._tokenizer.pad_id}, "
+                f"config.json says {padding}",
+                "The tokenizer belongs to another model: put the right one beside the weights.",
+            )
+
+    def identity(self, engine: str, device: str, dtype: str, threads: int, libraries: Sequence[str]) -> Identity:
+        """Who scores: this model, in `engine`, computed by `libraries`."""
+        return Identity(
+            engine=engine,
+            model=self.folder.name,
+            revision=self.folder.revision,
+            weights_sha256=self.folder.weights_sha256,
+            tokenizer_sha256=self.folder.tokenizer_sha256,
+            config_sha256=self.folder.config_sha256,
+            device=device,
+            dtype=dtype,
+            max_length=self.max_length,
+            query_max_length=self.query_max_length,
+            threads=threads,
+            versions={name: version(name) for name in (*libraries, "transformers", "tokenizers")},
+        )
+
+    def graph_note(self, form: str, dtype: str, versions: dict[str, str]) -> dict[str, Any]:
+        """What a graph of this model is made from: everything that can change it."""
+        return {
+            "format": form,
+            "dtype": dtype,
+            "inputs": self.inputs,
+            "weights_sha256": self.folder.weights_sha256,
+            "config_sha256": self.folder.config_sha256,
+            "versions": versions,
+        }
+
+    def stored_dtype(self, wanted: str, stored: dict[str, str]) -> str:
+        """What `--dtype` means for an engine that computes in the keys of `stored` on graphs of its values.
+
+        `auto` is int8 for a folder exported as int8, else fp32. Raises ConfigError for what the folder does not hold.
+        """
+        held = None if self.folder.graph is None else self.folder.graph.dtype
+        if wanted == "auto":
+            return "int8" if held == "int8" else "fp32"
+        if wanted not in stored:
+            raise ConfigError(f"--dtype {wanted}: not offered by this engine", f"Use {', '.join(stored)} or auto.")
+        if held is not None and (held == "int8") != (stored[wanted] == "int8"):
+            raise ConfigError(
+                f"--dtype {wanted}: {self.folder.name} was exported as {held}",
+                "Leave it out, or export the model anew.",
+            )
+        return wanted
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """See Scorer.prepare."""
+        return self._tokenizer.prepare(pairs)
+
+    def arrays(self, batch: Batch, masked: bool) -> "tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]":
+        """A batch as one int64 array (inputs × rows × longest), and the names of its inputs, padded on the right.
+
+        The mask comes last, and is left out when all rows are equally long, unless `masked`.
+        """
+        pairs = [pair.payload for pair in batch.pairs]
+        lengths = np.array([len(pair.ids) for pair in pairs])
+        longest = int(lengths.max())
+        masked = masked or int(lengths.min()) < longest
+        names = self.inputs if masked else self.inputs[:-1]
+        packed = np.zeros((len(names), len(pairs), longest), dtype=np.int64)
+        packed[0] = self._tokenizer.pad_id or 0
+        for row, pair in zip(packed[0], pairs, strict=True):
+            row[: len(pair.ids)] = np.frombuffer(pair.ids, dtype=np.int32)
+        columns = np.arange(longest)
+        if "token_type_ids" in names:
+            starts = np.array([[pair.document_at] for pair in pairs])
+            packed[1] = (columns >= starts) & (columns < lengths[:, None])
+        if masked:
+            packed[-1] = columns < lengths[:, None]
+        return names, packed
+
+    def prove(self, scorer: Scorer, memory: DeviceError) -> None:
+        """Self-test a model that was just loaded. Raises ModelError or DeviceError, `memory` when it does not fit."""
+        try:
+            self_test(scorer)
+        except OutOfMemory:
+            raise memory from None
+        except RerankError:
+            raise
+        except Exception as fault:  # values that transformers takes, and then cannot compute with
+            raise ModelError(
+                f"{self.folder.path / 'config.json'}: the model it describes cannot score ({in_short(fault)})",
+                "Fetch the file anew.",
+            ) from fault

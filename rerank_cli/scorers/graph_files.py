@@ -1,0 +1,137 @@
+"""Graphs on disk: a model as OpenVINO or ONNX reads it, with a note of what it was made from.
+
+`rerank export` makes such a folder for keeps; a run that finds none makes one in the user's cache. The note lists the
+SHA-256 of each file, so that a damaged or exchanged one is refused and never scores.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.errors import ModelError
+from rerank_cli.scorers.hashes import sha256_of
+from rerank_cli.scorers.hf_config import read_json, require_file
+
+NOTE = "rerank_export.json"
+MAIN = {"openvino": "openvino_model.xml", "onnx": "model.onnx"}
+DTYPES = ("fp32", "fp16", "int8")
+DAY_S = 24 * 3600
+ANEW = "Export the model anew with `rerank export`."
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedGraph:
+    """A graph's `format` ("openvino" or "onnx"), the numbers it holds ("fp32", "fp16" or "int8"), and its files.
+
+    `main` is the file that the engine opens; the others lie beside it.
+    """
+
+    format: str
+    dtype: str
+    main: Path
+    files: tuple[Path, ...]
+    note: dict[str, Any]
+
+
+def exported_graph(folder: Path) -> ExportedGraph | None:
+    """The graph in a folder that we made; None without our note. Raises ModelError for one that is damaged."""
+    path = folder / NOTE
+    if not os.path.lexists(path):
+        return None
+    note = read_json(path)
+    form, dtype, files = note.get("format"), note.get("dtype"), note.get("files")
+    if not isinstance(form, str) or form not in MAIN or not isinstance(dtype, str) or dtype not in DTYPES:
+        raise ModelError(f"{path}: not a note of `rerank export`", ANEW)
+    if not isinstance(files, dict):
+        raise ModelError(f"{path}: not a note of `rerank export`", ANEW)
+    stem = MAIN[form].partition(".")[0]
+    there = {path.name for path in folder.glob(f"{stem}.*")}  # the engine opens files beside the one it is given
+    if MAIN[form] not in files or there - files.keys() or any(Path(name).name != name for name in files):
+        raise ModelError(f"{path}: does not name the files of a graph beside it", ANEW)
+    found = tuple(folder / name for name in sorted(files))
+    for file in found:
+        require_file(file)
+        if sha256_of(file) != files[file.name]:
+            raise ModelError(f"{file}: is not what was exported (its SHA-256 differs)", ANEW)
+    return ExportedGraph(form, dtype, folder / MAIN[form], found, note)
+
+
+def write_note(folder: Path, note: dict[str, Any]) -> None:
+    """Note beside a new graph what it is: `note`, and the SHA-256 of each file."""
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != NOTE}
+    text = json.dumps({**note, "files": files}, indent=2, ensure_ascii=False)
+    (folder / NOTE).write_text(text + "\n", encoding="utf-8")
+
+
+def cache_folder() -> Path:
+    """Where made graphs are kept: `rerank` in XDG_CACHE_HOME, by default ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache")) / "rerank" / "graphs"
+
+
+def kept_graph(note: dict[str, Any], make: Callable[[Path], None], scratch: Path) -> ExportedGraph:
+    """The graph that `note` describes, from the cache or made now by `make(folder)`.
+
+    A folder that appears in the cache is whole: it is made beside and renamed. Without a cache that can be written it
+    is made in `scratch`. Raises ModelError when not even that is possible.
+    """
+    kept = cache_folder() / sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()[:32]
+    with suppress(ModelError):
+        graph = exported_graph(kept)
+        if graph is not None:
+            return graph
+    made = scratch
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(kept)
+        made = Path(tempfile.mkdtemp(prefix=f"{kept.name}.", dir=kept.parent))
+    try:
+        make(made)
+        write_note(made, note)
+    except OSError as fault:
+        discard(made)
+        raise ModelError(f"{made}: cannot be written ({fault.strerror})", "Free some space for the cache.") from None
+    except BaseException:
+        discard(made)
+        raise
+    if made != scratch:
+        made = _put_in_place(made, kept)
+    graph = exported_graph(made)
+    if graph is None:
+        raise ModelError(f"{made}: the graph just made is gone", "Is something cleaning the cache? Run again.")
+    return graph
+
+
+def _put_in_place(made: Path, kept: Path) -> Path:
+    """Rename; a folder that another run put there meanwhile, or a damaged one, gives way."""
+    for _ in range(2):
+        try:
+            made.rename(kept)
+            return kept
+        except OSError:
+            with suppress(ModelError):
+                if exported_graph(kept) is not None:  # another run was faster
+                    discard(made)
+                    return kept
+            discard(kept)
+    return made
+
+
+def _sweep(kept: Path) -> None:
+    """Remove what runs that were killed while they made this graph left behind, once it is a day old."""
+    for left in kept.parent.glob(f"{kept.name}.*"):
+        if left.stat().st_mtime < time.time() - DAY_S:
+            discard(left)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder and what is in it, as far as that is possible."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""Cross-encoders on onnxruntime: fp32 and int8 on CPUs, fp32 and fp16 on CUDA where onnxruntime-gpu is installed.
+
+The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 rounds the
+activations of a whole batch with one scale, so that a pair's logit depends on its batch; OpenVINO's int8 does not.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import onnxruntime
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError, DeviceError, ModelError
+from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.scorers.cores import physical_cores
+from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
+from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph
+
+TRAITS = {
+    "cpu": Traits(padded=True, batch_tokens=1024, window_batches=32),
+    "cuda": Traits(padded=True, batch_tokens=32768, window_batches=16),
+}
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+STORED = {"cpu": {"fp32": "fp32", "int8": "int8"}, "cuda": {"fp32": "fp32", "fp16": "fp16"}}
+OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory", "out of memory")
+
+
+class OnnxCrossEncoder:
+    """See the module and Scorer."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        device, _, self._number = config.device.partition(":")
+        there = PROVIDERS["cuda"] in onnxruntime.get_available_providers()
+        if device == "auto":
+            device = "cuda" if there else "cpu"
+        if device not in PROVIDERS:
+            raise ConfigError(f"--device {device}: not offered by the onnx engine", "Use cpu or cuda.")
+        if device == "cuda" and not there:
+            raise DeviceError("--device cuda: this onnxruntime computes on CPUs only", "Install onnxruntime-gpu.")
+        self._device = device
+        self._encoder = CrossEncoder(config)
+        folder = self._encoder.folder
+        folder.refuse_graph("onnx")
+        self.notes = self._encoder.notes
+        self.traits = TRAITS[device]
+        self._dtype = self._encoder.stored_dtype(config.dtype, STORED[device])
+        self._threads = config.threads or physical_cores()
+        libraries = [
+            "onnxruntime" if device == "cpu" else "onnxruntime-gpu",
+            *["onnx", "torch"] * (folder.graph is None),
+        ]
+        self.identity = self._encoder.identity("onnx", device, self._dtype, self._threads, libraries)
+        self._session: Any = None
+
+    def load(self) -> None:
+        """Open a session on the graph, making it first where there is none, then self-test; once."""
+        if self._session is not None:
+            return
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.log_severity_level = 3
+        provider = (PROVIDERS[self._device], {"device_id": self._number} if self._number else {})
+        with TemporaryDirectory(prefix="rerank-") as scratch:
+            graph = self._encoder.folder.graph or self._made_graph(Path(scratch))
+            try:
+                self._session = onnxruntime.InferenceSession(str(graph.main), options, providers=[provider])
+            except Exception as fault:  # the library has a dozen kinds, all of its own
+                raise ModelError(
+                    f"{graph.main}: cannot be opened ({in_short(fault)})", "Export the model anew, or use torch."
+                ) from None
+        takes = [value.name for value in self._session.get_inputs()]
+        if sorted(takes) != sorted(self._encoder.inputs):
+            raise ModelError(
+                f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._encoder.inputs)}",
+                "The tokenizer belongs to another model: export the model anew.",
+            )
+        self._encoder.prove(self, DeviceError(f"{self._device}: no memory for the model", "Use --dtype int8 or fp16."))
+
+    def _made_graph(self, scratch: Path) -> ExportedGraph:
+        from rerank_cli.scorers.onnx_graph import make_graph
+
+        note = self._encoder.graph_note("onnx", self._dtype, self.identity.versions)
+        return kept_graph(note, lambda target: make_graph(self._encoder, self._dtype, target), scratch)
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """See Scorer.prepare."""
+        return self._encoder.prepare(pairs)
+
+    def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
+        """See Scorer.score."""
+        for batch in batches:
+            names, packed = self._encoder.arrays(batch, masked=True)
+            try:
+                (logits,) = self._session.run(None, dict(zip(names, packed, strict=True)))
+            except Exception as fault:  # the library has a dozen kinds, all of its own
+                if not any(words in str(fault) for words in OUT_OF_MEMORY):
+                    raise
+                logits = None
+            if logits is None:
+                raise OutOfMemory(batch)
+            yield [float(logit) for logit in logits.reshape(-1)]
+
+    def close(self) -> None:
+        """Drop the session."""
+        self._session = None

@@ -1,0 +1,57 @@
+"""Make an ONNX graph of a cross-encoder from its torch model, once.
+
+int8 stores weights in eight bits with a scale per output channel; activations are rounded as they come
+(onnxruntime's dynamic quantization).
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from rerank_cli.scorers.cross_encoder import CrossEncoder
+from rerank_cli.scorers.graph_files import MAIN
+from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, quietly
+
+BODY = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
+
+
+def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
+    """Write the graph into the folder `target`: weights as `dtype` ("fp32", "fp16" or "int8"), the head in float32.
+
+    Raises ModelError when the model cannot be loaded.
+    """
+    model = LogitsOnly(encoder, BODY[dtype])
+    rows, longest = torch.export.Dim("rows"), torch.export.Dim("longest")
+    examples = example_inputs(encoder)
+    with quietly(), torch.inference_mode(), TemporaryDirectory(dir=target, prefix="float-") as between:
+        plain = (Path(between) if dtype == "int8" else target) / MAIN["onnx"]
+        torch.onnx.export(
+            model,
+            args=(),
+            f=str(plain),
+            kwargs=examples,
+            output_names=["logits"],
+            dynamic_shapes={name: {0: rows, 1: longest} for name in examples},
+            dynamo=True,
+            external_data=True,
+            verbose=False,
+        )
+        if dtype == "int8":
+            _quantize(plain, target / MAIN["onnx"])
+
+
+def _quantize(plain: Path, target: Path) -> None:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    graph = onnx.load(str(plain))
+    graph.graph.ClearField("value_info")  # shapes that torch's exporter notes and its optimizer then changes
+    quantize_dynamic(
+        graph,
+        target,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        use_external_data_format=True,
+    )

@@ -1,0 +1,133 @@
+"""Cross-encoders on OpenVINO, for CPUs: fp32, bf16 and int8.
+
+The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 means weights in
+eight bits and activations rounded to eight bits as they come, in groups of a token's values, each with its own scale:
+nothing is calibrated, and a pair's logit does not depend on its batch. The trade refused is nncf's static quantization:
+as fast, but its one scale per layer clips the outliers that decide the order (LOG.md, 2026-11-21).
+"""
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError, DeviceError, ModelError
+from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.scorers.cores import physical_cores
+from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
+from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph
+
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # or importing openvino reports it
+
+import openvino  # noqa: E402
+
+TRAITS = Traits(padded=True, batch_tokens=1024, window_batches=32)
+STORED = {"fp32": "fp32", "bf16": "fp32", "int8": "int8"}  # numbers computed with: numbers in the graph
+LARGEST_GROUP = 512
+OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
+
+
+class OpenVinoCrossEncoder:
+    """See the module and Scorer."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        if config.device not in ("auto", "cpu"):
+            raise ConfigError(f"--device {config.device}: the openvino engine computes on the CPU", "Use --device cpu.")
+        self._encoder = CrossEncoder(config)
+        folder = self._encoder.folder
+        folder.refuse_graph("openvino")
+        self.notes = self._encoder.notes
+        self.traits = TRAITS
+        self._dtype = self._encoder.stored_dtype(config.dtype, STORED)
+        self._threads = config.threads or physical_cores()
+        libraries = ["openvino", *["nncf", "torch"] * (folder.graph is None)]
+        self.identity = self._encoder.identity("openvino", "cpu", self._dtype, self._threads, libraries)
+        self._request: Any = None
+
+    def load(self) -> None:
+        """Compile the graph, making it first where there is none, then self-test; once."""
+        if self._request is not None:
+            return
+        core = openvino.Core()
+        native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if self._dtype == "bf16" and not native:
+            raise DeviceError("--dtype bf16: this CPU does not compute with bfloat16", "Use --dtype fp32 or int8.")
+        with TemporaryDirectory(prefix="rerank-") as scratch:
+            graph = self._encoder.folder.graph or self._made_graph(Path(scratch))
+            try:
+                compiled = core.compile_model(str(graph.main), "CPU", self._settings(native))
+            except RuntimeError as fault:
+                raise ModelError(
+                    f"{graph.main}: cannot be compiled ({in_short(fault)})", "Export the model anew, or use torch."
+                ) from None
+        takes = [port.any_name for port in compiled.inputs]
+        if sorted(takes) != sorted(self._encoder.inputs):
+            raise ModelError(
+                f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._encoder.inputs)}",
+                "The tokenizer belongs to another model: export the model anew.",
+            )
+        self._request = compiled.create_infer_request()
+        self._encoder.prove(self, DeviceError("cpu: no memory for the model", "Use --dtype int8."))
+
+    def _made_graph(self, scratch: Path) -> ExportedGraph:
+        from rerank_cli.scorers.openvino_graph import make_graph
+
+        stored = STORED[self._dtype]
+        note = self._encoder.graph_note("openvino", stored, self.identity.versions)
+        return kept_graph(note, lambda target: make_graph(self._encoder, stored, target), scratch)
+
+    def _settings(self, native: bool) -> dict[str, str]:
+        """One batch at a time: several at once are faster by a tenth, and sometimes wrong (LOG.md, 2026-11-21).
+
+        `native`: the CPU computes with bfloat16.
+        """
+        half = self._dtype == "bf16" or (self._dtype == "int8" and native)  # what int8 leaves: softmax, norms
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": str(self._threads),
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+        }
+        if self._dtype == "int8":
+            config = self._encoder.config
+            settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group(config.hidden_size, config.intermediate_size))
+        return settings
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """See Scorer.prepare."""
+        return self._encoder.prepare(pairs)
+
+    def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
+        """See Scorer.score."""
+        for batch in batches:
+            names, packed = self._encoder.arrays(batch, masked=True)
+            logits = self._computed(dict(zip(names, packed, strict=True)))
+            if logits is None:
+                raise OutOfMemory(batch)
+            yield logits
+
+    def _computed(self, inputs: dict[str, Any]) -> list[float] | None:
+        """The logits of a batch; None when there is no memory for it."""
+        try:
+            return [float(logit) for logit in self._request.infer(inputs, share_inputs=True)[0].reshape(-1)]
+        except RuntimeError as fault:
+            if any(words in str(fault) for words in OUT_OF_MEMORY):
+                return None
+            raise
+
+    def close(self) -> None:
+        """Drop the model."""
+        self._request = None
+
+
+def group(hidden: int, intermediate: int) -> int:
+    """How many values of a token share a scale: as many as divide both widths of a layer, and at most 512.
+
+    >>> group(384, 1536), group(1024, 4096)
+    (384, 512)
+    """
+    both = math.gcd(hidden, intermediate)
+    return max(size for size in range(1, min(both, LARGEST_GROUP) + 1) if both % size == 0)

@@ -1,0 +1,49 @@
+"""Attention as two matrix products and a softmax, for bfloat16 on the CPU.
+
+torch's fused kernel for CPUs multiplies in float32 there and takes twice as long as this in every shape tried up to 512
+tokens (LOG.md, 2026-11-21). This one holds all weights of a batch at once, so long texts still go to the fused one.
+"""
+
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface, eager_mask
+
+NAME = "rerank_plain"
+LONGEST = 1024  # tokens: heads × 2 MiB of weights a row
+
+
+def plain_attention(
+    _module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    **_options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Queries, keys, values (rows × heads × length × width) to (rows × length × heads × width); the mask is added."""
+    rows, heads, length, width = query.shape
+    scale = width**-0.5 if scaling is None else scaling
+    if length > LONGEST:
+        fused = torch.nn.functional.scaled_dot_product_attention(query, key, value, attention_mask, scale=scale)
+        return fused.transpose(1, 2).contiguous(), None
+    flat = (rows * heads, length, width)
+    scores = torch.bmm((query * scale).reshape(flat), key.reshape(flat).transpose(1, 2))
+    weights = scores.view(rows, heads, length, length)
+    if attention_mask is not None:
+        weights += attention_mask
+    torch.softmax(weights, -1, out=weights)
+    mixed = torch.bmm(scores, value.reshape(flat)).view(rows, heads, length, width)
+    return mixed.transpose(1, 2).contiguous(), None
+
+
+def use_plain_attention(model: Any) -> bool:
+    """Switch a model over; False for an architecture that lets nobody choose its attention."""
+    if not getattr(model, "_supports_attention_backend", False):
+        return False
+    AttentionInterface.register(NAME, plain_attention)
+    AttentionMaskInterface.register(NAME, eager_mask)
+    model.set_attn_implementation(NAME)
+    return True

@@ -1,0 +1,86 @@
+"""`rerank bench`: figures that add up, whatever they are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Finished, rerank
+
+pytestmark = [pytest.mark.slow]
+
+
+def document(done: Finished) -> dict[str, Any]:
+    assert done.code == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    chart = tmp_path / "chart.svg"
+    plot = ["--plot", str(chart)] if pytest.importorskip("matplotlib") else []
+    peers = ["--peers", "tutorial loop,sentence-transformers", "--batch-sizes", "4,8"]
+    small = ["--pairs", "24", "--lengths", "lognormal:24", "--rounds", "2", "--device", "cpu"]
+    done = rerank("bench", *small, "--engines", "torch:fp32,torch:bf16", *peers, *plot, timeout=200)
+    found = document(done)
+    assert found["pairs"] == 24
+    assert found["matrix_gflops"].keys() == {"fp32", "bf16"}
+    assert [(result["name"], result["dtype"], result["batch"]) for result in found["results"]] == [
+        ("rerank torch", "fp32", "auto"),
+        ("rerank torch", "bf16", "auto"),
+        ("tutorial loop", "fp32", "4 pairs"),
+        ("tutorial loop", "fp32", "8 pairs"),
+        ("sentence-transformers", "fp32", "4 pairs"),
+        ("sentence-transformers", "fp32", "8 pairs"),
+    ]
+    best = max(result["pairs_per_s"] for result in found["results"] if not result["ours"])
+    for result in found["results"]:
+        assert len(result["seconds"]) == 2
+        seconds = sum(result["seconds"]) / 2
+        assert result["pairs_per_s"] == pytest.approx(24 / seconds, rel=0.02)
+        assert result["of_best_peer"] == pytest.approx(result["pairs_per_s"] / best, abs=0.01)
+        rate = found["matrix_gflops"][result["dtype"]]
+        assert result["share_of_matrix_rate"] == pytest.approx(found["gflop"] / seconds / rate, rel=0.05, abs=0.002)
+        assert result["peak_memory_bytes"] > 10_000_000
+    assert b"rerank torch" in done.stderr
+    assert chart.read_bytes().startswith(b"<?xml")
+
+
+def test_a_file_of_records_is_measured_as_it_is(root: Path) -> None:
+    options = ["--engines", "torch:fp32", "--peers", "none", "--rounds", "1", "--device", "cpu"]
+    found = document(rerank("bench", root / "sample_data/quickstart.jsonl", *options, timeout=120))
+    assert found["pairs"] == 110
+    assert found["results"][0]["of_best_peer"] is None
+
+
+def test_growth_runs_the_command_itself() -> None:
+    found = document(rerank("bench", "--model", "fake", "--growth", "30,60", "--lengths", "lognormal:32", timeout=120))
+    assert [(step["pairs"], step["engine"]) for step in found["growth"]] == [(30, "fake"), (60, "fake")]
+    assert all(step["pairs_per_s"] > 0 and step["peak_memory_bytes"] > 0 for step in found["growth"])
+
+
+def test_a_shape_without_weights_is_measured_with_a_true_tokenizer(shared: Path) -> None:
+    small = ["--pairs", "4", "--lengths", "fixed:16", "--rounds", "1", "--device", "cpu", "--peers", "none"]
+    shape = ["--random-weights", "xlmr-mini", "--tokenizer", str(shared / "models/xlmr-tokenizer")]
+    found = document(rerank("bench", *small, *shape, "--engines", "torch:fp32", timeout=200))
+    assert (found["model"], found["pairs"], found["tokens"]) == ("xlmr-mini", 4, 64)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--lengths", "poisson"], b"--lengths poisson: unknown"),
+        (["--batch-sizes", "4,x"], b"--batch-sizes 4,x: not numbers"),
+        (["--peers", "lucene"], b"--peers lucene: unknown"),
+        (["--plot", "chart.txt"], b"--plot chart.txt"),
+        (["--random-weights", "xlmr-mini"], b"needs a tokenizer"),
+        (["absent.jsonl"], b"absent.jsonl"),
+    ],
+)
+def test_mistakes_are_told_at_once(options: list[str], said: bytes, tmp_path: Path) -> None:
+    done = rerank("bench", *options, cwd=tmp_path)
+    assert done.code in (2, 4), done.stderr
+    assert said in done.stderr
+    assert b"loading" not in done.stderr

@@ -1,0 +1,184 @@
+"""OpenVINO and onnxruntime give torch's logits, from a graph that is made once, checked, and made anew when damaged."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from making import request_of
+from tiny import write_reranker
+
+from rerank_cli.agreement import agreement
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError, ModelError
+from rerank_cli.export import logits_of
+from rerank_cli.records import Request
+from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.scorers.self_test import score_together
+
+ENGINES = ("openvino", "onnx")
+DRIFT = {
+    "fp32": 1e-4,
+    "bf16": 0.06,
+    "int8": 0.35,
+}  # largest |Δlogit| in standard deviations; onnxruntime's int8 is worst
+
+
+def engine(name: str, dtype: str = "auto", model: str = "mini") -> Scorer:
+    pytest.importorskip({"openvino": "openvino", "onnx": "onnxruntime"}[name])
+    return open_scorer(ModelConfig(model=model, engine=name, dtype=dtype, max_length=512))
+
+
+@pytest.fixture(scope="module")
+def requests(root: Path) -> list[Request]:
+    lines = (root / "sample_data/quickstart.jsonl").read_text(encoding="utf-8").splitlines()
+    return [request_of(json.loads(line)) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def expected(requests: list[Request]) -> list[list[float]]:
+    return logits_of(open_scorer(ModelConfig(model="mini", engine="torch", device="cpu", dtype="fp32")), requests)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("openvino", "fp32"), ("openvino", "bf16"), ("openvino", "int8"), ("onnx", "fp32"), ("onnx", "int8")],
+)
+def test_logits_are_those_of_torch(
+    name: str, dtype: str, requests: list[Request], expected: list[list[float]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        found = agreement(expected, logits_of(engine(name, dtype), requests))
+    except Exception as fault:
+        if "does not compute with bfloat16" in str(fault):
+            pytest.skip(str(fault))
+        raise
+    with capsys.disabled():
+        print(
+            f"\n{name} {dtype}: drift max {found.max_drift:.2g}, mean {found.mean_drift:.2g}, {found.kendall_tau=:.4f}"
+        )
+    assert found.max_drift <= DRIFT[dtype]
+    assert found.kendall_tau is not None
+    assert found.kendall_tau >= 0.9
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_pair_scores_the_same_alone_and_in_any_batch(name: str) -> None:
+    scorer = engine(name, "fp32")
+    scorer.load()
+    texts = ["hi", "a panda " * 40, "pandas eat bamboo", "x" * 900, ""]
+    pairs = scorer.prepare([("what is panda?", text) for text in texts])
+    alone = [score_together(scorer, [pair])[0] for pair in pairs]
+    assert score_together(scorer, pairs) == pytest.approx(alone, abs=2e-5)
+    assert score_together(scorer, [pairs[0]] * 7) == pytest.approx([alone[0]] * 7, abs=2e-5)  # no padding at all
+    scorer.close()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny reranker, and a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return write_reranker(tmp_path / "tiny")
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted((folder / "cache" / "rerank" / "graphs").glob("*"))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_graph_is_made_once(name: str, tiny: Path, tmp_path: Path) -> None:
+    engine(name, "fp32", str(tiny)).load()
+    (graph,) = kept(tmp_path)
+    times = {path.name: path.stat().st_mtime_ns for path in graph.iterdir()}
+    engine(name, "fp32", str(tiny)).load()
+    assert kept(tmp_path) == [graph]
+    assert {path.name: path.stat().st_mtime_ns for path in graph.iterdir()} == times
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_damaged_graph_in_the_cache_is_made_anew(name: str, tiny: Path, tmp_path: Path) -> None:
+    engine(name, "fp32", str(tiny)).load()
+    (graph,) = kept(tmp_path)
+    weights = max(graph.iterdir(), key=lambda path: path.stat().st_size)
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    engine(name, "fp32", str(tiny)).load()
+    assert kept(tmp_path) == [graph]
+    content[len(content) // 2] ^= 1
+    assert weights.read_bytes() == content
+
+
+def test_other_weights_are_another_graph(tiny: Path, tmp_path: Path) -> None:
+    engine("openvino", "fp32", str(tiny)).load()
+    weights = tiny / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-2] ^= 1
+    weights.write_bytes(content)
+    engine("openvino", "fp32", str(tiny)).load()
+    assert len(kept(tmp_path)) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_without_a_cache_that_can_be_written_the_graph_is_made_each_time(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir(mode=0o500)
+    engine("openvino", "fp32", str(tiny)).load()
+    assert kept(tmp_path) == []
+
+
+def test_a_file_where_the_cache_should_be_is_no_obstacle(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    engine("openvino", "fp32", str(tiny)).load()
+    assert (tmp_path / "cache").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("openvino", {"device": "cuda"}, "computes on the CPU"),
+        ("openvino", {"dtype": "fp16"}, "not offered by this engine"),
+        ("onnx", {"dtype": "bf16"}, "not offered by this engine"),
+        ("onnx", {"device": "mps"}, "not offered by the onnx engine"),
+        ("torch", {"dtype": "int8"}, "not offered by the torch engine"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused_before_loading(name: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_scorer(replace(ModelConfig(model="mini", engine=name), **options))
+
+
+def test_auto_takes_openvino_on_a_cpu_where_it_is_installed() -> None:
+    pytest.importorskip("nncf")
+    pytest.importorskip("openvino")
+    assert open_scorer(ModelConfig(model="mini", device="cpu")).identity.engine == "openvino"
+    assert open_scorer(ModelConfig(model="mini", device="cpu", dtype="int8")).identity.dtype == "int8"
+
+
+def test_only_the_head_is_left_in_float32_by_int8(tiny: Path, tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    engine("openvino", "int8", str(tiny)).load()
+    (graph,) = kept(tmp_path)
+    note = json.loads((graph / "rerank_export.json").read_text())
+    assert note["dtype"] == "int8"
+    model = openvino.Core().read_model(graph / "openvino_model.xml")
+    matrices = [
+        op for op in model.get_ordered_ops() if op.get_type_name() == "MatMul" and "linear" in op.get_friendly_name()
+    ]
+    plain = [op.get_friendly_name() for op in matrices if op.input_value(1).get_node().get_type_name() == "Constant"]
+    assert len(matrices) == 2 * 6 + 2  # two layers of six, pooler and classifier
+    assert all("pooler" in name or "classifier" in name for name in plain), plain
+    assert len(plain) == 2
+
+
+def test_a_graph_that_takes_other_inputs_is_refused(tiny: Path, tmp_path: Path) -> None:
+    engine("openvino", "fp32", str(tiny)).load()
+    (graph,) = kept(tmp_path)
+    for path in graph.iterdir():
+        (tiny / path.name).write_bytes(path.read_bytes())
+    (tiny / "model.safetensors").unlink()
+    engine("openvino", "auto", str(tiny)).load()  # it is an exported model now
+    text = (tiny / "config.json").read_text().replace('"type_vocab_size": 2', '"type_vocab_size": 1')
+    (tiny / "config.json").write_text(text)
+    with pytest.raises(ModelError, match="the tokenizer gives"):
+        engine("openvino", "auto", str(tiny)).load()

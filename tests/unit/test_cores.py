@@ -1,0 +1,31 @@
+"""Physical cores."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rerank_cli.scorers.cores import physical_cores
+
+
+def topology(folder: Path, siblings: dict[int, str]) -> Path:
+    for number, text in siblings.items():
+        (folder / f"cpu{number}" / "topology").mkdir(parents=True)
+        (folder / f"cpu{number}" / "topology" / "thread_siblings_list").write_text(text + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("allowed", "siblings", "cores"),
+    [
+        ({0, 1, 2, 3}, {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}, 2),
+        ({0, 1}, {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}, 2),
+        ({0, 2}, {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}, 1),
+        ({0, 1, 2}, {}, 3),
+    ],
+)
+def test_threads_of_one_core_count_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: set[int], siblings: dict[int, str], cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: allowed, raising=False)
+    assert physical_cores(topology(tmp_path, siblings)) == cores
