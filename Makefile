@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test faults mutants determinism strace bench format readme clean
+.PHONY: help setup demo check test faults mutants determinism strace bench gpu-bench drift format readme clean
 
 help: ## show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ determinism: $(READY) ## how far a logit moves when its batch is composed otherw
 strace: # the syscall sweep needs it and is skipped, with the reason, where it is not
 	@command -v strace >/dev/null || { apt-get update -q && apt-get install -q -y strace; } || \
 		echo "strace is not here and could not be installed: the sweeps that need it will be skipped"
+
+gpu-bench: ## on a CUDA machine, with the torch it has: speed, drift and the checks of tests/gpu
+	$(PYTHON) tests/bench/gpu.py
+
+drift: $(READY) ## what narrower numbers cost: logits and nDCG@10 on the shared collections; half an hour
+	$(BIN)/python tests/bench/drift.py
 
 bench: $(READY) ## throughput beside every installed peer on this machine, interleaved; half an hour
 	$(BIN)/python tests/bench/speed.py

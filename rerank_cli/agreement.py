@@ -18,7 +18,7 @@ class Agreement:
     """Of other logits with the reference's; `std` is the standard deviation of the reference's, the measure of drift.
 
     `kendall_tau` and `top_10` are means over the queries where they are defined (None: nowhere): tau-b of the two
-    orders, and the share of the reference's ten best among the other's ten best.
+    orders, and the share of the reference's ten best among the other's ten best (with more than ten candidates).
     """
 
     queries: int
@@ -30,14 +30,14 @@ class Agreement:
     top_10: float | None
 
     @property
-    def max_drift(self) -> float:
-        """The largest difference of a logit, in standard deviations."""
-        return self.max_delta / self.std if self.std else math.inf
+    def max_drift(self) -> float | None:
+        """The largest difference of a logit, in standard deviations; None where the reference has none."""
+        return self.max_delta / self.std if self.std else None
 
     @property
-    def mean_drift(self) -> float:
-        """The mean difference of a logit, in standard deviations."""
-        return self.mean_delta / self.std if self.std else math.inf
+    def mean_drift(self) -> float | None:
+        """The mean difference of a logit, in standard deviations; None where the reference has none."""
+        return self.mean_delta / self.std if self.std else None
 
     def as_dict(self) -> dict[str, Any]:
         """By name, drifts included."""
@@ -45,7 +45,7 @@ class Agreement:
 
 
 def agreement(reference: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> Agreement:
-    """Compare logits, one list a query, candidates in the same order. Raises ValueError for unequal shapes or none."""
+    """Compare logits, one list a query, candidates in the same order. Raises ValueError if shapes differ, for NaN."""
     if [len(logits) for logits in reference] != [len(logits) for logits in other]:
         raise ValueError("the two scorings are not of the same candidates")
     flat = [logit for logits in reference for logit in logits]
@@ -54,8 +54,10 @@ def agreement(reference: Sequence[Sequence[float]], other: Sequence[Sequence[flo
     ]
     if not flat:
         raise ValueError("no candidates to compare")
+    if not all(map(math.isfinite, deltas)):
+        raise ValueError("logits are not finite")
     taus = [tau for a, b in zip(reference, other, strict=True) if (tau := kendall_tau(a, b)) is not None]
-    kept = [overlap(a, b) for a, b in zip(reference, other, strict=True) if a]
+    kept = [overlap(a, b) for a, b in zip(reference, other, strict=True) if len(a) > TOP]
     return Agreement(
         queries=len(reference),
         pairs=len(flat),

@@ -8,11 +8,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_END = object()
+_END, _NOTHING = object(), object()
 
 
 class _Raised:
@@ -22,32 +22,59 @@ class _Raised:
         self.fault = fault
 
 
-def run_ahead(stage: Callable[[], Iterator[T]], depth: int, name: str) -> Iterator[T]:
-    """Yield what `stage()` yields, computed up to `depth` steps ahead in a thread called `name`.
+class Ahead(Generic[T]):
+    """An iterator over what `stage()` yields, computed up to `depth` steps ahead in a thread called `name`.
 
-    Closing this generator stops the stage at its next step. Exceptions of the stage are raised here, traceback and all.
+    Exceptions of the stage are raised here, traceback and all. Closing it stops the stage at its next step.
     """
-    steps: queue.Queue[object] = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
 
-    def work() -> None:
+    def __init__(self, stage: Callable[[], Iterator[T]], depth: int, name: str) -> None:
+        self._steps: queue.Queue[object] = queue.Queue(maxsize=depth)
+        self._stopped = threading.Event()
+        self._peeked: object = _NOTHING
+        threading.Thread(target=self._work, args=(stage,), name=name, daemon=True).start()
+
+    def _work(self, stage: Callable[[], Iterator[T]]) -> None:
         try:
             for step in stage():
-                steps.put(step)
-                if stopped.is_set():
+                self._steps.put(step)
+                if self._stopped.is_set():
                     return
-            steps.put(_END)
+            self._steps.put(_END)
         except BaseException as fault:
-            steps.put(_Raised(fault))
+            self._steps.put(_Raised(fault))
 
-    thread = threading.Thread(target=work, name=name, daemon=True)
-    thread.start()
-    try:
-        while (step := steps.get()) is not _END:
-            if isinstance(step, _Raised):
-                raise step.fault
-            yield step  # type: ignore[misc]
-    finally:
-        stopped.set()
+    def __iter__(self) -> "Ahead[T]":
+        return self
+
+    def __next__(self) -> T:
+        step = self._steps.get() if self._peeked is _NOTHING else self._peeked
+        self._peeked = _NOTHING
+        if step is _END:
+            self._peeked = _END  # for whoever asks again
+            raise StopIteration
+        if isinstance(step, _Raised):
+            raise step.fault
+        return step  # type: ignore[return-value]
+
+    def at_hand(self) -> bool:
+        """Whether the next step is here already: no waiting, no end, and no fault."""
+        if self._peeked is _NOTHING:
+            with suppress(queue.Empty):
+                self._peeked = self._steps.get_nowait()
+        return self._peeked is not _NOTHING and self._peeked is not _END and not isinstance(self._peeked, _Raised)
+
+    def close(self) -> None:
+        """Stop the stage at its next step."""
+        self._stopped.set()
         with suppress(queue.Empty):
-            steps.get_nowait()  # lets a stage that waits for room see that it was stopped
+            self._steps.get_nowait()  # lets a stage that waits for room see that it was stopped
+
+
+def run_ahead(stage: Callable[[], Iterator[T]], depth: int, name: str) -> Iterator[T]:
+    """`Ahead` as a generator, which closes it when it ends or is closed."""
+    steps = Ahead(stage, depth, name)
+    try:
+        yield from steps
+    finally:
+        steps.close()

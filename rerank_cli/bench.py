@@ -10,7 +10,6 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -20,20 +19,34 @@ from typing import Any
 
 from rerank_cli import __version__
 from rerank_cli.bench_input import generated, lengths_of, parsed
-from rerank_cli.bench_worker import read_records
+from rerank_cli.bench_worker import pairs_of, read_records
 from rerank_cli.config import ModelConfig, ReadConfig
-from rerank_cli.contestants import Answer, BenchConfig, Contestant, Tell, Worker, contestants_of, device_of, run_once
+from rerank_cli.contestants import (
+    PYTHON,
+    Answer,
+    BenchConfig,
+    Contestant,
+    Matrix,
+    Tell,
+    contestants_of,
+    device_of,
+    run_once,
+)
 from rerank_cli.errors import ConfigError, ModelError
 from rerank_cli.export import good_requests
 from rerank_cli.scorers.hf_files import find_model
-
-WARM_UP_CANDIDATES = 8
 
 
 def bench(config: BenchConfig, tell: Tell) -> dict[str, Any]:
     """Measure; returns the document that `rerank bench` prints. Raises ConfigError or ModelError."""
     if config.source is None:
-        parsed(config.lengths)
+        kind, tokens = parsed(config.lengths)
+        if kind == "fixed" and tokens > config.model.max_length:
+            raise ConfigError(f"--lengths {config.lengths}: longer than --max-length", "Raise --max-length as well.")
+    if config.growth and config.source is not None:
+        raise ConfigError("--growth generates its records", "Leave INPUT out.")
+    if config.model.model.partition(":")[0] == "fake" and not config.growth:
+        raise ConfigError("--model fake: no peer loads it", "Use it with --growth.")
     with tempfile.TemporaryDirectory(prefix="rerank-bench-") as folder:
         model = _model(config, Path(folder), tell)
         config = replace(config, model=model)
@@ -48,7 +61,7 @@ def _model(config: BenchConfig, folder: Path, tell: Tell) -> ModelConfig:
         if config.tokenizer is None:
             raise ConfigError("--random-weights needs a tokenizer", "Name its folder: --tokenizer DIR.")
         tell(f"making random weights in the shape of {config.random_weights}")
-        made = folder / config.random_weights
+        made = folder / "random"
         made.mkdir()
         import_module("rerank_cli.scorers.random_weights").make_random_model(
             config.random_weights, Path(config.tokenizer), made
@@ -60,46 +73,44 @@ def _model(config: BenchConfig, folder: Path, tell: Tell) -> ModelConfig:
 
 
 def _compared(config: BenchConfig, folder: Path, tell: Tell) -> dict[str, Any]:
-    source, warm_up = folder / "records.jsonl", folder / "warm_up.jsonl"
+    source, target = folder / "records.jsonl", str(folder / "out.jsonl")
     longest = _write_records(config, source)
-    first = read_records(str(source))[0]
-    few = {**first, "candidates": first["candidates"][:WARM_UP_CANDIDATES]}
-    warm_up.write_text(json.dumps(few) + "\n", encoding="utf-8")
-    config = replace(config, model=replace(config.model, max_length=longest))
-    contestants, absent = contestants_of(config, tell)
-    matrix = Worker({"kind": "matrix", "device": device_of(config), "threads": config.model.threads})
-    rates: dict[str, list[float]] = {}
-    target = str(folder / "out.jsonl")
-    try:
-        lengths = _lengths(contestants, str(source))
+    encoder: Any = import_module("rerank_cli.scorers.cross_encoder").CrossEncoder(
+        replace(config.model, max_length=longest)
+    )
+    config = replace(config, model=replace(config.model, max_length=encoder.max_length))
+    costs = [pair.cost for pair in encoder.prepare(pairs_of(read_records(str(source))))]
+    lengths = {"pairs": len(costs), "tokens": sum(costs), "squares": sum(cost * cost for cost in costs)}
+    warm_up = folder / "warm_up.jsonl"
+    warm_up.write_text(source.read_text(encoding="utf-8").partition("\n")[0] + "\n", encoding="utf-8")
+    with contestants_of(config, tell) as (contestants, absent), Matrix(config) as matrix:
         for contestant in contestants:
-            tell(f"warming up {contestant.name} {contestant.dtype} {contestant.batch}")
-            run_once(contestant, str(warm_up), target)
+            tell(f"warming up {contestant}")
+            run_once(contestant, str(warm_up), target, absent)
             contestant.seconds.clear()
         for number in range(config.rounds):
             tell(f"round {number + 1} of {config.rounds}")
-            for contestant in contestants:
-                run_once(contestant, str(source), target)
+            turn = number * len(contestants) // config.rounds  # nobody always follows the same neighbour
+            for contestant in contestants[turn:] + contestants[:turn]:
+                run_once(contestant, str(source), target, absent)
             for dtype in sorted({contestant.dtype for contestant in contestants}):
-                if (rate := matrix.ask({"dtype": dtype}).get("gflops")) is not None:
-                    rates.setdefault(dtype, []).append(rate)
-    finally:
-        for worker in {id(each.worker): each.worker for each in contestants}.values():
-            worker.close()
-        matrix.close()
-    work = gflop(find_model(config.model).config, lengths) if lengths else None
-    median_rates = {dtype: statistics.median(values) for dtype, values in rates.items()}
+                matrix.measure(dtype)
+    measured = [contestant for contestant in contestants if str(contestant) not in absent]
+    if not measured:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in absent.items())
+        raise ModelError(f"nobody could be measured: {reasons}", "Choose with --engines and --peers.")
+    work = gflop(encoder.folder.config, lengths)
     return {
-        "machine": machine(),
+        "machine": machine() | ({"device": device_name()} if device_of(config).startswith("cuda") else {}),
         "model": config.random_weights or Path(config.model.model).name,
         "records": config.source or config.lengths,
-        "max_length": longest,
+        "max_length": encoder.max_length,
         "rounds": config.rounds,
         **lengths,
-        "mean_tokens": round(lengths["tokens"] / lengths["pairs"], 1) if lengths else None,
+        "mean_tokens": round(lengths["tokens"] / lengths["pairs"], 1),
         "gflop": work,
-        "matrix_gflops": median_rates,
-        "results": _results(contestants, lengths, work, median_rates),
+        "matrix_gflops": matrix.rates,
+        "results": _results(measured, lengths, work, matrix.rates),
         "not_measured": absent,
     }
 
@@ -119,21 +130,14 @@ def _write_records(config: BenchConfig, target: Path) -> int:
     return longest
 
 
-def _lengths(contestants: Sequence[Contestant], source: str) -> dict[str, int]:
-    """Pairs, tokens and squares of tokens, as one of our own engines counts them."""
-    for contestant in contestants:
-        if contestant.ours:
-            answer = contestant.worker.ask({"lengths": source})
-            return {name: answer[name] for name in ("pairs", "tokens", "squares")}
-    return {}
-
-
-def gflop(config: dict[str, Any], lengths: dict[str, int]) -> float:
-    """The arithmetic of a BERT-like model on all pairs, padding left out, in 10⁹ operations.
+def gflop(config: dict[str, Any], lengths: dict[str, int]) -> float | None:
+    """The arithmetic of a BERT-like model on all pairs, padding left out, in 10⁹ operations; None for other shapes.
 
     A token costs 2 (4 h² + 2 h f) in each layer's six matrices and 4 L h in attention to the L tokens of its pair.
     """
-    layers, hidden, inner = (config[name] for name in ("num_hidden_layers", "hidden_size", "intermediate_size"))
+    layers, hidden, inner = (config.get(name) for name in ("num_hidden_layers", "hidden_size", "intermediate_size"))
+    if layers is None or hidden is None or inner is None:
+        return None
     matrices = 2 * (4 * hidden * hidden + 2 * hidden * inner) * lengths["tokens"]
     attention = 4 * hidden * lengths["squares"]
     return float(layers * (matrices + attention) / 1e9)
@@ -142,31 +146,36 @@ def gflop(config: dict[str, Any], lengths: dict[str, int]) -> float:
 def _results(
     contestants: Sequence[Contestant], lengths: dict[str, int], work: float | None, rates: dict[str, float]
 ) -> list[Answer]:
-    pairs = lengths.get("pairs", 0)
+    peers = [each for each in contestants if not each.ours]
+    best = min(peers, key=lambda each: statistics.median(each.seconds), default=None)
     results = []
     for each in contestants:
         seconds = statistics.median(each.seconds)
         rate = rates.get(each.dtype)
+        ratios = [] if best is None else [b / a for a, b in zip(each.seconds, best.seconds, strict=True)]
+        padding = each.last.get("padding_share")
+        tokens_per_s = lengths["tokens"] / seconds
         results.append(
             {
                 "name": each.name,
                 "dtype": each.dtype,
                 "batch": each.batch,
                 "ours": each.ours,
-                "pairs_per_s": round(pairs / seconds, 2),
-                "tokens_per_s": round(lengths.get("tokens", 0) / seconds, 1),
+                "pairs_per_s": round(lengths["pairs"] / seconds, 2),
+                "tokens_per_s": round(tokens_per_s, 1),
+                "padded_tokens_per_s": None if padding is None else round(tokens_per_s / (1 - padding), 1),
                 "seconds": [round(value, 3) for value in each.seconds],
+                "of_best_peer": round(statistics.median(ratios), 3) if ratios else None,
+                "of_best_peer_by_round": [round(ratio, 3) for ratio in ratios],
                 "share_of_matrix_rate": round(work / seconds / rate, 3) if work and rate else None,
-                "padding_share": each.last.get("padding_share"),
+                "padding_share": padding,
                 "busy_share": each.last.get("busy_share"),
                 "peak_memory_bytes": each.last["peak_memory_bytes"],
                 "peak_device_bytes": each.last["peak_device_bytes"],
+                "threads": each.last.get("threads"),
                 "versions": each.last.get("versions"),
             }
         )
-    best = max((result["pairs_per_s"] for result in results if not result["ours"]), default=None)
-    for result in results:
-        result["of_best_peer"] = round(result["pairs_per_s"] / best, 3) if best else None
     return results
 
 
@@ -180,9 +189,13 @@ def _growth(config: BenchConfig, folder: Path, tell: Tell) -> Iterator[Answer]:
         with source.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(record) + "\n" for record in generated(config.lengths, pairs))
         longest = str(lengths_of(config.lengths, model.max_length))
-        command = [sys.executable, "-m", "rerank_cli", "score", str(source), "-o", str(target), "--overwrite", "-q"]
+        command = [*PYTHON, "rerank_cli", "score", str(source), "-o", str(target), "--overwrite", "-q"]
         options = ["--model", model.model, "--engine", engine, "--dtype", dtype or "auto", "--max-length", longest]
-        ended = subprocess.run([*command, *options], stderr=subprocess.PIPE, text=True, check=False)
+        options += ["--device", model.device, *(["--threads", str(model.threads)] if model.threads else [])]
+        if config.batch_tokens[0] is not None:
+            options += ["--batch-tokens", str(config.batch_tokens[0])]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RERANK_")}
+        ended = subprocess.run([*command, *options], stderr=subprocess.PIPE, text=True, check=False, env=kept)
         if ended.returncode != 0:
             raise ModelError(f"rerank score ended with {ended.returncode}: {ended.stderr[-300:]}", "Run it by hand.")
         meta = json.loads(target.with_name(target.name + ".meta.json").read_bytes())
@@ -200,6 +213,12 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "rerank": __version__,
     }
+
+
+def device_name() -> str:
+    """The GPU that torch takes first."""
+    torch: Any = import_module("torch")
+    return str(torch.cuda.get_device_name())
 
 
 def _cpu_info() -> list[str]:

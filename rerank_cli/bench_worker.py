@@ -9,8 +9,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rerank_cli.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
 from rerank_cli.peers import PEERS, PeerModel
@@ -32,9 +34,7 @@ class Ours:
         self._scorer.load()
 
     def __call__(self, told: dict[str, Any]) -> Answer:
-        """Score a file and answer with what the run counted; or, asked for `lengths`, with those of its pairs."""
-        if "lengths" in told:
-            return self._lengths(told["lengths"])
+        """Score a file and answer with what the run counted."""
         config = RunConfig(
             ReadConfig((told["source"],)),
             model=self._model,
@@ -56,17 +56,22 @@ class Ours:
         )
         return {name: document[name] for name in wanted}
 
-    def _lengths(self, source: str) -> Answer:
-        pairs = self._scorer.prepare(pairs_of(read_records(source)))
-        costs = [pair.cost for pair in pairs]
-        return {"pairs": len(costs), "tokens": sum(costs), "squares": sum(cost * cost for cost in costs)}
-
 
 class Theirs:
     """What one writes around a peer: read, score, sort, write."""
 
     def __init__(self, name: str, model: dict[str, Any]) -> None:
-        self._peer = PEERS[name][0](PeerModel(**model))
+        threads = model.pop("threads")
+        make, package, _ = PEERS[name]
+        import torch
+
+        if threads:
+            torch.set_num_threads(threads)
+        self._peer = make(PeerModel(**model))
+        self._about = {
+            "threads": torch.get_num_threads(),
+            "versions": {name: version(name) for name in {"torch", "transformers", package.replace("_", "-")}},
+        }
 
     def __call__(self, told: dict[str, Any]) -> Answer:
         """Score a file."""
@@ -80,13 +85,13 @@ class Theirs:
                 ]
                 record["candidates"] = sorted(ranked, key=lambda candidate: -candidate["score"])
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        return {}
+        return self._about
 
 
 class Matrix:
-    """The machine's own rate: one product of 4096 × 1024 by 1024 × 4096, as often as half a second allows."""
+    """The machine's own rate: products of 4096 × 1024 by 1024 × 4096 (on CUDA of 8192 × 8192), random numbers."""
 
-    SHAPE = (4096, 1024, 4096)
+    SHAPES: ClassVar = {"cpu": (4096, 1024, 4096), "cuda": (8192, 8192, 8192)}
     SECONDS = 0.5
 
     def __init__(self, device: str, threads: int | None) -> None:
@@ -98,11 +103,14 @@ class Matrix:
 
     def __call__(self, told: dict[str, Any]) -> Answer:
         """Answer with GFLOP/s in `dtype`; None where torch has no such product."""
-        torch, (m, k, n) = self._torch, self.SHAPE
+        torch, (m, k, n) = self._torch, self.SHAPES["cuda" if self._device.startswith("cuda") else "cpu"]
         dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}[
             told["dtype"]
         ]
-        a, b = (torch.ones(shape, device=self._device, dtype=dtype) for shape in ((m, k), (k, n)))
+        if dtype is torch.int8:
+            a, b = (torch.randint(-127, 127, shape, device=self._device, dtype=dtype) for shape in ((m, k), (k, n)))
+        else:
+            a, b = (torch.randn(shape, device=self._device).to(dtype) for shape in ((m, k), (k, n)))
         multiply = torch._int_mm if dtype is torch.int8 else torch.mm
         try:
             multiply(a, b)
@@ -111,15 +119,17 @@ class Matrix:
         return {"gflops": round(2 * m * k * n / self._time_of(lambda: multiply(a, b)) / 1e9, 1)}
 
     def _time_of(self, multiply: Callable[[], Any]) -> float:
-        """Seconds a product, the median of several."""
+        """Seconds a product: on a CPU the median of single ones, on CUDA of queues of ten."""
+        queued = 10 if self._device.startswith("cuda") else 1
         times: list[float] = []
         end = time.perf_counter() + self.SECONDS
         while time.perf_counter() < end or len(times) < 3:
             self._wait()
             started = time.perf_counter()
-            multiply()
+            for _ in range(queued):
+                multiply()
             self._wait()
-            times.append(time.perf_counter() - started)
+            times.append((time.perf_counter() - started) / queued)
         return sorted(times)[len(times) // 2]
 
     def _wait(self) -> None:
@@ -150,12 +160,17 @@ def opened(told: dict[str, Any]) -> Task:
 
 
 def timed(task: Task, told: dict[str, Any]) -> Answer:
-    """Run it and add `seconds` and the peaks of memory so far."""
+    """Run it and add `seconds` and the peaks of memory meanwhile (where the kernel lets a process forget its peak)."""
+    torch = sys.modules.get("torch")
+    cuda = torch.cuda if torch is not None and torch.cuda.is_available() else None
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    if cuda is not None:
+        cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     answer = task(told)
-    torch = sys.modules.get("torch")
-    on_device = torch.cuda.max_memory_allocated() if torch is not None and torch.cuda.is_available() else 0
     seconds = time.perf_counter() - started
+    on_device = 0 if cuda is None else cuda.max_memory_allocated()
     return {**answer, "seconds": seconds, "peak_memory_bytes": peak_memory(), "peak_device_bytes": on_device}
 
 

@@ -1,22 +1,29 @@
 """Who takes part in a benchmark: every engine of ours and every peer that is installed, each in its own process."""
 
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ModelError
 from rerank_cli.peers import PEERS, installed
 
 CPU_ENGINES = {"torch": ("fp32", "bf16"), "openvino": ("fp32", "bf16", "int8"), "onnx": ("fp32", "int8")}
 CUDA_ENGINES = {"torch": ("fp16", "bf16")}
 
 
+RUN_MODULE = (  # as `python -m`, but never a module of the user's working folder
+    f"import runpy, sys; sys.path.append({str(Path(__file__).parent.parent)!r}); sys.argv[:] = sys.argv[1:]; "
+    "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+)
+PYTHON = (sys.executable, "-P", "-c", RUN_MODULE)
 Tell = Callable[[str], None]
 Answer = dict[str, Any]
 
@@ -52,13 +59,16 @@ class Contestant:
     seconds: list[float] = field(default_factory=list)
     last: Answer = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype} {self.batch}"
+
 
 class Worker:
     """A contestant's process, alive until closed."""
 
     def __init__(self, told: dict[str, Any]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rerank_cli.bench_worker"],
+            [*PYTHON, "rerank_cli.bench_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -93,40 +103,80 @@ def device_of(config: BenchConfig) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def contestants_of(config: BenchConfig, tell: Tell) -> tuple[list[Contestant], dict[str, str]]:
-    """Every way that can be run here, loaded; and the others, with the reason."""
-    found: list[Contestant] = []
+@contextmanager
+def contestants_of(config: BenchConfig, tell: Tell) -> Iterator[tuple[list[Contestant], dict[str, str]]]:
+    """Every way that can be run here, loaded; and the others, with the reason. Ends all processes on leaving."""
+    workers: list[Worker] = []
     absent: dict[str, str] = {}
-    for engine, dtype in _engines(config):
-        tell(f"loading {engine} {dtype}")
-        model = asdict(replace(config.model, engine=engine, dtype=dtype, device=device_of(config)))
-        worker = Worker({"kind": "ours", "model": model})
-        if worker.failed:
-            absent[f"{engine} {dtype}"] = worker.failed
-            continue
-        for budget in config.batch_tokens:
-            batch = f"{budget} tokens" if budget else "auto"
-            found.append(Contestant(f"rerank {engine}", dtype, batch, worker, {"batch_tokens": budget}, ours=True))
-    dtype = "fp32" if device_of(config) == "cpu" else "fp16"
-    told = {
-        "folder": config.model.model,
-        "device": device_of(config),
-        "dtype": dtype,
-        "max_length": config.model.max_length,
-    }
-    for name in config.peers:
-        if not installed()[name]:
-            absent[name] = "not installed"
-            continue
+    found: list[Contestant] = []
+
+    def loaded(name: str, told: dict[str, Any]) -> Worker | None:
         tell(f"loading {name}")
-        worker = Worker({"kind": name, "model": told})
+        worker = Worker(told)
         if worker.failed:
             absent[name] = worker.failed
-            continue
-        for size in config.batch_sizes or PEERS[name][2]:
-            batch = f"{size} pairs" if size else "its default"
-            found.append(Contestant(name, dtype, batch, worker, {"batch_size": size}, ours=False))
-    return found, absent
+            worker.close()
+            return None
+        workers.append(worker)
+        return worker
+
+    try:
+        for engine, dtype in _engines(config):
+            model = asdict(replace(config.model, engine=engine, dtype=dtype, device=device_of(config)))
+            worker = loaded(f"rerank {engine} {dtype}", {"kind": "ours", "model": model})
+            if worker is None:
+                continue
+            for budget in config.batch_tokens:
+                batch = f"{budget} tokens" if budget else "auto"
+                found.append(Contestant(f"rerank {engine}", dtype, batch, worker, {"batch_tokens": budget}, ours=True))
+        dtype = "fp32" if device_of(config) == "cpu" else "fp16"
+        told = {
+            "folder": config.model.model,
+            "device": device_of(config),
+            "dtype": dtype,
+            "max_length": config.model.max_length,
+            "threads": config.model.threads,
+        }
+        for name in config.peers:
+            if not installed()[name]:
+                absent[name] = "not installed"
+                continue
+            worker = loaded(name, {"kind": name, "model": told})
+            if worker is None:
+                continue
+            for size in config.batch_sizes or PEERS[name][2]:
+                batch = f"{size} pairs" if size else "its default"
+                found.append(Contestant(name, dtype, batch, worker, {"batch_size": size}, ours=False))
+        yield found, absent
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+class Matrix:
+    """The machine's own matrix rate, measured by a process of its own; `rates`: median GFLOP/s by dtype."""
+
+    def __init__(self, config: BenchConfig) -> None:
+        self._config = config
+        self._found: dict[str, list[float]] = {}
+
+    def __enter__(self) -> "Matrix":
+        told = {"kind": "matrix", "device": device_of(self._config), "threads": self._config.model.threads}
+        self._worker = Worker(told)
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self._worker.close()
+
+    def measure(self, dtype: str) -> None:
+        """Once more; nothing where torch has no such product."""
+        if (rate := self._worker.ask({"dtype": dtype}).get("gflops")) is not None:
+            self._found.setdefault(dtype, []).append(rate)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """So far."""
+        return {dtype: statistics.median(found) for dtype, found in self._found.items()}
 
 
 def _engines(config: BenchConfig) -> Iterator[tuple[str, str]]:
@@ -142,10 +192,13 @@ def _engines(config: BenchConfig) -> Iterator[tuple[str, str]]:
             yield from ((engine, dtype) for dtype in dtypes)
 
 
-def run_once(contestant: Contestant, source: str, target: str) -> None:
-    """Score a file and note the seconds. Raises ModelError when the contestant fails."""
+def run_once(contestant: Contestant, source: str, target: str, absent: dict[str, str]) -> None:
+    """Score a file and note the seconds; one that fails is out, with the reason in `absent`."""
+    if str(contestant) in absent:
+        return
     answer = contestant.worker.ask({**contestant.told, "source": source, "target": target})
     if "failed" in answer:
-        raise ModelError(f"{contestant.name} {contestant.dtype}: {answer['failed']}", "Leave it out with --peers.")
+        absent[str(contestant)] = answer["failed"]
+        return
     contestant.last = answer
     contestant.seconds.append(answer["seconds"])

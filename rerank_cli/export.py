@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,13 +16,14 @@ from typing import Any
 
 from rerank_cli.agreement import Agreement, agreement
 from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError, InputError, OutputError, Refused
+from rerank_cli.errors import ConfigError, DeviceError, InputError, OutputError, Refused
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.plan import Budget, plan_batches
 from rerank_cli.records import Request
 from rerank_cli.scorers import Batch, Scorer, open_scorer
 from rerank_cli.scorers.graph_files import DTYPES, NOTE
+from rerank_cli.scorers.hf_config import TOKENIZER_FILES
 
 FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
 BATCH_TOKENS = 1024
@@ -85,6 +86,17 @@ def _refuse_early(config: ExportConfig) -> None:
         raise Refused(f"{target}: exists", "Choose another folder, or replace it with --overwrite.")
     if os.path.lexists(target) and not (target / NOTE).is_file():
         raise Refused(f"{target}: is not an exported model, so --overwrite leaves it alone", "Choose another folder.")
+    if os.path.lexists(target) and (more := sorted(_not_ours(target))):
+        raise Refused(f"{target}: also holds {', '.join(more[:3])}, which we did not make", "Choose another folder.")
+
+
+def _not_ours(folder: Path) -> set[str]:
+    """Names in an exported folder that the export did not put there."""
+    try:
+        files = set(json.loads((folder / NOTE).read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        files = set()
+    return {path.name for path in folder.iterdir()} - {NOTE, "config.json", *TOKENIZER_FILES, *files}
 
 
 def good_requests(read: ReadConfig) -> list[Request]:
@@ -100,17 +112,21 @@ def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agree
     """How the exported model in `folder` agrees with torch in float32."""
     model = config.model
     reference = open_scorer(replace(model, engine="torch", device="cpu", dtype="fp32"))
-    expected = logits_of(reference, requests)
+    queries = [(request.query, request.texts) for request in requests]
+    expected = logits_of(reference, queries)
     exported = open_scorer(
         replace(model, model=str(folder), revision=None, engine=config.format, device="cpu", dtype="auto")
     )
-    return agreement(expected, logits_of(exported, requests))
+    try:
+        return agreement(expected, logits_of(exported, queries))
+    except ValueError as fault:
+        raise DeviceError(f"{folder.name}: {fault}", "Export it in fp32.") from None
 
 
-def logits_of(scorer: Scorer, requests: list[Request]) -> list[list[float]]:
-    """The logits of each record's candidates; loads the scorer and closes it."""
+def logits_of(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+    """The logits of each query's texts; loads the scorer and closes it."""
     scorer.load()
-    pairs = scorer.prepare([(request.query, text) for request in requests for text in request.texts])
+    pairs = scorer.prepare([(query, text) for query, texts in queries for text in texts])
     plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.padded)
     batches = (Batch(tuple([pairs[i] for i in plan.indices]), plan.tokens, plan.padded) for plan in plans)
     flat = [0.0] * len(pairs)
@@ -119,7 +135,7 @@ def logits_of(scorer: Scorer, requests: list[Request]) -> list[list[float]]:
             flat[index] = logit
     scorer.close()
     left = iter(flat)
-    return [[next(left) for _ in request.texts] for request in requests]
+    return [[next(left) for _ in texts] for _, texts in queries]
 
 
 def _put_in_place(made: Path, target: Path) -> None:

@@ -78,13 +78,18 @@ class FlagEmbedding:
 
 
 class Rerankers:
-    """AnswerDotAI's rerankers, one query at a time as its interface has it; at its own length and batch size."""
+    """AnswerDotAI's rerankers, one query at a time as its interface has it."""
 
     def __init__(self, model: PeerModel) -> None:
         from rerankers import Reranker
 
         self._model = Reranker(
-            model.folder, model_type="cross-encoder", device=model.device, dtype=model.torch_dtype, verbose=0
+            model.folder,
+            model_type="cross-encoder",
+            device=model.device,
+            dtype=model.torch_dtype,
+            tokenizer_kwargs={"model_max_length": model.max_length},
+            verbose=0,
         )
 
     def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:

@@ -2,23 +2,27 @@
 
     read and prepare  ──▶  plan and score  ──▶  rank            (three threads, each at most a window ahead)
 
-While this window is scored, the next one is read and tokenized and the one before is ranked and written. What runs out
-of memory is halved here, once for all engines, so that the fake engine exercises the code that CUDA needs.
+While this window is scored, the next one is read and tokenized and the one before is ranked and written; one call of
+the engine goes on from window to window as long as the next is at hand, so that a fast device does not pause between
+them. What runs out of memory is halved here, once for all engines, so that the fake engine exercises the code that
+CUDA needs.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from rerank_cli.ahead import run_ahead
+from rerank_cli.ahead import Ahead, run_ahead
 from rerank_cli.config import WriteConfig
 from rerank_cli.errors import DeviceError
 from rerank_cli.plan import BatchPlan, Budget, WindowLimits, plan_batches
 from rerank_cli.ranking import Ranking, rank
 from rerank_cli.records import Entry, Failure, Mark, Request, failed
 from rerank_cli.reorder import ScoreBoard
-from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Scorer
+from rerank_cli.scorers import Batch, OutOfMemory, Scorer
 from rerank_cli.stats import Counters, Stats
 from rerank_cli.windows import Numbered, Slice, Window, windows
 
@@ -47,6 +51,29 @@ class _Scored:
 
 
 @dataclass(slots=True)
+class _Work:
+    """A slice on its way through the engine: its batches as planned, of which the last `left` are still to come."""
+
+    slice: Slice
+    board: ScoreBoard
+    counters: Counters
+    first: int  # the number of its first pair on the board
+    costs: list[int]
+    plans: list[BatchPlan]
+    left: int
+
+    def arrive(self, plan: BatchPlan, logits: Sequence[float | None]) -> None:
+        """Put a batch's logits on the board."""
+        self.board.arrive([self.first + index for index in plan.indices], logits)
+        self.left -= 1
+
+    def batch(self, plan: BatchPlan) -> Batch:
+        """The prepared pairs of a plan."""
+        pairs = self.slice.pairs
+        return Batch(tuple([pairs[index] for index in plan.indices]), plan.tokens, plan.padded)
+
+
+@dataclass(slots=True)
 class Reranker:
     """Request -> Ranking, for any number of requests: what commands, cascades and scale-out compose.
 
@@ -60,6 +87,7 @@ class Reranker:
     stats: Stats
     tell: Tell
     candidates_path: str = "$.candidates"  # where in a record the candidates are, for failures
+    _last: _Work | None = None  # the slice begun last
 
     def windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[Done]:
         """Rerank entries window by window. Raises DeviceError or PassingFault when scoring cannot go on."""
@@ -67,58 +95,93 @@ class Reranker:
             yield self._done(scored)
 
     def _scored(self, entries: Iterator[Entry], start: Mark) -> Iterator[_Scored]:
-        board, counters = ScoreBoard(), Counters()
-        for slice_ in run_ahead(lambda: windows(entries, self.scorer.prepare, self.limits, start), 1, "prepare"):
-            self._score(slice_, board, counters)
-            if slice_.closes is not None:
-                yield _Scored(slice_.closes, board, counters, self.budget)
-                board, counters = ScoreBoard(), Counters()
+        with closing(Ahead(lambda: windows(entries, self.scorer.prepare, self.limits, start), 1, "prepare")) as slices:
+            begun: deque[_Work] = deque()
+            self._last = None
+            for slice_ in slices:
+                begun.append(self._begin(slice_))
+                while begun:
+                    yield from self._score(begun, slices)
 
-    def _score(self, slice_: Slice, board: ScoreBoard, counters: Counters) -> None:
-        """Score a slice's pairs under the budget, halving it as often as the device asks for."""
-        pairs, first = slice_.pairs, board.expect(len(slice_.pairs))
-        costs = [pair.cost for pair in pairs]
+    def _begin(self, slice_: Slice) -> _Work:
+        """Plan a slice; it goes on with the window of the slice before it, unless that closed one."""
+        before = self._last
+        if before is None or before.slice.closes is not None:
+            board, counters = ScoreBoard(), Counters()
+        else:
+            board, counters = before.board, before.counters
+        costs = [pair.cost for pair in slice_.pairs]
         plans = plan_batches(costs, self.budget, self.scorer.traits.padded)
-        while plans:
-            done = 0
-            for plan, logits in self._until_out_of_memory(plans, pairs, counters):
-                board.arrive([first + index for index in plan.indices], logits)
-                done += 1
-            if done == len(plans):
-                return
-            too_large, rest = plans[done], [index for plan in plans[done + 1 :] for index in plan.indices]
-            if len(too_large.indices) == 1:
-                board.arrive([first + too_large.indices[0]], [None])
-                self.tell(f"out of memory with one pair of {too_large.padded} tokens: its record goes to the errors")
-            else:
-                self._halve(too_large)
-                rest.extend(too_large.indices)
-            counters.oom_splits += 1
-            plans = plan_batches(costs, self.budget, self.scorer.traits.padded, sorted(rest))
+        self._last = _Work(slice_, board, counters, board.expect(len(costs)), costs, plans, len(plans))
+        return self._last
 
-    def _until_out_of_memory(
-        self, plans: list[BatchPlan], pairs: list[PreparedPair], counters: Counters
-    ) -> Iterator[tuple[BatchPlan, list[float]]]:
-        """Yield batches with their logits; stop short of the one that does not fit."""
-        batches = (Batch(tuple([pairs[i] for i in plan.indices]), plan.tokens, plan.padded) for plan in plans)
-        results = self.scorer.score(batches)
-        for plan in plans:
+    def _score(self, begun: deque[_Work], slices: Ahead[Slice]) -> Iterator[_Scored]:
+        """Score what is begun and what comes to hand meanwhile, in one call of the engine, so that it never idles.
+
+        Ends when all is done, or stops short of a batch that does not fit, with all that is left planned anew.
+        """
+        handed: deque[tuple[_Work, BatchPlan]] = deque()
+        results = self.scorer.score(self._batches(begun, slices, handed))
+        yield from self._finished(begun)
+        while True:
             started = time.perf_counter()
             try:
-                logits = next(results)
+                logits = next(results, None)
             except OutOfMemory:
+                self._make_smaller(*handed[0], begun)
                 return
-            seconds = time.perf_counter() - started
-            counters.batches += 1
-            counters.tokens += plan.tokens
-            counters.padded_tokens += plan.padded
-            counters.busy_s += seconds
-            self.stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, seconds)
-            yield plan, logits
+            if logits is None:
+                if begun:
+                    raise RuntimeError("the engine gave fewer results than there are batches. This is a bug.")
+                return
+            work, plan = handed.popleft()
+            self._count(plan, time.perf_counter() - started, work.counters)
+            work.arrive(plan, logits)
+            yield from self._finished(begun)
 
-    def _halve(self, plan: BatchPlan) -> None:
-        self.budget = self.budget.halved(plan.padded, plan.square)
-        self.tell(f"out of memory with {plan.padded} tokens in a batch: going on with {self.budget.tokens}")
+    def _batches(
+        self, begun: deque[_Work], slices: Ahead[Slice], handed: deque[tuple[_Work, BatchPlan]]
+    ) -> Iterator[Batch]:
+        """The batches of what is begun, then of each next slice that is at hand: the engine is not to wait for one."""
+        waiting = deque(begun)
+        while waiting:
+            work = waiting.popleft()
+            for plan in work.plans[len(work.plans) - work.left :]:
+                handed.append((work, plan))
+                yield work.batch(plan)
+            if not waiting and slices.at_hand():
+                waiting.append(self._begin(next(slices)))
+                begun.append(waiting[0])
+
+    def _finished(self, begun: deque[_Work]) -> Iterator[_Scored]:
+        """The windows that are wholly scored, in order."""
+        while begun and not begun[0].left:
+            work = begun.popleft()
+            if work.slice.closes is not None:
+                yield _Scored(work.slice.closes, work.board, work.counters, self.budget)
+
+    def _count(self, plan: BatchPlan, seconds: float, counters: Counters) -> None:
+        counters.batches += 1
+        counters.tokens += plan.tokens
+        counters.padded_tokens += plan.padded
+        counters.busy_s += seconds
+        self.stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, seconds)
+
+    def _make_smaller(self, work: _Work, too_large: BatchPlan, begun: deque[_Work]) -> None:
+        """After a batch that did not fit: halve the budget and plan all that is left under it."""
+        rest = [index for plan in work.plans[len(work.plans) - work.left + 1 :] for index in plan.indices]
+        if len(too_large.indices) == 1:
+            work.arrive(too_large, [None])
+            self.tell(f"out of memory with one pair of {too_large.padded} tokens: its record goes to the errors")
+        else:
+            self.budget = self.budget.halved(too_large.padded, too_large.square)
+            self.tell(f"out of memory with {too_large.padded} tokens in a batch: going on with {self.budget.tokens}")
+            rest.extend(too_large.indices)
+        work.counters.oom_splits += 1
+        for each in begun:
+            indices = sorted(rest) if each is work else None
+            each.plans = plan_batches(each.costs, self.budget, self.scorer.traits.padded, indices)
+            each.left = len(each.plans)
 
     def _done(self, scored: _Scored) -> Done:
         window, counters = scored.window, scored.counters

@@ -3,15 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.errors import ConfigError, OutputError
+from rerank_cli.errors import OutputError
 
 
 def draw(document: dict[str, Any], target: Path) -> None:
-    """Write the chart; the suffix of `target` says in which format. Raises ConfigError without matplotlib."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise ConfigError("--plot: matplotlib is not installed", "pip install 'rerank-cli[bench]'") from None
+    """Write the chart; the suffix of `target` says in which format. Raises OutputError."""
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -23,7 +21,7 @@ def draw(document: dict[str, Any], target: Path) -> None:
     try:
         figure.savefig(target)
     except OSError as fault:
-        raise OutputError(f"--plot {target}: {fault.strerror}", "The figures above are complete.") from None
+        raise OutputError(f"--plot {target}: {fault.strerror}", "The figures are on standard output.") from None
     pyplot.close(figure)
 
 

@@ -1,12 +1,14 @@
 """`rerank bench`: how fast is this machine, and beside whom?"""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rerank_cli.bench import bench
@@ -16,6 +18,7 @@ from rerank_cli.contestants import BenchConfig
 from rerank_cli.diagnostics import printable, say
 from rerank_cli.errors import ConfigError
 from rerank_cli.peers import PEERS
+from rerank_cli.plotting import draw
 
 M = ModelConfig()
 WIDTH = 118  # where no terminal tells
@@ -63,6 +66,10 @@ def bench_command(
     """
     if plot is not None and plot.suffix not in (".svg", ".png", ".pdf"):
         raise ConfigError(f"--plot {plot}: not a .svg, .png or .pdf", "Name for example chart.svg.")
+    if plot is not None and find_spec("matplotlib") is None:
+        raise ConfigError("--plot: matplotlib is not installed", "pip install 'rerank-cli[bench]'")
+    if plot is not None and not plot.parent.is_dir():
+        raise ConfigError(f"--plot {plot}: no such folder", "Make it first.")
     config = BenchConfig(
         ModelConfig(model, revision, offline, "auto", device, "auto", max_length, max_length * 3 // 4, threads),
         source,
@@ -79,11 +86,10 @@ def bench_command(
     )
     document = bench(config, say)
     show_table(document)
-    if plot is not None:
-        from rerank_cli.plotting import draw
-
-        draw(document, plot)
     sys.stdout.write(orjson.dumps(document).decode() + "\n")
+    sys.stdout.flush()
+    if plot is not None:
+        draw(document, plot)
     return 0
 
 
@@ -123,7 +129,7 @@ def show_table(document: dict[str, Any]) -> None:
 def comparison_table(document: dict[str, Any]) -> Table:
     """A row for each contestant."""
     title = f"{document['model']}, {document['pairs']:,} pairs, mean {document['mean_tokens']:.0f} tokens"
-    table = Table(title=printable(title), title_justify="left")
+    table = Table(title=escape(printable(title)), title_justify="left")
     for name in ("", "dtype", "batch"):
         table.add_column(name, no_wrap=True)
     for name in ("pairs/s", "of best\npeer", "of matrix\nrate", "padding", "busy", "peak\nmemory"):
@@ -146,7 +152,7 @@ def comparison_table(document: dict[str, Any]) -> Table:
 
 def growth_table(document: dict[str, Any]) -> Table:
     """A row for each number of pairs."""
-    table = Table(title=printable(f"{Path(document['model']).name}, growth"), title_justify="left")
+    table = Table(title=escape(printable(f"{Path(document['model']).name}, growth")), title_justify="left")
     for name in ("pairs", "engine", "pairs/s", "tokens/s", "padding", "busy", "wall", "peak memory"):
         table.add_column(name, justify="right")
     for step in document["growth"]:

@@ -13,15 +13,18 @@ from rerank_cli.export import ExportConfig, export
 M = ModelConfig()
 
 
+def own(name: str, text: str) -> Any:
+    """An option that `score` has too, with another meaning, and so another variable."""
+    return typer.Option(f"--{name}", help=text, envvar=f"RERANK_EXPORT_{name.upper()}")
+
+
 def export_command(
     output: Annotated[str, o.option("output", "The folder to make.", "-o")],
-    format: Annotated[str, typer.Option("--format", help="openvino or onnx.")] = "openvino",
-    dtype: Annotated[str, typer.Option("--dtype", help="fp32, fp16 or int8.")] = "fp32",
-    records: Annotated[
-        str | None, typer.Option("--records", help="Show on these records that it scores the same.")
-    ] = None,
+    format: Annotated[str, own("format", "openvino or onnx.")] = "openvino",
+    dtype: Annotated[str, own("dtype", "fp32, fp16 or int8.")] = "fp32",
+    records: Annotated[str | None, o.option("records", "Show on these records that it scores the same.")] = None,
     limit: o.Limit = None,
-    overwrite: Annotated[bool, o.option("overwrite", "Replace a folder that was exported before.")] = False,
+    overwrite: Annotated[bool, own("overwrite", "Replace a folder that was exported before.")] = False,
     model: o.Model = M.model,
     revision: o.Revision = None,
     offline: o.Offline = False,
@@ -60,12 +63,19 @@ def report(made: dict[str, Any]) -> list[str]:
         lines += [
             ("parity with torch fp32", f"{parity['pairs']:,} pairs, {parity['queries']:,} queries"),
             ("  standard deviation", f"{parity['std']:.4g} of the logits"),
-            ("  max |Δlogit|", f"{parity['max_delta']:.3g} ({parity['max_drift']:.3g} standard deviations)"),
-            ("  mean |Δlogit|", f"{parity['mean_delta']:.3g} ({parity['mean_drift']:.3g} standard deviations)"),
-            (
-                "  Kendall tau",
-                "no order to compare" if parity["kendall_tau"] is None else f"{parity['kendall_tau']:.4f}",
-            ),
-            ("  top 10 kept", f"{parity['top_10']:.1%}"),
+            ("  max |Δlogit|", f"{parity['max_delta']:.3g}{in_deviations(parity['max_drift'])}"),
+            ("  mean |Δlogit|", f"{parity['mean_delta']:.3g}{in_deviations(parity['mean_drift'])}"),
+            ("  Kendall tau", of_orders(parity["kendall_tau"], ".4f")),
+            ("  top 10 kept", of_orders(parity["top_10"], ".1%")),
         ]
     return [f"{name:<24}{value}" for name, value in lines]
+
+
+def in_deviations(drift: float | None) -> str:
+    """A difference beside the spread of the logits."""
+    return "" if drift is None else f" ({drift:.3g} standard deviations)"
+
+
+def of_orders(value: float | None, form: str) -> str:
+    """A figure that needs enough candidates to mean something."""
+    return "too few candidates" if value is None else format(value, form)

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError
-from rerank_cli.scorers.graph_files import exported_graph
-from rerank_cli.scorers.hf_files import local_folder
+from rerank_cli.scorers.hf_files import find_model
 from rerank_cli.scorers.hf_hub import silence_libraries
 
 DTYPES = ("auto", "fp32", "fp16", "bf16", "int8")
@@ -26,6 +25,7 @@ SCORERS = {
     "onnx": "rerank_cli.scorers.onnx_cross_encoder:OnnxCrossEncoder",
     "fake": "rerank_cli.scorers.fake:FakeScorer",
 }
+PROVEN_ON_OPENVINO = ("bert", "xlm-roberta")  # architectures that `auto` takes there: tests compare them with torch
 NEEDS = {"openvino": ("openvino",), "onnx": ("onnxruntime",)}  # beyond what rerank itself needs
 
 
@@ -123,14 +123,14 @@ def open_scorer(config: ModelConfig) -> Scorer:
 
     Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
     """
-    name = config.engine if config.engine != "auto" else _fitting(config)
-    if name not in SCORERS:
-        raise ConfigError(f"unknown engine {name!r}", f"Engines: {', '.join(sorted(SCORERS))}.")
+    if config.engine not in ("auto", *SCORERS):
+        raise ConfigError(f"unknown engine {config.engine!r}", f"Engines: {', '.join(sorted(SCORERS))}.")
     if config.dtype not in DTYPES:
         raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(DTYPES)}.")
     if not DEVICES.fullmatch(config.device):
         raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
     silence_libraries(config.offline)  # before anything imports them
+    name = config.engine if config.engine != "auto" else _fitting(config)
     missing = [package for package in NEEDS.get(name, ()) if find_spec(package) is None]
     if missing:
         raise ConfigError(
@@ -142,16 +142,20 @@ def open_scorer(config: ModelConfig) -> Scorer:
 
 
 def _fitting(config: ModelConfig) -> str:
-    """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO where it is installed; else torch."""
+    """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO, where it can be used; else torch.
+
+    Raises what finding the model raises.
+    """
     if config.model.partition(":")[0] == "fake":
         return "fake"
-    folder = local_folder(config.model)
-    if folder is not None and (graph := exported_graph(folder)) is not None:
-        return graph.format
+    folder = find_model(config)
+    if folder.graph is not None:
+        return folder.graph.format
     here = all(find_spec(package) for package in (*NEEDS["openvino"], "nncf"))
-    offered = config.dtype in ("auto", "fp32", "bf16", "int8")
-    on_cpu = config.device == "cpu" or (config.device == "auto" and here and offered and not _has_accelerator())
-    return "openvino" if on_cpu and here and offered else "torch"
+    fits = config.dtype in ("auto", "fp32", "bf16", "int8") and folder.config.get("model_type") in PROVEN_ON_OPENVINO
+    if not here or not fits or config.device not in ("auto", "cpu"):
+        return "torch"
+    return "torch" if config.device == "auto" and _has_accelerator() else "openvino"
 
 
 def _has_accelerator() -> bool:

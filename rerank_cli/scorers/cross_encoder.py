@@ -3,8 +3,9 @@
 Every engine of the sequence-classification family has one of these and adds the device.
 """
 
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, DeviceError, ModelError, RerankError
 from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Scorer
+from rerank_cli.scorers.graph_files import cache_folder, kept_path
 from rerank_cli.scorers.hf_files import ModelFolder, find_model
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
 from rerank_cli.scorers.self_test import self_test
 
+RECIPE = 1  # counts the ways in which we make graphs: other ways, other graphs
+LARGE = 2**28  # bytes of weights
 POSITIONS_START_AFTER_PADDING = {
     "roberta",
     "xlm-roberta",
@@ -60,6 +64,14 @@ def load_config(folder: ModelFolder) -> Any:
 def in_short(fault: BaseException) -> str:
     """The first line of what a library raised, with its type."""
     return f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
+
+
+def version_of(library: str) -> str:
+    """The version of an installed library, also where its build for GPUs goes by another name."""
+    for name in (library, f"{library}-gpu"):
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return "unknown"
 
 
 class CrossEncoder:
@@ -119,12 +131,13 @@ class CrossEncoder:
             max_length=self.max_length,
             query_max_length=self.query_max_length,
             threads=threads,
-            versions={name: version(name) for name in (*libraries, "transformers", "tokenizers")},
+            versions={name: version_of(name) for name in (*libraries, "transformers", "tokenizers")},
         )
 
     def graph_note(self, form: str, dtype: str, versions: dict[str, str]) -> dict[str, Any]:
         """What a graph of this model is made from: everything that can change it."""
         return {
+            "recipe": RECIPE,
             "format": form,
             "dtype": dtype,
             "inputs": self.inputs,
@@ -133,22 +146,33 @@ class CrossEncoder:
             "versions": versions,
         }
 
-    def stored_dtype(self, wanted: str, stored: dict[str, str]) -> str:
-        """What `--dtype` means for an engine that computes in the keys of `stored` on graphs of its values.
+    def announce_graph(self, note: dict[str, Any]) -> None:
+        """Say beforehand that the graph of a large model will be made: it takes minutes, once."""
+        size = sum(path.stat().st_size for path in self.folder.weights)
+        if self.folder.graph is None and size > LARGE and not kept_path(note).exists():
+            self.notes.append(f"making the model's {note['format']} graph, once; it will be kept in {cache_folder()}")
 
-        `auto` is int8 for a folder exported as int8, else fp32. Raises ConfigError for what the folder does not hold.
+    def computed_dtype(self, wanted: str, offered: Mapping[str, tuple[str, ...]], default: str) -> str:
+        """What `--dtype` means for an engine that computes in the keys of `offered` on graphs holding their values.
+
+        `auto` is `default`, or what fits an exported folder. Raises ConfigError for what the folder does not hold.
         """
         held = None if self.folder.graph is None else self.folder.graph.dtype
         if wanted == "auto":
-            return "int8" if held == "int8" else "fp32"
-        if wanted not in stored:
-            raise ConfigError(f"--dtype {wanted}: not offered by this engine", f"Use {', '.join(stored)} or auto.")
-        if held is not None and (held == "int8") != (stored[wanted] == "int8"):
+            return default if held is None else next((name for name, fits in offered.items() if held in fits), default)
+        if wanted not in offered:
+            raise ConfigError(f"--dtype {wanted}: not offered by this engine", f"Use {', '.join(offered)} or auto.")
+        if held is not None and held not in offered[wanted]:
             raise ConfigError(
                 f"--dtype {wanted}: {self.folder.name} was exported as {held}",
-                "Leave it out, or export the model anew.",
+                "Leave it out, or export anew.",
             )
         return wanted
+
+    @property
+    def pad_id(self) -> int:
+        """What rows are filled up with."""
+        return self._tokenizer.pad_id or 0
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
@@ -165,7 +189,7 @@ class CrossEncoder:
         masked = masked or int(lengths.min()) < longest
         names = self.inputs if masked else self.inputs[:-1]
         packed = np.zeros((len(names), len(pairs), longest), dtype=np.int64)
-        packed[0] = self._tokenizer.pad_id or 0
+        packed[0] = self.pad_id
         for row, pair in zip(packed[0], pairs, strict=True):
             row[: len(pair.ids)] = np.frombuffer(pair.ids, dtype=np.int32)
         columns = np.arange(longest)

@@ -2,12 +2,11 @@
 
 import shutil
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError
-from rerank_cli.scorers.cross_encoder import CrossEncoder
+from rerank_cli.scorers.cross_encoder import CrossEncoder, version_of
 from rerank_cli.scorers.graph_files import write_note
 
 MAKERS = {
@@ -28,7 +27,7 @@ def export_graph(model: ModelConfig, form: str, dtype: str, target: Path) -> Non
     if folder.graph is not None:
         raise ConfigError(f"{folder.name}: was exported already", "Export the model it was made from.")
     make(encoder, dtype, target)
-    note = encoder.graph_note(form, dtype, {name: version(name) for name in libraries})
+    note = encoder.graph_note(form, dtype, {name: version_of(name) for name in libraries})
     write_note(target, {**note, "model": folder.name, "revision": folder.revision})
     for path in (folder.path / "config.json", *folder.tokenizer_files):
         shutil.copyfile(path, target / path.name)

@@ -77,17 +77,20 @@ def cache_folder() -> Path:
     return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache")) / "rerank" / "graphs"
 
 
+def kept_path(note: dict[str, Any]) -> Path:
+    """The folder in the cache for the graph that `note` describes."""
+    return cache_folder() / sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def kept_graph(note: dict[str, Any], make: Callable[[Path], None], scratch: Path) -> ExportedGraph:
     """The graph that `note` describes, from the cache or made now by `make(folder)`.
 
     A folder that appears in the cache is whole: it is made beside and renamed. Without a cache that can be written it
     is made in `scratch`. Raises ModelError when not even that is possible.
     """
-    kept = cache_folder() / sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()[:32]
-    with suppress(ModelError):
-        graph = exported_graph(kept)
-        if graph is not None:
-            return graph
+    kept = kept_path(note)
+    if (graph := _graph_of(kept, note)) is not None:
+        return graph
     made = scratch
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -103,24 +106,32 @@ def kept_graph(note: dict[str, Any], make: Callable[[Path], None], scratch: Path
         discard(made)
         raise
     if made != scratch:
-        made = _put_in_place(made, kept)
+        made = _put_in_place(made, kept, note)
     graph = exported_graph(made)
     if graph is None:
         raise ModelError(f"{made}: the graph just made is gone", "Is something cleaning the cache? Run again.")
     return graph
 
 
-def _put_in_place(made: Path, kept: Path) -> Path:
-    """Rename; a folder that another run put there meanwhile, or a damaged one, gives way."""
+def _graph_of(kept: Path, note: dict[str, Any]) -> ExportedGraph | None:
+    """The whole graph in `kept` that was made from what `note` says."""
+    with suppress(ModelError):
+        graph = exported_graph(kept)
+        if graph is not None and all(graph.note.get(name) == value for name, value in note.items()):
+            return graph
+    return None
+
+
+def _put_in_place(made: Path, kept: Path, note: dict[str, Any]) -> Path:
+    """Rename; where another run put the same graph meanwhile, take that; what is damaged or foreign gives way."""
     for _ in range(2):
         try:
             made.rename(kept)
             return kept
         except OSError:
-            with suppress(ModelError):
-                if exported_graph(kept) is not None:  # another run was faster
-                    discard(made)
-                    return kept
+            if _graph_of(kept, note) is not None:
+                discard(made)
+                return kept
             discard(kept)
     return made
 
@@ -128,10 +139,14 @@ def _put_in_place(made: Path, kept: Path) -> Path:
 def _sweep(kept: Path) -> None:
     """Remove what runs that were killed while they made this graph left behind, once it is a day old."""
     for left in kept.parent.glob(f"{kept.name}.*"):
-        if left.stat().st_mtime < time.time() - DAY_S:
-            discard(left)
+        with suppress(OSError):  # another run sweeps, too
+            if left.stat().st_mtime < time.time() - DAY_S:
+                discard(left)
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder and what is in it, as far as that is possible."""
+    """Remove a folder and what is in it, as far as that is possible; of a link, the link."""
+    if folder.is_symlink():
+        with suppress(OSError):
+            folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)

@@ -63,12 +63,6 @@ class ModelFolder:
             )
 
 
-def local_folder(name: str) -> Path | None:
-    """The folder that a model's name means on this machine, if it means one."""
-    path = ALIASES.get(name, Path(os.path.expanduser(name)))
-    return path if path.is_dir() else None
-
-
 def find_model(config: ModelConfig) -> ModelFolder:
     """Resolve `config.model` to a folder and check its files.
 
@@ -76,12 +70,12 @@ def find_model(config: ModelConfig) -> ModelFolder:
     asks us to come back later).
     """
     name = config.model
-    here = local_folder(name)
-    if here is not None:
+    path = ALIASES.get(name, Path(os.path.expanduser(name)))
+    if path.is_dir():
         if config.revision is not None:
             raise ConfigError(f"--revision goes with models of the hub, and {name} is a folder", "Leave it out.")
-        return inspect_folder(name, here, None)
-    if os.path.exists(os.path.expanduser(name)) or name.startswith((".", "/", "~")) or name.count("/") != 1:
+        return inspect_folder(name, path, None)
+    if path.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ModelError(
             f"{name}: no such model folder", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         )

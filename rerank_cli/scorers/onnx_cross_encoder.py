@@ -5,6 +5,7 @@ activations of a whole batch with one scale, so that a pair's logit depends on i
 """
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import onnxruntime
 
 from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, DeviceError, ModelError
+from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault
 from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Traits
 from rerank_cli.scorers.cores import physical_cores
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
@@ -23,7 +24,9 @@ TRAITS = {
     "cuda": Traits(padded=True, batch_tokens=32768, window_batches=16),
 }
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-STORED = {"cpu": {"fp32": "fp32", "int8": "int8"}, "cuda": {"fp32": "fp32", "fp16": "fp16"}}
+OFFERED = {name: (name,) for name in ("fp32", "fp16", "int8")}  # computed in: held by the graph
+DEFAULT = {"cpu": "fp32", "cuda": "fp16"}
+MAKING = ("onnx", "onnxscript")  # what making a graph needs, and using one does not
 OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory", "out of memory")
 
 
@@ -45,14 +48,23 @@ class OnnxCrossEncoder:
         folder.refuse_graph("onnx")
         self.notes = self._encoder.notes
         self.traits = TRAITS[device]
-        self._dtype = self._encoder.stored_dtype(config.dtype, STORED[device])
+        self._dtype = self._encoder.computed_dtype(config.dtype, OFFERED, DEFAULT[device])
         self._threads = config.threads or physical_cores()
-        libraries = [
-            "onnxruntime" if device == "cpu" else "onnxruntime-gpu",
-            *["onnx", "torch"] * (folder.graph is None),
-        ]
-        self.identity = self._encoder.identity("onnx", device, self._dtype, self._threads, libraries)
+        if folder.graph is None and (missing := [name for name in MAKING if find_spec(name) is None]):
+            raise ConfigError(f"--engine onnx: {', '.join(missing)} not installed", "pip install 'rerank-cli[onnx]'")
+        libraries = ["onnxruntime", *["torch", *MAKING] * (folder.graph is None)]
+        self.identity = self._encoder.identity("onnx", self._device_name(), self._dtype, self._threads, libraries)
+        self._note = self._encoder.graph_note("onnx", self._dtype, self.identity.versions)
+        self._encoder.announce_graph(self._note)
         self._session: Any = None
+
+    def _device_name(self) -> str:
+        """The class of hardware."""
+        if self._device == "cpu":
+            return "cpu"
+        import torch
+
+        return torch.cuda.get_device_name(int(self._number or 0)) if torch.cuda.is_available() else self._device
 
     def load(self) -> None:
         """Open a session on the graph, making it first where there is none, then self-test; once."""
@@ -65,24 +77,29 @@ class OnnxCrossEncoder:
         with TemporaryDirectory(prefix="rerank-") as scratch:
             graph = self._encoder.folder.graph or self._made_graph(Path(scratch))
             try:
-                self._session = onnxruntime.InferenceSession(str(graph.main), options, providers=[provider])
+                session = onnxruntime.InferenceSession(str(graph.main), options, providers=[provider])
             except Exception as fault:  # the library has a dozen kinds, all of its own
                 raise ModelError(
                     f"{graph.main}: cannot be opened ({in_short(fault)})", "Export the model anew, or use torch."
                 ) from None
-        takes = [value.name for value in self._session.get_inputs()]
+        if session.get_providers()[0] != provider[0]:  # it goes to the CPU by itself, and says so in a log
+            raise DeviceError(
+                f"--device {self._device}: onnxruntime cannot use it", "Check CUDA and cuDNN, or use cpu."
+            )
+        session.disable_fallback()
+        takes = [value.name for value in session.get_inputs()]
         if sorted(takes) != sorted(self._encoder.inputs):
             raise ModelError(
                 f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._encoder.inputs)}",
                 "The tokenizer belongs to another model: export the model anew.",
             )
+        self._session = session
         self._encoder.prove(self, DeviceError(f"{self._device}: no memory for the model", "Use --dtype int8 or fp16."))
 
     def _made_graph(self, scratch: Path) -> ExportedGraph:
         from rerank_cli.scorers.onnx_graph import make_graph
 
-        note = self._encoder.graph_note("onnx", self._dtype, self.identity.versions)
-        return kept_graph(note, lambda target: make_graph(self._encoder, self._dtype, target), scratch)
+        return kept_graph(self._note, lambda target: make_graph(self._encoder, self._dtype, target), scratch)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
@@ -96,6 +113,10 @@ class OnnxCrossEncoder:
                 (logits,) = self._session.run(None, dict(zip(names, packed, strict=True)))
             except Exception as fault:  # the library has a dozen kinds, all of its own
                 if not any(words in str(fault) for words in OUT_OF_MEMORY):
+                    if "CUDA failure" in str(fault):
+                        raise PassingFault(
+                            f"the device was lost: {in_short(fault)}", "Run the same command with --resume."
+                        ) from fault
                     raise
                 logits = None
             if logits is None:

@@ -7,11 +7,12 @@ int8 stores weights in eight bits with a scale per output channel; activations a
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import onnxruntime
 import torch
 
 from rerank_cli.scorers.cross_encoder import CrossEncoder
 from rerank_cli.scorers.graph_files import MAIN
-from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, quietly
+from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph, quietly
 
 BODY = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 
@@ -19,26 +20,31 @@ BODY = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
     """Write the graph into the folder `target`: weights as `dtype` ("fp32", "fp16" or "int8"), the head in float32.
 
-    Raises ModelError when the model cannot be loaded.
+    Raises ModelError when the model cannot be loaded or traced, or the graph does not compute the same.
     """
     model = LogitsOnly(encoder, BODY[dtype])
     rows, longest = torch.export.Dim("rows"), torch.export.Dim("longest")
     examples = example_inputs(encoder)
-    with quietly(), torch.inference_mode(), TemporaryDirectory(dir=target, prefix="float-") as between:
+    with exporting(encoder, "onnx"), TemporaryDirectory(dir=target, prefix="float-") as between:
         plain = (Path(between) if dtype == "int8" else target) / MAIN["onnx"]
-        torch.onnx.export(
-            model,
-            args=(),
-            f=str(plain),
-            kwargs=examples,
-            output_names=["logits"],
-            dynamic_shapes={name: {0: rows, 1: longest} for name in examples},
-            dynamo=True,
-            external_data=True,
-            verbose=False,
-        )
+        with quietly(), torch.inference_mode():
+            torch.onnx.export(
+                model,
+                args=(),
+                f=str(plain),
+                kwargs=examples,
+                output_names=["logits"],
+                dynamic_shapes={name: {0: rows, 1: longest} for name in examples},
+                dynamo=True,
+                external_data=True,
+                verbose=False,
+            )
+        session = onnxruntime.InferenceSession(str(plain), providers=["CPUExecutionProvider"])
+        tolerance = 5e-2 if dtype == "fp16" else 1e-3
+        prove_graph(encoder, model, lambda inputs: session.run(None, inputs)[0], tolerance)
         if dtype == "int8":
-            _quantize(plain, target / MAIN["onnx"])
+            with quietly():
+                _quantize(plain, target / MAIN["onnx"])
 
 
 def _quantize(plain: Path, target: Path) -> None:

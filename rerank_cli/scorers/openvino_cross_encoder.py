@@ -9,6 +9,7 @@ as fast, but its one scale per layer clips the outliers that decide the order (L
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +26,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # 
 import openvino  # noqa: E402
 
 TRAITS = Traits(padded=True, batch_tokens=1024, window_batches=32)
-STORED = {"fp32": "fp32", "bf16": "fp32", "int8": "int8"}  # numbers computed with: numbers in the graph
+OFFERED = {"fp32": ("fp32", "fp16"), "bf16": ("fp32", "fp16"), "int8": ("int8",)}  # computed in: held by the graph
 LARGEST_GROUP = 512
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
 
@@ -41,24 +42,32 @@ class OpenVinoCrossEncoder:
         folder.refuse_graph("openvino")
         self.notes = self._encoder.notes
         self.traits = TRAITS
-        self._dtype = self._encoder.stored_dtype(config.dtype, STORED)
+        self._dtype = self._encoder.computed_dtype(config.dtype, OFFERED, "fp32")
         self._threads = config.threads or physical_cores()
-        libraries = ["openvino", *["nncf", "torch"] * (folder.graph is None)]
-        self.identity = self._encoder.identity("openvino", "cpu", self._dtype, self._threads, libraries)
+        made_here = folder.graph is None
+        if made_here and self._dtype == "int8" and find_spec("nncf") is None:
+            raise ConfigError("--dtype int8: nncf is not installed", "pip install 'rerank-cli[openvino]'")
+        libraries = ["openvino", *["torch"] * made_here, *["nncf"] * (made_here and self._dtype == "int8")]
+        native = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if self._dtype == "bf16" and not native:
+            raise DeviceError(
+                "--dtype bf16: this CPU does not compute with bfloat16", "Use fp32 or int8; --engine torch emulates it."
+            )
+        self._half = native and self._dtype != "fp32"  # for int8: what it leaves, softmax and norms
+        cpu = "cpu with bfloat16" if self._half and self._dtype == "int8" else "cpu"
+        self.identity = self._encoder.identity("openvino", cpu, self._dtype, self._threads, libraries)
+        self._note = self._encoder.graph_note("openvino", OFFERED[self._dtype][0], self.identity.versions)
+        self._encoder.announce_graph(self._note)
         self._request: Any = None
 
     def load(self) -> None:
         """Compile the graph, making it first where there is none, then self-test; once."""
         if self._request is not None:
             return
-        core = openvino.Core()
-        native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if self._dtype == "bf16" and not native:
-            raise DeviceError("--dtype bf16: this CPU does not compute with bfloat16", "Use --dtype fp32 or int8.")
         with TemporaryDirectory(prefix="rerank-") as scratch:
             graph = self._encoder.folder.graph or self._made_graph(Path(scratch))
             try:
-                compiled = core.compile_model(str(graph.main), "CPU", self._settings(native))
+                compiled = openvino.Core().compile_model(str(graph.main), "CPU", self._settings())
             except RuntimeError as fault:
                 raise ModelError(
                     f"{graph.main}: cannot be compiled ({in_short(fault)})", "Export the model anew, or use torch."
@@ -75,25 +84,21 @@ class OpenVinoCrossEncoder:
     def _made_graph(self, scratch: Path) -> ExportedGraph:
         from rerank_cli.scorers.openvino_graph import make_graph
 
-        stored = STORED[self._dtype]
-        note = self._encoder.graph_note("openvino", stored, self.identity.versions)
-        return kept_graph(note, lambda target: make_graph(self._encoder, stored, target), scratch)
+        held = OFFERED[self._dtype][0]
+        return kept_graph(self._note, lambda target: make_graph(self._encoder, held, target), scratch)
 
-    def _settings(self, native: bool) -> dict[str, str]:
-        """One batch at a time: several at once are faster by a tenth, and sometimes wrong (LOG.md, 2026-11-21).
-
-        `native`: the CPU computes with bfloat16.
-        """
-        half = self._dtype == "bf16" or (self._dtype == "int8" and native)  # what int8 leaves: softmax, norms
+    def _settings(self) -> dict[str, str]:
+        """One batch at a time: several at once are faster by a tenth, and sometimes wrong (LOG.md, 2026-11-21)."""
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": str(self._threads),
-            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if self._half else "f32",
         }
         if self._dtype == "int8":
             config = self._encoder.config
-            settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group(config.hidden_size, config.intermediate_size))
+            widths = [getattr(config, name, LARGEST_GROUP) for name in ("hidden_size", "intermediate_size")]
+            settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group(*widths))
         return settings
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:

@@ -14,7 +14,7 @@ import torch
 
 from rerank_cli.scorers.cross_encoder import CrossEncoder
 from rerank_cli.scorers.graph_files import MAIN
-from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, quietly
+from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph, quietly
 
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
@@ -24,14 +24,17 @@ import openvino  # noqa: E402
 def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
     """Write the graph into the folder `target`: weights as `dtype` ("fp32", "fp16" or "int8").
 
-    Raises ModelError when the model cannot be loaded.
+    Raises ModelError when the model cannot be loaded or traced, or the graph does not compute the same.
     """
     model = LogitsOnly(encoder)
-    with quietly(), torch.inference_mode():
-        graph = openvino.convert_model(model, example_input=example_inputs(encoder))
-    if dtype == "int8":
-        graph = _compressed(graph, model.body)
-    openvino.save_model(graph, str(target / MAIN["openvino"]), compress_to_fp16=dtype == "fp16")
+    with exporting(encoder, "openvino"):
+        with quietly(), torch.inference_mode():
+            graph = openvino.convert_model(model, example_input=example_inputs(encoder))
+        exact = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        prove_graph(encoder, model, lambda inputs: exact(inputs)[0])
+        if dtype == "int8":
+            graph = _compressed(graph, model.body)
+        openvino.save_model(graph, str(target / MAIN["openvino"]), compress_to_fp16=dtype == "fp16")
 
 
 def _compressed(graph: Any, body: str) -> Any:

@@ -11,6 +11,8 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
 NAME = "rerank_plain"
+TRIED = ("bert", "xlm-roberta")
+IGNORED = frozenset({"dropout", "is_causal", "position_ids", "use_cache", "output_attentions"})  # nothing when scoring
 LONGEST = 1024  # tokens: heads × 2 MiB of weights a row
 
 
@@ -21,9 +23,11 @@ def plain_attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    **_options: Any,
+    **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Queries, keys, values (rows × heads × length × width) to (rows × length × heads × width); the mask is added."""
+    if unknown := [name for name, value in options.items() if name not in IGNORED and value is not None]:
+        raise NotImplementedError(f"attention with {', '.join(unknown)}")
     rows, heads, length, width = query.shape
     scale = width**-0.5 if scaling is None else scaling
     if length > LONGEST:
@@ -40,8 +44,9 @@ def plain_attention(
 
 
 def use_plain_attention(model: Any) -> bool:
-    """Switch a model over; False for an architecture that lets nobody choose its attention."""
-    if not getattr(model, "_supports_attention_backend", False):
+    """Switch a model over; False for an architecture that was not tried: some pass what this would drop."""
+    config = getattr(model, "config", None)
+    if not getattr(model, "_supports_attention_backend", False) or getattr(config, "model_type", None) not in TRIED:
         return False
     AttentionInterface.register(NAME, plain_attention)
     AttentionMaskInterface.register(NAME, eager_mask)

@@ -4,12 +4,14 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
-from rerank_cli.scorers.cross_encoder import CrossEncoder
+from rerank_cli.errors import ModelError, RerankError
+from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
 from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
 
 
@@ -42,7 +44,7 @@ def example_inputs(encoder: CrossEncoder) -> dict[str, torch.Tensor]:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Keep what exporters print and warn of away from the user: parity is tested, not hoped for."""
+    """Keep what exporters print and warn of away from the user: every graph is compared with its model."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -52,3 +54,44 @@ def quietly() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+def prove_graph(
+    encoder: CrossEncoder, model: LogitsOnly, compute: Callable[[dict[str, Any]], Any], tolerance: float = 1e-3
+) -> None:
+    """Compare a new graph with the torch model it was made from; `compute` takes named int64 arrays, gives logits.
+
+    Batches of several shapes, with and without padding, since tracing may freeze any of them. Raises ModelError.
+    """
+    random = torch.Generator().manual_seed(1)
+    for rows, length, padding in ((1, 7, 0), (3, 33, 9), (2, 16, 0), (5, 21, 20)):
+        inputs = {name: torch.zeros(rows, length, dtype=torch.long) for name in encoder.inputs}
+        inputs["input_ids"] = torch.randint(4, int(encoder.config.vocab_size), (rows, length), generator=random)
+        inputs["attention_mask"] += 1
+        inputs["attention_mask"][-1, length - padding :] = 0
+        inputs["input_ids"][-1, length - padding :] = encoder.pad_id
+        if "token_type_ids" in inputs:
+            inputs["token_type_ids"][:, length // 2 : length - padding] = 1
+        with torch.inference_mode():
+            expected = model(**inputs).flatten()
+        found = torch.as_tensor(compute({name: array.numpy() for name, array in inputs.items()})).flatten()
+        delta = float((found - expected).abs().max())
+        if not delta <= tolerance * max(0.01, float(expected.abs().max())):
+            raise ModelError(
+                f"{encoder.folder.name}: its graph does not compute what the model does (|Δlogit| {delta:.3g})",
+                "Use --engine torch.",
+            )
+
+
+@contextlib.contextmanager
+def exporting(encoder: CrossEncoder, form: str) -> Iterator[None]:
+    """Turn whatever an exporter raises for a model that it cannot take into a ModelError."""
+    try:
+        yield
+    except (RerankError, MemoryError, OSError):
+        raise
+    except Exception as fault:
+        raise ModelError(
+            f"{encoder.folder.name}: cannot be turned into a graph for {form} ({in_short(fault)})",
+            "Use --engine torch.",
+        ) from fault

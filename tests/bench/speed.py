@@ -2,8 +2,8 @@
 
     python tests/bench/speed.py [--shared ../shared] [--only mini-generated,…] [more options of rerank bench]
 
-The lengths are those of sample_data/generate.py, and of scifact where the shared collections are there; XLM-R's shapes have
-random weights and the true tokenizer.
+The lengths are those of sample_data/generate.py, and of scifact where the shared collections are there; XLM-R's shapes
+have random weights and the true tokenizer.
 """
 
 import argparse

@@ -4,19 +4,19 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from making import request_of
 from tiny import write_reranker
 
 from rerank_cli.agreement import agreement
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, ModelError
 from rerank_cli.export import logits_of
-from rerank_cli.records import Request
 from rerank_cli.scorers import Scorer, open_scorer
 from rerank_cli.scorers.self_test import score_together
 
+Query = tuple[str, list[str]]
 ENGINES = ("openvino", "onnx")
 DRIFT = {
     "fp32": 1e-4,
@@ -31,14 +31,14 @@ def engine(name: str, dtype: str = "auto", model: str = "mini") -> Scorer:
 
 
 @pytest.fixture(scope="module")
-def requests(root: Path) -> list[Request]:
+def queries(root: Path) -> list[Query]:
     lines = (root / "sample_data/quickstart.jsonl").read_text(encoding="utf-8").splitlines()
-    return [request_of(json.loads(line)) for line in lines]
+    return [(record["query"], [each["text"] for each in record["candidates"]]) for record in map(json.loads, lines)]
 
 
 @pytest.fixture(scope="module")
-def expected(requests: list[Request]) -> list[list[float]]:
-    return logits_of(open_scorer(ModelConfig(model="mini", engine="torch", device="cpu", dtype="fp32")), requests)
+def expected(queries: list[Query]) -> list[list[float]]:
+    return logits_of(open_scorer(ModelConfig(model="mini", engine="torch", device="cpu", dtype="fp32")), queries)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def expected(requests: list[Request]) -> list[list[float]]:
     [("openvino", "fp32"), ("openvino", "bf16"), ("openvino", "int8"), ("onnx", "fp32"), ("onnx", "int8")],
 )
 def test_logits_are_those_of_torch(
-    name: str, dtype: str, requests: list[Request], expected: list[list[float]], capsys: pytest.CaptureFixture[str]
+    name: str, dtype: str, queries: list[Query], expected: list[list[float]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
-        found = agreement(expected, logits_of(engine(name, dtype), requests))
+        found = agreement(expected, logits_of(engine(name, dtype), queries))
     except Exception as fault:
         if "does not compute with bfloat16" in str(fault):
             pytest.skip(str(fault))
@@ -73,6 +73,45 @@ def test_a_pair_scores_the_same_alone_and_in_any_batch(name: str) -> None:
     assert score_together(scorer, pairs) == pytest.approx(alone, abs=2e-5)
     assert score_together(scorer, [pairs[0]] * 7) == pytest.approx([alone[0]] * 7, abs=2e-5)  # no padding at all
     scorer.close()
+
+
+def test_int8_of_openvino_does_not_depend_on_the_batch() -> None:
+    """Its scales are of a token's own values; only rounding in another order remains."""
+    scorer = engine("openvino", "int8")
+    scorer.load()
+    texts = ["hi", "a panda " * 40, "pandas eat bamboo", "x" * 900]
+    pairs = scorer.prepare([("what is panda?", text) for text in texts])
+    alone = [score_together(scorer, [pair])[0] for pair in pairs]
+    assert score_together(scorer, pairs) == pytest.approx(alone, abs=0.05)
+
+
+def test_what_no_exporter_can_take_is_a_model_error(tiny: Path) -> None:
+    pytest.importorskip("openvino")
+    from rerank_cli.scorers.cross_encoder import CrossEncoder
+    from rerank_cli.scorers.torch_graph import exporting
+
+    refused = pytest.raises(ModelError, match=r"cannot be turned into a graph for steam \(ValueError: no")
+    with refused, exporting(CrossEncoder(ModelConfig(model=str(tiny))), "steam"):
+        raise ValueError("no")
+
+
+def test_a_graph_that_computes_otherwise_is_refused(tiny: Path) -> None:
+    import torch
+
+    from rerank_cli.scorers.cross_encoder import CrossEncoder
+    from rerank_cli.scorers.torch_graph import LogitsOnly, prove_graph
+
+    encoder = CrossEncoder(ModelConfig(model=str(tiny)))
+    model = LogitsOnly(encoder)
+
+    def without_the_mask(inputs: dict[str, Any]) -> Any:
+        arrays = {name: torch.as_tensor(array) for name, array in inputs.items()}
+        arrays["attention_mask"] = torch.ones_like(arrays["attention_mask"])
+        with torch.inference_mode():
+            return model(**arrays)
+
+    with pytest.raises(ModelError, match="does not compute what the model does"):
+        prove_graph(encoder, model, without_the_mask)
 
 
 @pytest.fixture

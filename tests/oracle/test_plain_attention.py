@@ -3,7 +3,13 @@
 import pytest
 import torch
 from tiny import tiny_config
-from transformers import BertForSequenceClassification, XLMRobertaConfig, XLMRobertaForSequenceClassification
+from transformers import (
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    XLMRobertaConfig,
+    XLMRobertaForSequenceClassification,
+)
 
 from rerank_cli.scorers import plain_attention as plain
 from rerank_cli.scorers.plain_attention import plain_attention, use_plain_attention
@@ -55,3 +61,15 @@ def test_a_model_switched_over_gives_the_same_logits(family: str) -> None:
 
 def test_a_model_that_lets_nobody_choose_is_left_alone() -> None:
     assert not use_plain_attention(torch.nn.Linear(2, 2))
+
+
+def test_a_model_of_another_family_is_left_alone() -> None:
+    """Grouped keys, soft caps and the like would be lost."""
+    config = GPT2Config(vocab_size=40, n_embd=8, n_layer=1, n_head=2, num_labels=1)
+    assert not use_plain_attention(GPT2ForSequenceClassification(config))
+
+
+def test_an_option_that_changes_the_scores_is_never_dropped() -> None:
+    query, key, value, mask = inputs(SHAPES[1])
+    with pytest.raises(NotImplementedError, match="softcap"):
+        plain_attention(None, query, key, value, mask, softcap=30.0)

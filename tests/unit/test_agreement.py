@@ -20,9 +20,10 @@ def test_kendall_tau_is_scipys_tau_b(both: list[tuple[float, float]]) -> None:
 
 
 def test_equal_scorings_agree_wholly() -> None:
-    found = agreement([[1.0, 2.0, 3.0], [0.5, -1.0]], [[1.0, 2.0, 3.0], [0.5, -1.0]])
+    logits = [[float(n) for n in range(11)], [0.5, -1.0]]
+    found = agreement(logits, logits)
     assert (found.max_delta, found.mean_delta, found.kendall_tau, found.top_10) == (0, 0, 1, 1)
-    assert (found.queries, found.pairs) == (2, 5)
+    assert (found.queries, found.pairs) == (2, 13)
 
 
 def test_drift_is_measured_in_standard_deviations_of_the_reference() -> None:
@@ -41,7 +42,19 @@ def test_overlap_counts_the_ten_best_ties_by_position() -> None:
 def test_a_query_without_an_order_has_no_tau() -> None:
     found = agreement([[1.0]], [[2.0]])
     assert found.kendall_tau is None
-    assert found.top_10 == 1
+    assert found.max_drift is None
+    assert found.top_10 is None
+
+
+def test_ten_candidates_or_fewer_say_nothing_about_the_top_ten() -> None:
+    up = [float(n) for n in range(20)]
+    found = agreement([up, up[:10]], [up[::-1], up[:10]])
+    assert found.top_10 == 0
+
+
+def test_logits_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        agreement([[1.0, 2.0, 3.0]], [[1.1, math.nan, 3.0]])
 
 
 def test_scorings_of_other_candidates_are_refused() -> None:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from rerank_cli.ahead import run_ahead
+from rerank_cli.ahead import Ahead, run_ahead
 
 DEADLINE_S = 20  # for what must come; never reached when all is well
 
@@ -182,3 +182,34 @@ def test_a_fault_after_closing_does_not_keep_the_thread():
     steps.close()
     go_on.set()
     ended("late")
+
+
+def test_a_step_is_at_hand_once_it_was_computed_and_an_end_or_a_fault_never_is():
+    gate, computed = threading.Event(), threading.Event()
+
+    def stage():
+        gate.wait(DEADLINE_S)
+        yield 1
+        computed.set()
+        raise ValueError("broken")
+
+    steps = Ahead(stage, 2, "at hand")
+    assert not steps.at_hand()
+    gate.set()
+    assert computed.wait(DEADLINE_S)
+    assert steps.at_hand()
+    assert steps.at_hand()  # asking takes nothing away
+    assert next(steps) == 1
+    ended("at hand")
+    assert not steps.at_hand()
+    with pytest.raises(ValueError, match="broken"):
+        next(steps)
+
+
+def test_an_end_stays_an_end():
+    steps = Ahead(lambda: iter(()), 1, "empty")
+    ended("empty")
+    assert not steps.at_hand()
+    for _ in range(2):
+        with pytest.raises(StopIteration):
+            next(steps)

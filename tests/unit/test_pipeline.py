@@ -1,18 +1,21 @@
 """Entries in, rankings out: in input order, whatever happens on the way."""
 
+import collections
+import dataclasses
 import itertools
 import math
 
 import pytest
 from making import Clock, entries_of, fake, fake_logit
 
-from rerank_cli.config import WriteConfig
+from rerank_cli.config import ModelConfig, WriteConfig
 from rerank_cli.errors import DeviceError, PassingFault
 from rerank_cli.pipeline import Reranker
 from rerank_cli.plan import Budget, WindowLimits
 from rerank_cli.ranking import Ranking
 from rerank_cli.records import Failure, Mark
-from rerank_cli.scorers import Batch
+from rerank_cli.scorers import Batch, OutOfMemory
+from rerank_cli.scorers.fake import FakeScorer
 from rerank_cli.stats import Counters, Stats
 
 
@@ -241,3 +244,54 @@ def test_composition_shows_when_windows_shift():
     whole = [r for d in windows(entries, fake("composition=1"), records=3, budget=60) for r in d.results]
     shifted = [r for d in windows(entries[1:], fake("composition=1"), records=3, budget=60) for r in d.results]
     assert whole[1:] != shifted
+
+
+class InFlight(FakeScorer):
+    """A fake engine that, like a GPU's, takes `depth` batches before it gives the first result; counts its calls."""
+
+    def __init__(self, faults="", depth=2):
+        super().__init__(ModelConfig(model=f"fake:{faults}"))
+        self.depth, self.calls = depth, 0
+
+    def score(self, batches):
+        self.calls += 1
+        flying = collections.deque()
+        for batch in batches:
+            try:
+                flying.append(next(super().score(iter([batch]))))
+            except OutOfMemory:
+                yield from flying
+                raise
+            if len(flying) > self.depth:
+                yield flying.popleft()
+        yield from flying
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 5])
+@pytest.mark.parametrize("faults", ["", "oom_above=60", "oom_above=30", "oom_at=3", "oom_at=7", "composition=1"])
+def test_windows_do_not_depend_on_how_many_batches_are_in_flight(depth, faults):
+    records = [*some(23), {"query": "long", "candidates": [f"text {n}" for n in range(3000)]}, *some(4)]
+    options = {"tokens": 150, "budget": 80}
+    expected = windows(entries_of(*records), fake(faults), **options)
+    found = windows(entries_of(*records), InFlight(faults, depth), **options)
+    assert [done.results for done in found] == [done.results for done in expected]
+    assert [done.budget for done in found] == [done.budget for done in expected]
+    assert [dataclasses.replace(done.counters, busy_s=0) for done in found] == [
+        dataclasses.replace(done.counters, busy_s=0) for done in expected
+    ]
+
+
+def test_one_call_of_the_engine_goes_on_over_windows_that_are_at_hand():
+    scorer = InFlight("slow=0.02", depth=1)  # far slower than preparing: the next window is always at hand
+    done = windows(entries_of(*some(12)), scorer, records=1)
+    assert len(done) == 12
+    assert scorer.calls < 12
+
+
+def test_an_engine_that_loses_a_batch_is_a_bug_and_no_endless_loop():
+    class Forgetful(FakeScorer):
+        def score(self, batches):
+            yield from itertools.islice(super().score(batches), 1)
+
+    with pytest.raises(RuntimeError, match="fewer results"):
+        windows(entries_of(*some(8)), Forgetful(ModelConfig(model="fake")), budget=40)
