@@ -131,6 +131,7 @@ class Reranker:
                 self._make_smaller(*handed[0], begun)
                 return
             if logits is None:
+                yield from self._finished(begun)  # a slice without pairs, come to hand last
                 if begun:
                     raise RuntimeError("the engine gave fewer results than there are batches. This is a bug.")
                 return

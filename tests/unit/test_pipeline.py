@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import itertools
 import math
+import random
 
 import pytest
 from making import Clock, entries_of, fake, fake_logit
@@ -286,6 +287,14 @@ def test_one_call_of_the_engine_goes_on_over_windows_that_are_at_hand():
     done = windows(entries_of(*some(12)), scorer, records=1)
     assert len(done) == 12
     assert scorer.calls < 12
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_windows_without_pairs_come_through_wherever_they_are(seed):
+    rng = random.Random(seed)
+    records = [rng.choice([some(1)[0], {"query": "q", "candidates": []}, b"{"]) for _ in range(40)]
+    done = windows(entries_of(*records), InFlight("slow=0.001", depth=rng.randrange(3)), records=1)
+    assert len(done) == 40
 
 
 def test_an_engine_that_loses_a_batch_is_a_bug_and_no_endless_loop():
