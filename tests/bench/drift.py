@@ -87,11 +87,8 @@ def main() -> None:
             found = agreement(reference, logits)
             gain = ndcg(options.shared / f"data/{name}/qrels.txt", records, logits)
             results.append({"collection": name, "engine": each, "ndcg_10": gain, "seconds": seconds, **found.as_dict()})
-            print(
-                f"{name:<10} {each:<14} {found.pairs:>6} pairs  nDCG@10 {gain:.4f}  drift max {found.max_drift:.4f} "
-                f"mean {found.mean_drift:.4f}  tau {found.kendall_tau:.4f}  top-10 kept {found.top_10:.3f}",
-                file=sys.stderr,
-            )
+            orders = [f"{part}: {value:.4f}" for part, value in found.as_dict().items() if isinstance(value, float)]
+            print(f"{name:<10} {each:<14} nDCG@10 {gain:.4f}  {'  '.join(orders)}", file=sys.stderr)
     print(json.dumps({"model": options.model, "max_length": options.max_length, "results": results}))
 
 
