@@ -3,7 +3,7 @@
 The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 means weights in
 eight bits and activations rounded to eight bits as they come, in groups of a token's values, each with its own scale:
 nothing is calibrated, and a pair's logit does not depend on its batch. The trade refused is nncf's static quantization:
-as fast, but its one scale per layer clips the outliers that decide the order (LOG.md, 2026-11-21).
+no faster where it was tried, and its logits drifted six times as far (LOG.md, 2026-11-21).
 """
 
 import math
