@@ -178,14 +178,18 @@ class CrossEncoder:
         """See Scorer.prepare."""
         return self._tokenizer.prepare(pairs)
 
-    def arrays(self, batch: Batch, masked: bool) -> "tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]":
+    def arrays(
+        self, batch: Batch, masked: bool, multiple: int = 1
+    ) -> "tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]":
         """A batch as one int64 array (inputs × rows × longest), and the names of its inputs, padded on the right.
 
-        The mask comes last, and is left out when all rows are equally long, unless `masked`.
+        Rows are as long as the longest, or the next `multiple` that the model has positions for. The mask comes last,
+        and is left out when all rows are equally long, unless `masked`.
         """
         pairs = [pair.payload for pair in batch.pairs]
         lengths = np.array([len(pair.ids) for pair in pairs])
         longest = int(lengths.max())
+        longest = max(longest, min(-(-longest // multiple) * multiple, self.max_length))
         masked = masked or int(lengths.min()) < longest
         names = self.inputs if masked else self.inputs[:-1]
         packed = np.zeros((len(names), len(pairs), longest), dtype=np.int64)

@@ -14,10 +14,11 @@ import onnxruntime
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault
-from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.scorers import Batch, PreparedPair, Traits
 from rerank_cli.scorers.cores import physical_cores
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
 from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph
+from rerank_cli.scorers.lanes import lanes_for, side_by_side
 
 TRAITS = {
     "cpu": Traits(padded=True, batch_tokens=1024, window_batches=32),
@@ -50,6 +51,7 @@ class OnnxCrossEncoder:
         self.traits = TRAITS[device]
         self._dtype = self._encoder.computed_dtype(config.dtype, OFFERED, DEFAULT[device])
         self._threads = config.threads or physical_cores()
+        self._lanes = lanes_for(self._threads) if device == "cpu" else 1
         if folder.graph is None and (missing := [name for name in MAKING if find_spec(name) is None]):
             raise ConfigError(f"--engine onnx: {', '.join(missing)} not installed", "pip install 'rerank-cli[onnx]'")
         libraries = ["onnxruntime", *["torch", *MAKING] * (folder.graph is None)]
@@ -71,7 +73,7 @@ class OnnxCrossEncoder:
         if self._session is not None:
             return
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = self._threads // self._lanes
         options.log_severity_level = 3
         provider = (PROVIDERS[self._device], {"device_id": self._number} if self._number else {})
         with TemporaryDirectory(prefix="rerank-") as scratch:
@@ -107,21 +109,22 @@ class OnnxCrossEncoder:
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
-        for batch in batches:
-            names, packed = self._encoder.arrays(batch, masked=True)
-            try:
-                (logits,) = self._session.run(None, dict(zip(names, packed, strict=True)))
-            except Exception as fault:  # the library has a dozen kinds, all of its own
-                if not any(words in str(fault) for words in OUT_OF_MEMORY):
-                    if "CUDA failure" in str(fault):
-                        raise PassingFault(
-                            f"the device was lost: {in_short(fault)}", "Run the same command with --resume."
-                        ) from fault
-                    raise
-                logits = None
-            if logits is None:
-                raise OutOfMemory(batch)
-            yield [float(logit) for logit in logits.reshape(-1)]
+        return side_by_side(self._computed, self._lanes, batches)
+
+    def _computed(self, batch: Batch) -> list[float] | None:
+        """The logits of a batch; None when there is no memory for it. A session may be run by several threads."""
+        names, packed = self._encoder.arrays(batch, masked=True)
+        try:
+            (logits,) = self._session.run(None, dict(zip(names, packed, strict=True)))
+        except Exception as fault:  # the library has a dozen kinds, all of its own
+            if any(words in str(fault) for words in OUT_OF_MEMORY):
+                return None
+            if "CUDA failure" in str(fault):
+                raise PassingFault(
+                    f"the device was lost: {in_short(fault)}", "Run the same command with --resume."
+                ) from fault
+            raise
+        return [float(logit) for logit in logits.reshape(-1)]
 
     def close(self) -> None:
         """Drop the session."""

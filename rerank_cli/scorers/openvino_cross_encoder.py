@@ -28,6 +28,7 @@ import openvino  # noqa: E402
 TRAITS = Traits(padded=True, batch_tokens=1024, window_batches=32)
 OFFERED = {"fp32": ("fp32", "fp16"), "bf16": ("fp32", "fp16"), "int8": ("int8",)}  # computed in: held by the graph
 LARGEST_GROUP = 512
+MULTIPLE = 8  # tokens to which rows are filled up: each new shape costs OpenVINO some milliseconds, once
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
 
 
@@ -108,7 +109,7 @@ class OpenVinoCrossEncoder:
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
         for batch in batches:
-            names, packed = self._encoder.arrays(batch, masked=True)
+            names, packed = self._encoder.arrays(batch, masked=True, multiple=MULTIPLE)
             logits = self._computed(dict(zip(names, packed, strict=True)))
             if logits is None:
                 raise OutOfMemory(batch)

@@ -2,8 +2,9 @@
 
 The body runs in the chosen dtype, the head always in float32: near the top of a list half-precision logits collide.
 On CUDA one batch is in flight: while the device computes it, Python builds the next, and logits are fetched one batch
-late. Attention is what transformers chooses, SDPA where the architecture has it (but see `plain_attention`); rows of
-equal length get no mask, which lets SDPA take its fastest kernel.
+late. On a CPU several batches are computed side by side. Attention is what transformers chooses, SDPA where the
+architecture has it (but see `plain_attention`); rows of equal length get no mask, which lets SDPA take its fastest
+kernel.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from rerank_cli.errors import ConfigError, DeviceError, PassingFault
 from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Traits
 from rerank_cli.scorers.cross_encoder import CrossEncoder
 from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
+from rerank_cli.scorers.lanes import lanes_for, side_by_side
 from rerank_cli.scorers.packed_linear import pack_linear_layers
 from rerank_cli.scorers.plain_attention import use_plain_attention
 
@@ -55,16 +57,15 @@ class _InFlight:
     """A batch that the device is computing; `logits` lie on the host once `done` has passed."""
 
     logits: torch.Tensor
-    done: "torch.cuda.Event | None"
+    done: torch.cuda.Event
 
     def fetch(self) -> list[float]:
         """Wait for the device. Raises PassingFault when it was lost meanwhile."""
-        if self.done is not None:
-            try:
-                self.done.synchronize()
-            except RuntimeError as fault:
-                raise_if_lost(fault)
-                raise
+        try:
+            self.done.synchronize()
+        except RuntimeError as fault:
+            raise_if_lost(fault)
+            raise
         return list(self.logits.tolist())
 
 
@@ -97,6 +98,8 @@ class TorchCrossEncoder:
         self.traits = TRAITS[self.device.type]
         threads = config.threads or torch.get_num_threads()
         torch.set_num_threads(threads)
+        self._lanes = lanes_for(threads) if self.device.type == "cpu" else 1
+        self._lane_threads = threads // self._lanes
         self._model: Any = None
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         self.identity = self._encoder.identity("torch", name, dtype, threads, ["torch"])
@@ -127,6 +130,11 @@ class TorchCrossEncoder:
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
+        if self.device.type == "cuda":
+            return self._one_in_flight(batches)
+        return side_by_side(self._computed, self._lanes, batches)
+
+    def _one_in_flight(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         before: _InFlight | None = None
         for batch in batches:
             current = self._launched(batch)
@@ -134,13 +142,9 @@ class TorchCrossEncoder:
                 yield before.fetch()
                 before = None
             if current is None:  # here, outside the except block, nothing holds the failed batch's tensors any more
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
+                torch.cuda.empty_cache()
                 raise OutOfMemory(batch)
-            if current.done is None:
-                yield current.fetch()
-            else:
-                before = current
+            before = current
         if before is not None:
             yield before.fetch()
 
@@ -148,10 +152,6 @@ class TorchCrossEncoder:
     def _launched(self, batch: Batch) -> _InFlight | None:
         """Start a batch; None when the device has no memory for it."""
         try:
-            if self.device.type != "cuda":
-                return _InFlight(
-                    self._model(**self._inputs(batch), return_dict=True).logits.float().flatten().cpu(), None
-                )
             with torch.cuda.device(self.device):  # events are recorded on the current device's stream
                 logits = self._model(**self._inputs(batch), return_dict=True).logits.float().flatten()
                 host = torch.empty(logits.shape, dtype=torch.float32, pin_memory=True)
@@ -163,6 +163,17 @@ class TorchCrossEncoder:
             if is_out_of_memory(fault):
                 return None
             raise_if_lost(fault)
+            raise
+
+    @torch.inference_mode()
+    def _computed(self, batch: Batch) -> list[float] | None:
+        """The logits of a batch, computed in this thread; None when there is no memory for it."""
+        torch.set_num_threads(self._lane_threads)  # it holds for the thread that says it
+        try:
+            return list(self._model(**self._inputs(batch), return_dict=True).logits.float().flatten().tolist())
+        except RuntimeError as fault:
+            if is_out_of_memory(fault):
+                return None
             raise
 
     def _inputs(self, batch: Batch) -> dict[str, torch.Tensor]:

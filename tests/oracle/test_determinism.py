@@ -5,6 +5,7 @@ import statistics
 from pathlib import Path
 
 import pytest
+import torch
 from bench.determinism import agreement, logits_in, records_of
 
 from rerank_cli.config import ModelConfig
@@ -29,6 +30,23 @@ def test_no_composition_of_batches_moves_a_logit_beyond_the_published_tolerance(
         assert max(abs(a - b) for a, b in zip(alone, logits, strict=True)) <= TOLERANCE[dtype]
         if dtype == "fp32":
             assert agreement(alone, logits, sizes) == (1, 1)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_batches_side_by_side_give_the_very_logits_of_one_after_another(root: Path, dtype: str) -> None:
+    records = records_of(root / "sample_data" / "quickstart.jsonl", 60)
+    pairs = [(query, text) for query, texts in records for text in texts]
+
+    def logits(threads: int) -> list[float]:
+        scorer = TorchCrossEncoder(ModelConfig("mini", device="cpu", dtype=dtype, threads=threads))
+        scorer.load()
+        return logits_in(scorer, scorer.prepare(pairs), 4)
+
+    before = torch.get_num_threads()
+    try:
+        assert logits(4) == logits(1)  # four lanes of one thread each: every batch is computed by one thread
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_readme_states_these_tolerances(root: Path) -> None:
