@@ -1,13 +1,15 @@
 """Throughput on this machine, from file to file, beside every installed peer, in one interleaved run.
 
-Each contestant is a process that has loaded and warmed up before the first round; a round runs each in turn on the same
-file, so that a noisy machine is noisy for all, and medians of rounds are compared. The machine's own matrix rate is
-measured in each round too: work over rate is the floor, and what a contestant reaches of it is its share.
+Each contestant is a process that has loaded; a round runs each in turn on the same file, so that a noisy machine is
+noisy for all. The first round is a warm-up (its seconds are kept apart), and medians of the others are compared. The
+machine's own matrix rate is measured in each round too: work over rate is the floor, and what a contestant reaches of
+it is its share.
 """
 
 import json
 import os
 import platform
+import random
 import statistics
 import subprocess
 import tempfile
@@ -32,13 +34,13 @@ from rerank_cli.contestants import (
     device_of,
     run_once,
 )
-from rerank_cli.errors import ConfigError, ModelError
+from rerank_cli.errors import ConfigError, ModelError, OutputError
 from rerank_cli.export import good_requests
 from rerank_cli.scorers.hf_files import find_model
 
 
 def bench(config: BenchConfig, tell: Tell) -> dict[str, Any]:
-    """Measure; returns the document that `rerank bench` prints. Raises ConfigError or ModelError."""
+    """Measure; returns the document that `rerank bench` prints. Raises ConfigError, ModelError or OutputError."""
     if config.source is None:
         kind, tokens = parsed(config.lengths)
         if kind == "fixed" and tokens > config.model.max_length:
@@ -47,12 +49,23 @@ def bench(config: BenchConfig, tell: Tell) -> dict[str, Any]:
         raise ConfigError("--growth generates its records", "Leave INPUT out.")
     if config.model.model.partition(":")[0] == "fake" and not config.growth:
         raise ConfigError("--model fake: no peer loads it", "Use it with --growth.")
-    with tempfile.TemporaryDirectory(prefix="rerank-bench-") as folder:
-        model = _model(config, Path(folder), tell)
-        config = replace(config, model=model)
-        if config.growth:
-            return {"machine": machine(), "model": model.model, "growth": list(_growth(config, Path(folder), tell))}
-        return _compared(config, Path(folder), tell)
+    try:
+        with tempfile.TemporaryDirectory(prefix="rerank-bench-") as folder:
+            return _measured(config, Path(folder), tell)
+    except OSError as fault:
+        reason = f"{fault.filename or tempfile.gettempdir()}: {fault.strerror}"
+        raise OutputError(
+            reason, "Records and outputs of a benchmark go there: free some space, or set TMPDIR."
+        ) from None
+
+
+def _measured(config: BenchConfig, folder: Path, tell: Tell) -> dict[str, Any]:
+    config = replace(config, model=_model(config, folder, tell))
+    if config.random_weights is not None:  # nobody wants graphs of random numbers in the user's cache
+        config = replace(config, environment={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")})
+    if config.growth:
+        return {"machine": machine(), "model": config.model.model, "growth": list(_growth(config, folder, tell))}
+    return _compared(config, folder, tell)
 
 
 def _model(config: BenchConfig, folder: Path, tell: Tell) -> ModelConfig:
@@ -81,17 +94,15 @@ def _compared(config: BenchConfig, folder: Path, tell: Tell) -> dict[str, Any]:
     config = replace(config, model=replace(config.model, max_length=encoder.max_length))
     costs = [pair.cost for pair in encoder.prepare(pairs_of(read_records(str(source))))]
     lengths = {"pairs": len(costs), "tokens": sum(costs), "squares": sum(cost * cost for cost in costs)}
-    warm_up = folder / "warm_up.jsonl"
-    warm_up.write_text(source.read_text(encoding="utf-8").partition("\n")[0] + "\n", encoding="utf-8")
     with contestants_of(config, tell) as (contestants, absent), Matrix(config) as matrix:
         for contestant in contestants:
             tell(f"warming up {contestant}")
-            run_once(contestant, str(warm_up), target, absent)
-            contestant.seconds.clear()
+            run_once(contestant, str(source), target, absent)
+            contestant.first_seconds, contestant.seconds = contestant.seconds, []
         for number in range(config.rounds):
             tell(f"round {number + 1} of {config.rounds}")
-            turn = number * len(contestants) // config.rounds  # nobody always follows the same neighbour
-            for contestant in contestants[turn:] + contestants[:turn]:
+            order = random.Random(number).sample(contestants, len(contestants))  # nobody has always the same neighbour
+            for contestant in order:
                 run_once(contestant, str(source), target, absent)
             for dtype in sorted({contestant.dtype for contestant in contestants}):
                 matrix.measure(dtype)
@@ -101,7 +112,8 @@ def _compared(config: BenchConfig, folder: Path, tell: Tell) -> dict[str, Any]:
         raise ModelError(f"nobody could be measured: {reasons}", "Choose with --engines and --peers.")
     work = gflop(encoder.folder.config, lengths)
     return {
-        "machine": machine() | ({"device": device_name()} if device_of(config).startswith("cuda") else {}),
+        "machine": machine()
+        | ({"device": device_name(device_of(config))} if device_of(config).startswith("cuda") else {}),
         "model": config.random_weights or Path(config.model.model).name,
         "records": config.source or config.lengths,
         "max_length": encoder.max_length,
@@ -147,12 +159,13 @@ def _results(
     contestants: Sequence[Contestant], lengths: dict[str, int], work: float | None, rates: dict[str, float]
 ) -> list[Answer]:
     peers = [each for each in contestants if not each.ours]
-    best = min(peers, key=lambda each: statistics.median(each.seconds), default=None)
+    best = min(peers, key=lambda each: statistics.median(each.seconds), default=None)  # over all rounds
     results = []
     for each in contestants:
         seconds = statistics.median(each.seconds)
         rate = rates.get(each.dtype)
         ratios = [] if best is None else [b / a for a, b in zip(each.seconds, best.seconds, strict=True)]
+        ratio = None if best is None else round(statistics.median(best.seconds) / seconds, 3)
         padding = each.last.get("padding_share")
         tokens_per_s = lengths["tokens"] / seconds
         results.append(
@@ -165,7 +178,8 @@ def _results(
                 "tokens_per_s": round(tokens_per_s, 1),
                 "padded_tokens_per_s": None if padding is None else round(tokens_per_s / (1 - padding), 1),
                 "seconds": [round(value, 3) for value in each.seconds],
-                "of_best_peer": round(statistics.median(ratios), 3) if ratios else None,
+                "first_seconds": round(each.first_seconds[0], 3),
+                "of_best_peer": ratio,
                 "of_best_peer_by_round": [round(ratio, 3) for ratio in ratios],
                 "share_of_matrix_rate": round(work / seconds / rate, 3) if work and rate else None,
                 "padding_share": padding,
@@ -194,7 +208,8 @@ def _growth(config: BenchConfig, folder: Path, tell: Tell) -> Iterator[Answer]:
         options += ["--device", model.device, *(["--threads", str(model.threads)] if model.threads else [])]
         if config.batch_tokens[0] is not None:
             options += ["--batch-tokens", str(config.batch_tokens[0])]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RERANK_")}
+        around = config.environment or os.environ
+        kept = {name: value for name, value in around.items() if not name.startswith("RERANK_")}
         ended = subprocess.run([*command, *options], stderr=subprocess.PIPE, text=True, check=False, env=kept)
         if ended.returncode != 0:
             raise ModelError(f"rerank score ended with {ended.returncode}: {ended.stderr[-300:]}", "Run it by hand.")
@@ -215,10 +230,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def device_name() -> str:
-    """The GPU that torch takes first."""
+def device_name(device: str) -> str:
+    """The name of a GPU."""
     torch: Any = import_module("torch")
-    return str(torch.cuda.get_device_name())
+    return str(torch.cuda.get_device_name(device))
 
 
 def _cpu_info() -> list[str]:

@@ -134,7 +134,9 @@ class Matrix:
 
     def _wait(self) -> None:
         if self._device.startswith("cuda"):
-            self._torch.cuda.synchronize()
+            self._torch.cuda.synchronize(self._device)
+        elif self._device == "mps":
+            self._torch.mps.synchronize()
 
 
 def read_records(source: str) -> list[dict[str, Any]]:
@@ -166,11 +168,12 @@ def timed(task: Task, told: dict[str, Any]) -> Answer:
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     if cuda is not None:
-        cuda.reset_peak_memory_stats()
+        for number in range(cuda.device_count()):
+            cuda.reset_peak_memory_stats(number)
     started = time.perf_counter()
     answer = task(told)
     seconds = time.perf_counter() - started
-    on_device = 0 if cuda is None else cuda.max_memory_allocated()
+    on_device = 0 if cuda is None else max(map(cuda.max_memory_allocated, range(cuda.device_count())))
     return {**answer, "seconds": seconds, "peak_memory_bytes": peak_memory(), "peak_device_bytes": on_device}
 
 

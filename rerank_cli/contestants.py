@@ -4,7 +4,8 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
@@ -20,7 +21,7 @@ CUDA_ENGINES = {"torch": ("fp16", "bf16")}
 
 
 RUN_MODULE = (  # as `python -m`, but never a module of the user's working folder
-    f"import runpy, sys; sys.path.append({str(Path(__file__).parent.parent)!r}); sys.argv[:] = sys.argv[1:]; "
+    f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parent.parent)!r}); sys.argv[:] = sys.argv[1:]; "
     "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
 PYTHON = (sys.executable, "-P", "-c", RUN_MODULE)
@@ -44,6 +45,7 @@ class BenchConfig:
     random_weights: str | None = None
     tokenizer: str | None = None
     growth: tuple[int, ...] = ()  # numbers of pairs; instead of the comparison
+    environment: Mapping[str, str] | None = None  # of the processes, where it is not this one's
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Contestant:
     told: dict[str, Any]
     ours: bool
     seconds: list[float] = field(default_factory=list)
+    first_seconds: list[float] = field(default_factory=list)  # those of the warm-up
     last: Answer = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -66,13 +69,15 @@ class Contestant:
 class Worker:
     """A contestant's process, alive until closed."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], environment: Mapping[str, str] | None = None) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         self._process = subprocess.Popen(
             [*PYTHON, "rerank_cli.bench_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
+            env=environment,
         )
         self.failed: str | None = self.ask(told).get("failed")
 
@@ -86,13 +91,21 @@ class Worker:
             line = self._process.stdout.readline()
         except OSError:
             line = ""
-        answer: Answer = json.loads(line) if line else {"failed": f"the process ended ({self._process.poll()})"}
+        if not line.endswith("\n"):
+            return {"failed": f"the process ended with {self._process.wait()}: {self._last_words()}"}
+        answer: Answer = json.loads(line)
         return answer
+
+    def _last_words(self) -> str:
+        """The last line that the process wrote to its standard error."""
+        self._said.seek(0)
+        return (self._said.read().decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
 
     def close(self) -> None:
         """End the process."""
         self._process.kill()
         self._process.wait()
+        self._said.close()
 
 
 def device_of(config: BenchConfig) -> str:
@@ -112,7 +125,7 @@ def contestants_of(config: BenchConfig, tell: Tell) -> Iterator[tuple[list[Conte
 
     def loaded(name: str, told: dict[str, Any]) -> Worker | None:
         tell(f"loading {name}")
-        worker = Worker(told)
+        worker = Worker(told, config.environment)
         if worker.failed:
             absent[name] = worker.failed
             worker.close()
@@ -201,4 +214,6 @@ def run_once(contestant: Contestant, source: str, target: str, absent: dict[str,
         absent[str(contestant)] = answer["failed"]
         return
     contestant.last = answer
+    if contestant.ours:  # where "auto" was asked for, what it came to
+        contestant.name, contestant.dtype = f"rerank {answer['engine']}", answer["dtype"]
     contestant.seconds.append(answer["seconds"])

@@ -21,7 +21,7 @@ from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.plan import Budget, plan_batches
 from rerank_cli.records import Request
-from rerank_cli.scorers import Batch, Scorer, open_scorer
+from rerank_cli.scorers import Batch, OutOfMemory, Scorer, open_scorer
 from rerank_cli.scorers.graph_files import DTYPES, NOTE
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
 
@@ -124,15 +124,18 @@ def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agree
 
 
 def logits_of(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-    """The logits of each query's texts; loads the scorer and closes it."""
+    """The logits of each query's texts; loads the scorer and closes it. Raises DeviceError when memory is too small."""
     scorer.load()
     pairs = scorer.prepare([(query, text) for query, texts in queries for text in texts])
-    plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.padded)
+    plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.multiple)
     batches = (Batch(tuple([pairs[i] for i in plan.indices]), plan.tokens, plan.padded) for plan in plans)
     flat = [0.0] * len(pairs)
-    for plan, logits in zip(plans, scorer.score(batches), strict=True):
-        for index, logit in zip(plan.indices, logits, strict=True):
-            flat[index] = logit
+    try:
+        for plan, logits in zip(plans, scorer.score(batches), strict=True):
+            for index, logit in zip(plan.indices, logits, strict=True):
+                flat[index] = logit
+    except OutOfMemory as fault:
+        raise DeviceError(f"{scorer.identity.device}: {fault}", "Use shorter records, or a smaller model.") from None
     scorer.close()
     left = iter(flat)
     return [[next(left) for _ in texts] for _, texts in queries]

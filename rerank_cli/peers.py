@@ -142,7 +142,7 @@ PEERS: dict[
     str, tuple[Callable[[PeerModel], Peer], str, tuple[int, ...]]
 ] = {  # class, package, batch sizes to try; 0: its default
     "sentence-transformers": (SentenceTransformers, "sentence_transformers", (4, 8, 16, 32, 64, 128)),
-    "FlagEmbedding": (FlagEmbedding, "FlagEmbedding", (32, 0)),
+    "FlagEmbedding": (FlagEmbedding, "FlagEmbedding", (4, 8, 32, 0)),
     "rerankers": (Rerankers, "rerankers", (0,)),
     "tutorial loop": (TutorialLoop, "transformers", (1, 32)),
 }

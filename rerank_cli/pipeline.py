@@ -111,7 +111,7 @@ class Reranker:
         else:
             board, counters = before.board, before.counters
         costs = [pair.cost for pair in slice_.pairs]
-        plans = plan_batches(costs, self.budget, self.scorer.traits.padded)
+        plans = plan_batches(costs, self.budget, self.scorer.traits.multiple)
         self._last = _Work(slice_, board, counters, board.expect(len(costs)), costs, plans, len(plans))
         return self._last
 
@@ -181,7 +181,7 @@ class Reranker:
         work.counters.oom_splits += 1
         for each in begun:
             indices = sorted(rest) if each is work else None
-            each.plans = plan_batches(each.costs, self.budget, self.scorer.traits.padded, indices)
+            each.plans = plan_batches(each.costs, self.budget, self.scorer.traits.multiple, indices)
             each.left = len(each.plans)
 
     def _done(self, scored: _Scored) -> Done:

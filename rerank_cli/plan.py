@@ -5,7 +5,7 @@ inside a bounded window keeps memory bounded and the output in input order. Plan
 can be printed and tested without a device. The trade refused: sorting the whole file, which pads less still and
 forgets both.
 
-    >>> [batch.indices for batch in plan_batches([3, 9, 4, 8], Budget(tokens=18), padded=True)]
+    >>> [batch.indices for batch in plan_batches([3, 9, 4, 8], Budget(tokens=18), multiple=1)]
     [(1, 3), (2, 0)]
 """
 
@@ -54,27 +54,27 @@ class WindowLimits:
 
 
 def plan_batches(
-    costs: Sequence[int], budget: Budget, padded: bool, indices: Sequence[int] | None = None
+    costs: Sequence[int], budget: Budget, multiple: int, indices: Sequence[int] | None = None
 ) -> list[BatchPlan]:
     """Cut pairs into batches, longest first, none above the budget unless it is a single pair.
 
-    `costs` are tokens per pair; `indices` says which of them to plan (default all). A padding engine pays the longest
-    row for each row of the batch, a packing one the sum of its rows. Equal costs keep their order, so the same window
-    always gives the same batches.
+    `costs` are tokens per pair; `indices` says which of them to plan (default all). An engine that pads pays for each
+    row of the batch its longest one, filled up to a `multiple`; one that packs (`multiple` 0) the sum of its rows.
+    Equal costs keep their order, so the same window always gives the same batches.
     """
     order = sorted(range(len(costs)) if indices is None else indices, key=costs.__getitem__, reverse=True)
     plans: list[BatchPlan] = []
     start = 0
     while start < len(order):
-        end = _batch_end(costs, order, start, budget, padded)
-        plans.append(_batch(costs, tuple(order[start:end]), padded))
+        end = _batch_end(costs, order, start, budget, multiple)
+        plans.append(_batch(costs, tuple(order[start:end]), multiple))
         start = end
     return plans
 
 
-def _batch_end(costs: Sequence[int], order: Sequence[int], start: int, budget: Budget, padded: bool) -> int:
-    longest = costs[order[start]]
-    if padded:
+def _batch_end(costs: Sequence[int], order: Sequence[int], start: int, budget: Budget, multiple: int) -> int:
+    if multiple:
+        longest = _filled_up(costs[order[start]], multiple)
         rows = min(budget.tokens // max(1, longest), budget.square // max(1, longest * longest))
         return min(len(order), start + max(1, rows))
     tokens = square = 0
@@ -86,9 +86,13 @@ def _batch_end(costs: Sequence[int], order: Sequence[int], start: int, budget: B
     return len(order)
 
 
-def _batch(costs: Sequence[int], indices: tuple[int, ...], padded: bool) -> BatchPlan:
+def _batch(costs: Sequence[int], indices: tuple[int, ...], multiple: int) -> BatchPlan:
     rows = [costs[index] for index in indices]
-    longest = rows[0]
-    if padded:
+    if multiple:
+        longest = _filled_up(rows[0], multiple)
         return BatchPlan(indices, sum(rows), longest * len(rows), longest * longest * len(rows))
     return BatchPlan(indices, sum(rows), sum(rows), sum(cost * cost for cost in rows))
+
+
+def _filled_up(tokens: int, multiple: int) -> int:
+    return -(-tokens // multiple) * multiple

@@ -3,13 +3,10 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from rerank_cli.bench import bench
 from rerank_cli.commands import options as o
@@ -19,6 +16,9 @@ from rerank_cli.diagnostics import printable, say
 from rerank_cli.errors import ConfigError
 from rerank_cli.peers import PEERS
 from rerank_cli.plotting import draw
+
+if TYPE_CHECKING:  # rich takes a tenth of a second, and only this command's end needs it
+    from rich.table import Table
 
 M = ModelConfig()
 WIDTH = 118  # where no terminal tells
@@ -114,6 +114,8 @@ def chosen_peers(text: str) -> tuple[str, ...]:
 
 def show_table(document: dict[str, Any]) -> None:
     """The results for people, on standard error."""
+    from rich.console import Console
+
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
     table = growth_table(document) if "growth" in document else comparison_table(document)
     console.print(table)
@@ -126,8 +128,11 @@ def show_table(document: dict[str, Any]) -> None:
         console.print(printable(f"not measured: {name}: {reason}"), markup=False)
 
 
-def comparison_table(document: dict[str, Any]) -> Table:
+def comparison_table(document: dict[str, Any]) -> "Table":
     """A row for each contestant."""
+    from rich.markup import escape
+    from rich.table import Table
+
     title = f"{document['model']}, {document['pairs']:,} pairs, mean {document['mean_tokens']:.0f} tokens"
     table = Table(title=escape(printable(title)), title_justify="left")
     for name in ("", "dtype", "batch"):
@@ -150,8 +155,11 @@ def comparison_table(document: dict[str, Any]) -> Table:
     return table
 
 
-def growth_table(document: dict[str, Any]) -> Table:
+def growth_table(document: dict[str, Any]) -> "Table":
     """A row for each number of pairs."""
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(title=escape(printable(f"{Path(document['model']).name}, growth")), title_justify="left")
     for name in ("pairs", "engine", "pairs/s", "tokens/s", "padding", "busy", "wall", "peak memory"):
         table.add_column(name, justify="right")

@@ -59,11 +59,12 @@ class Identity:
 class Traits:
     """What the planner must know of an engine.
 
-    `padded`: a batch costs its longest pair times its rows (else the sum). `batch_tokens` and `window_batches` are the
-    defaults for its device: tokens a batch, and batches' worth of tokens a window.
+    `multiple`: a batch costs its rows times its longest pair, filled up to a multiple of this (0: the sum of pairs).
+    `batch_tokens` and `window_batches` are the defaults for its device: tokens a batch, and batches' worth of tokens a
+    window.
     """
 
-    padded: bool
+    multiple: int
     batch_tokens: int
     window_batches: int
 
@@ -155,6 +156,8 @@ def _fitting(config: ModelConfig) -> str:
     fits = config.dtype in ("auto", "fp32", "bf16", "int8") and folder.config.get("model_type") in PROVEN_ON_OPENVINO
     if not here or not fits or config.device not in ("auto", "cpu"):
         return "torch"
+    if config.dtype == "bf16" and not import_module("rerank_cli.scorers.openvino_cross_encoder").computes_bfloat16():
+        return "torch"  # which emulates it
     return "torch" if config.device == "auto" and _has_accelerator() else "openvino"
 
 

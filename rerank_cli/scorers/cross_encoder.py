@@ -21,7 +21,7 @@ from rerank_cli.scorers.hf_files import ModelFolder, find_model
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
 from rerank_cli.scorers.self_test import self_test
 
-RECIPE = 1  # counts the ways in which we make graphs: other ways, other graphs
+RECIPE = 2  # counts our ways of computing: with another, graphs are made anew, and no run of the former is continued
 LARGE = 2**28  # bytes of weights
 POSITIONS_START_AFTER_PADDING = {
     "roberta",
@@ -90,7 +90,7 @@ class CrossEncoder:
 
     def _lengths(self, config: ModelConfig) -> tuple[int, int]:
         """Tokens a pair and tokens a query, lowered to what the model has."""
-        usable = usable_positions(self.config.to_dict())
+        self._positions = usable = usable_positions(self.config.to_dict())
         max_length = min(config.max_length, usable)
         if max_length < config.max_length:
             self.notes.append(
@@ -131,7 +131,8 @@ class CrossEncoder:
             max_length=self.max_length,
             query_max_length=self.query_max_length,
             threads=threads,
-            versions={name: version_of(name) for name in (*libraries, "transformers", "tokenizers")},
+            versions={name: version_of(name) for name in (*libraries, "transformers", "tokenizers")}
+            | {"recipe": str(RECIPE)},
         )
 
     def graph_note(self, form: str, dtype: str, versions: dict[str, str]) -> dict[str, Any]:
@@ -189,7 +190,7 @@ class CrossEncoder:
         pairs = [pair.payload for pair in batch.pairs]
         lengths = np.array([len(pair.ids) for pair in pairs])
         longest = int(lengths.max())
-        longest = max(longest, min(-(-longest // multiple) * multiple, self.max_length))
+        longest = max(longest, min(-(-longest // multiple) * multiple, self._positions))
         masked = masked or int(lengths.min()) < longest
         names = self.inputs if masked else self.inputs[:-1]
         packed = np.zeros((len(names), len(pairs), longest), dtype=np.int64)

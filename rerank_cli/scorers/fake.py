@@ -59,7 +59,7 @@ def as_bytes(text: str) -> bytes:
 class FakeScorer:
     """See the module. Cost: a token for each space and three more, cut at `max_length`."""
 
-    traits = Traits(padded=True, batch_tokens=8192, window_batches=16)
+    traits = Traits(multiple=1, batch_tokens=8192, window_batches=16)
 
     def __init__(self, config: ModelConfig) -> None:
         self.faults = parse_faults(config.model)

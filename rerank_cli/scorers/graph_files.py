@@ -85,32 +85,48 @@ def kept_path(note: dict[str, Any]) -> Path:
 def kept_graph(note: dict[str, Any], make: Callable[[Path], None], scratch: Path) -> ExportedGraph:
     """The graph that `note` describes, from the cache or made now by `make(folder)`.
 
-    A folder that appears in the cache is whole: it is made beside and renamed. Without a cache that can be written it
-    is made in `scratch`. Raises ModelError when not even that is possible.
+    A folder that appears in the cache is whole: it is made beside and renamed. Without a cache that can be written, or
+    without room there, it is made in `scratch`. Raises ModelError when not even that is possible.
     """
     kept = kept_path(note)
     if (graph := _graph_of(kept, note)) is not None:
         return graph
-    made = scratch
-    with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(kept)
-        made = Path(tempfile.mkdtemp(prefix=f"{kept.name}.", dir=kept.parent))
+    made = _beside(kept) or scratch
     try:
-        make(made)
-        write_note(made, note)
+        try:
+            _fill(made, make, note)
+        except OSError:  # no room there, perhaps
+            if made == scratch:
+                raise
+            made = scratch
+            _fill(made, make, note)
     except OSError as fault:
-        discard(made)
         raise ModelError(f"{made}: cannot be written ({fault.strerror})", "Free some space for the cache.") from None
-    except BaseException:
-        discard(made)
-        raise
     if made != scratch:
         made = _put_in_place(made, kept, note)
     graph = exported_graph(made)
     if graph is None:
         raise ModelError(f"{made}: the graph just made is gone", "Is something cleaning the cache? Run again.")
     return graph
+
+
+def _beside(kept: Path) -> Path | None:
+    """A new folder beside `kept`; None where that is not possible."""
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(kept)
+        return Path(tempfile.mkdtemp(prefix=f"{kept.name}.", dir=kept.parent))
+    except OSError:
+        return None
+
+
+def _fill(folder: Path, make: Callable[[Path], None], note: dict[str, Any]) -> None:
+    try:
+        make(folder)
+        write_note(folder, note)
+    except BaseException:
+        discard(folder)
+        raise
 
 
 def _graph_of(kept: Path, note: dict[str, Any]) -> ExportedGraph | None:

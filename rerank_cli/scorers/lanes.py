@@ -34,11 +34,13 @@ def side_by_side(compute: Compute, lanes: int, batches: Iterator[Batch]) -> Iter
     computed any more when this ends.
     """
     waiting: SimpleQueue[Job | None] = SimpleQueue()
-    threads = [threading.Thread(target=_lane, args=(compute, waiting), name="lane", daemon=True) for _ in range(lanes)]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
     begun: deque[Job] = deque()
     try:
+        for _ in range(lanes):
+            thread = threading.Thread(target=_lane, args=(compute, waiting), name="lane", daemon=True)
+            thread.start()
+            threads.append(thread)
         for batch in batches:
             begun.append((batch, Future()))
             waiting.put(begun[-1])

@@ -1,4 +1,4 @@
-"""Cross-encoders on onnxruntime: fp32 and int8 on CPUs, fp32 and fp16 on CUDA where onnxruntime-gpu is installed.
+"""Cross-encoders on onnxruntime: fp32 and int8 on CPUs, fp16 and fp32 on CUDA where onnxruntime-gpu is installed.
 
 The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 rounds the
 activations of a whole batch with one scale, so that a pair's logit depends on its batch; OpenVINO's int8 does not.
@@ -21,8 +21,8 @@ from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph
 from rerank_cli.scorers.lanes import lanes_for, side_by_side
 
 TRAITS = {
-    "cpu": Traits(padded=True, batch_tokens=1024, window_batches=32),
-    "cuda": Traits(padded=True, batch_tokens=32768, window_batches=16),
+    "cpu": Traits(multiple=1, batch_tokens=1024, window_batches=32),
+    "cuda": Traits(multiple=1, batch_tokens=32768, window_batches=16),
 }
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 OFFERED = {name: (name,) for name in ("fp32", "fp16", "int8")}  # computed in: held by the graph
@@ -73,7 +73,7 @@ class OnnxCrossEncoder:
         if self._session is not None:
             return
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads // self._lanes
+        options.intra_op_num_threads = self._threads - self._lanes + 1  # the lanes share the others, and are one each
         options.log_severity_level = 3
         provider = (PROVIDERS[self._device], {"device_id": self._number} if self._number else {})
         with TemporaryDirectory(prefix="rerank-") as scratch:

@@ -3,7 +3,7 @@
 The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 means weights in
 eight bits and activations rounded to eight bits as they come, in groups of a token's values, each with its own scale:
 nothing is calibrated, and a pair's logit does not depend on its batch. The trade refused is nncf's static quantization:
-no faster where it was tried, and its logits drifted six times as far (LOG.md, 2026-11-21).
+perhaps faster, but its logits drifted many times as far where it was tried (LOG.md, 2026-11-21).
 """
 
 import math
@@ -25,10 +25,10 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # 
 
 import openvino  # noqa: E402
 
-TRAITS = Traits(padded=True, batch_tokens=1024, window_batches=32)
+# Rows are filled up to eights, because each new shape costs OpenVINO some milliseconds once (LOG.md, 2026-11-21).
+TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)
 OFFERED = {"fp32": ("fp32", "fp16"), "bf16": ("fp32", "fp16"), "int8": ("int8",)}  # computed in: held by the graph
-LARGEST_GROUP = 512
-MULTIPLE = 8  # tokens to which rows are filled up: each new shape costs OpenVINO some milliseconds, once
+LARGEST_GROUP = 128
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
 
 
@@ -49,7 +49,7 @@ class OpenVinoCrossEncoder:
         if made_here and self._dtype == "int8" and find_spec("nncf") is None:
             raise ConfigError("--dtype int8: nncf is not installed", "pip install 'rerank-cli[openvino]'")
         libraries = ["openvino", *["torch"] * made_here, *["nncf"] * (made_here and self._dtype == "int8")]
-        native = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        native = computes_bfloat16()
         if self._dtype == "bf16" and not native:
             raise DeviceError(
                 "--dtype bf16: this CPU does not compute with bfloat16", "Use fp32 or int8; --engine torch emulates it."
@@ -65,10 +65,11 @@ class OpenVinoCrossEncoder:
         """Compile the graph, making it first where there is none, then self-test; once."""
         if self._request is not None:
             return
+        settings = settings_for(self._encoder.config, self._dtype, self._half, self._threads)
         with TemporaryDirectory(prefix="rerank-") as scratch:
             graph = self._encoder.folder.graph or self._made_graph(Path(scratch))
             try:
-                compiled = openvino.Core().compile_model(str(graph.main), "CPU", self._settings())
+                compiled = openvino.Core().compile_model(str(graph.main), "CPU", settings)
             except RuntimeError as fault:
                 raise ModelError(
                     f"{graph.main}: cannot be compiled ({in_short(fault)})", "Export the model anew, or use torch."
@@ -88,20 +89,6 @@ class OpenVinoCrossEncoder:
         held = OFFERED[self._dtype][0]
         return kept_graph(self._note, lambda target: make_graph(self._encoder, held, target), scratch)
 
-    def _settings(self) -> dict[str, str]:
-        """One batch at a time: several at once are faster by a tenth, and sometimes wrong (LOG.md, 2026-11-21)."""
-        settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": "1",
-            "INFERENCE_NUM_THREADS": str(self._threads),
-            "INFERENCE_PRECISION_HINT": "bf16" if self._half else "f32",
-        }
-        if self._dtype == "int8":
-            config = self._encoder.config
-            widths = [getattr(config, name, LARGEST_GROUP) for name in ("hidden_size", "intermediate_size")]
-            settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group(*widths))
-        return settings
-
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
         return self._encoder.prepare(pairs)
@@ -109,7 +96,7 @@ class OpenVinoCrossEncoder:
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
         for batch in batches:
-            names, packed = self._encoder.arrays(batch, masked=True, multiple=MULTIPLE)
+            names, packed = self._encoder.arrays(batch, masked=True, multiple=TRAITS.multiple)
             logits = self._computed(dict(zip(names, packed, strict=True)))
             if logits is None:
                 raise OutOfMemory(batch)
@@ -129,11 +116,33 @@ class OpenVinoCrossEncoder:
         self._request = None
 
 
+def computes_bfloat16() -> bool:
+    """Whether this CPU has instructions for it."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def settings_for(config: Any, dtype: str, half: bool, threads: int) -> dict[str, str]:
+    """How a graph is compiled, `half` with bfloat16 where the graph leaves the choice.
+
+    One batch at a time: several at once are faster by a tenth, and sometimes wrong (LOG.md, 2026-11-21).
+    """
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(threads),
+        "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+    }
+    if dtype == "int8":
+        widths = [getattr(config, name, LARGEST_GROUP) for name in ("hidden_size", "intermediate_size")]
+        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group(*widths))
+    return settings
+
+
 def group(hidden: int, intermediate: int) -> int:
-    """How many values of a token share a scale: as many as divide both widths of a layer, and at most 512.
+    """How many values of a token share a scale: as many as divide both widths of a layer, and at most 128.
 
     >>> group(384, 1536), group(1024, 4096)
-    (384, 512)
+    (128, 128)
     """
     both = math.gcd(hidden, intermediate)
     return max(size for size in range(1, min(both, LARGEST_GROUP) + 1) if both % size == 0)

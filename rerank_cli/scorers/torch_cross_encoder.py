@@ -25,9 +25,9 @@ from rerank_cli.scorers.plain_attention import use_plain_attention
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 TRAITS = {
-    "cpu": Traits(padded=True, batch_tokens=1024, window_batches=32),
-    "cuda": Traits(padded=True, batch_tokens=32768, window_batches=16),
-    "mps": Traits(padded=True, batch_tokens=8192, window_batches=16),
+    "cpu": Traits(multiple=1, batch_tokens=1024, window_batches=32),
+    "cuda": Traits(multiple=1, batch_tokens=32768, window_batches=16),
+    "mps": Traits(multiple=1, batch_tokens=8192, window_batches=16),
 }
 OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")
 
@@ -168,7 +168,7 @@ class TorchCrossEncoder:
     @torch.inference_mode()
     def _computed(self, batch: Batch) -> list[float] | None:
         """The logits of a batch, computed in this thread; None when there is no memory for it."""
-        torch.set_num_threads(self._lane_threads)  # it holds for the thread that says it
+        torch.set_num_threads(self._lane_threads)  # each thread has to say it for itself
         try:
             return list(self._model(**self._inputs(batch), return_dict=True).logits.float().flatten().tolist())
         except RuntimeError as fault:

@@ -3,7 +3,8 @@
     python tests/bench/drift.py [--shared ../shared] [--model mini] [--queries 300] [--candidates 50]
 
 On scifact and noveleval of the shared collections; nDCG by ir-measures, on the first stage's candidates and the
-collections' own qrels. The table goes to standard error, the last line of standard output is JSON.
+collections' own qrels (without ir-measures, no nDCG). The table goes to standard error, the last line of standard
+output is JSON.
 """
 
 import argparse
@@ -13,14 +14,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-import ir_measures
-from ir_measures import nDCG
 from speed import scifact
 
 from rerank_cli.agreement import agreement
@@ -38,8 +38,13 @@ def noveleval(shared: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def ndcg(qrels: Path, records: list[dict[str, Any]], logits: list[list[float]]) -> float:
-    """nDCG@10 of an order, by ir-measures."""
+def ndcg(qrels: Path, records: list[dict[str, Any]], logits: list[list[float]]) -> float | None:
+    """nDCG@10 of an order, by ir-measures; None where that is not installed."""
+    if find_spec("ir_measures") is None:
+        return None
+    import ir_measures
+    from ir_measures import nDCG
+
     judged = list(ir_measures.read_trec_qrels(str(qrels)))
     asked = {str(record["id"]) for record in records}
     run = [
@@ -88,7 +93,10 @@ def main() -> None:
             gain = ndcg(options.shared / f"data/{name}/qrels.txt", records, logits)
             results.append({"collection": name, "engine": each, "ndcg_10": gain, "seconds": seconds, **found.as_dict()})
             orders = [f"{part}: {value:.4f}" for part, value in found.as_dict().items() if isinstance(value, float)]
-            print(f"{name:<10} {each:<14} nDCG@10 {gain:.4f}  {'  '.join(orders)}", file=sys.stderr)
+            print(
+                f"{name:<10} {each:<14} nDCG@10 {'?' if gain is None else f'{gain:.4f}'}  {'  '.join(orders)}",
+                file=sys.stderr,
+            )
     print(json.dumps({"model": options.model, "max_length": options.max_length, "results": results}))
 
 

@@ -30,6 +30,7 @@ def logits(folder: Path, source: Path, *options: str) -> dict[int, float]:
         ("openvino", "openvino", "fp16"),
         ("openvino", "openvino", "int8"),
         ("onnx", "onnxruntime", "fp32"),
+        ("onnx", "onnxruntime", "fp16"),
         ("onnx", "onnxruntime", "int8"),
     ],
 )
@@ -52,7 +53,7 @@ def test_exported_folder_scores_as_its_model_does(
     assert found.keys() == expected.keys()
     worst = max(abs(found[index] - expected[index]) for index in found)
     assert worst == pytest.approx(parity["max_delta"], abs=1e-6)
-    assert worst <= (2e-6 if dtype == "fp32" else 1e-2)
+    assert worst <= (2e-6 if dtype == "fp32" else 5e-4)  # all logits lie near -0.002; other tests tell those of mini apart
 
 
 def test_what_is_in_the_way_is_refused_and_left_alone(tiny: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def scored(model: ModelConfig, pairs: list[tuple[str, str]]) -> torch.Tensor:
     scorer = TorchCrossEncoder(model)
     scorer.load()
     prepared = scorer.prepare(pairs)
-    plans = plan_batches([pair.cost for pair in prepared], Budget(8192), padded=True)
+    plans = plan_batches([pair.cost for pair in prepared], Budget(8192), multiple=1)
     batches = (Batch(tuple(prepared[i] for i in plan.indices), plan.tokens, plan.padded) for plan in plans)
     logits = torch.empty(len(pairs))
     for plan, scores in zip(plans, scorer.score(batches), strict=True):

@@ -9,7 +9,7 @@ from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 @pytest.fixture(scope="module")
 def encoder() -> CrossEncoder:
-    return CrossEncoder(ModelConfig("mini", max_length=30))
+    return CrossEncoder(ModelConfig("mini", max_length=512))
 
 
 def filled(encoder: CrossEncoder, texts: list[str], masked: bool, multiple: int) -> tuple[list[str], list[list[int]]]:
@@ -21,7 +21,8 @@ def filled(encoder: CrossEncoder, texts: list[str], masked: bool, multiple: int)
 
 
 @pytest.mark.parametrize(
-    ("words", "multiple", "length"), [(8, 1, 12), (8, 8, 16), (12, 8, 16), (13, 8, 24), (21, 8, 30), (26, 8, 30)]
+    ("words", "multiple", "length"),
+    [(8, 1, 12), (8, 8, 16), (12, 8, 16), (13, 8, 24), (26, 8, 32), (505, 8, 512), (508, 8, 512), (501, 200, 512)],
 )
 def test_rows_reach_the_next_multiple_but_not_beyond_the_positions(
     encoder: CrossEncoder, words: int, multiple: int, length: int

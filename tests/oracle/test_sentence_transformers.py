@@ -51,7 +51,7 @@ def both(request: pytest.FixtureRequest, root: Path) -> Both:
 def ours_of(scorer: TorchCrossEncoder, pairs: list[Pair]) -> torch.Tensor:
     """Our logits, batched as a run would."""
     prepared = scorer.prepare(pairs)
-    plans = plan_batches([pair.cost for pair in prepared], Budget(1024), padded=True)
+    plans = plan_batches([pair.cost for pair in prepared], Budget(1024), multiple=1)
     batches = (Batch(tuple(prepared[i] for i in plan.indices), plan.tokens, plan.padded) for plan in plans)
     logits = torch.empty(len(pairs))
     for plan, scores in zip(plans, scorer.score(batches), strict=True):

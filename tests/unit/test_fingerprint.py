@@ -90,7 +90,7 @@ def test_a_fingerprint_is_the_same_after_a_stay_in_the_journal():
 
 
 def test_budgets_follow_the_engine_unless_they_are_given():
-    traits = Traits(padded=True, batch_tokens=100, window_batches=16)
+    traits = Traits(multiple=1, batch_tokens=100, window_batches=16)
     assert resolved(CONFIG, traits) == {"batch_tokens": 100, "window_tokens": 1600}
     assert resolved(RunConfig(batch=BatchConfig(batch_tokens=10)), traits) == {
         "batch_tokens": 10,
