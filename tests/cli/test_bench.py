@@ -53,11 +53,13 @@ def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
     assert chart.read_bytes().startswith(b"<?xml")
 
 
-def test_a_file_of_records_is_measured_as_it_is(root: Path) -> None:
-    options = ["--engines", "torch:fp32", "--peers", "none", "--rounds", "1", "--device", "cpu"]
+def test_a_file_of_records_is_measured_as_it_is_and_the_dtype_it_came_to_is_named(root: Path) -> None:
+    options = ["--engines", "torch", "--peers", "none", "--rounds", "1", "--device", "cpu"]
     found = document(rerank("bench", root / "sample_data/quickstart.jsonl", *options, timeout=120))
     assert found["pairs"] == 110
-    assert found["results"][0]["of_best_peer"] is None
+    (result,) = found["results"]
+    assert (result["name"], result["dtype"], result["of_best_peer"]) == ("rerank torch", "fp32", None)
+    assert result["share_of_matrix_rate"] > 0
 
 
 def test_growth_runs_the_command_itself() -> None:

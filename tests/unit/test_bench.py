@@ -9,6 +9,7 @@ import pytest
 from rerank_cli.bench import gflop
 from rerank_cli.bench_input import generated, lengths_of
 from rerank_cli.config import ModelConfig
+from rerank_cli.contestants import Worker
 from rerank_cli.errors import ConfigError
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
 
@@ -57,3 +58,11 @@ def test_fewer_records_are_a_prefix_of_more() -> None:
 def test_lengths_that_mean_nothing_are_refused(spec: str) -> None:
     with pytest.raises(ConfigError, match="--lengths"):
         lengths_of(spec, ModelConfig().max_length)
+
+
+def test_a_process_that_dies_is_told_with_how_it_ended() -> None:
+    worker = Worker({"kind": "matrix", "device": "cpu", "threads": 1})
+    assert worker.failed is None
+    worker._process.kill()
+    assert worker.ask({"dtype": "fp32"}) == {"failed": "the process ended with -9: it said nothing"}
+    worker.close()

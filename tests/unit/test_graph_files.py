@@ -1,5 +1,6 @@
 """Graphs on disk: whole or refused, made once."""
 
+import errno
 import json
 import os
 import threading
@@ -174,3 +175,25 @@ def test_a_relative_cache_folder_of_the_environment_is_ignored(monkeypatch: pyte
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     monkeypatch.setenv("HOME", "/home/me")
     assert cache_folder() == Path("/home/me/.cache/rerank/graphs")
+
+
+def test_a_cache_without_room_is_left_as_it_was_and_the_graph_made_elsewhere(cache: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def make_where_there_is_room(folder: Path) -> None:
+        make(folder)
+        if folder != scratch:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert kept_graph(MADE, make_where_there_is_room, scratch).main == scratch / "model.onnx"
+    assert list(cache.iterdir()) == []
+
+
+def test_without_room_anywhere_it_is_told(cache: Path, tmp_path: Path) -> None:
+    def make_nowhere(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ModelError, match="cannot be written"):
+        kept_graph(MADE, make_nowhere, tmp_path / "scratch")
+    assert list(cache.iterdir()) == []
