@@ -40,7 +40,7 @@ def computes_the_same(linear: nn.Linear) -> bool:
     plain = linear(x)
     try:
         pairs = [(PackedLinear(linear)(x), plain), (PackedLinear(linear, gelu=True)(x), nn.functional.gelu(plain))]
-    except (AttributeError, RuntimeError, NotImplementedError):
+    except (AttributeError, RuntimeError):  # this torch has no such operator, or not for this CPU and dtype: go without
         return False
     return all(bool((packed - exact).abs().max() <= CLOSE[dtype] * plain.abs().max()) for packed, exact in pairs)
 

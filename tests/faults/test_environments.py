@@ -237,6 +237,7 @@ def test_relative_names_in_a_folder_that_is_gone_are_refused(
 
 def test_what_cannot_be_tried_here_is_said() -> None:
     hindered = {here.name: here.obstacle for here in ALL if here.obstacle}
+    assert len(hindered) < len(ALL) / 2, "what is proven in most environments is not proven in these few"
     if hindered:
         pytest.skip("; ".join(f"{name}: {obstacle}" for name, obstacle in hindered.items()))
 
