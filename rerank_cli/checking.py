@@ -69,8 +69,8 @@ class Check:
 
 def check_input(config: ReadConfig) -> Check:
     """Read everything once. Raises InputError when the input cannot be read."""
-    shape = open_format(config, WriteConfig())
-    inputs = Inputs(config.inputs)
+    inputs = Inputs(config.sources)
+    shape = open_format(config, WriteConfig(), inputs)
     check = Check(shape.name)
     for entry in read_entries(shape, inputs, config, None):
         check.count(entry)

@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from rerank_cli import __version__
 from rerank_cli.commands.bench import bench_command
 from rerank_cli.commands.check import check
+from rerank_cli.commands.convert import convert_command
 from rerank_cli.commands.doctor import doctor
 from rerank_cli.commands.export import export_command
 from rerank_cli.commands.score import score
@@ -65,6 +66,7 @@ app.command()(check)
 app.command()(doctor)
 app.command("bench")(bench_command)
 app.command("export")(export_command)
+app.command("convert")(convert_command)
 
 
 class _Interrupt:

@@ -10,6 +10,7 @@ from typing import Literal
 DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
 
 ScoreKind = Literal["sigmoid", "logit"]
+LongDocs = Literal["truncate", "chunk", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,28 @@ class ReadConfig:
     limit: int | None = None
     max_line_bytes: int = 64 * 1024 * 1024
     max_candidates: int | None = None
+    run: str | None = None  # a TREC run, read instead of `inputs`, with the files that hold its texts
+    queries: str | None = None
+    corpus: str | None = None
+    folder: str | None = None  # the BEIR folder that these were found in
+    query_template: str | None = None
+    doc_template: str | None = None
+
+    @property
+    def has_own_fields(self) -> bool:
+        """Whether the fields of native records have other names than usual."""
+        usual = ("query", "candidates", "text", "id")
+        return (self.query_field, self.candidates_field, self.text_field, self.id_field) != usual
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What is read line by line."""
+        return self.inputs if self.run is None else (self.run,)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Everything that is read."""
+        return (*self.sources, *(name for name in (self.queries, self.corpus) if name is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +59,7 @@ class WriteConfig:
     min_score: float | None = None
     no_text: bool = False
     score: ScoreKind = "sigmoid"
+    model: str = ""  # as the answers of APIs name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +75,8 @@ class ModelConfig:
     max_length: int = 1024
     query_max_length: int = 256
     threads: int | None = None
+    long_docs: LongDocs = "truncate"
+    chunk_overlap: int = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,13 @@ def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agree
 def logits_of(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
     """The logits of each query's texts; loads the scorer and closes it. Raises DeviceError when memory is too small."""
     scorer.load()
+    logits = scored(scorer, queries)
+    scorer.close()
+    return logits
+
+
+def scored(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+    """The logits of each query's texts, by a scorer that is loaded. Raises DeviceError when memory is too small."""
     pairs = scorer.prepare([(query, text) for query, texts in queries for text in texts])
     plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.multiple)
     batches = (Batch(tuple([pairs[i] for i in plan.indices]), plan.tokens, plan.padded) for plan in plans)
@@ -136,7 +143,6 @@ def logits_of(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> l
                 flat[index] = logit
     except OutOfMemory as fault:
         raise DeviceError(f"{scorer.identity.device}: {fault}", "Use shorter records, or a smaller model.") from None
-    scorer.close()
     left = iter(flat)
     return [[next(left) for _ in texts] for _, texts in queries]
 

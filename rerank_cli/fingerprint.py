@@ -5,6 +5,7 @@ errors and how we talk are not part of it: they change no result.
 """
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,12 +14,18 @@ from rerank_cli.config import RunConfig
 from rerank_cli.scorers import Identity, Traits
 
 
-def fingerprint(config: RunConfig, shape: str, identity: Identity) -> dict[str, Any]:
-    """Flat names and plain values, so that a difference can be named to the user."""
+def fingerprint(
+    config: RunConfig, shape: str, identity: Identity, hashes: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Flat names and plain values, so that a difference can be named to the user.
+
+    `hashes` are of files that are read beside the inputs.
+    """
     read = asdict(config.read)
-    for irrelevant in ("inputs", "format"):
+    for irrelevant in ("inputs", "format", "run", "queries", "corpus", "folder"):
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
+    del write["model"]  # a name of the engine's model, which is there
     versions = {f"{name}_version": version for name, version in identity.versions.items()}
     engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
     flat = {
@@ -28,7 +35,10 @@ def fingerprint(config: RunConfig, shape: str, identity: Identity) -> dict[str, 
         **write,
         **engine,
         **versions,
+        "long_docs": config.model.long_docs,
+        "chunk_overlap": config.model.chunk_overlap,
         **asdict(config.batch),
+        **(hashes or {}),
     }
     return {name: readable(value) for name, value in flat.items()}
 

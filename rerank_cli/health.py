@@ -2,15 +2,20 @@
 
 import importlib.metadata
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
 from rerank_cli import __version__
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ExitStatus, RerankError
+from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
+from rerank_cli.errors import ExitStatus, InputError, RerankError
+from rerank_cli.export import scored
 from rerank_cli.fingerprint import python_version
+from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.shape import as_objects
+from rerank_cli.formats.streams import Inputs
+from rerank_cli.records import Blank, Failure, Request
 from rerank_cli.scorers import Scorer, open_scorer
 from rerank_cli.scorers.hf_hub import silence_libraries
 from rerank_cli.scorers.self_test import known_scores, self_test
@@ -31,8 +36,46 @@ class Finding:
     status: ExitStatus = ExitStatus.OK
 
 
-def examine(config: ModelConfig) -> Iterator[Finding]:
-    """Findings, cheap ones first; stops at the first that makes the rest pointless."""
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A query of which one candidate is the answer, and where the model put that (from 1)."""
+
+    name: str
+    query: str
+    place: int
+    count: int
+    margin: float  # of its logit over the best other's
+
+
+def accept(scorer: Scorer, path: str) -> Iterator[Case]:
+    """Rank the cases of a file: native records, each with the id of its answer as `best`.
+
+    Raises InputError for a file of other records.
+    """
+    read = ReadConfig((path,), format="native")
+    entries = read_entries(open_format(read, WriteConfig()), Inputs(read.inputs), read, None)
+    requests = [_case(entry) for entry in entries if not isinstance(entry, Blank)]
+    answers = scored(scorer, [(request.query, request.texts) for request in requests])
+    for request, logits in zip(requests, answers, strict=True):
+        best = _ids(request).index(request.body["best"])
+        order = sorted(range(len(logits)), key=logits.__getitem__, reverse=True)
+        margin = logits[best] - max(logits[:best] + logits[best + 1 :])
+        name = str(request.body.get("id", request.origin))
+        yield Case(name, request.query, order.index(best) + 1, len(logits), margin)
+
+
+def _case(entry: Request | Failure) -> Request:
+    if isinstance(entry, Failure) or entry.body.get("best") not in _ids(entry) or len(entry.texts) < 2:
+        raise InputError(f"{entry.origin}: not a case", 'A case is a record with the id of its answer as "best".')
+    return entry
+
+
+def _ids(request: Request) -> list[Any]:
+    return [each.get("id") for each in as_objects(request.body)]
+
+
+def examine(config: ModelConfig, cases: Sequence[str] = ()) -> Iterator[Finding]:
+    """Findings, cheap ones first; stops at the first that makes the rest pointless. `cases` are for `accept`."""
     silence_libraries(config.offline)
     yield Finding("ok", "rerank", f"{__version__}, {python_version()}")
     for package in PACKAGES:
@@ -47,7 +90,26 @@ def examine(config: ModelConfig) -> Iterator[Finding]:
         return
     yield Finding("ok", "weights", f"sha256 {scorer.identity.weights_sha256 or '(none)'}")
     yield from _self_test(scorer)
+    for path in cases:
+        yield from _acceptance(scorer, path)
     scorer.close()
+
+
+def _acceptance(scorer: Scorer, path: str) -> Iterator[Finding]:
+    """What a model makes of cases whose answers are known: right or not, a finding each, and their number."""
+    done = []
+    try:
+        for case in accept(scorer, path):
+            done.append(case)
+            answer = f"{case.place} of {case.count}, {case.margin:+.2f}  {case.query}"
+            yield Finding("ok" if case.place == 1 else "note", f"  {case.name}", answer)
+    except RerankError as fault:
+        yield Finding("bad", "cases", fault.message, fault.advice, fault.status)
+        return
+    first = sum(case.place == 1 for case in done)
+    answer = f"{path}: the answer is first in {first} of {len(done)}"
+    right = first == len(done)
+    yield Finding("ok" if right else "note", "cases", answer, status=ExitStatus.OK if right else ExitStatus.SOME_FAILED)
 
 
 def _version(package: str) -> Finding:

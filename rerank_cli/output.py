@@ -13,8 +13,9 @@ from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
-from rerank_cli.appended import Appended, content_of, matches, replace_file
+from rerank_cli.appended import Appended, content_of, matches
 from rerank_cli.errors import OutputError, Refused
+from rerank_cli.finishing import finish_renames, is_complete, made_final
 from rerank_cli.formats.packed import compressor
 from rerank_cli.journal import (
     VERSION,
@@ -63,7 +64,11 @@ class Output(Protocol):
 
 
 class FileOutput:
-    """The protocol of the module's docstring, for one regular file; holds the lock from construction to `close`."""
+    """The protocol of the module's docstring, for one regular file; holds the lock from construction to `close`.
+
+    A parquet table cannot be written piece by piece: FILE.partial then holds JSON lines, and the table is made of it at
+    the end, beside it.
+    """
 
     def __init__(self, paths: Paths) -> None:
         """Take the lock and read the journal. Raises OutputBusy or OutputError."""
@@ -223,12 +228,13 @@ class FileOutput:
             if not output.written.size:
                 output.append(self._pack(b""))  # an empty .gz is not a file of no bytes
                 output.sync()
-            whole = {**meta, "output_bytes": output.written.size, "output_crc32": output.written.crc}
+            made = made_final(self.paths, output.written)
+            whole = {**meta, "output_bytes": made.size, "output_crc32": made.crc}
             content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
             write_durably(
                 self.paths.beside(".meta.json.partial"), content, like=self._existing(self.paths.beside(".meta.json"))
             )
-            complete = replace(self._last, output=output.written, errors=errors.written).as_dict("finishing")
+            complete = replace(self._last, output=made, errors=errors.written).as_dict("finishing")
             self._append({**complete, "errors_path": self._errors_path()})
             finish_renames(self.paths, errors.written.size > 0)
 
@@ -250,34 +256,6 @@ class FileOutput:
         if self._journal is not None:
             self._journal.close()
         self._lock.release()
-
-
-def is_complete(paths: Paths, commit: Commit) -> bool:
-    """Whether the files of a run that was finishing are as it left them, before or after its last rename."""
-    partial = paths.beside(".partial")
-    if not os.path.exists(partial):
-        return matches(paths.final, commit.output, exactly=True)
-    errors = (paths.errors_partial, paths.errors)
-    whole = not commit.errors.size or any(matches(path, commit.errors, exactly=True) for path in errors)
-    return whole and matches(partial, commit.output, exactly=True)
-
-
-def finish_renames(paths: Paths, has_errors: bool) -> None:
-    """Errors, then meta data, then FILE itself; may be called again at any point of it."""
-    partial, meta = paths.beside(".partial"), paths.beside(".meta.json.partial")
-    if os.path.exists(partial):
-        if has_errors and os.path.exists(paths.errors_partial):
-            replace_file(paths.errors_partial, paths.errors)
-            sync_folder(paths.errors.parent)
-        elif not has_errors and paths.errors.is_file():
-            paths.errors.unlink()  # of an earlier run: it would speak of records that are fine now
-    if os.path.exists(meta):  # a power loss may keep the later of two renames and not the earlier
-        replace_file(meta, paths.beside(".meta.json"))
-    if os.path.exists(partial):
-        replace_file(partial, paths.final)
-    sync_folder(paths.final.parent)
-    paths.errors_partial.unlink(missing_ok=True)
-    paths.beside(".journal").unlink(missing_ok=True)
 
 
 def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:

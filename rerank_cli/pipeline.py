@@ -87,6 +87,7 @@ class Reranker:
     stats: Stats
     tell: Tell
     candidates_path: str = "$.candidates"  # where in a record the candidates are, for failures
+    refuse_cut: bool = False  # records with texts that do not fit are failures
     _last: _Work | None = None  # the slice begun last
 
     def windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[Done]:
@@ -95,13 +96,17 @@ class Reranker:
             yield self._done(scored)
 
     def _scored(self, entries: Iterator[Entry], start: Mark) -> Iterator[_Scored]:
-        with closing(Ahead(lambda: windows(entries, self.scorer.prepare, self.limits, start), 1, "prepare")) as slices:
+        with closing(Ahead(lambda: self._windows(entries, start), 1, "prepare")) as slices:
             begun: deque[_Work] = deque()
             self._last = None
             for slice_ in slices:
                 begun.append(self._begin(slice_))
                 while begun:
                     yield from self._score(begun, slices)
+
+    def _windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[Slice]:
+        refuse_cut = self.candidates_path if self.refuse_cut else None
+        return windows(entries, self.scorer.prepare, self.limits, start, refuse_cut)
 
     def _begin(self, slice_: Slice) -> _Work:
         """Plan a slice; it goes on with the window of the slice before it, unless that closed one."""
@@ -209,17 +214,27 @@ class Reranker:
             return entry
         request = entry.request
         logits = []
+        best = {}
         for position, logit in enumerate(board.take(entry.pairs)):
+            if logit is not None and position in entry.chunks:
+                logit, best[position] = _best_part(board, entry, position)
             if logit is None or not math.isfinite(logit):
                 return failed(request, self._why(logit), f"{self.candidates_path}[{position}]")
             logits.append(logit)
         counters.scored += 1
+        counters.chunked += len(entry.chunks)
+        counters.chunks += sum(map(len, entry.chunks.values()))
         counters.pairs += len(logits)
         counters.truncated += len(entry.truncated)
         counters.empty_texts += request.texts.count("")
         write = self.write
         ranking = rank(
-            logits, top_k=write.top_k, min_score=write.min_score, score=write.score, truncated=entry.truncated
+            logits,
+            top_k=write.top_k,
+            min_score=write.min_score,
+            score=write.score,
+            truncated=entry.truncated,
+            chunks={position: _within(request, position, span) for position, span in best.items()},
         )
         return request, ranking
 
@@ -227,3 +242,20 @@ class Reranker:
         if logit is None:
             return "out of memory with this one pair: lower --max-length"
         return f"the logit is {logit} in {self.scorer.identity.dtype}: try --dtype fp32 or bf16"
+
+
+def _best_part(board: ScoreBoard, entry: Numbered, position: int) -> tuple[float | None, tuple[int, int]]:
+    """The best logit of a candidate's parts, the first of equals, and that part's span; one that is not finite wins."""
+    first, spans = entry.pairs[position], entry.chunks[position]
+    logits = board.take(range(first, first + len(spans)))
+    bad = next((at for at, logit in enumerate(logits) if logit is None or not math.isfinite(logit)), None)
+    at = max(range(len(logits)), key=lambda at: logits[at] or 0.0) if bad is None else bad
+    return logits[at], spans[at]
+
+
+def _within(request: Request, position: int, span: tuple[int, int]) -> tuple[int, int]:
+    """A span of a document as one of the candidate's own text, which a template may have put into it."""
+    if not request.fields:
+        return span
+    start, end = request.fields[position]
+    return min(max(span[0], start), end) - start, min(max(span[1], start), end) - start

@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import chain, combinations
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rerank_cli.states import Paths, real_path
 
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
+NO_COLUMNS = ("trec", "beir", "tei")  # shapes whose lines are no JSON objects
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
 
 
@@ -44,16 +46,26 @@ def refuse_same_files(config: RunConfig) -> None:
             raise ConfigError(f"{path} would be both {first} and {second}", "Give each its own file.")
     if is_file(files.output):
         _refuse_long_names(Paths.of(files.output, files.errors))
+        if Paths.of(files.output, files.errors).is_table and find_spec("pyarrow") is None:
+            raise ConfigError(f"-o {files.output}: pyarrow is missing", "pip install 'rerank-cli[parquet]'")
     written = [(use, str(path), _status(str(path))) for use, path in uses]
     output = os.fstat(STDOUT) if files.output == "-" else _status(files.output)
     written.append(("-o", files.output, output))
-    for name in config.read.inputs:
+    for name in config.read.files:
         read = _status(name)
         for use, place, status in written:
             if read and status and _holds_data(status) and os.path.samestat(status, read):
                 raise ConfigError(
                     f"{place} is the input {name} and would be written as {use}", "Write to another file."
                 )
+
+
+def refuse_table_of_lines(config: RunConfig, shape: str) -> None:
+    """Raises ConfigError when a parquet file is to be made of what has no columns."""
+    shape = shape if config.write.format == "same" else config.write.format
+    files = config.files
+    if shape in NO_COLUMNS and is_file(files.output) and Paths.of(files.output, files.errors).is_table:
+        raise ConfigError(f"-o {files.output}: {shape} has no columns", "Choose another suffix or --output-format.")
 
 
 def _holds_data(status: os.stat_result) -> bool:

@@ -98,6 +98,11 @@ class Reporter:
         else:
             say(sentence, self._stream)
 
+    def line(self, text: str) -> None:
+        """A line of a report; nothing when quiet."""
+        if not self._quiet:
+            self._plain(printable(text))
+
     @contextmanager
     def watching(self, stats: Stats) -> Iterator[None]:
         """Show progress while the block runs."""

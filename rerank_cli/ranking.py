@@ -6,8 +6,8 @@ apart, where a half-precision sigmoid makes both 1.0 and the order a matter of l
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rerank_cli.config import ScoreKind
 
@@ -17,13 +17,15 @@ class Ranking:
     """A request's candidates, best first.
 
     `indices` are positions in the input's list, from 0; `logits` and `scores` stand in the same order. `truncated`
-    holds the input positions of candidates of which the model saw only a part.
+    holds the input positions of candidates of which the model saw only a part; `chunks` gives, for candidates that were
+    scored in parts, the characters of the best part.
     """
 
     indices: tuple[int, ...]
     logits: tuple[float, ...]
     scores: tuple[float, ...]
     truncated: frozenset[int] = frozenset()
+    chunks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def as_float32(values: Iterable[float]) -> list[float]:
@@ -46,6 +48,7 @@ def rank(
     min_score: float | None = None,
     score: ScoreKind = "sigmoid",
     truncated: frozenset[int] = frozenset(),
+    chunks: Mapping[int, tuple[int, int]] | None = None,
 ) -> Ranking:
     """Order candidates by float32 `logits` (one per candidate, in input order).
 
@@ -60,4 +63,5 @@ def rank(
     if min_score is not None:
         count = sum(value >= min_score for value in scores)
         order, kept, scores = order[:count], kept[:count], scores[:count]
-    return Ranking(tuple(order), tuple(kept), tuple(scores), truncated & frozenset(order) if truncated else truncated)
+    cut = truncated & frozenset(order) if truncated else truncated
+    return Ranking(tuple(order), tuple(kept), tuple(scores), cut, chunks or {})

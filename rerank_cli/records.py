@@ -52,7 +52,8 @@ class Origin:
 class Request:
     """One query and its candidates' texts, with the user's whole record `body` riding along untouched.
 
-    `raw` is the record's line, at most RAW_CAP bytes of it, for the errors file should scoring fail.
+    `raw` is the record's line, at most RAW_CAP bytes of it, for the errors file should scoring fail. `fields` says
+    where in each text the candidate's own text stands (characters); empty means that it is all of it.
     """
 
     origin: Origin
@@ -60,7 +61,8 @@ class Request:
     raw: bytes
     query: str
     texts: tuple[str, ...]
-    body: dict[str, Any]
+    body: Any
+    fields: tuple[tuple[int, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -70,18 +72,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that gives no output: why (`reason`), where inside it (`path`, JSON path), and its bytes."""
+    """A record that gives no output: why (`reason`), where inside it (`path`, JSON path), and its bytes.
+
+    `length` is said where `end` is not that of its own line, but of the record that it stands in.
+    """
 
     origin: Origin
     end: Mark
     raw: bytes
     reason: str
     path: str = "$"
+    length: int | None = None
 
     @property
     def size(self) -> int:
         """Bytes of its line."""
-        return self.end.offset - self.origin.byte_offset
+        return self.end.offset - self.origin.byte_offset if self.length is None else self.length
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.reason} (at {self.path})"

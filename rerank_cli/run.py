@@ -21,7 +21,7 @@ from rerank_cli.journal import Commit
 from rerank_cli.output import FileOutput, Output
 from rerank_cli.pipeline import Done, Reranker
 from rerank_cli.plan import Budget, WindowLimits
-from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files
+from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files, refuse_table_of_lines
 from rerank_cli.records import Blank, Entry, Failure, Mark
 from rerank_cli.scorers import Scorer, open_scorer
 from rerank_cli.states import Action, Paths, decide
@@ -61,9 +61,12 @@ class Run:
     def execute(self) -> ExitStatus:
         """Do it. Returns OK or SOME_FAILED; raises RerankError for every other ending, and Interrupted."""
         config = self.config
-        shape = open_format(config.read, config.write)
-        inputs = Inputs(config.read.inputs)
+        inputs = Inputs(config.read.sources)
         refuse_same_files(config)
+        shape = open_format(config.read, config.write, inputs)
+        refuse_table_of_lines(config, shape.name)
+        if config.read.format == "auto" and shape.name != "native":
+            self.tell(f"the records are read as {shape.name} (--format {shape.name})")
         theirs = self.scorer
         output = self._opened_output(inputs)
         try:
@@ -96,7 +99,7 @@ class Run:
         output.finish_interrupted()
         file, partial, mark, obstacle, ours = output.has_file, output.has_partial, None, "", False
         if files.resume and (file or partial):
-            wanted = fingerprint(self.config, shape.name, self._opened_scorer().identity)
+            wanted = self._fingerprint(shape)
             mark, obstacle = self._continuable(output, wanted, inputs) if partial else (None, "")
             ours = self._is_finished(output, wanted, inputs)
         action = decide(
@@ -142,6 +145,9 @@ class Run:
         limit = self.config.read.limit
         return (limit is not None and meta["records"] >= limit) or inputs.ends_at(mark)
 
+    def _fingerprint(self, shape: Format) -> dict[str, Any]:
+        return fingerprint(self.config, shape.name, self._opened_scorer().identity, shape.hashes)
+
     def _opened_scorer(self) -> Scorer:
         if self.scorer is None:
             self.scorer = open_scorer(self.config.model)
@@ -164,7 +170,7 @@ class Run:
             entries = refuse_foreign(read_entries(shape, inputs, config.read, None))
             scorer = self._loaded_scorer()
             budgets = resolved(config, scorer.traits)
-            commit = output.start(fingerprint(config, shape.name, scorer.identity), budgets)
+            commit = output.start(self._fingerprint(shape), budgets)
         self._watch(inputs, commit, start or Mark())
         reranker = Reranker(
             scorer,
@@ -173,7 +179,8 @@ class Run:
             config.write,
             self.stats,
             self.tell,
-            f"$.{config.read.candidates_field}",
+            shape.candidates_path,
+            config.model.long_docs == "error",
         )
         for done in reranker.windows(self._counted(entries), self._end):
             self._commit(done, shape, output)
@@ -258,7 +265,7 @@ class Run:
             "input_bytes": self._end.total,
             "input_sha256": self._end.sha256,
             "options": readable({name: value for name, value in asdict(self.config).items() if name != "files"}),
-            "fingerprint": fingerprint(self.config, shape.name, scorer.identity),
+            "fingerprint": self._fingerprint(shape),
         }
 
 

@@ -62,6 +62,9 @@ def _refusal(name: str, file: bool, partial_ours: bool, resume: bool, why: str) 
     return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
 
 
+WHOLE = ".partial.parquet"  # the table made of FILE.partial
+
+
 def real_path(path: str) -> Path:
     """Where a path leads in the end. Raises OutputError for a relative one in a folder that was removed."""
     try:
@@ -88,6 +91,16 @@ class Paths:
         return self.final.with_name(self.final.name + suffix)
 
     @property
+    def is_table(self) -> bool:
+        """Whether FILE is a parquet table, which cannot be written piece by piece."""
+        return self.final.suffix == ".parquet"
+
+    @property
+    def ready(self) -> Path:
+        """What becomes FILE by the last rename: the partial, or the table made of it at the end."""
+        return self.beside(WHOLE if self.is_table else ".partial")
+
+    @property
     def errors_partial(self) -> Path:
         """Where errors are gathered until the end."""
         return self.errors.with_name(self.errors.name + ".partial")
@@ -102,6 +115,7 @@ class Paths:
             ".meta.json",
             ".meta.json.partial",
             ".meta.json.partial.tmp",
+            *([WHOLE] if self.is_table else []),
         )
         errors = [("--errors", self.errors), ("--errors until the end", self.errors_partial)]
         return [("-o", self.final), *errors, *((f"the output's {suffix}", self.beside(suffix)) for suffix in suffixes)]

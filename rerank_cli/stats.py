@@ -23,6 +23,8 @@ class Counters:
     duplicate_pairs: int = 0  # of the pairs read: not scored, because the same pair of the window was
     empty_texts: int = 0
     truncated: int = 0
+    chunked: int = 0  # documents scored in parts
+    chunks: int = 0  # parts scored for them
     batches: int = 0
     tokens: int = 0  # scored, without padding
     padded_tokens: int = 0

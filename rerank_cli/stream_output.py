@@ -19,7 +19,8 @@ from rerank_cli.records import Mark
 from rerank_cli.stats import Counters
 
 STDOUT, STDERR = 1, 2
-ACTING = re.compile("[\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # left by JSON as they are
+# what JSON leaves as it is, and controls, which lines that are not JSON may hold
+ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class StreamOutput:

@@ -5,11 +5,11 @@ a resumed run, which begins at an edge, then finds the same edges again and comp
 very many candidates is a window of its own and travels in slices, so that its tokens are never all in memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rerank_cli.plan import WindowLimits
-from rerank_cli.records import Entry, Failure, Mark, Request
+from rerank_cli.records import Entry, Failure, Mark, Request, failed
 from rerank_cli.scorers import PreparedPair
 
 SLICE_PAIRS = 1024  # a record with more candidates is scored in slices of this many pairs
@@ -21,11 +21,15 @@ Prepare = Callable[[Sequence[tuple[str, str]]], list[PreparedPair]]
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A request of a window: its pairs' numbers in that window, and the positions of candidates that were cut."""
+    """A request of a window: its pairs' numbers in that window, and the positions of candidates that were cut.
+
+    A candidate in `chunks` was scored in parts, numbered on from its pair, of which the spans are given.
+    """
 
     request: Request
     pairs: Sequence[int]
     truncated: frozenset[int]
+    chunks: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,22 @@ class _Piece:
         return not (self.first and self.last)
 
 
-def windows(entries: Iterator[Entry], prepare: Prepare, limits: WindowLimits, start: Mark) -> Iterator[Slice]:
-    """Prepare entries and gather them into windows, each yielded as one or more slices."""
-    current = _Open(start)
+def windows(
+    entries: Iterator[Entry], prepare: Prepare, limits: WindowLimits, start: Mark, refuse_cut: str | None = None
+) -> Iterator[Slice]:
+    """Prepare entries and gather them into windows, each yielded as one or more slices.
+
+    With `refuse_cut`, the path of a record's candidates, records in which a text would be cut are failures.
+    """
+    current = _Open(start, refuse_cut)
     for piece in _pieces(entries, prepare):
         if piece.first and current.must_close_before(piece, limits):
             yield current.close()
-            current = _Open(current.end)
+            current = _Open(current.end, refuse_cut)
         current.add(piece)
         if piece.long and piece.last:
             yield current.close()
-            current = _Open(current.end)
+            current = _Open(current.end, refuse_cut)
         elif piece.long:
             yield current.slice()
     if current.size:
@@ -82,15 +91,18 @@ class _Open:
     """The window being filled."""
 
     start: Mark
+    refuse_cut: str | None
     end: Mark = field(init=False)
     entries: list[Numbered | Failure] = field(default_factory=list)
     blank: int = 0
     duplicates: int = 0
     tokens: int = 0
     fresh: list[PreparedPair] = field(default_factory=list)
+    count: int = 0  # of pairs that were fresh
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
     pairs: list[int] = field(default_factory=list)  # of the record in hand
     truncated: list[int] = field(default_factory=list)
+    chunks: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.end = self.start
@@ -104,37 +116,53 @@ class _Open:
         """Whether `piece` would overflow the window, or begins a very long record, which wants one of its own."""
         if not self.size:
             return False
-        tokens = self.tokens + sum([pair.cost for pair in piece.pairs])
+        tokens = self.tokens + sum([part.cost for pair in piece.pairs for part in pair.parts])
         return piece.long or limits.overflows(tokens, self.size + 1, piece.entry.end.total - self.start.total)
 
     def add(self, piece: _Piece) -> None:
         """Take a piece in; identical pairs get the same number and are scored once."""
         entry = piece.entry
         if isinstance(entry, Request):
-            self._number(entry, piece.pairs)
-            if not piece.last:
-                return
-            self.entries.append(Numbered(entry, self.pairs, frozenset(self.truncated)))
-            self.pairs, self.truncated = [], []
+            if not piece.long and self.refuse_cut and any(pair.truncated for pair in piece.pairs):
+                cut = next(position for position, pair in enumerate(piece.pairs) if pair.truncated)
+                self.entries.append(self._too_long(entry, cut))
+            else:
+                self._number(entry, piece.pairs)
+                if not piece.last:
+                    return
+                self.entries.append(self._numbered(entry))
+            self.pairs, self.truncated, self.chunks = [], [], {}
         elif isinstance(entry, Failure):
             self.entries.append(entry)
         else:
             self.blank += 1
         self.end = entry.end
 
+    def _numbered(self, request: Request) -> Numbered | Failure:
+        if self.refuse_cut and self.truncated:
+            return self._too_long(request, self.truncated[0])
+        return Numbered(request, self.pairs, frozenset(self.truncated), self.chunks)
+
+    def _too_long(self, request: Request, position: int) -> Failure:
+        reason = "query and document do not fit into --max-length tokens, and --long-docs is error"
+        return failed(request, reason, f"{self.refuse_cut}[{position}]")
+
     def _number(self, request: Request, pairs: list[PreparedPair]) -> None:
         for position, pair in enumerate(pairs, len(self.pairs)):
             key = (request.query, request.texts[position])
             number = self.numbers.get(key)
             if number is None:
-                number = self.numbers[key] = len(self.numbers)
-                self.fresh.append(pair)
+                number = self.numbers[key] = self.count
+                self.fresh.extend(pair.parts)
+                self.count += len(pair.parts)
             else:
                 self.duplicates += 1
-            self.tokens += pair.cost
+            self.tokens += sum([part.cost for part in pair.parts])
             self.pairs.append(number)
             if pair.truncated:
                 self.truncated.append(position)
+            if pair.more:
+                self.chunks[position] = tuple([part.span for part in pair.parts if part.span is not None])
 
     def slice(self) -> Slice:
         """What is fresh, with the window left open."""

@@ -4,11 +4,12 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
 from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
-from rerank_cli.formats.jsonl import NativeJsonl
+from rerank_cli.formats import Format, open_format
 from rerank_cli.formats.streams import Line
 from rerank_cli.records import Entry, Mark, Origin, Request
 from rerank_cli.scorers.fake import FakeScorer
@@ -47,9 +48,9 @@ def lines_of(content: bytes, source: str = "in.jsonl") -> list[Line]:
     return lines
 
 
-def shape(read: ReadConfig | None = None, write: WriteConfig | None = None) -> NativeJsonl:
+def shape(read: ReadConfig | None = None, write: WriteConfig | None = None) -> Format:
     """The native format."""
-    return NativeJsonl(read or ReadConfig(), write or WriteConfig())
+    return open_format(replace(read or ReadConfig(), format="native"), write or WriteConfig())
 
 
 def entries_of(*records: Any, read: ReadConfig | None = None) -> list[Entry]:

@@ -22,22 +22,33 @@ def check(
     limit: o.Limit = None,
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,
+    run_file: o.RunFile = None,
+    queries: o.Queries = None,
+    corpus: o.Corpus = None,
+    query_template: o.QueryTemplate = None,
+    doc_template: o.DocTemplate = None,
 ) -> int:
     """Validate input without a model: counts, first errors, and the first record as understood.
 
     \b
     rerank check input.jsonl
     """
-    config = ReadConfig(
-        o.chosen_inputs(inputs, context),
-        format,
-        o.field(query_field),
-        o.field(candidates_field),
-        o.field(text_field),
-        o.field(id_field),
-        limit,
-        max_line_bytes,
-        max_candidates,
+    config = o.reading(
+        context,
+        inputs,
+        run_file,
+        queries,
+        corpus,
+        format=format,
+        query_field=query_field,
+        candidates_field=candidates_field,
+        text_field=text_field,
+        id_field=id_field,
+        limit=limit,
+        max_line_bytes=max_line_bytes,
+        max_candidates=max_candidates,
+        query_template=query_template,
+        doc_template=doc_template,
     )
     result = check_input(config)
     for line in report(result):

@@ -1,12 +1,17 @@
 """`rerank doctor`: is everything here that a run needs?"""
 
+from pathlib import Path
+from typing import Annotated
+
 from rerank_cli.commands import options as o
 from rerank_cli.config import ModelConfig
 from rerank_cli.diagnostics import show
-from rerank_cli.errors import ExitStatus
+from rerank_cli.errors import ConfigError, ExitStatus
 from rerank_cli.health import examine
 
 M = ModelConfig()
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
+CASES = ("multilingual.jsonl", "quickstart.jsonl")
 MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
@@ -20,18 +25,34 @@ def doctor(
     max_length: o.MaxLength = M.max_length,
     query_max_length: o.QueryMaxLength = M.query_max_length,
     threads: o.Threads = None,
+    acceptance: Annotated[
+        bool, o.option("acceptance", "Rank cases in many languages whose answers are known, and word traps.")
+    ] = False,
+    cases: Annotated[
+        list[str] | None, o.option("cases", "The files of these cases (default: those of sample_data).")
+    ] = None,
 ) -> int:
     """Check versions, device, hub cache and model, and the model against known scores.
 
     \b
     rerank doctor
-    rerank doctor --model mini
+    rerank doctor --acceptance --model mini
     """
     status = ExitStatus.OK
+    files = sample_cases(cases or []) if acceptance or cases else []
     config = ModelConfig(model, revision, offline, engine, device, dtype, max_length, query_max_length, threads)
-    for finding in examine(config):
+    for finding in examine(config, files):
         show(f"{MARKS[finding.verdict]} {finding.question:<16} {finding.answer}")
         if finding.advice:
             show(f"     {'':<16} {finding.advice}")
         status = max(status, finding.status)
     return status
+
+
+def sample_cases(named: list[str]) -> list[str]:
+    """The files named, or those of the checkout. Raises ConfigError where there are none."""
+    files = named or [str(SAMPLES / name) for name in CASES]
+    missing = next((path for path in files if not Path(path).is_file()), None)
+    if missing is not None:
+        raise ConfigError(f"--acceptance: {missing} is not there", "Name files with --cases, such as sample_data's.")
+    return files

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rerank_cli.config import ErrorLimit
-from rerank_cli.errors import ConfigError
+from rerank_cli.config import ErrorLimit, LongDocs, ReadConfig
+from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.formats import FORMATS
+from rerank_cli.formats.beir import in_folder
 
 ScoreKind = Literal["sigmoid", "logit"]
 Progress = Literal["auto", "bar", "lines", "none"]
@@ -32,7 +34,8 @@ Inputs = Annotated[
 ]
 
 # reading
-Format = Annotated[str, option("format", "Record shape of the input: auto or native.")]
+Format = Annotated[str, option("format", f"Record shape of the input: auto, {', '.join(sorted(FORMATS))}.")]
+OutputFormat = Annotated[str, option("output-format", "Record shape of the output: same, or one of them.")]
 QueryField = Annotated[str, option("query-field", "Where the query is in a record (dotted path).")]
 CandidatesField = Annotated[str, option("candidates-field", "Where the list of candidates is (dotted path).")]
 TextField = Annotated[str, option("text-field", "Where the text is in a candidate (dotted path).")]
@@ -40,6 +43,14 @@ IdField = Annotated[str, option("id-field", "Where the id is in a record (dotted
 Limit = Annotated[int | None, option("limit", "Read at most this many records.", min=0)]
 MaxLineBytes = Annotated[int, option("max-line-bytes", "A longer line is a bad record.", min=1)]
 MaxCandidates = Annotated[int | None, option("max-candidates", "A record with more candidates is bad.", min=1)]
+RunFile = Annotated[
+    str | None,
+    option("run", "TREC run that names the candidates; INPUT is then a BEIR folder, or --queries and --corpus are."),
+]
+Queries = Annotated[str | None, option("queries", "Texts of the run's queries: JSON lines or tab-separated.")]
+Corpus = Annotated[str | None, option("corpus", "Texts of the run's documents: JSON lines or tab-separated.")]
+QueryTemplate = Annotated[str | None, option("query-template", "Query composed of a record's {fields}.")]
+DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of fields, such as "{title} {text}".')]
 
 # model
 Model = Annotated[str, option("model", "Hub id, local folder, or mini (the embedded English model).", "-m")]
@@ -50,6 +61,10 @@ Device = Annotated[str, option("device", "auto, cpu, cuda, cuda:1 or mps.")]
 Dtype = Annotated[str, option("dtype", "auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.")]
 MaxLength = Annotated[int, option("max-length", "Tokens of a query and document together; more are cut.", min=16)]
 QueryMaxLength = Annotated[int, option("query-max-length", "Tokens of a query; at most 3/4 of --max-length.", min=4)]
+LongDocsOption = Annotated[
+    LongDocs, option("long-docs", "What does not fit: truncate, score in parts (chunk), or fail.")
+]
+ChunkOverlap = Annotated[int, option("chunk-overlap", "Tokens that neighbouring parts share.", min=0)]
 Threads = Annotated[int | None, option("threads", "CPU threads of the engine (default: physical cores).", min=1)]
 
 # talking
@@ -61,6 +76,36 @@ ProgressOption = Annotated[Progress, option("progress", "Bar on a terminal, a li
 def field(value: str) -> str:
     """A field's name as it stands in UTF-8 records, whatever the locale made of the command line."""
     return os.fsencode(value).decode("utf-8", "surrogateescape")
+
+
+def reading(
+    context: typer.Context,
+    inputs: list[str] | None,
+    run: str | None,
+    queries: str | None,
+    corpus: str | None,
+    **rest: Any,
+) -> ReadConfig:
+    """What is read: inputs, or a run with its texts. Raises ConfigError for what does not go together."""
+    fields: dict[str, Any] = {}
+    for name, value in rest.items():
+        fields[name] = field(value) if name.endswith("_field") else value
+    if run is None:
+        if queries or corpus:
+            named = f"--queries {queries}" if queries else f"--corpus {corpus}"
+            raise ConfigError(f"{named}: what for?", "Queries and corpus give the texts of a --run.")
+        if folder := next(filter(os.path.isdir, inputs or []), None):
+            raise InputError(
+                f"{folder}: is a folder, not a file", "With a BEIR folder, --run FILE names the candidates."
+            )
+        return ReadConfig(chosen_inputs(inputs, context), **fields)
+    if len(inputs or []) > 1 or (inputs and not os.path.isdir(inputs[0])):
+        raise ConfigError(f"--run {run}: is what is read", "INPUT can only be one BEIR folder beside it.")
+    folder = inputs[0] if inputs else None
+    if folder:
+        found = in_folder(folder)
+        queries, corpus = queries or found[0], corpus or found[1]
+    return ReadConfig((run,), run=run, queries=queries, corpus=corpus, folder=folder, **fields)
 
 
 def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str, ...]:

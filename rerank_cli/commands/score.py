@@ -19,15 +19,20 @@ from rerank_cli.config import (
 from rerank_cli.diagnostics import say
 from rerank_cli.errors import ConfigError, ExitStatus
 from rerank_cli.progress import Reporter, choose_mode, monotonic_seconds
+from rerank_cli.rehearsal import Rehearsal, rehearse
 from rerank_cli.run import Run, write_stats
+from rerank_cli.stats import Stats
 
+BAR = 40  # columns of the longest bar
 R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults
 
 
 def score(
     context: typer.Context,
-    output: Annotated[str, o.option("output", "Where results go; .gz and .zst by suffix; - is standard output.", "-o")],
     inputs: o.Inputs = None,
+    output: Annotated[
+        str | None, o.option("output", "Where results go; .gz and .zst by suffix; - is standard output.", "-o")
+    ] = None,
     format: o.Format = R.format,
     query_field: o.QueryField = R.query_field,
     candidates_field: o.CandidatesField = R.candidates_field,
@@ -36,7 +41,14 @@ def score(
     limit: o.Limit = None,
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,
-    output_format: Annotated[str, o.option("output-format", "Record shape of the output: same or native.")] = W.format,
+    run_file: o.RunFile = None,
+    queries: o.Queries = None,
+    corpus: o.Corpus = None,
+    query_template: o.QueryTemplate = None,
+    doc_template: o.DocTemplate = None,
+    output_format: Annotated[
+        str, o.option("output-format", "Record shape of the output: same, or one of them.")
+    ] = W.format,
     top_k: Annotated[int | None, o.option("top-k", "Keep the best K candidates (default: all).", min=1)] = None,
     min_score: Annotated[float | None, o.option("min-score", "Drop candidates below this score.")] = None,
     no_text: Annotated[bool, o.option("no-text", "Leave the candidates' texts out of the output.")] = False,
@@ -54,11 +66,16 @@ def score(
     dtype: o.Dtype = M.dtype,
     max_length: o.MaxLength = M.max_length,
     query_max_length: o.QueryMaxLength = M.query_max_length,
+    long_docs: o.LongDocsOption = M.long_docs,
+    chunk_overlap: o.ChunkOverlap = M.chunk_overlap,
     threads: o.Threads = None,
     batch_tokens: Annotated[int | None, o.option("batch-tokens", "Tokens a batch, padding included.", min=1)] = None,
     window_tokens: Annotated[int | None, o.option("window-tokens", "Tokens sorted and saved together.", min=1)] = None,
     progress: o.ProgressOption = "auto",
     stats: Annotated[str | None, o.option("stats", "Write the run statistics here, as JSON.")] = None,
+    dry_run: Annotated[
+        bool, o.option("dry-run", "Read, tokenize and plan only: lengths, what is cut, padding, batches.")
+    ] = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> int:
@@ -71,30 +88,52 @@ def score(
     """
     if min_score is not None and not math.isfinite(min_score):
         raise ConfigError(f"--min-score {min_score}: not a finite number", "Write for example 0.5.")
+    if output is None and not dry_run:
+        raise ConfigError("no --output", "Say where results go with -o FILE, or -o - for standard output.")
     if stats == "-":
         raise ConfigError("--stats -: standard output carries only records", "Name a file.")
     config = RunConfig(
-        ReadConfig(
-            o.chosen_inputs(inputs, context),
-            format,
-            o.field(query_field),
-            o.field(candidates_field),
-            o.field(text_field),
-            o.field(id_field),
-            limit,
-            max_line_bytes,
-            max_candidates,
+        o.reading(
+            context,
+            inputs,
+            run_file,
+            queries,
+            corpus,
+            format=format,
+            query_field=query_field,
+            candidates_field=candidates_field,
+            text_field=text_field,
+            id_field=id_field,
+            limit=limit,
+            max_line_bytes=max_line_bytes,
+            max_candidates=max_candidates,
+            query_template=query_template,
+            doc_template=doc_template,
         ),
-        WriteConfig(output_format, top_k, min_score, no_text, score_kind),
-        ModelConfig(model, revision, offline, engine, device, dtype, max_length, query_max_length, threads),
+        WriteConfig(output_format, top_k, min_score, no_text, score_kind, "fake" if engine == "fake" else model),
+        ModelConfig(
+            model,
+            revision,
+            offline,
+            engine,
+            device,
+            dtype,
+            max_length,
+            query_max_length,
+            threads,
+            long_docs,
+            chunk_overlap,
+        ),
         BatchConfig(batch_tokens, window_tokens),
-        FileConfig(output, errors, stats, overwrite, resume),
+        FileConfig("-" if output is None else output, errors, stats, overwrite, resume),
         o.error_limit(max_errors, strict),
     )
     shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would be drawn into the records
     terminal = sys.stderr is not None and sys.stderr.isatty() and not shared
     mode = choose_mode(progress, quiet, terminal, os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)
+    if dry_run:
+        return rehearsed(config, reporter)
     run = Run.of(config, reporter.tell, monotonic_seconds)
     with reporter.watching(run.stats):
         status = run.execute()
@@ -105,3 +144,47 @@ def score(
     if status == ExitStatus.SOME_FAILED:
         say(f"{run.stats.total.failed} of {run.stats.total.records} records failed: see {run.errors_name}")
     return status
+
+
+def rehearsed(config: RunConfig, reporter: Reporter) -> int:
+    """A dry run, and its report on standard error."""
+    stats = Stats(monotonic_seconds)
+    with reporter.watching(stats):
+        found = rehearse(config, stats, reporter.tell)
+    for line in report(found):
+        reporter.line(line)
+    if config.files.stats is not None:
+        write_stats(config.files.stats, found.as_dict())
+    return found.status
+
+
+def report(found: Rehearsal) -> list[str]:
+    """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
+    count, figures = found.counters, found.as_dict()
+    rows = [
+        ("shape", found.shape),
+        ("records", f"{count.records:,} ({count.failed:,} would fail)"),
+        ("pairs", f"{count.pairs:,} ({count.duplicate_pairs:,} identical ones are scored once)"),
+        ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),
+        ("windows", f"{count.windows:,} of up to {found.window_tokens:,} tokens"),
+        ("batches", f"{count.batches:,} of up to {found.batch_tokens:,} tokens"),
+        ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
+    ]
+    if count.chunked:
+        rows.append(("in parts", f"{count.chunked:,} documents in {count.chunks:,} parts"))
+    lengths = [f"{figures[name]:,}" for name in ("median_tokens", "p95_tokens", "max_tokens")]
+    rows.append(("pair lengths", f"median {lengths[0]}, 95 % within {lengths[1]}, longest {lengths[2]}"))
+    return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(found)]
+
+
+def histogram(found: Rehearsal) -> list[str]:
+    """Pairs by their tokens, a bar each."""
+    bins = found.bins()
+    most = max((pairs for _, _, pairs in bins), default=0) or 1
+    lines = []
+    for low, high, pairs in bins:
+        if low == found.max_length + 1:
+            lines.append(f"{'':>13} ┄┄┄ {found.max_length} tokens: longer pairs are {found.fate} ┄┄┄")
+        share = pairs / most * BAR
+        lines.append(f"{low:>6}-{high:<6} {'█' * int(share)}{'▏' if pairs and share < 1 else ''} {pairs:,}")
+    return lines

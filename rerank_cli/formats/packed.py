@@ -1,10 +1,17 @@
-"""gzip and zstd: recognised by content when read, chosen by suffix when written."""
+"""gzip, zstd and parquet: recognised by content when read; the first two chosen by suffix when written.
 
+A parquet file is read as if it were a packed file of JSON lines, one a row, so that everything which holds for lines
+(places, hashes, resuming) holds for rows.
+"""
+
+import errno
 import gzip
 import io
 import sys
 import zlib
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import IO, cast
 
 if sys.version_info >= (3, 14):
@@ -14,6 +21,7 @@ else:
 
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 ZSTD_SKIPPABLE, ZSTD_SKIPPABLE_FIRST = b"\x2a\x4d\x18", bytes(range(0x50, 0x60))  # a frame of no content
+PARQUET_MAGIC = b"PAR1"
 MAGIC_SIZE = 4
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)  # raised by what `unpacked` gives
 
@@ -34,7 +42,15 @@ class _Unpacked(io.RawIOBase):
 
 
 def unpacked(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
-    """`raw` decompressed, if its first MAGIC_SIZE bytes, `head`, say that it is compressed; else `raw` itself."""
+    """`raw` decompressed, if its first MAGIC_SIZE bytes, `head`, say that it is compressed; else `raw` itself.
+
+    Raises OSError for a parquet file that cannot be read here.
+    """
+    if head == PARQUET_MAGIC:
+        if find_spec("pyarrow") is None:
+            raise OSError(errno.ENOPKG, "is a parquet file, and pyarrow is missing: pip install 'rerank-cli[parquet]'")
+        rows: io.RawIOBase = import_module("rerank_cli.formats.parquet").RowLines(raw)
+        return rows
     if head.startswith(GZIP_MAGIC):
         return _Unpacked(gzip.GzipFile(fileobj=cast("IO[bytes]", raw), mode="rb"))
     if head == ZSTD_MAGIC or (head[1:] == ZSTD_SKIPPABLE and head[:1] in ZSTD_SKIPPABLE_FIRST):

@@ -1,5 +1,6 @@
 """One input as it was when the run began: its bytes, decompressed, and whether it held still while they were read."""
 
+import errno
 import io
 import os
 import select
@@ -17,15 +18,16 @@ from rerank_cli.records import Mark
 CHUNK = 1 << 20
 
 
-class _Counted(io.RawIOBase):
+class Counted(io.RawIOBase):
     """A raw stream read to at most `size` bytes, which knows how far it is and can look ahead."""
 
     def __init__(self, raw: io.FileIO, name: str, size: int | None) -> None:
-        self._raw, self._name, self._size = raw, name, size
+        self._raw, self._name, self.size = raw, name, size
         self._ahead = b""
         self.position = 0
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def head(self, count: int) -> bytes:
@@ -35,6 +37,13 @@ class _Counted(io.RawIOBase):
             self._ahead += block[:size]
         return self._ahead
 
+    def whole(self) -> io.FileIO:
+        """The file itself, to be read in any order. Raises OSError for what is none."""
+        if self.size is None:
+            raise OSError(errno.ESPIPE, "a parquet file must be a file, it cannot come through a pipe")
+        self._raw.seek(0)
+        return self._raw
+
     def _fill(self, view: memoryview) -> int:
         """Read what is there, at least a byte unless it is the end; wait for it where the stream itself does not."""
         while (count := self._raw.readinto(view)) is None:
@@ -42,15 +51,16 @@ class _Counted(io.RawIOBase):
         return count
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        """See io.RawIOBase. Raises InputError when the file ends before its size."""
         view = memoryview(buffer)
-        if self._size is not None:
-            view = view[: self._size - self.position]
+        if self.size is not None:
+            view = view[: self.size - self.position]
         if self._ahead:
             count = min(len(view), len(self._ahead))
             view[:count], self._ahead = self._ahead[:count], self._ahead[count:]
         else:
             count = self._fill(view)
-        if count == 0 and len(view) and self._size is not None:
+        if count == 0 and len(view) and self.size is not None:
             raise InputError(
                 f"{self._name}: the file shrank while it was read", "Run again on a file that holds still."
             )
@@ -58,6 +68,7 @@ class _Counted(io.RawIOBase):
         return count
 
     def close(self) -> None:
+        """Close the file too."""
         self._raw.close()
         super().close()
 
@@ -68,7 +79,7 @@ class Opened:
 
     source: "Source"
     stream: IO[bytes]
-    counted: _Counted
+    counted: Counted
     packed: bool
 
     def on_disk(self, offset: int) -> int:
@@ -141,7 +152,7 @@ class Source:
         """The source, decompressed. Raises InputError when it cannot be opened or is not the file seen first."""
         try:
             raw = io.FileIO(os.dup(sys.stdin.fileno()) if self.path == "-" else self.path)
-            counted = _Counted(raw, self.name, self._size_now(raw))
+            counted = Counted(raw, self.name, self._size_now(raw))
             inner = unpacked(counted, counted.head(MAGIC_SIZE))
         except OSError as fault:
             raise InputError(f"{self.name}: {fault.strerror}", "Check the file and its disk.") from None

@@ -7,12 +7,14 @@ shrinking file turns into a crash.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from rerank_cli.errors import InputError
 from rerank_cli.formats.sources import CHUNK, Opened, Source
 from rerank_cli.records import RAW_CAP, Mark, Origin
 
 BOM = b"\xef\xbb\xbf"
+LOOK_AT_MOST = 10_000  # lines, for the first that is not blank
 NEXT_INPUT = b"\x00next input\x00"  # hashed between two inputs, so that moving a line from one to the other shows
 
 
@@ -33,6 +35,7 @@ class Inputs:
         self.sources = [Source.find(path) for path in paths]
         self.notes: list[str] = []
         self._begins: dict[int, Mark] = {}  # where each input begins, once known
+        self._seen: tuple[list[Line], Iterator[Line]] | None = None  # lines looked at, and those after them
 
     @property
     def size(self) -> int | None:
@@ -68,11 +71,24 @@ class Inputs:
                     return False
         return True
 
+    def first_line(self, limit: int) -> Line | None:
+        """The first line with something on it, which `lines` will still give; None when there is none nearby."""
+        lines = self.lines(limit)
+        seen = list(islice(takewhile_blank(lines), LOOK_AT_MOST))
+        self._seen = seen, lines
+        return seen[-1] if seen and seen[-1].raw.strip() else None
+
     def lines(self, limit: int, start: Mark | None = None) -> Iterator[Line]:
         """The lines after `start`; of those longer than `limit` bytes only the beginning is given.
 
         Raises InputError when an input is damaged, shrinks or is replaced. `notes` says which inputs grew.
         """
+        if start is None and self._seen is not None:
+            seen, rest = self._seen
+            self._seen = None
+            yield from seen
+            yield from rest
+            return
         mark = start or Mark()
         for index in range(mark.source, len(self.sources)):
             mark = _next_input(mark) if index > mark.source else mark
@@ -102,6 +118,14 @@ class Inputs:
 
     def _disk_before(self, index: int) -> int:
         return sum(source.size or 0 for source in self.sources[:index])
+
+
+def takewhile_blank(lines: Iterator[Line]) -> Iterator[Line]:
+    """Blank lines, and the first that is not."""
+    for line in lines:
+        yield line
+        if line.raw.strip():
+            return
 
 
 def _next_input(mark: Mark) -> Mark:

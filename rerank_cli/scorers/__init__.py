@@ -71,11 +71,24 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPair:
-    """A pair ready for the device: its cost in tokens, whether a text was cut, and what the engine made of it."""
+    """A pair ready for the device: its cost in tokens, whether a text was cut, and what the engine made of it.
+
+    A document that is scored in parts gives its first part, with `span` (the characters of the document in it), and the
+    others in `more`. `uncut` is the pair's length in tokens before it was cut or divided, 0 for parts after the first;
+    None where nothing was.
+    """
 
     cost: int
     truncated: bool
     payload: Any
+    span: tuple[int, int] | None = None
+    more: tuple["PreparedPair", ...] = ()
+    uncut: int | None = None
+
+    @property
+    def parts(self) -> "tuple[PreparedPair, ...]":
+        """Itself and the others."""
+        return (self, *self.more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ class CrossEncoder:
         self.notes: list[str] = []
         self.max_length, self.query_max_length = self._lengths(config)
         tokenizer = load_tokenizer(self.folder.path, self.config)
-        self._tokenizer = PairTokenizer(tokenizer, self.max_length, self.query_max_length)
+        overlap = config.chunk_overlap if config.long_docs == "chunk" else None
+        self._tokenizer = PairTokenizer(tokenizer, self.max_length, self.query_max_length, overlap)
         self._check_vocabulary()
         typed = self._tokenizer.template.typed and int(getattr(self.config, "type_vocab_size", 1) or 1) > 1
         self.inputs = ["input_ids", *["token_type_ids"] * typed, "attention_mask"]

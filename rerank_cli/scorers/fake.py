@@ -15,10 +15,13 @@ Several are joined by commas.
 """
 
 import math
+import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from zlib import crc32
 
+from rerank_cli.chunking import divided
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, PassingFault
 from rerank_cli.ranking import as_float32
@@ -57,7 +60,7 @@ def as_bytes(text: str) -> bytes:
 
 
 class FakeScorer:
-    """See the module. Cost: a token for each space and three more, cut at `max_length`."""
+    """See the module. Cost: a token for each space and three more, cut (or divided between words) at `max_length`."""
 
     traits = Traits(multiple=1, batch_tokens=8192, window_batches=16)
 
@@ -65,6 +68,7 @@ class FakeScorer:
         self.faults = parse_faults(config.model)
         self.notes: list[str] = []
         self.max_length = config.max_length
+        self._overlap = config.chunk_overlap if config.long_docs == "chunk" else None
         self._batches = 0
         self.identity = Identity(
             engine="fake",
@@ -95,8 +99,23 @@ class FakeScorer:
                 query, digest, tokens = asked, crc32(as_bytes(asked)), 3 + asked.count(" ")
             cost = tokens + text.count(" ")
             cut = cost > self.max_length
-            prepared.append(PreparedPair(self.max_length if cut else cost, cut, crc32(as_bytes(text), digest)))
+            if cut and self._overlap is not None:
+                prepared.append(self._in_parts(digest, tokens, text))
+                continue
+            pair = PreparedPair(cost, False, crc32(as_bytes(text), digest))
+            prepared.append(replace(pair, cost=self.max_length, truncated=True, uncut=cost) if cut else pair)
         return prepared
+
+    def _in_parts(self, digest: int, tokens: int, text: str) -> PreparedPair:
+        """The pair in windows of whole words."""
+        words = [match.span() for match in re.finditer(r"[^ ]+", text)] or [(0, 0)]
+        room = max(1, self.max_length - tokens)
+        parts = []
+        for start, end in divided(len(words), room, min(self._overlap or 0, room // 2), range(len(words))):
+            span = (words[start][0], words[end - 1][1])
+            part = text[span[0] : span[1]]
+            parts.append(PreparedPair(tokens + part.count(" "), False, crc32(as_bytes(part), digest), span, uncut=0))
+        return replace(parts[0], more=tuple(parts[1:]), uncut=tokens + text.count(" "))
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""

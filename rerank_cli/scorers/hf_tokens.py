@@ -13,16 +13,18 @@ So special ids are looked for in the encoded text, and where they stand the lite
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from rerank_cli.chunking import divided
 from rerank_cli.errors import ModelError
 from rerank_cli.scorers import PreparedPair
 
+Part = tuple[list[int], tuple[int, int]]  # the ids of a part of a document, and its characters
 ADVICE = "Put the tokenizer that the model was trained with beside it."
 
 
@@ -69,6 +71,18 @@ def _find(ids: list[int], part: list[int], start: int) -> int:
     return next((at for at in places if part and ids[at : at + len(part)] == part), -1)
 
 
+def _begins_word(text: str, at: int) -> bool:
+    """Whether a word begins at `at`; the white space before it may belong to its token."""
+    return at == 0 or text[at - 1].isspace() or (at < len(text) and text[at].isspace())
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without the white space at its ends."""
+    part = text[start:end]
+    start += len(part) - len(part.lstrip())
+    return start, max(start, end - (len(part) - len(part.rstrip())))
+
+
 def load_tokenizer(folder: Path, config: Any = None) -> PreTrainedTokenizerFast:
     """The fast tokenizer in `folder` of a model with `config`. Raises ModelError naming what is wrong."""
     try:
@@ -86,7 +100,14 @@ def load_tokenizer(folder: Path, config: Any = None) -> PreTrainedTokenizerFast:
 class PairTokenizer:
     """Composes pairs of at most `max_length` tokens, of which the query has at most `query_max_length`."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, max_length: int, query_max_length: int) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        max_length: int,
+        query_max_length: int,
+        chunk_overlap: int | None = None,
+    ) -> None:
+        """With `chunk_overlap` a document that does not fit is divided into windows that share as many tokens."""
         self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # our copy: calls leave state behind
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -103,12 +124,24 @@ class PairTokenizer:
         self._special = frozenset(tokenizer.all_special_ids) - {self._unknown}
         self._room = max_length - self.template.num_specials
         self._query_room = min(query_max_length, self._room - 1)
+        self._chunk_overlap = chunk_overlap
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order; its cost is its length in tokens, separators included."""
         queries = self._encoded(query for query, _ in pairs)
         documents = self._encoded(document for _, document in pairs)
-        return [self._composed(queries[query], documents[document]) for query, document in pairs]
+        parts: dict[tuple[str, int], list[Part]] = {}  # of documents that do not fit beside a query
+        composed = []
+        for query, document in pairs:
+            room = self._room - min(len(queries[query]), self._query_room)
+            if self._chunk_overlap is None or len(documents[document]) <= room:
+                composed.append(self._composed(queries[query], documents[document]))
+                continue
+            key = (document, room)
+            if key not in parts:
+                parts[key] = self._divided(document, room)
+            composed.append(self._in_parts(queries[query], documents[document], parts[key]))
+        return composed
 
     def _composed(self, query: list[int], document: list[int]) -> PreparedPair:
         kept = query[: self._query_room]
@@ -117,7 +150,31 @@ class PairTokenizer:
         start = [*template.head, *kept, *template.middle]
         ids = array("i", [*start, *document[:room], *template.tail])
         truncated = len(query) > len(kept) or len(document) > room
-        return PreparedPair(len(ids), truncated, TokenPair(ids, len(start)))
+        uncut = len(query) + len(document) + template.num_specials if truncated else None
+        return PreparedPair(len(ids), truncated, TokenPair(ids, len(start)), uncut=uncut)
+
+    def _in_parts(self, query: list[int], document: list[int], parts: list[Part]) -> PreparedPair:
+        """The pair's first part with the others in it."""
+        first, *others = [replace(self._composed(query, ids), span=span, uncut=0) for ids, span in parts]
+        uncut = len(query) + len(document) + self.template.num_specials
+        return replace(first, more=tuple(others), uncut=uncut)
+
+    def _divided(self, document: str, room: int) -> list[Part]:
+        """Windows of a document of at most `room` tokens: the ids of each as a text of its own, and its characters.
+
+        A window is encoded anew, so that it scores exactly as its text does alone.
+        """
+        offsets = self._backend.encode(document, add_special_tokens=False).offsets
+        breaks = [at for at, (start, _) in enumerate(offsets) if _begins_word(document, start)]
+
+        def part(start: int, end: int) -> Part:
+            first, last = trimmed(document, offsets[start][0], offsets[end - 1][1])
+            (ids,) = self._encoded([document[first:last]]).values()
+            return ids, (first, last)
+
+        overlap = min(self._chunk_overlap or 0, room // 2)
+        windows = divided(len(offsets), room, overlap, breaks, lambda start, end: len(part(start, end)[0]))
+        return [(ids[:room], span) for ids, span in (part(start, end) for start, end in windows)]
 
     def _encoded(self, texts: Iterable[str]) -> dict[str, list[int]]:
         """The ids of each distinct text, without specials."""

@@ -49,7 +49,24 @@ TOLERANCES = {
 RED_PLANET = "Which planet is known as the Red Planet?"
 _FLAG = "FlagEmbedding's README, fp16"
 _ST = "sentence-transformers' tests, bf16"
+BERLIN = "How many people live in Berlin?"
+_CARD = "the model's page in sentence-transformers' documentation, fp32"
+_OURS = "this package's own card, fp32"
 KNOWN_SCORES = {
+    "mini": (
+        KnownScore("what is panda?", "hi", "logit", -2.0353, _OURS),
+        KnownScore("what is panda?", PANDA, "logit", 3.4158, _OURS),
+    ),
+    "ms-marco-MiniLM-L6-v2": (
+        KnownScore(
+            BERLIN,
+            "Berlin had a population of 3,520,031 registered inhabitants in an area of 891.82 square kilometers.",
+            "logit",
+            8.607138,
+            _CARD,
+        ),
+        KnownScore(BERLIN, "Berlin is well known for its museums.", "logit", -4.3200774, _CARD),
+    ),
     "bge-reranker-v2-m3": (
         KnownScore("query", "passage", "logit", -5.65234375, _FLAG),
         KnownScore("what is panda?", "hi", "logit", -8.1875, _FLAG),
@@ -82,7 +99,7 @@ KNOWN_SCORES = {
             0.98828,
             _ST,
         ),
-    )
+    ),
 }
 
 

@@ -22,7 +22,7 @@ from making import fake_logit, jsonl
 from points import Points
 from running import files_of, forked, lines
 
-FAKE = ("--engine", "fake", "-q")
+FAKE = ("--engine", "fake", "-q", "--format", "native")
 WINDOWS = ("--batch-tokens", "256", "--window-tokens", "8192")  # small, so that order must hold across them
 OURS = ("index", "score", "logit", "previous_score", "truncated", "chunk")
 MALFORMED = ("not valid JSON", "not UTF-8", "an integer beyond", "nested")  # how such reasons begin
@@ -246,7 +246,7 @@ def is_utf8(raw: bytes) -> bool:
 
 def assert_checked(folder: Path, count: Counter[Verdict]) -> dict[int, tuple[str, str]]:
     """`rerank check` counts the same; returns the reason and the path of the bad lines that it names."""
-    checked = forked("check", "in.jsonl", cwd=folder)
+    checked = forked("check", "in.jsonl", "--format", "native", cwd=folder)
     figures, *rest = checked.stdout.decode().split("\n\n")
     told = dict(line.rsplit(maxsplit=1) for line in figures.splitlines())
     assert {name: int(told[name]) for name in ("good", "bad", "blank lines")} == {
@@ -422,7 +422,7 @@ def assert_harmless_when_shown(texts: Sequence[str], points: Points, folder: Pat
         with points.trying("records: naughty strings shown by check", len(ten)):
             good = {"query": ten[0], "candidates": [ten[1 % len(ten)], ten[-1]]}
             (folder / "in.jsonl").write_bytes(jsonl(good, *({text: 1} for text in ten)))
-            checked = forked("check", "in.jsonl", cwd=folder)
+            checked = forked("check", "in.jsonl", "--format", "native", cwd=folder)
             assert checked.code == 3
             shown = (checked.stdout + checked.stderr).decode("utf-8")
             assert {char for char in shown if acts_on_a_terminal(char)} <= {"\n"}
@@ -590,7 +590,7 @@ def test_nesting_near_what_can_be_written_again_is_scored_or_an_error_record(poi
                 (tmp_path / "in.jsonl").write_text(raw)
                 done = forked("score", "in.jsonl", "-o", "-", *FAKE, *options, cwd=tmp_path)
                 shown = [option for option in options if option != "--no-text"]
-                checked = forked("check", "in.jsonl", *shown, cwd=tmp_path)
+                checked = forked("check", "in.jsonl", "--format", "native", *shown, cwd=tmp_path)
                 assert (done.code, checked.code) in {(0, 0), (4, 3)}, (levels, raw[:60], done.said[-300:])
                 assert (done.code == 0) == (levels <= WRITTEN_DEPTH)
                 assert done.stdout.count(b"\n") == (done.code == 0)

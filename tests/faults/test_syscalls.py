@@ -20,7 +20,7 @@ from rerank_cli.states import Paths
 
 pytestmark = needs_strace
 
-FORMS = ["out.jsonl", "out.jsonl.gz", "out.jsonl.zst"]
+FORMS = ["out.jsonl", "out.jsonl.gz", "out.jsonl.zst", "out.parquet"]
 OPTIONS = ("--model", "fake:composition=1", "--batch-tokens", "64", "--window-tokens", "256", "-q")
 COUNTS = ("records", "scored", "failed", "blank", "pairs", "duplicate_pairs", "windows", "batches", "deterministic")
 FAULTS = {

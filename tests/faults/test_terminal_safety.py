@@ -222,10 +222,11 @@ BASES = {
     "doctor": ("doctor", "--model", "fake"),
     "bench": ("bench", "--model", "./absent"),
     "export": ("export", "-o", "out", "--model", "./absent"),
+    "convert": ("convert", "in.jsonl", "-o", "out.jsonl"),
 }
 NUMBERS = ("limit", "max-line-bytes", "max-candidates", "top-k", "min-score", "max-length", "query-max-length")
 NUMBERS += ("threads", "batch-tokens", "window-tokens")
-NUMBERS += ("pairs", "rounds")
+NUMBERS += ("pairs", "rounds", "chunk-overlap", "random-weights")
 UNSPOKEN = {
     f"--{name}" for name in ("id-field", "revision", "tokenizer", "engines", *NUMBERS)
 }  # refused, or taken, and not repeated

@@ -10,7 +10,7 @@ from making import entries_of, float32, lines_of, request_of, shape
 
 from rerank_cli.config import ReadConfig
 from rerank_cli.formats import failure_line
-from rerank_cli.formats.jsonl import OUR_FIELDS
+from rerank_cli.formats.shape import OUR_FIELDS
 from rerank_cli.ranking import rank, sigmoid
 from rerank_cli.records import Blank, Failure, Request
 

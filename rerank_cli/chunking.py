@@ -1,0 +1,47 @@
+"""Where a document that is too long is divided: overlapping windows of its tokens, cut between words where possible.
+
+    >>> divided(20, room=8, overlap=2, breaks=[0, 3, 5, 7, 10, 12, 15, 18])
+    [(0, 7), (5, 12), (10, 18), (15, 20)]
+
+Every token is in a window, no window has more than `room`, and two neighbours share about `overlap` tokens (a little
+more or less, for the sake of whole words).
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+
+SLACK = 8  # a window may be shorter than it could by one part in this many, to end between words
+
+
+def divided(
+    count: int,
+    room: int,
+    overlap: int,
+    breaks: Sequence[int],
+    alone: Callable[[int, int], int] = lambda start, end: end - start,
+) -> list[tuple[int, int]]:
+    """Windows [start, end) of `count` tokens, in order. `breaks` are the tokens at which a word begins, ascending.
+
+    `alone` says how many tokens a window has when its text is encoded alone: that must not be more than `room` either,
+    unless it is a single token. `overlap` must be smaller than `room`; raises ValueError else.
+    """
+    if not 0 <= overlap < room:
+        raise ValueError(f"an overlap of {overlap} tokens in windows of {room}")
+    windows: list[tuple[int, int]] = []
+    start = 0
+    while True:
+        end = min(start + room, count)
+        if end < count:
+            end = _between_words(end, start, room // SLACK, breaks)
+        while (excess := alone(start, end) - room) > 0 and end > start + 1:
+            end = max(start + 1, end - excess)
+        windows.append((start, end))
+        if end == count:
+            return windows
+        start = _between_words(max(start + 1, end - overlap), start, room // SLACK, breaks)
+
+
+def _between_words(at: int, above: int, slack: int, breaks: Sequence[int]) -> int:
+    """The last break at most `slack` before `at` and after `above`; `at` itself when there is none."""
+    place = bisect_right(breaks, at) - 1
+    return breaks[place] if place >= 0 and breaks[place] >= at - slack and breaks[place] > above else at

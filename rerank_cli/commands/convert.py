@@ -1,0 +1,66 @@
+"""`rerank convert`: the same records in another shape."""
+
+from typing import Annotated
+
+import typer
+
+from rerank_cli.commands import options as o
+from rerank_cli.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
+from rerank_cli.converting import convert
+from rerank_cli.diagnostics import say
+from rerank_cli.preflight import is_file
+
+R, M = ReadConfig(), ModelConfig()
+
+
+def convert_command(
+    context: typer.Context,
+    output: Annotated[str, o.option("output", "Where records go; .gz and .zst by suffix; - is standard output.", "-o")],
+    inputs: o.Inputs = None,
+    format: o.Format = R.format,
+    query_field: o.QueryField = R.query_field,
+    candidates_field: o.CandidatesField = R.candidates_field,
+    text_field: o.TextField = R.text_field,
+    id_field: o.IdField = R.id_field,
+    limit: o.Limit = None,
+    max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
+    max_candidates: o.MaxCandidates = None,
+    run_file: o.RunFile = None,
+    queries: o.Queries = None,
+    corpus: o.Corpus = None,
+    output_format: o.OutputFormat = "native",
+    model: Annotated[str, o.option("model", "The model that requests to an API name.", "-m")] = M.model,
+    overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output, when all is read.")] = False,
+    errors: Annotated[str | None, o.option("errors", "Where bad records go (default: OUT.errors.jsonl).")] = None,
+    quiet: o.Quiet = False,
+) -> int:
+    """Write records in another shape, without scoring.
+
+    \b
+    rerank convert requests.jsonl -o native.jsonl
+    rerank convert scifact --run bm25.run -o scifact.jsonl
+    """
+    read = o.reading(
+        context,
+        inputs,
+        run_file,
+        queries,
+        corpus,
+        format=format,
+        query_field=query_field,
+        candidates_field=candidates_field,
+        text_field=text_field,
+        id_field=id_field,
+        limit=limit,
+        max_line_bytes=max_line_bytes,
+        max_candidates=max_candidates,
+    )
+    write = WriteConfig(output_format, model=model)
+    done = convert(RunConfig(read, write, files=FileConfig(output, errors, overwrite=overwrite)), say)
+    count = done.counters
+    if not quiet:
+        say(f"{count.scored} records, {count.pairs} candidates: {done.source} to {done.target}")
+    if count.failed:
+        where = errors or (f"{output}.errors.jsonl" if is_file(output) else "above")
+        say(f"{count.failed} of {count.records} records failed: see {where}")
+    return done.status

@@ -1,0 +1,94 @@
+"""One record shape into another, without scoring: what `rerank convert` does, under the same output protocol."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from rerank_cli import __version__
+from rerank_cli.config import RunConfig
+from rerank_cli.errors import AccountingError, ExitStatus
+from rerank_cli.fingerprint import readable
+from rerank_cli.formats import failure_line, open_format, read_entries
+from rerank_cli.formats.streams import Inputs
+from rerank_cli.output import FileOutput
+from rerank_cli.plan import Budget
+from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files, refuse_table_of_lines
+from rerank_cli.records import Blank, Failure, Mark
+from rerank_cli.states import Paths, decide
+from rerank_cli.stats import Counters
+from rerank_cli.stream_output import StreamOutput
+
+COMMIT_EVERY = 4096  # records
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What came of it. `counters` count records and candidates ("pairs")."""
+
+    status: ExitStatus
+    source: str
+    target: str
+    counters: Counters
+
+
+def convert(config: RunConfig, tell: Tell) -> Conversion:
+    """Read, translate, write. Raises what reading and writing raise; there is no resuming, it takes seconds."""
+    inputs = Inputs(config.read.sources)
+    refuse_same_files(config)
+    shape = open_format(config.read, config.write, inputs)
+    refuse_table_of_lines(config, shape.name)
+    target = shape.name if config.write.format == "same" else config.write.format
+    output = _opened(config)
+    try:
+        counters, end, read = Counters(), Mark(), 0
+        about = {"command": "convert", "format": shape.name, "output_format": target, "rerank_version": __version__}
+        entries = refuse_foreign(read_entries(shape, inputs, config.read, None))
+        output.start(about, {})
+        for entry in entries:
+            end = entry.end
+            if isinstance(entry, Blank):
+                counters.blank += 1
+                continue
+            read += 1
+            if isinstance(entry, Failure):
+                counters.failed += 1
+                output.fail(failure_line(entry))
+            else:
+                counters.scored += 1
+                counters.pairs += len(entry.texts)
+                output.write(shape.converted(entry))
+            counters.records = counters.scored + counters.failed
+            if not counters.records % COMMIT_EVERY:
+                output.commit(counters, end, Budget(1))
+        if counters.records != read:
+            raise AccountingError(f"{read} records read, {counters.records} written. This is a bug.", "Report it.")
+        output.commit(counters, end, Budget(1))
+        for note in inputs.notes:
+            tell(note)
+        input_ = {"input_bytes": end.total, "input_sha256": end.sha256, "options": readable(asdict(config.read))}
+        output.finish({**about, **counters.as_dict(), **input_})
+    finally:
+        output.close()
+    status = ExitStatus.SOME_FAILED if counters.failed else ExitStatus.OK
+    return Conversion(status, shape.name, target, counters)
+
+
+def _opened(config: RunConfig) -> FileOutput | StreamOutput:
+    """Where it goes, if what is found there allows it."""
+    files = config.files
+    if not is_file(files.output):
+        return StreamOutput(files.output, files.errors, files.overwrite)
+    output = FileOutput(Paths.of(files.output, files.errors))
+    output.finish_interrupted()
+    decide(
+        file=output.has_file,
+        file_ours=False,
+        partial=output.has_partial,
+        partial_ours=False,
+        resume=False,
+        overwrite=files.overwrite,
+        name=str(output.paths.final),
+    )
+    output.refuse_errors_file(files.overwrite)
+    return output

@@ -1,0 +1,62 @@
+"""FlagEmbedding's training data: `{"query", "pos": […], "neg": […]}`, given `pos_scores` and `neg_scores`.
+
+The scores are a teacher's, for distillation, so they are logits, as FlagEmbedding's own script writes them; the texts
+keep their places.
+"""
+
+from typing import Any
+
+from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.errors import ConfigError
+from rerank_cli.formats.shape import Malformed, as_objects, json_line, kind, list_at, text_at, without
+from rerank_cli.ranking import Ranking
+
+
+class FlagEmbedding:
+    """See the module."""
+
+    candidates_path = "$.pos and $.neg"
+
+    def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
+        """Raises ConfigError for options that would leave texts without a score, or scores without a text."""
+        mine = write.format == "flag-embedding" or (write.format == "same" and read.format == "flag-embedding")
+        if mine and (write.top_k is not None or write.min_score is not None or write.no_text):
+            raise ConfigError(
+                "--top-k, --min-score and --no-text: in flag-embedding records every text keeps its place and score",
+                "Leave them out, or write native records.",
+            )
+
+    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See Shape.native: positives first, each candidate with a `relevance` of 1 or 0."""
+        query = text_at(body, "query", "$")
+        candidates = [
+            {"text": _text(text, f"$.{name}[{index}]"), "relevance": relevance}
+            for name, relevance in (("pos", 1), ("neg", 0))
+            for index, text in enumerate(list_at(body, name, "$"))
+        ]
+        return {**without(body, "pos", "neg"), "query": query, "candidates": candidates}
+
+    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+        """See Shape.made: candidates of a `relevance` above 0 are positives."""
+        texts: dict[bool, list[str]] = {True: [], False: []}
+        for index, each in enumerate(as_objects(record)):
+            relevance = each.get("relevance")
+            if not isinstance(relevance, int | float):
+                raise Malformed('flag-embedding needs a "relevance" (a number)', f"$.candidates[{index}].relevance")
+            texts[relevance > 0].append(each["text"])
+        rest = without(record, "query", "candidates")
+        return {"query": record["query"], "pos": texts[True], "neg": texts[False], **rest}
+
+    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+        """The record with a logit for each text."""
+        logits = [logit for _, logit in sorted(zip(ranking.indices, ranking.logits, strict=True))]
+        positives = len(body["pos"])
+        return {**body, "pos_scores": logits[:positives], "neg_scores": logits[positives:]}
+
+    dumped = staticmethod(json_line)
+
+
+def _text(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        raise Malformed(f"{place} is {kind(value)}, not a string", place)
+    return value

@@ -1,0 +1,133 @@
+"""Shapes whose records are several lines: those that follow each other and have the same key, such as a query's id.
+
+A bad line inside a group is a failure of its own, and the group goes on after it. So that a run is only ever saved
+between groups, what stands inside one is handed on after it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.formats.lines import Composer, check_count
+from rerank_cli.formats.shape import Malformed, Shape
+from rerank_cli.formats.streams import Line
+from rerank_cli.ranking import Ranking
+from rerank_cli.records import RAW_CAP, Blank, Entry, Failure, Mark, Origin, Request
+
+MAX_INSIDE = 1000  # bad and blank lines within a group: with more of them it ends, so that memory stays bounded
+
+
+class GroupedShape(Shape, Protocol):
+    """A shape with several lines a record."""
+
+    doc_template: str | None  # how its documents are composed, unless the user says otherwise
+    hashes: dict[str, str]  # of files that are looked into, by name: part of what makes two runs the same
+
+    def parsed(self, raw: bytes) -> tuple[str | int, Any]:
+        """A line's key, and what it says. Raises Malformed."""
+
+    def gathered(self, key: str | int, rows: list[Any]) -> Any:
+        """The record that parsed lines of one key make. Raises Malformed."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Lines with one key, and what stands between them."""
+
+    key: str | int
+    origin: Origin
+    end: Mark
+    rows: list[Any] = field(default_factory=list)
+    raw: bytes = b""
+    size: int = 0
+    inside: list[Failure | Blank] = field(default_factory=list)
+
+    def add(self, line: Line, row: Any, limit: int) -> None:
+        """Take in a line, but for its content when that would be more than `limit` bytes in all."""
+        self.end = line.end
+        self.size += len(line.raw)
+        if self.size <= limit:
+            self.rows.append(row)
+        if len(self.raw) < RAW_CAP:
+            self.raw = (self.raw + b"\n" + line.raw if self.raw else line.raw)[:RAW_CAP]
+
+
+class Groups:
+    """A format whose records are several lines."""
+
+    def __init__(self, name: str, shape: GroupedShape, read: ReadConfig, write: WriteConfig) -> None:
+        self.name = name
+        self.shape = shape
+        self.hashes = shape.hashes
+        self.candidates_path = shape.candidates_path
+        self._composer = Composer(read, shape.doc_template)
+        self._max_candidates = read.max_candidates
+        self._max_line_bytes = read.max_line_bytes
+
+    def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
+        """One entry a group, a bad line or a blank one."""
+        group: _Group | None = None
+        for line in lines:
+            entry = self._parsed(line)
+            if isinstance(entry, Failure | Blank):
+                if group is None:
+                    yield entry
+                    continue
+                group.inside.append(entry)
+                if len(group.inside) == MAX_INSIDE:
+                    yield from self._closed(group)
+                    group = None
+                continue
+            key, row = entry
+            if group is None or key != group.key:
+                if group is not None:
+                    yield from self._closed(group)
+                group = _Group(key, line.origin, line.end)
+            group.add(line, row, self._max_line_bytes)
+        if group is not None:
+            yield from self._closed(group)
+
+    def _parsed(self, line: Line) -> tuple[str | int, Any] | Failure | Blank:
+        if not line.raw.strip() and not line.too_long:
+            return Blank(line.end)
+        try:
+            if line.too_long:
+                raise Malformed(f"the line is longer than --max-line-bytes ({self._max_line_bytes})")
+            return self.shape.parsed(line.raw)
+        except Malformed as fault:
+            return Failure(line.origin, line.end, line.raw[:RAW_CAP], fault.reason, fault.path)
+
+    def _closed(self, group: _Group) -> Iterator[Entry]:
+        try:
+            yield self._request(group)
+        except Malformed as fault:
+            yield Failure(group.origin, group.end, group.raw, fault.reason, fault.path)
+        for entry in group.inside:
+            if entry.end.total > group.end.total:
+                yield entry
+            elif isinstance(entry, Failure):
+                yield replace(entry, end=group.end, length=entry.size)
+            else:
+                yield Blank(group.end)
+
+    def _request(self, group: _Group) -> Request:
+        if group.size > self._max_line_bytes:
+            raise Malformed(f"its lines hold more than --max-line-bytes ({self._max_line_bytes})")
+        body = self.shape.gathered(group.key, group.rows)
+        record = self.shape.native(body)
+        check_count(record, self._max_candidates, self.candidates_path)
+        found = self._composer.texts(record, self.candidates_path)
+        return Request(group.origin, group.end, group.raw, found.query, found.texts, body, found.fields)
+
+    def native(self, request: Request) -> dict[str, Any]:
+        """The native record of a request that was read."""
+        return self.shape.native(request.body)
+
+    def converted(self, request: Request) -> bytes:
+        """The lines of a request as it was read."""
+        return self.shape.dumped(request.body)
+
+    def write(self, request: Request, ranking: Ranking) -> bytes:
+        """The lines of a ranked request."""
+        return self.shape.dumped(self.shape.ranked(request.body, ranking))

@@ -1,0 +1,73 @@
+"""LangChain documents: `{"query", "documents": [{"page_content", "metadata", "id"?}]}`.
+
+Written back best first, with `metadata.relevance_score`, as LangChain's own rerankers name it.
+"""
+
+from typing import Any
+
+from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.errors import ConfigError
+from rerank_cli.formats.shape import (
+    Malformed,
+    as_objects,
+    check_id,
+    json_line,
+    kind,
+    list_at,
+    object_at,
+    text_at,
+    without,
+)
+from rerank_cli.ranking import Ranking
+
+
+class LangChain:
+    """See the module."""
+
+    candidates_path = "$.documents"
+
+    def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
+        """Raises ConfigError for --no-text: a document without its text is none."""
+        if write.no_text and write.format in ("same", "langchain"):
+            raise ConfigError("--no-text: langchain documents have their text", "Write native records or a TREC run.")
+
+    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See Shape.native: what the metadata say become fields of the candidate."""
+        query = text_at(body, "query", "$")
+        candidates = [_candidate(each, index) for index, each in enumerate(list_at(body, "documents", "$"))]
+        return {**without(body, "documents"), "query": query, "candidates": candidates}
+
+    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+        """See Shape.made: a candidate's other fields become metadata."""
+        documents = [
+            {
+                **({"id": str(each["id"])} if "id" in each else {}),
+                "page_content": each["text"],
+                "metadata": without(each, "id", "text"),
+            }
+            for each in as_objects(record)
+        ]
+        return {**without(record, "candidates"), "documents": documents}
+
+    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+        """The record with its documents best first."""
+        new = []
+        for index, score in zip(ranking.indices, ranking.scores, strict=True):
+            old = body["documents"][index]
+            new.append({**old, "metadata": {**(old.get("metadata") or {}), "relevance_score": score}})
+        return {**body, "documents": new}
+
+    dumped = staticmethod(json_line)
+
+
+def _candidate(document: Any, index: int) -> dict[str, Any]:
+    place = f"$.documents[{index}]"
+    text = text_at(object_at(document, place), "page_content", place)
+    metadata = document.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise Malformed(f"{place}.metadata is {kind(metadata)}, not an object", f"{place}.metadata")
+    name = {}
+    if document.get("id") is not None:
+        check_id(document, "id", place)
+        name = {"id": document["id"]}
+    return {**name, **without(metadata, "id", "text"), "text": text}

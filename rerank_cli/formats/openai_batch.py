@@ -1,0 +1,87 @@
+"""Batch files in OpenAI's format with requests to rerank or to score, as `vllm run-batch` takes them.
+
+    {"custom_id": "a", "method": "POST", "url": "/v1/rerank", "body": {"query": …, "documents": […]}}
+    {"custom_id": "b", "method": "POST", "url": "/v1/score", "body": {"text_1": …, "text_2": […]}}
+    {"id": …, "custom_id": "a", "response": {"status_code": 200, "request_id": …, "body": …}, "error": null}
+
+/v1/score has `queries` and `documents` in newer versions of vLLM, `text_1` and `text_2` in older ones; both are read.
+"""
+
+from typing import Any
+
+from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.formats.api import RerankApi
+from rerank_cli.formats.shape import Malformed, json_line, kind, object_at, text_at, value_at, without
+from rerank_cli.ranking import Ranking
+
+RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
+SCORE = ("/v1/score", "/score")
+SCORE_FIELDS = (("queries", "documents"), ("text_1", "text_2"))
+
+
+class OpenAiBatch:
+    """See the module."""
+
+    candidates_path = "$.body.documents"
+
+    def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
+        self._api = RerankApi(read, write)
+        self._write = write
+
+    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See Shape.native: the inner request, with the batch's `custom_id` as its id."""
+        name = text_at(body, "custom_id", "$")
+        url = text_at(body, "url", "$")
+        inner = object_at(value_at(body, "body", "$"), "$.body")
+        if url in SCORE:
+            record = _of_score(inner)
+        elif url in RERANK:
+            try:
+                record = self._api.native(inner)
+            except Malformed as fault:
+                path = f"$.body{fault.path[1:]}"
+                raise Malformed(fault.reason.replace(fault.path, path), path) from None
+        else:
+            raise Malformed(f"$.url is {url[:60]!r}: only {', '.join(RERANK + SCORE)} can be answered", "$.url")
+        return {"id": name, **without(record, "id")}
+
+    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+        """See Shape.made: a request to /v1/rerank."""
+        if "id" not in record:
+            raise Malformed('openai-batch needs an "id"', "$.id")
+        body = {"model": self._write.model, **without(self._api.made(record), "id")}
+        return {"custom_id": str(record["id"]), "method": "POST", "url": RERANK[0], "body": body}
+
+    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+        """The line of the batch's answer. Scores come in the order of their documents, as that endpoint gives them."""
+        name = f"rerank-{body['custom_id']}"
+        if body["url"] in SCORE:
+            data = [
+                {"index": index, "object": "score", "score": score}
+                for index, score in sorted(zip(ranking.indices, ranking.scores, strict=True))
+            ]
+            answer: Any = {"id": name, "object": "list", "model": self._write.model, "data": data}
+        else:
+            answer = {"id": name, **without(self._api.ranked(body["body"], ranking), "id")}
+        response = {"status_code": 200, "request_id": name, "body": answer}
+        return {"id": name, "custom_id": body["custom_id"], "response": response, "error": None}
+
+    dumped = staticmethod(json_line)
+
+
+def _of_score(inner: dict[str, Any]) -> dict[str, Any]:
+    query, documents = next((names for names in SCORE_FIELDS if names[0] in inner), SCORE_FIELDS[0])
+    asked = value_at(inner, query, "$.body")
+    if isinstance(asked, list) and len(asked) == 1:
+        asked = asked[0]
+    if not isinstance(asked, str):
+        raise Malformed(f"$.body.{query} is {kind(asked)}, not one query", f"$.body.{query}")
+    texts = value_at(inner, documents, "$.body")
+    texts = [texts] if isinstance(texts, str) else texts
+    place = f"$.body.{documents}"
+    if not isinstance(texts, list):
+        raise Malformed(f"{place} is {kind(texts)}, not a list", place)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise Malformed(f"{place}[{index}] is {kind(text)}, not a string", f"{place}[{index}]")
+    return {**without(inner, query, documents), "query": asked, "candidates": texts}

@@ -1,0 +1,199 @@
+"""What a record shape is: its records as native ones, and a ranking written into them.
+
+A shape knows JSON values and nothing of files, lines or limits: `lines` reads them one a line, `groups` several lines a
+record. All else follows from four verbs. With two shapes, `rerank convert` is `dumped(made(native(body)))`, and a
+ranking is written in another shape as `dumped(ranked(made(native(body)), ranking))`.
+"""
+
+import json
+from typing import Any, Protocol
+
+import orjson
+
+from rerank_cli.ranking import Ranking
+
+OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
+DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+LONG_DIGITS = b"0" * 19  # found in a line with all its digits alike: ten times as fast as a regular expression
+MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate comes back one level deeper
+KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+
+
+class Malformed(Exception):
+    """A record is not of this shape: the reason, and the JSON path of the place."""
+
+    def __init__(self, reason: str, path: str = "$") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+
+
+class Shape(Protocol):
+    """One record shape. Made from what is read and what is to be written: Shape(ReadConfig, WriteConfig)."""
+
+    candidates_path: str  # where in a record its candidates are, for messages
+
+    def native(self, body: Any) -> dict[str, Any]:
+        """A record as a native one: `query`, and `candidates` that are strings or objects with a `text`.
+
+        Raises Malformed with the place in the record as it was. Fields that the native shape does not know ride along.
+        """
+
+    def made(self, record: dict[str, Any]) -> Any:
+        """A record of this shape from a native one. Raises Malformed when that lacks what this shape must have."""
+
+    def ranked(self, body: Any, ranking: Ranking) -> Any:
+        """What is written for a record of this shape and its ranking."""
+
+    def dumped(self, value: Any) -> bytes:
+        """The lines, newlines included, of a record or of what `ranked` gave."""
+
+
+def annotated(old: dict[str, Any], position: int, ranking: Ranking) -> dict[str, Any]:
+    """A candidate with its place in a ranking: our fields replaced, everything else kept in its order."""
+    index, logit = ranking.indices[position], ranking.logits[position]
+    if OUR_FIELDS.isdisjoint(old):  # the common case, fast
+        new = {"index": index, **old}
+    else:
+        new = {"index": index, **{name: value for name, value in old.items() if name not in OUR_FIELDS}}
+    new["score"] = ranking.scores[position]
+    new["logit"] = logit
+    if "score" in old:
+        new["previous_score"] = old["score"]
+    if index in ranking.truncated:
+        new["truncated"] = True
+    if index in ranking.chunks:
+        new["chunk"] = list(ranking.chunks[index])
+    return new
+
+
+def json_line(value: Any) -> bytes:
+    """A JSON value as one line."""
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in a line. Raises Malformed."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as fault:
+        check_utf8(raw)
+        raise Malformed(f"not valid JSON: {fault.msg} (character {fault.pos + 1})") from None
+    if not isinstance(body, dict):
+        raise Malformed(f"the line holds {kind(body)}, not an object")
+    if LONG_DIGITS in raw.translate(DIGITS_ALIKE):
+        _check_integers(raw)
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+        _check_depth(body)
+    return body
+
+
+def check_utf8(raw: bytes) -> None:
+    """Raises Malformed for bytes that are not UTF-8."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise Malformed(f"not UTF-8: byte {raw[fault.start]:#04x} at position {fault.start + 1} of the line") from None
+
+
+def _check_integers(raw: bytes) -> None:
+    def checked(digits: str) -> int:
+        if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+            raise Malformed(f"an integer beyond 64 bits ({digits[:24]}): write it as a string")
+        return int(digits)
+
+    try:
+        json.loads(raw, parse_int=checked)
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
+
+
+def _check_depth(body: dict[str, Any]) -> None:
+    try:
+        orjson.dumps([body])
+    except orjson.JSONEncodeError:
+        raise Malformed(f"nested deeper than {MAX_DEPTH} levels") from None
+
+
+def kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    return KINDS.get(type(value), "a number")
+
+
+def value_at(body: dict[str, Any], field: str, place: str) -> Any:
+    """The value at a dotted path below `body`, which stands at JSON path `place`. Raises Malformed."""
+    value: Any = body
+    for name in field.split("."):
+        if not isinstance(value, dict):
+            raise Malformed(f"{place} is {kind(value)}, not an object", place)
+        if name not in value:
+            found = ", ".join(f'"{key[:40]}"' for key in list(value)[:8]) or "nothing"
+            raise Malformed(f'no field "{name}" (found {found})', f"{place}.{name}")
+        value = value[name]
+        place = f"{place}.{name}"
+    return value
+
+
+def text_at(body: dict[str, Any], field: str, place: str) -> str:
+    """The string at a dotted path. Raises Malformed."""
+    value = value_at(body, field, place)
+    if not isinstance(value, str):
+        raise Malformed(f"{place}.{field} is {kind(value)}, not a string", f"{place}.{field}")
+    return value
+
+
+def list_at(body: dict[str, Any], field: str, place: str) -> list[Any]:
+    """The list at a dotted path. Raises Malformed."""
+    value = value_at(body, field, place)
+    if not isinstance(value, list):
+        raise Malformed(f"{place}.{field} is {kind(value)}, not a list", f"{place}.{field}")
+    return value
+
+
+def object_at(value: Any, place: str) -> dict[str, Any]:
+    """`value`, which stands at `place`, if it is an object. Raises Malformed."""
+    if not isinstance(value, dict):
+        raise Malformed(f"{place} is {kind(value)}, not an object", place)
+    return value
+
+
+def check_id(body: dict[str, Any], field: str, place: str) -> None:
+    """An id, if there is one, must be a string or an integer: anything else does not survive a round trip."""
+    try:
+        value = value_at(body, field, place)
+    except Malformed:
+        return
+    if not isinstance(value, str) and type(value) is not int:
+        raise Malformed(f"{place}.{field} is {kind(value)}, not a string or an integer", f"{place}.{field}")
+
+
+def id_of(body: dict[str, Any], place: str, shape: str) -> str | int:
+    """The `id` of a native record or candidate, which `shape` cannot do without. Raises Malformed."""
+    value = body.get("id")
+    if not isinstance(value, str) and type(value) is not int:
+        raise Malformed(f'{shape} needs an "id"', f"{place}.id")
+    return value
+
+
+def replaced(body: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
+    """A copy of `body` with the value at a dotted path replaced, everything else shared and in its order."""
+    name, _, rest = field.partition(".")
+    return {**body, name: replaced(body[name], rest, value) if rest else value}
+
+
+def removed(body: dict[str, Any], field: str) -> dict[str, Any]:
+    """A copy of `body` without the value at a dotted path."""
+    name, _, rest = field.partition(".")
+    if rest:
+        return {**body, name: removed(body[name], rest)}
+    return without(body, name)
+
+
+def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A copy of `body` without some fields."""
+    return {key: value for key, value in body.items() if key not in names}
+
+
+def as_objects(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The candidates of a native record, bare strings as objects with a `text`."""
+    return [{"text": each} if isinstance(each, str) else each for each in record["candidates"]]

@@ -1,0 +1,134 @@
+"""TREC runs and BEIR folders: a run names the candidates, queries and corpus give their texts.
+
+    q1 Q0 d9 1 12.3 bm25        qid, "Q0", docid, rank, score, tag
+
+Lines that follow each other with an equal qid are one record. Written back as a run. Evaluators ignore its ranks,
+compare scores as float32 and break ties by docid, so each line's score is the logit, or the next smaller float32 where
+the line before has that already: then our order survives.
+"""
+
+import math
+import struct
+from typing import Any
+
+from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.errors import ConfigError
+from rerank_cli.formats.lookup import Lookup
+from rerank_cli.formats.shape import Malformed, as_objects, check_utf8, id_of
+from rerank_cli.ranking import Ranking
+
+TAG = "rerank"
+COLUMNS = 6
+
+
+class TrecRun:
+    """See the module. A record is `qid`, `rows` of docid and score, and the `query` and `docs` that were looked up."""
+
+    candidates_path = "$"
+    doc_template: str | None = "{title} {text}"
+
+    def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
+        """Index queries and corpus where they are named. Raises ConfigError when a run is read without them."""
+        self.hashes: dict[str, str] = {}
+        self._queries = self._corpus = None
+        if read.run is not None:
+            if read.queries is None or read.corpus is None:
+                raise ConfigError(
+                    "--run: a run has no texts", "Name --queries and --corpus, or a BEIR folder as the INPUT."
+                )
+            self._queries = Lookup(read.queries, read.max_line_bytes)
+            self._corpus = Lookup(read.corpus, read.max_line_bytes)
+            self.hashes = {"queries_sha256": self._queries.sha256, "corpus_sha256": self._corpus.sha256}
+
+    def parsed(self, raw: bytes) -> tuple[str, tuple[str, float]]:
+        """See GroupedShape.parsed."""
+        check_utf8(raw)
+        columns = raw.decode("utf-8").split()
+        if len(columns) != COLUMNS:
+            raise Malformed(f"{len(columns)} columns, not {COLUMNS}: qid Q0 docid rank score tag")
+        try:
+            score = float(columns[4])
+        except ValueError:
+            score = math.nan
+        if not math.isfinite(score):
+            raise Malformed(f"the score is {columns[4][:40]!r}, not a number")
+        return columns[0], (columns[2], score)
+
+    def gathered(self, key: str | int, rows: list[tuple[str, float]]) -> dict[str, Any]:
+        """See GroupedShape.gathered. Raises Malformed for what queries or corpus do not have."""
+        qid = str(key)
+        if self._queries is None or self._corpus is None:
+            raise ConfigError("a TREC run is read with --run", "Name it so, with --queries and --corpus.")
+        query = self._queries.entries([qid]).get(qid)
+        if query is None:
+            raise Malformed(f"query {qid!r} is not in {self._queries.path}")
+        docs = self._corpus.entries([docid for docid, _ in rows])
+        for docid, _ in rows:
+            if docid not in docs:
+                raise Malformed(f"document {docid!r} is not in {self._corpus.path}")
+        return {"qid": qid, "query": query["text"], "docs": docs, "rows": rows}
+
+    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See Shape.native."""
+        docs = body["docs"]
+        candidates = [{"id": docid, "title": "", **docs[docid], "score": score} for docid, score in body["rows"]]
+        return {"id": body["qid"], "query": body["query"], "candidates": candidates}
+
+    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+        """See Shape.made: candidates without a score are taken to be best first."""
+        rows = [
+            (column(id_of(each, f"$.candidates[{index}]", "trec")), score_of(each, -index))
+            for index, each in enumerate(as_objects(record))
+        ]
+        return {"qid": column(id_of(record, "$", "trec")), "rows": rows}
+
+    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+        """The run of a record, best first, with the logits as scores."""
+        rows = [(body["rows"][index][0], logit) for index, logit in zip(ranking.indices, ranking.logits, strict=True)]
+        return {"qid": body["qid"], "rows": rows}
+
+    def dumped(self, value: dict[str, Any]) -> bytes:
+        """See Shape.dumped."""
+        rows = sorted(value["rows"], key=lambda row: row[1], reverse=True)
+        written, last = [], math.inf
+        for rank, (docid, score) in enumerate(rows, 1):
+            last = min(as_float32(score), below(last))
+            written.append(f"{value['qid']} Q0 {docid} {rank} {last!r} {TAG}\n")
+        return "".join(written).encode("utf-8")
+
+
+def score_of(candidate: dict[str, Any], otherwise: float) -> float:
+    """A candidate's score if it has one that is a number."""
+    score = candidate.get("score")
+    return float(score) if isinstance(score, int | float) and not isinstance(score, bool) else otherwise
+
+
+def column(name: str | int) -> str:
+    """An id as a column of a run. Raises Malformed for one with white space, which would be two columns."""
+    text = str(name)
+    if text.split() != [text]:
+        raise Malformed(f"the id {text[:40]!r} cannot stand in a TREC run: it is empty or has white space in it")
+    return text
+
+
+def as_float32(value: float) -> float:
+    """The nearest float32."""
+    (rounded,) = struct.unpack("<f", struct.pack("<f", value))
+    return float(rounded)
+
+
+def below(value: float) -> float:
+    """The next smaller float32 of a float32.
+
+    >>> below(1.0), below(0.0), below(-1.0)
+    (0.9999999403953552, -1.401298464324817e-45, -1.0000001192092896)
+    """
+    if value == math.inf:
+        return value
+    (bits,) = struct.unpack("<i", struct.pack("<f", value))
+    if value == 0:
+        bits = -0x7FFFFFFF  # the smallest negative one
+    else:
+        bits += -1 if value > 0 else 1
+    (smaller,) = struct.unpack("<f", struct.pack("<i", bits))
+    return float(smaller)

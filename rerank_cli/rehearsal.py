@@ -1,0 +1,140 @@
+"""A run without scoring: `rerank score --dry-run` reads, tokenizes and plans, and says what a run would meet.
+
+It goes the way of a run as far as the device, so its windows, batches and padding are those that the run will have.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rerank_cli.config import RunConfig
+from rerank_cli.errors import ExitStatus
+from rerank_cli.fingerprint import resolved
+from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.streams import Inputs
+from rerank_cli.plan import Budget, WindowLimits, plan_batches
+from rerank_cli.preflight import refuse_foreign
+from rerank_cli.records import Failure, Mark
+from rerank_cli.scorers import PreparedPair, Scorer, open_scorer
+from rerank_cli.stats import Counters, Stats
+from rerank_cli.windows import Slice, windows
+
+FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
+BINS = 8  # below the cut, and at most as many above it
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a run would meet. `lengths` counts pairs by their tokens before any cut; `counters` as in a run."""
+
+    shape: str
+    max_length: int
+    batch_tokens: int
+    window_tokens: int
+    fate: str  # of pairs longer than max_length
+    counters: Counters = field(default_factory=Counters)
+    lengths: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def status(self) -> ExitStatus:
+        """OK, or SOME_FAILED when a record would fail."""
+        return ExitStatus.SOME_FAILED if self.counters.failed else ExitStatus.OK
+
+    def percentile(self, share: float) -> int:
+        """The length that this share of the pairs does not exceed (nearest rank); 0 without pairs."""
+        left = share * sum(self.lengths.values())
+        for length, count in sorted(self.lengths.items()):
+            left -= count
+            if left <= 0:
+                return length
+        return 0
+
+    def bins(self) -> list[tuple[int, int, int]]:
+        """Lengths in ranges, (from, to, pairs): equally wide, none across `max_length`, the last as wide as needed."""
+        longest = max(self.lengths, default=0)
+        cut = longest > self.max_length
+        width = max(1, -(-(self.max_length if cut else longest) // BINS))
+        limit = min(longest, self.max_length)
+        edges = [min(low + width, limit) for low in range(0, limit, width)]
+        if cut:
+            above = [self.max_length + width * number for number in range(1, BINS)]
+            edges += [*(edge for edge in above if edge < longest), longest]
+        ranges = zip([1, *(edge + 1 for edge in edges)], edges, strict=False)
+        return [(low, high, sum(self.lengths[n] for n in range(low, high + 1))) for low, high in ranges]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flat figures."""
+        count = self.counters
+        return {
+            **{name: value for name, value in count.as_dict().items() if name not in ("busy_s", "oom_splits")},
+            "format": self.shape,
+            "max_length": self.max_length,
+            "batch_tokens": self.batch_tokens,
+            "window_tokens": self.window_tokens,
+            "padding_share": round(count.padding_share, 4),
+            "truncated_share": round(count.truncated / count.pairs, 4) if count.pairs else 0.0,
+            "median_tokens": self.percentile(0.5),
+            "p95_tokens": self.percentile(0.95),
+            "max_tokens": max(self.lengths, default=0),
+        }
+
+
+def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Rehearsal:
+    """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
+    inputs = Inputs(config.read.sources)
+    shape = open_format(config.read, config.write, inputs)
+    entries = refuse_foreign(read_entries(shape, inputs, config.read, None))
+    scorer = open_scorer(config.model)
+    for note in scorer.notes:
+        tell(note)
+    budgets = resolved(config, scorer.traits)
+    found = Rehearsal(
+        shape.name,
+        scorer.identity.max_length,
+        budgets["batch_tokens"],
+        budgets["window_tokens"],
+        FATES[config.model.long_docs],
+    )
+    stats.bytes_total = inputs.size
+    refuse_cut = shape.candidates_path if config.model.long_docs == "error" else None
+    limits = WindowLimits(budgets["window_tokens"])
+    for slice_ in windows(entries, scorer.prepare, limits, Mark(), refuse_cut):
+        _plan(slice_.pairs, Budget(budgets["batch_tokens"]), scorer, found, stats)
+        _count(slice_, found, stats)
+    return found
+
+
+def _plan(pairs: list[PreparedPair], budget: Budget, scorer: Scorer, found: Rehearsal, stats: Stats) -> None:
+    found.lengths.update(_lengths(pairs))
+    for plan in plan_batches([pair.cost for pair in pairs], budget, scorer.traits.multiple):
+        found.counters.batches += 1
+        found.counters.tokens += plan.tokens
+        found.counters.padded_tokens += plan.padded
+        stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, 0.0)
+
+
+def _lengths(pairs: list[PreparedPair]) -> Iterator[int]:
+    """Tokens of each pair as it came: parts of a document that was divided count once, as the whole."""
+    return (pair.uncut or pair.cost for pair in pairs if pair.uncut != 0)
+
+
+def _count(slice_: Slice, found: Rehearsal, stats: Stats) -> None:
+    window = slice_.closes
+    if window is None:
+        return
+    counters = Counters(blank=window.blank, duplicate_pairs=window.duplicates, windows=1)
+    for entry in window.entries:
+        counters.records += 1
+        if isinstance(entry, Failure):
+            counters.failed += 1
+            continue
+        counters.scored += 1
+        counters.pairs += len(entry.pairs)
+        counters.truncated += len(entry.truncated)
+        counters.empty_texts += entry.request.texts.count("")
+        counters.chunked += len(entry.chunks)
+        counters.chunks += sum(map(len, entry.chunks.values()))
+    found.counters = found.counters + counters
+    stats.done = stats.done + counters
+    stats.bytes_done = window.end.disk
