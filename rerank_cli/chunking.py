@@ -33,8 +33,8 @@ def divided(
         end = min(start + room, count)
         if end < count:
             end = _between_words(end, start, room // SLACK, breaks)
-        while (excess := alone(start, end) - room) > 0 and end > start + 1:
-            end = max(start + 1, end - excess)
+        while (tokens := alone(start, end)) > room and end > start + 1:
+            end = start + max(1, min(end - start - 1, (end - start) * room // tokens))
         windows.append((start, end))
         if end == count:
             return windows

@@ -18,6 +18,7 @@ from rerank_cli.stats import Counters
 from rerank_cli.stream_output import StreamOutput
 
 COMMIT_EVERY = 4096  # records
+COMMIT_BYTES = 16 * 1024 * 1024  # of input
 
 Tell = Callable[[str], None]
 
@@ -41,9 +42,9 @@ def convert(config: RunConfig, tell: Tell) -> Conversion:
     target = shape.name if config.write.format == "same" else config.write.format
     output = _opened(config)
     try:
-        counters, end, read = Counters(), Mark(), 0
+        counters, end, kept, read = Counters(), Mark(), Mark(), 0
         about = {"command": "convert", "format": shape.name, "output_format": target, "rerank_version": __version__}
-        entries = refuse_foreign(read_entries(shape, inputs, config.read, None))
+        entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
         output.start(about, {})
         for entry in entries:
             end = entry.end
@@ -59,8 +60,9 @@ def convert(config: RunConfig, tell: Tell) -> Conversion:
                 counters.pairs += len(entry.texts)
                 output.write(shape.converted(entry))
             counters.records = counters.scored + counters.failed
-            if not counters.records % COMMIT_EVERY:
+            if not counters.records % COMMIT_EVERY or end.total - kept.total > COMMIT_BYTES:
                 output.commit(counters, end, Budget(1))
+                kept = end
         if counters.records != read:
             raise AccountingError(f"{read} records read, {counters.records} written. This is a bug.", "Report it.")
         output.commit(counters, end, Budget(1))
@@ -86,7 +88,7 @@ def _opened(config: RunConfig) -> FileOutput | StreamOutput:
         file_ours=False,
         partial=output.has_partial,
         partial_ours=False,
-        resume=False,
+        resume=True,  # for its words: there is nothing that could be continued
         overwrite=files.overwrite,
         name=str(output.paths.final),
     )

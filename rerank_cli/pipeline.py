@@ -234,7 +234,8 @@ class Reranker:
             min_score=write.min_score,
             score=write.score,
             truncated=entry.truncated,
-            chunks={position: _within(request, position, span) for position, span in best.items()},
+            chunks={at: within for at, span in best.items() if (within := _within(request, at, span)) is not None},
+            tokens=entry.tokens,
         )
         return request, ranking
 
@@ -253,9 +254,12 @@ def _best_part(board: ScoreBoard, entry: Numbered, position: int) -> tuple[float
     return logits[at], spans[at]
 
 
-def _within(request: Request, position: int, span: tuple[int, int]) -> tuple[int, int]:
-    """A span of a document as one of the candidate's own text, which a template may have put into it."""
+def _within(request: Request, position: int, span: tuple[int, int]) -> tuple[int, int] | None:
+    """A span of a document as one of the candidate's own text; None where a template left that out."""
     if not request.fields:
         return span
-    start, end = request.fields[position]
+    place = request.fields[position]
+    if place is None:
+        return None
+    start, end = place
     return min(max(span[0], start), end) - start, min(max(span[1], start), end) - start

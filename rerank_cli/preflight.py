@@ -14,6 +14,11 @@ from rerank_cli.errors import ConfigError, InputError, OutputError
 from rerank_cli.records import Blank, Entry, Failure
 from rerank_cli.states import Paths, real_path
 
+OTHER_SHAPE = "Is that the shape of these records? --format names another. `rerank check` shows the first ten errors."
+NATIVE_SHAPE = (
+    'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Fields of other '
+    "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors."
+)
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
 NO_COLUMNS = ("trec", "beir", "tei")  # shapes whose lines are no JSON objects
@@ -108,7 +113,7 @@ def _status(name: str) -> os.stat_result | None:
         return None
 
 
-def refuse_foreign(entries: Iterator[Entry]) -> Iterator[Entry]:
+def refuse_foreign(entries: Iterator[Entry], shape: str = "native") -> Iterator[Entry]:
     """The same entries, after a look at the first ones.
 
     Reads until the first good record, or for LOOK_AT_MOST lines. Raises InputError when the first FIRST_RECORDS, or all
@@ -128,7 +133,6 @@ def refuse_foreign(entries: Iterator[Entry]) -> Iterator[Entry]:
         raise InputError(
             f"{bad[0].origin.source}: the {number} bad; it looks like another format. "
             f"Line {bad[0].origin.line}: {bad[0].reason} (at {bad[0].path})",
-            'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Fields of other '
-            "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors.",
+            OTHER_SHAPE if shape != "native" else NATIVE_SHAPE,
         )
     return chain(seen, entries)

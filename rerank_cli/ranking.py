@@ -18,7 +18,7 @@ class Ranking:
 
     `indices` are positions in the input's list, from 0; `logits` and `scores` stand in the same order. `truncated`
     holds the input positions of candidates of which the model saw only a part; `chunks` gives, for candidates that were
-    scored in parts, the characters of the best part.
+    scored in parts, the characters of the best part. `tokens` is what scoring all of the request took.
     """
 
     indices: tuple[int, ...]
@@ -26,6 +26,7 @@ class Ranking:
     scores: tuple[float, ...]
     truncated: frozenset[int] = frozenset()
     chunks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    tokens: int = 0
 
 
 def as_float32(values: Iterable[float]) -> list[float]:
@@ -49,6 +50,7 @@ def rank(
     score: ScoreKind = "sigmoid",
     truncated: frozenset[int] = frozenset(),
     chunks: Mapping[int, tuple[int, int]] | None = None,
+    tokens: int = 0,
 ) -> Ranking:
     """Order candidates by float32 `logits` (one per candidate, in input order).
 
@@ -64,4 +66,4 @@ def rank(
         count = sum(value >= min_score for value in scores)
         order, kept, scores = order[:count], kept[:count], scores[:count]
     cut = truncated & frozenset(order) if truncated else truncated
-    return Ranking(tuple(order), tuple(kept), tuple(scores), cut, chunks or {})
+    return Ranking(tuple(order), tuple(kept), tuple(scores), cut, chunks or {}, tokens)

@@ -53,7 +53,8 @@ class Request:
     """One query and its candidates' texts, with the user's whole record `body` riding along untouched.
 
     `raw` is the record's line, at most RAW_CAP bytes of it, for the errors file should scoring fail. `fields` says
-    where in each text the candidate's own text stands (characters); empty means that it is all of it.
+    where in each text the candidate's own text stands (characters, None: nowhere); empty means that it is all of it.
+    `followed` counts the entries that stood inside the record and come after it: they end where it ends.
     """
 
     origin: Origin
@@ -62,7 +63,8 @@ class Request:
     query: str
     texts: tuple[str, ...]
     body: Any
-    fields: tuple[tuple[int, int], ...] = ()
+    fields: tuple[tuple[int, int] | None, ...] = ()
+    followed: int = 0
 
     @property
     def size(self) -> int:
@@ -83,6 +85,7 @@ class Failure:
     reason: str
     path: str = "$"
     length: int | None = None
+    followed: int = 0
 
     @property
     def size(self) -> int:

@@ -4,7 +4,7 @@ It goes the way of a run as far as the device, so its windows, batches and paddi
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Re
     """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
     inputs = Inputs(config.read.sources)
     shape = open_format(config.read, config.write, inputs)
-    entries = refuse_foreign(read_entries(shape, inputs, config.read, None))
+    entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
     scorer = open_scorer(config.model)
     for note in scorer.notes:
         tell(note)
@@ -99,24 +99,24 @@ def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Re
     stats.bytes_total = inputs.size
     refuse_cut = shape.candidates_path if config.model.long_docs == "error" else None
     limits = WindowLimits(budgets["window_tokens"])
-    for slice_ in windows(entries, scorer.prepare, limits, Mark(), refuse_cut):
+
+    def prepare(pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        prepared = scorer.prepare(pairs)
+        found.lengths.update(pair.uncut or pair.cost for pair in prepared)
+        return prepared
+
+    for slice_ in windows(entries, prepare, limits, Mark(), refuse_cut):
         _plan(slice_.pairs, Budget(budgets["batch_tokens"]), scorer, found, stats)
         _count(slice_, found, stats)
     return found
 
 
 def _plan(pairs: list[PreparedPair], budget: Budget, scorer: Scorer, found: Rehearsal, stats: Stats) -> None:
-    found.lengths.update(_lengths(pairs))
     for plan in plan_batches([pair.cost for pair in pairs], budget, scorer.traits.multiple):
         found.counters.batches += 1
         found.counters.tokens += plan.tokens
         found.counters.padded_tokens += plan.padded
         stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, 0.0)
-
-
-def _lengths(pairs: list[PreparedPair]) -> Iterator[int]:
-    """Tokens of each pair as it came: parts of a document that was divided count once, as the whole."""
-    return (pair.uncut or pair.cost for pair in pairs if pair.uncut != 0)
 
 
 def _count(slice_: Slice, found: Rehearsal, stats: Stats) -> None:

@@ -167,7 +167,7 @@ class Run:
             entries = read_entries(shape, inputs, config.read, start, skip=commit.counters.records)
             self.tell(f"continuing after {commit.counters.records} records")
         else:
-            entries = refuse_foreign(read_entries(shape, inputs, config.read, None))
+            entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
             scorer = self._loaded_scorer()
             budgets = resolved(config, scorer.traits)
             commit = output.start(self._fingerprint(shape), budgets)

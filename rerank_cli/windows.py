@@ -14,7 +14,7 @@ from rerank_cli.scorers import PreparedPair
 
 SLICE_PAIRS = 1024  # a record with more candidates is scored in slices of this many pairs
 PREPARE_ENTRIES = 4096  # so that very short lines are not gathered by the hundred thousand
-PREPARE_BYTES = 1 << 18  # input bytes gathered for one call of prepare: enough to keep its threads busy
+PREPARE_BYTES = 1 << 18  # bytes of input, or characters of texts, for one call of prepare: they keep threads busy
 
 Prepare = Callable[[Sequence[tuple[str, str]]], list[PreparedPair]]
 
@@ -23,13 +23,15 @@ Prepare = Callable[[Sequence[tuple[str, str]]], list[PreparedPair]]
 class Numbered:
     """A request of a window: its pairs' numbers in that window, and the positions of candidates that were cut.
 
-    A candidate in `chunks` was scored in parts, numbered on from its pair, of which the spans are given.
+    A candidate in `chunks` was scored in parts, numbered on from its pair, of which the spans are given. `tokens` are
+    those of all its pairs.
     """
 
     request: Request
     pairs: Sequence[int]
     truncated: frozenset[int]
     chunks: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,7 @@ def windows(
             yield current.close()
             current = _Open(current.end, refuse_cut)
         current.add(piece)
-        if piece.long and piece.last:
-            yield current.close()
-            current = _Open(current.end, refuse_cut)
-        elif piece.long:
+        if piece.long and not piece.last:
             yield current.slice()
     if current.size:
         yield current.close()
@@ -99,8 +98,10 @@ class _Open:
     tokens: int = 0
     fresh: list[PreparedPair] = field(default_factory=list)
     count: int = 0  # of pairs that were fresh
+    full: bool = False  # a very long record has a window of its own
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
     pairs: list[int] = field(default_factory=list)  # of the record in hand
+    record_tokens: int = 0
     truncated: list[int] = field(default_factory=list)
     chunks: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
@@ -113,9 +114,14 @@ class _Open:
         return len(self.entries) + self.blank
 
     def must_close_before(self, piece: _Piece, limits: WindowLimits) -> bool:
-        """Whether `piece` would overflow the window, or begins a very long record, which wants one of its own."""
-        if not self.size:
+        """Whether `piece` would overflow the window, or begins a very long record, which wants one of its own.
+
+        What stood inside the record before it, and so ends where that ends, stays in its window: the edge lies behind.
+        """
+        if not self.size or piece.entry.end.total <= self.end.total:
             return False
+        if self.full:
+            return True
         tokens = self.tokens + sum([part.cost for pair in piece.pairs for part in pair.parts])
         return piece.long or limits.overflows(tokens, self.size + 1, piece.entry.end.total - self.start.total)
 
@@ -131,7 +137,8 @@ class _Open:
                 if not piece.last:
                     return
                 self.entries.append(self._numbered(entry))
-            self.pairs, self.truncated, self.chunks = [], [], {}
+                self.full = piece.long
+            self.pairs, self.truncated, self.chunks, self.record_tokens = [], [], {}, 0
         elif isinstance(entry, Failure):
             self.entries.append(entry)
         else:
@@ -141,7 +148,7 @@ class _Open:
     def _numbered(self, request: Request) -> Numbered | Failure:
         if self.refuse_cut and self.truncated:
             return self._too_long(request, self.truncated[0])
-        return Numbered(request, self.pairs, frozenset(self.truncated), self.chunks)
+        return Numbered(request, self.pairs, frozenset(self.truncated), self.chunks, self.record_tokens)
 
     def _too_long(self, request: Request, position: int) -> Failure:
         reason = "query and document do not fit into --max-length tokens, and --long-docs is error"
@@ -157,7 +164,9 @@ class _Open:
                 self.count += len(pair.parts)
             else:
                 self.duplicates += 1
-            self.tokens += sum([part.cost for part in pair.parts])
+            cost = sum([part.cost for part in pair.parts])
+            self.tokens += cost
+            self.record_tokens += cost
             self.pairs.append(number)
             if pair.truncated:
                 self.truncated.append(position)
@@ -182,7 +191,7 @@ def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:
         long = isinstance(entry, Request) and len(entry.texts) > SLICE_PAIRS
         if not long:
             gathered.append(entry)
-            size += entry.size
+            size += max(entry.size, sum(map(len, entry.texts)) if isinstance(entry, Request) else 0)
         if long or size >= PREPARE_BYTES or len(gathered) >= PREPARE_ENTRIES:
             yield from _prepared(gathered, prepare)
             gathered, size = [], 0

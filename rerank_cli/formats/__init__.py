@@ -10,6 +10,7 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -24,6 +25,7 @@ from rerank_cli.ranking import Ranking
 from rerank_cli.records import Blank, Entry, Failure, Mark, Request, failed
 
 RUN_COLUMNS = 6  # of a TREC run
+LOOK_AT_RECORDS = 100  # for the first that shows its shape
 NEWLINE_AND_BOM = 4  # bytes that a whole line may have beside its raw ones
 
 
@@ -87,9 +89,18 @@ class Translated:
                 yield entry
                 continue
             try:
-                yield replace(entry, body=self._target.made(self._source.native(entry)))
+                yield self._made(entry)
             except Malformed as fault:
-                yield failed(entry, fault.reason, fault.path)
+                yield replace(failed(entry, fault.reason, fault.path), followed=entry.followed)
+
+    def _made(self, entry: Request) -> Request:
+        record = self._source.native(entry)
+        made = replace(entry, body=self._target.made(record))
+        if order := getattr(self._target, "order", None):
+            places = order(record)
+            fields = tuple([entry.fields[place] for place in places]) if entry.fields else ()
+            made = replace(made, texts=tuple([entry.texts[place] for place in places]), fields=fields)
+        return made
 
     def native(self, request: Request) -> dict[str, Any]:
         """See Format.native."""
@@ -134,22 +145,31 @@ def _shape(name: str, read: ReadConfig, write: WriteConfig) -> Any:
 
 
 def _recognised(read: ReadConfig, inputs: Inputs | None) -> str:
-    """The shape of the first record; native, whose errors explain themselves, when it is like none."""
+    """The shape of the first record that tells it; native, whose errors explain themselves, when none does.
+
+    Raises ConfigError for a TREC run that was not named as one.
+    """
     if read.run is not None:
         return "beir" if read.folder else "trec"
-    line = None if inputs is None or read.has_own_fields else inputs.first_line(read.max_line_bytes)
-    try:
-        body = parse_object(line.raw) if line else {}
-    except Malformed:
-        columns = line.raw.split() if line else []
-        if len(columns) == RUN_COLUMNS and columns[1] == b"Q0":
-            raise ConfigError(
-                f"{read.inputs[0]}: looks like a TREC run, which has no texts",
-                "Name it with --run, and a BEIR folder, or --queries and --corpus.",
-            ) from None
+    if inputs is None or read.has_own_fields:
         return "native"
-    shown = (name for name, known in FORMATS.items() if known.fields and all(has(body, each) for each in known.fields))
-    return next(shown, "native")
+    likely = None
+    for line in islice(inputs.look_ahead(read.max_line_bytes), LOOK_AT_RECORDS):
+        columns = line.raw.split()
+        if line.origin.line == 1 and len(columns) == RUN_COLUMNS and columns[1] == b"Q0":
+            raise ConfigError(
+                f"{line.origin.source}: looks like a TREC run, which has no texts",
+                "Name it with --run, and a BEIR folder, or --queries and --corpus.",
+            )
+        try:
+            body = parse_object(line.raw)
+        except Malformed:
+            continue
+        fitting = [name for name, known in FORMATS.items() if known.fields and all(has(body, f) for f in known.fields)]
+        if fitting and body.get("documents") != []:  # of which several shapes have lists
+            return fitting[0]
+        likely = likely or next(iter(fitting), None)
+    return likely or "native"
 
 
 def has(body: Any, field: str) -> bool:
@@ -177,11 +197,13 @@ def read_entries(
     left = None if config.limit is None else config.limit - skip
     if left is not None and left <= 0:
         return
-    for entry in shape.read(inputs.lines(config.max_line_bytes, start)):
+    entries = shape.read(inputs.lines(config.max_line_bytes, start))
+    for entry in entries:
         yield entry
         if left is not None and not isinstance(entry, Blank):
             left -= 1
-            if left == 0:
+            if left <= 0:
+                yield from islice(entries, entry.followed)
                 inputs.check_held_still(entry.end)
                 return
 

@@ -1,7 +1,7 @@
 """Requests of reranking APIs, answered: rerank-api (Cohere, Jina, vLLM, infinity), voyage, mixedbread and tei.
 
     {"model"?, "query", "documents": ["…" or {"text": "…"}], "top_n"?, "return_documents"?}
-    {"id"?, "model", "results": [{"index", "relevance_score", "document"?}]}
+    {"id"?, "model", "results": [{"index", "relevance_score", "document"?}], "usage": {"total_tokens"}}
 
 They differ in the names of their fields. An answer has no place for other fields of the request: they are not in it.
 """
@@ -12,7 +12,17 @@ from functools import partial
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.formats.shape import Malformed, as_objects, json_line, kind, list_at, text_at, without
+from rerank_cli.errors import ConfigError
+from rerank_cli.formats.shape import (
+    Malformed,
+    as_objects,
+    check_id,
+    json_line,
+    kind,
+    list_at,
+    text_at,
+    without,
+)
 from rerank_cli.ranking import Ranking
 
 
@@ -31,6 +41,9 @@ class Dialect:
     object: str = ""  # what an answer says it is
 
 
+TOPS = ("top_n", "top_k")
+ECHOES = ("return_documents", "return_input", "return_text")
+RAWS = ("raw_scores",)
 COHERE = Dialect("documents", "top_n", "return_documents", "results", "relevance_score", "document")
 VOYAGE = Dialect(
     "documents", "top_k", "return_documents", "data", "relevance_score", "document", bare=True, object="list"
@@ -39,10 +52,32 @@ MIXEDBREAD = Dialect("input", "top_k", "return_input", "data", "score", "input",
 TEI = Dialect("texts", "", "return_text", "", "score", "text", raw="raw_scores", bare=True)
 
 
+def _count(body: dict[str, Any], name: str) -> int | None:
+    """How many results a request asks for. Raises Malformed."""
+    value = body.get(name)
+    if value is not None and (type(value) is not int or value < 0):
+        raise Malformed(f"$.{name} is not a count", f"$.{name}")
+    return value
+
+
+def _flag(body: dict[str, Any], name: str) -> bool | None:
+    """What a request says to a question. Raises Malformed."""
+    value = body.get(name)
+    if not isinstance(value, bool | None):
+        raise Malformed(f"$.{name} is {kind(value)}, not true or false", f"$.{name}")
+    return value
+
+
 class Api:
     """See the module."""
 
     def __init__(self, dialect: Dialect, read: ReadConfig, write: WriteConfig) -> None:
+        """Raises ConfigError for --score logit: the scores of APIs lie between 0 and 1."""
+        if write.score == "logit" and write.format == "same":
+            raise ConfigError(
+                "--score logit: the scores in answers of APIs lie between 0 and 1",
+                "Leave it out (tei requests may ask for raw_scores), or write native records.",
+            )
         self.dialect = dialect
         self.candidates_path = f"$.{dialect.documents}"
         self._write = write
@@ -54,12 +89,11 @@ class Api:
         if body.get("rank_fields"):
             raise Malformed("rank_fields is not known here: leave it out and use --doc-template", "$.rank_fields")
         documents = [self._document(each, index) for index, each in enumerate(list_at(body, names.documents, "$"))]
-        top = body.get(names.top)
-        if top is not None and (type(top) is not int or top < 1):
-            raise Malformed(f"$.{names.top} is not a count from 1", f"$.{names.top}")
+        if names.top:
+            _count(body, names.top)
         for flag in filter(None, (names.echo, names.raw)):
-            if not isinstance(body.get(flag), bool | None):
-                raise Malformed(f"$.{flag} is {kind(body[flag])}, not true or false", f"$.{flag}")
+            _flag(body, flag)
+        check_id(body, "id", "$")
         return {**without(body, names.documents), "query": query, "candidates": documents}
 
     def _document(self, document: Any, index: int) -> str | dict[str, Any]:
@@ -68,16 +102,24 @@ class Api:
             return document
         if not isinstance(document, dict):
             raise Malformed(f"{place} is {kind(document)}, not a string or an object", place)
+        check_id(document, "id", place)
         text_at(document, "text", place)
         return document
 
     def made(self, record: dict[str, Any]) -> dict[str, Any]:
-        """See Shape.made: candidates that have nothing but a text become strings."""
+        """See Shape.made: candidates that have nothing but a text become strings, other APIs' options this one's."""
+        names = self.dialect
         documents = [each["text"] if each.keys() == {"text"} else each for each in as_objects(record)]
-        return {**without(record, "candidates", "query"), "query": record["query"], self.dialect.documents: documents}
+        asked: dict[str, Any] = {}
+        for name in filter(record.__contains__, TOPS):
+            asked = {names.top: _count(record, name)} if names.top else {}
+        for name in filter(record.__contains__, ECHOES):
+            asked[names.echo] = _flag(record, name)
+        rest = without(record, "candidates", "query", *TOPS, *ECHOES, *(() if names.raw else RAWS))
+        return {**rest, "query": record["query"], **asked, names.documents: documents}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> Any:
-        """The answer: as many results as the request asks for, with documents if it does."""
+        """The answer: as many results as the request asks for (all for 0, as with vLLM), with documents if it does."""
         names = self.dialect
         raw = names.raw and body.get(names.raw)
         echo = body.get(names.echo) and not self._write.no_text
@@ -89,12 +131,13 @@ class Api:
                 bare = names.bare or not isinstance(document, str)
                 result[names.document] = document if bare else {"text": document}
             results.append(result)
-        results = results[: body.get(names.top)]
+        results = results[: body.get(names.top) or None]
         if not names.results:
             return results
         about = {"id": body["id"]} if "id" in body else {}
         kind_of = {"object": names.object} if names.object else {}
-        return {**about, **kind_of, "model": self._write.model, names.results: results}
+        usage = {"usage": {"total_tokens": ranking.tokens}}
+        return {**about, **kind_of, "model": self._write.model, names.results: results, **usage}
 
     dumped = staticmethod(json_line)
 

@@ -47,6 +47,11 @@ class FlagEmbedding:
         rest = without(record, "query", "candidates")
         return {"query": record["query"], "pos": texts[True], "neg": texts[False], **rest}
 
+    def order(self, record: dict[str, Any]) -> list[int]:
+        """See Shape.made: positives stand before the others, so candidates change their places."""
+        relevant = [each.get("relevance", 0) > 0 for each in as_objects(record)]
+        return sorted(range(len(relevant)), key=lambda index: not relevant[index])
+
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with a logit for each text."""
         logits = [logit for _, logit in sorted(zip(ranking.indices, ranking.logits, strict=True))]

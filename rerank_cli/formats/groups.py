@@ -99,10 +99,11 @@ class Groups:
             return Failure(line.origin, line.end, line.raw[:RAW_CAP], fault.reason, fault.path)
 
     def _closed(self, group: _Group) -> Iterator[Entry]:
+        inside = sum(entry.end.total < group.end.total for entry in group.inside)
         try:
-            yield self._request(group)
+            yield replace(self._request(group), followed=inside)
         except Malformed as fault:
-            yield Failure(group.origin, group.end, group.raw, fault.reason, fault.path)
+            yield Failure(group.origin, group.end, group.raw, fault.reason, fault.path, followed=inside)
         for entry in group.inside:
             if entry.end.total > group.end.total:
                 yield entry

@@ -67,7 +67,8 @@ def _candidate(document: Any, index: int) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise Malformed(f"{place}.metadata is {kind(metadata)}, not an object", f"{place}.metadata")
     name = {}
-    if document.get("id") is not None:
-        check_id(document, "id", place)
-        name = {"id": document["id"]}
+    named = document if document.get("id") is not None else metadata
+    if named.get("id") is not None:
+        check_id(named, "id", place)
+        name = {"id": named["id"]}
     return {**name, **without(metadata, "id", "text"), "text": text}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.formats.shape import Malformed, Shape, parse_object
+from rerank_cli.formats.shape import REWRAPPED, Malformed, Shape, check_id, parse_object
 from rerank_cli.formats.streams import Line
 from rerank_cli.formats.templates import Template
 from rerank_cli.ranking import Ranking
@@ -18,7 +18,7 @@ class Texts:
 
     query: str
     texts: tuple[str, ...]
-    fields: tuple[tuple[int, int], ...]  # where in each text the candidate's own text stands; empty: it is all of it
+    fields: tuple[tuple[int, int] | None, ...]  # where in each text the candidate's own stands; empty: it is all of it
 
 
 class Composer:
@@ -57,6 +57,7 @@ class Records:
         self.shape = shape
         self.hashes: dict[str, str] = {}
         self.candidates_path = shape.candidates_path
+        self._deeper = 0 if name == "native" and write.format in ("same", "native") else REWRAPPED
         self._composer = Composer(read)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
@@ -75,8 +76,9 @@ class Records:
     def _request(self, line: Line) -> Request:
         if line.too_long:
             raise Malformed(f"the line is longer than --max-line-bytes ({self._max_line_bytes})")
-        body = parse_object(line.raw)
+        body = parse_object(line.raw, self._deeper)
         record = self.shape.native(body)
+        check_id(record, "id", "$")
         check_count(record, self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
         return Request(line.origin, line.end, line.raw[:RAW_CAP], found.query, found.texts, body, found.fields)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
-from rerank_cli.errors import InputError
+from rerank_cli.errors import ConfigError, InputError
 from rerank_cli.formats.shape import Malformed, kind, parse_object
 from rerank_cli.formats.sources import Source
 from rerank_cli.formats.streams import Inputs, Line
@@ -25,7 +25,10 @@ class Lookup:
     """The lines of a file by their ids. Used by one thread at a time."""
 
     def __init__(self, path: str, max_line_bytes: int) -> None:
-        """Index the file. Raises InputError for a line that has no id or text, and for an id that stands twice."""
+        """Index the file.
+
+        Raises InputError for a line that has no id or text, and for an id that stands twice; ConfigError for a pipe.
+        """
         self.path = path
         self._packed = False
         self._file: IO[bytes] | None = None
@@ -33,7 +36,10 @@ class Lookup:
         self._rows.execute("PRAGMA journal_mode = OFF")
         self._rows.execute("CREATE TABLE lines (id TEXT, place INTEGER, line BLOB)")
         inputs = Inputs((path,))
-        self._packed = is_packed(inputs.sources[0])
+        self._source = inputs.sources[0]
+        if self._source.size is None or path == "-":
+            raise ConfigError(f"{path}: is no regular file", "Texts are looked up in it again and again: name a file.")
+        self._packed = is_packed(self._source)
         try:
             self._fill(inputs, max_line_bytes)
         except sqlite3.Error as fault:
@@ -70,8 +76,13 @@ class Lookup:
             yield name, line.origin.byte_offset, line.raw if self._packed else None
 
     def entries(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """What the file says of these ids: `id`, `text` and other fields. Ids that it does not have are left out."""
+        """What the file says of these ids: `id`, `text` and other fields. Ids that it does not have are left out.
+
+        Raises InputError when a plain file was written to since it was indexed.
+        """
         found: dict[str, dict[str, Any]] = {}
+        if self._file is not None and self._source.was_written_to():
+            raise InputError(f"{self.path}: was rewritten while it was read", "Run again on a file that holds still.")
         distinct = list(dict.fromkeys(names))
         for start in range(0, len(distinct), AT_ONCE):
             some = distinct[start : start + AT_ONCE]

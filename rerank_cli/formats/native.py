@@ -16,11 +16,11 @@ from rerank_cli.formats.shape import (
     json_line,
     kind,
     list_at,
+    pruned,
     removed,
     replaced,
     text_at,
     value_at,
-    without,
 )
 from rerank_cli.ranking import Ranking
 
@@ -49,17 +49,15 @@ class Native:
         texts = [self._candidate_text(value, index) for index, value in enumerate(candidates)]
         if self._usual:
             return body
-        root = self._text.partition(".")[0]
         named = [
-            {**without(old, root), "text": text} if isinstance(old, dict) else text
+            {**pruned(old, self._text), "text": text} if isinstance(old, dict) else text
             for old, text in zip(candidates, texts, strict=True)
         ]
-        roots = {field.partition(".")[0] for field in (self._query, self._candidates)}
         try:
             name = {"id": value_at(body, self._id, "$")}
         except Malformed:
             name = {}
-        return {**without(body, *roots), **name, "query": query, "candidates": named}
+        return {**pruned(pruned(body, self._query), self._candidates), **name, "query": query, "candidates": named}
 
     def _candidate_text(self, candidate: Any, index: int) -> str:
         if type(candidate) is str:

@@ -11,12 +11,12 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.formats.api import RerankApi
-from rerank_cli.formats.shape import Malformed, json_line, kind, object_at, text_at, value_at, without
+from rerank_cli.formats.shape import Malformed, as_objects, json_line, kind, object_at, text_at, value_at, without
 from rerank_cli.ranking import Ranking
 
 RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
 SCORE = ("/v1/score", "/score")
-SCORE_FIELDS = (("queries", "documents"), ("text_1", "text_2"))
+SCORE_FIELDS = (("queries", "documents"), ("queries", "items"), ("text_1", "text_2"), ("data_1", "data_2"))
 
 
 class OpenAiBatch:
@@ -50,6 +50,7 @@ class OpenAiBatch:
         if "id" not in record:
             raise Malformed('openai-batch needs an "id"', "$.id")
         body = {"model": self._write.model, **without(self._api.made(record), "id")}
+        body["documents"] = [each["text"] for each in as_objects(record)]  # older versions take nothing else
         return {"custom_id": str(record["id"]), "method": "POST", "url": RERANK[0], "body": body}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
@@ -60,9 +61,11 @@ class OpenAiBatch:
                 {"index": index, "object": "score", "score": score}
                 for index, score in sorted(zip(ranking.indices, ranking.scores, strict=True))
             ]
-            answer: Any = {"id": name, "object": "list", "model": self._write.model, "data": data}
+            usage = {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}
+            answer: Any = {"id": name, "object": "list", "model": self._write.model, "data": data, "usage": usage}
         else:
-            answer = {"id": name, **without(self._api.ranked(body["body"], ranking), "id")}
+            inner = {**body["body"], "return_documents": True}  # as vLLM answers
+            answer = {"id": name, **without(self._api.ranked(inner, ranking), "id")}
         response = {"status_code": 200, "request_id": name, "body": answer}
         return {"id": name, "custom_id": body["custom_id"], "response": response, "error": None}
 
@@ -70,7 +73,7 @@ class OpenAiBatch:
 
 
 def _of_score(inner: dict[str, Any]) -> dict[str, Any]:
-    query, documents = next((names for names in SCORE_FIELDS if names[0] in inner), SCORE_FIELDS[0])
+    query, documents = next((names for names in SCORE_FIELDS if inner.keys() >= {*names}), SCORE_FIELDS[0])
     asked = value_at(inner, query, "$.body")
     if isinstance(asked, list) and len(asked) == 1:
         asked = asked[0]

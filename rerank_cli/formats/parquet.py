@@ -1,7 +1,7 @@
 """Parquet as lines of JSON, one a row, columns in the file's order, and lines of JSON as parquet.
 
-What JSON has not is read as text (dates in ISO 8601, decimals in digits, bytes as UTF-8). The trade refused: reading
-columns as arrays, which is faster and would be a second way for everything that holds for lines.
+What JSON has not is read as text (dates in ISO 8601, decimals in digits, bytes as UTF-8, which they must be). The trade
+refused: reading columns as arrays, which is faster and would be a second way for everything that holds for lines.
 """
 
 import errno
@@ -44,7 +44,7 @@ class RowLines(io.RawIOBase):
         if not self._left:
             try:
                 self._left = next(self._blocks, b"")
-            except pyarrow.ArrowException as fault:
+            except (pyarrow.ArrowException, UnicodeDecodeError, orjson.JSONEncodeError) as fault:
                 raise damaged(fault) from None
         block, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(block)] = block
@@ -65,9 +65,9 @@ def line_of(row: dict[str, Any]) -> bytes:
 
 
 def present(value: Any) -> Any:
-    """A value without the fields of objects that are null."""
+    """A value without the fields of objects that are null or not a number, which libraries write for null."""
     if isinstance(value, dict):
-        return {name: present(each) for name, each in value.items() if each is not None}
+        return {name: present(each) for name, each in value.items() if each is not None and each == each}
     if isinstance(value, list):
         return [present(each) for each in value]
     return value
@@ -76,7 +76,7 @@ def present(value: Any) -> Any:
 def in_json(value: Any) -> str:
     """What orjson does not know, as text."""
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
+        return value.decode("utf-8")
     if isinstance(value, Decimal):
         return format(value, "f")
     return str(value)

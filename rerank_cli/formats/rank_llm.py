@@ -40,7 +40,7 @@ class RankLlm:
         check_id(body, "query.qid", "$")
         name = {"id": body["query"]["qid"]} if "qid" in body["query"] else {}
         candidates = [_candidate(each, index) for index, each in enumerate(list_at(body, "candidates", "$"))]
-        return {**name, **without(body, "query", "candidates"), "query": query, "candidates": candidates}
+        return {**name, **without(body, "query", "candidates", "id"), "query": query, "candidates": candidates}
 
     def made(self, record: dict[str, Any]) -> dict[str, Any]:
         """See Shape.made. A candidate without a score gets 0."""
@@ -74,4 +74,4 @@ def _candidate(candidate: Any, index: int) -> dict[str, Any]:
     text = text_at(doc, field, f"{place}.doc")
     name = {"id": candidate["docid"]} if "docid" in candidate else {}
     score = {"score": candidate["score"]} if "score" in candidate else {}
-    return {**name, **without(doc, field), "text": text, **score}
+    return {**name, **without(doc, field, "id", "score"), "text": text, **score}

@@ -16,6 +16,7 @@ OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated"
 DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 LONG_DIGITS = b"0" * 19  # found in a line with all its digits alike: ten times as fast as a regular expression
 MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate comes back one level deeper
+REWRAPPED = 6  # levels that a candidate can lie deeper in another shape
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
@@ -40,7 +41,10 @@ class Shape(Protocol):
         """
 
     def made(self, record: dict[str, Any]) -> Any:
-        """A record of this shape from a native one. Raises Malformed when that lacks what this shape must have."""
+        """A record of this shape from a native one. Raises Malformed when that lacks what this shape must have.
+
+        A shape whose candidates then stand in another order has `order(record)`, their former places in the new order.
+        """
 
     def ranked(self, body: Any, ranking: Ranking) -> Any:
         """What is written for a record of this shape and its ranking."""
@@ -72,8 +76,8 @@ def json_line(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def parse_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in a line. Raises Malformed."""
+def parse_object(raw: bytes, deeper: int = 0) -> dict[str, Any]:
+    """The JSON object in a line, which can be written again `deeper` levels deeper. Raises Malformed."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as fault:
@@ -83,8 +87,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise Malformed(f"the line holds {kind(body)}, not an object")
     if LONG_DIGITS in raw.translate(DIGITS_ALIKE):
         _check_integers(raw)
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
-        _check_depth(body)
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH - deeper:
+        _check_depth(body, deeper)
     return body
 
 
@@ -108,11 +112,14 @@ def _check_integers(raw: bytes) -> None:
         raise Malformed("nested too deeply") from None
 
 
-def _check_depth(body: dict[str, Any]) -> None:
+def _check_depth(body: dict[str, Any], deeper: int) -> None:
+    nested: Any = body
+    for _ in range(deeper + 1):
+        nested = [nested]
     try:
-        orjson.dumps([body])
+        orjson.dumps(nested)
     except orjson.JSONEncodeError:
-        raise Malformed(f"nested deeper than {MAX_DEPTH} levels") from None
+        raise Malformed(f"nested deeper than {MAX_DEPTH - deeper} levels") from None
 
 
 def kind(value: Any) -> str:
@@ -186,6 +193,14 @@ def removed(body: dict[str, Any], field: str) -> dict[str, Any]:
     name, _, rest = field.partition(".")
     if rest:
         return {**body, name: removed(body[name], rest)}
+    return without(body, name)
+
+
+def pruned(body: dict[str, Any], field: str) -> dict[str, Any]:
+    """A copy of `body` without the value at a dotted path, and without objects that hold nothing then."""
+    name, _, rest = field.partition(".")
+    if rest and (left := pruned(body[name], rest)):
+        return {**body, name: left}
     return without(body, name)
 
 

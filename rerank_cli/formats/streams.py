@@ -71,12 +71,15 @@ class Inputs:
                     return False
         return True
 
-    def first_line(self, limit: int) -> Line | None:
-        """The first line with something on it, which `lines` will still give; None when there is none nearby."""
-        lines = self.lines(limit)
-        seen = list(islice(takewhile_blank(lines), LOOK_AT_MOST))
+    def look_ahead(self, limit: int) -> Iterator[Line]:
+        """The first lines with something on them, as many as are drawn, which `lines` will still give."""
+        lines = self._lines(limit, Mark())
+        seen: list[Line] = []
         self._seen = seen, lines
-        return seen[-1] if seen and seen[-1].raw.strip() else None
+        for line in islice(lines, LOOK_AT_MOST):
+            seen.append(line)
+            if line.raw.strip():
+                yield line
 
     def lines(self, limit: int, start: Mark | None = None) -> Iterator[Line]:
         """The lines after `start`; of those longer than `limit` bytes only the beginning is given.
@@ -88,8 +91,10 @@ class Inputs:
             self._seen = None
             yield from seen
             yield from rest
-            return
-        mark = start or Mark()
+        else:
+            yield from self._lines(limit, start or Mark())
+
+    def _lines(self, limit: int, mark: Mark) -> Iterator[Line]:
         for index in range(mark.source, len(self.sources)):
             mark = _next_input(mark) if index > mark.source else mark
             self._begins.setdefault(index, mark)
@@ -118,14 +123,6 @@ class Inputs:
 
     def _disk_before(self, index: int) -> int:
         return sum(source.size or 0 for source in self.sources[:index])
-
-
-def takewhile_blank(lines: Iterator[Line]) -> Iterator[Line]:
-    """Blank lines, and the first that is not."""
-    for line in lines:
-        yield line
-        if line.raw.strip():
-            return
 
 
 def _next_input(mark: Mark) -> Mark:

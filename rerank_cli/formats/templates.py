@@ -36,8 +36,10 @@ class Template:
         """The same with one field under another name."""
         return replace(self, parts=tuple((literal, new if name == old else name) for literal, name in self.parts))
 
-    def render(self, sources: tuple[tuple[dict[str, Any], str], ...], marked: str = "") -> tuple[str, tuple[int, int]]:
-        """The text, and where in it the field `marked` stands (all of it, if it does not).
+    def render(
+        self, sources: tuple[tuple[dict[str, Any], str], ...], marked: str = ""
+    ) -> tuple[str, tuple[int, int] | None]:
+        """The text, and where in it the field `marked` stands (None: it does not; the last time, if it does twice).
 
         `sources` are objects with their JSON paths; a field is taken from the first that has it. Raises Malformed.
         """
@@ -52,7 +54,7 @@ class Template:
         text = "".join(pieces)
         kept = text.strip()
         if span is None:
-            return kept, (0, len(kept))
+            return kept, None
         before = len(text) - len(text.lstrip())
         return kept, (span[0] - before, span[1] - before)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.formats.shape import (
+    REWRAPPED,
     Malformed,
     annotated,
     as_objects,
@@ -35,7 +36,7 @@ class Tevatron:
 
     def parsed(self, raw: bytes) -> tuple[str | int, dict[str, Any]]:
         """See GroupedShape.parsed."""
-        row = parse_object(raw)
+        row = parse_object(raw, REWRAPPED)
         name = next((name for name in IDS if name in row), IDS[0])
         if name not in row:
             raise Malformed('no field "query_id"', "$.query_id")
@@ -55,7 +56,8 @@ class Tevatron:
     def native(self, body: list[dict[str, Any]]) -> dict[str, Any]:
         """See Shape.native."""
         candidates = [
-            {**({"id": row["docid"]} if "docid" in row else {}), **without(row, *IDS, "query", "docid")} for row in body
+            {**({"id": row["docid"]} if "docid" in row else {}), **without(row, *IDS, "query", "docid", "id")}
+            for row in body
         ]
         first = body[0]
         return {

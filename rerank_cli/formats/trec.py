@@ -18,6 +18,7 @@ from rerank_cli.formats.shape import Malformed, as_objects, check_utf8, id_of
 from rerank_cli.ranking import Ranking
 
 TAG = "rerank"
+LARGEST = 3e38  # float32 ends at 3.4e38
 COLUMNS = 6
 
 
@@ -71,7 +72,10 @@ class TrecRun:
     def native(self, body: dict[str, Any]) -> dict[str, Any]:
         """See Shape.native."""
         docs = body["docs"]
-        candidates = [{"id": docid, "title": "", **docs[docid], "score": score} for docid, score in body["rows"]]
+        candidates = [
+            {"id": docid, **docs[docid], "title": docs[docid].get("title") or "", "score": score}
+            for docid, score in body["rows"]
+        ]
         return {"id": body["qid"], "query": body["query"], "candidates": candidates}
 
     def made(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -98,9 +102,13 @@ class TrecRun:
 
 
 def score_of(candidate: dict[str, Any], otherwise: float) -> float:
-    """A candidate's score if it has one that is a number."""
+    """A candidate's score if it has one that is a number. Raises Malformed for one beyond float32."""
     score = candidate.get("score")
-    return float(score) if isinstance(score, int | float) and not isinstance(score, bool) else otherwise
+    if not isinstance(score, int | float) or isinstance(score, bool):
+        return otherwise
+    if not abs(score) < LARGEST:
+        raise Malformed(f"the score {score} is beyond what a run can hold")
+    return float(score)
 
 
 def column(name: str | int) -> str:

@@ -84,6 +84,8 @@ class CrossEncoder:
         self.max_length, self.query_max_length = self._lengths(config)
         tokenizer = load_tokenizer(self.folder.path, self.config)
         overlap = config.chunk_overlap if config.long_docs == "chunk" else None
+        if overlap is not None and overlap > (most := (self.max_length - self.query_max_length) // 2):
+            self.notes.append(f"chunk-overlap of {overlap}: parts share at most half of what they hold, {most} or so")
         self._tokenizer = PairTokenizer(tokenizer, self.max_length, self.query_max_length, overlap)
         self._check_vocabulary()
         typed = self._tokenizer.template.typed and int(getattr(self.config, "type_vocab_size", 1) or 1) > 1

@@ -130,6 +130,45 @@ def test_a_run_is_not_written_over_its_own_texts(place: str, tmp_path: Path) -> 
     assert files_of(tmp_path) == before
 
 
+def test_bad_lines_inside_a_record_survive_any_window(tmp_path: Path) -> None:
+    rows = []
+    for number in range(12):
+        many = 40 if number % 2 else 2
+        for one in range(many):
+            text = f"text {one} " + "word " * 8
+            rows.append(json.dumps({"query_id": f"q{number}", "query": "w", "docid": f"d{one}", "text": text}))
+            if one == many // 2:
+                rows += [f"bad {number}", ""]
+    (tmp_path / "in").write_text("\n".join(rows) + "\n")
+    options = (
+        "--window-tokens",
+        "100",
+        "--batch-tokens",
+        "50000",
+        *FAKE,
+        "--model",
+        "fake:slow=0.02",
+        "-q",
+        "--resume",
+    )
+    whole = rerank("score", "in", "-o", "whole", *options, cwd=tmp_path)
+    assert whole.code == 3
+    assert len((tmp_path / "whole.errors.jsonl").read_bytes().splitlines()) == 12
+    for count in (1, 2, 3, 4, 5, 6, 7):
+        kill_after_commits(count, tmp_path / "out", "score", "in", "-o", "out", *options, cwd=tmp_path)
+    assert rerank("score", "in", "-o", "out", *options, cwd=tmp_path).code == 3
+    files = files_of(tmp_path)
+    assert files["out"] == files["whole"]
+    assert files["out.errors.jsonl"] == files["whole.errors.jsonl"]
+
+
+def test_a_limit_keeps_what_stood_inside_the_last_record(tmp_path: Path) -> None:
+    arguments = tevatron(tmp_path, native(5))
+    done = rerank("score", *arguments, "-o", "out", "--limit", "2", *FAKE, "-q", cwd=tmp_path)
+    assert done.code == 3
+    assert len((tmp_path / "out.errors.jsonl").read_bytes().splitlines()) == 1
+
+
 # converting
 
 

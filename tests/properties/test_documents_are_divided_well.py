@@ -53,3 +53,9 @@ def test_what_fits_is_one_window():
 def test_an_overlap_as_large_as_a_window_is_refused(overlap):
     with pytest.raises(ValueError, match="overlap"):
         divided(10, 4, overlap, [])
+
+
+def test_a_window_whose_text_has_many_more_tokens_alone_is_still_more_than_a_word():
+    windows = divided(1000, 100, 10, list(range(1000)), lambda start, end: 3 * (end - start))
+    assert all(end - start >= 25 for start, end in windows[:-1])
+    assert len(windows) < 70

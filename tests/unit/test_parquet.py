@@ -82,10 +82,10 @@ def test_what_json_has_not_becomes_text(tmp_path):
         "candidates": ["a"],
         "on": datetime.date(2026, 1, 2),
         "of": decimal.Decimal("1.50"),
-        "raw": b"\xffx",
+        "raw": b"\xc3\xa9x",
     }
     _, (entry,) = entries(written(tmp_path / "in.parquet", [row]))
-    assert entry.body == {"query": "w", "candidates": ["a"], "on": "2026-01-02", "of": "1.50", "raw": "\\xffx"}
+    assert entry.body == {"query": "w", "candidates": ["a"], "on": "2026-01-02", "of": "1.50", "raw": "éx"}
     assert json.loads(open_format(ReadConfig(format="native"), WriteConfig()).converted(entry)) == entry.body
 
 
@@ -97,3 +97,19 @@ def test_a_damaged_file_is_an_input_error(tmp_path):
         path.write_bytes(cut)
         with pytest.raises(InputError, match="parquet"):
             entries(str(path))
+
+
+@pytest.mark.parametrize("kind", [pyarrow.string(), pyarrow.binary()])
+def test_bytes_that_are_no_text_are_an_input_error(tmp_path, kind):
+    raw = pyarrow.array([b"good", b"bad \xff"], pyarrow.binary())
+    column = pyarrow.Array.from_buffers(kind, 2, raw.buffers())
+    lists = pyarrow.array([["a"], ["b"]])
+    pyarrow.parquet.write_table(pyarrow.table({"query": column, "candidates": lists}), tmp_path / "in.parquet")
+    with pytest.raises(InputError, match="parquet"):
+        entries(str(tmp_path / "in.parquet"))
+
+
+def test_what_is_not_a_number_is_not_there(tmp_path):
+    row = {"query": "w", "candidates": [{"text": "a", "n": float("nan")}, {"text": "b", "n": 1.0}]}
+    _, (entry,) = entries(written(tmp_path / "in.parquet", [row]))
+    assert entry.body["candidates"] == [{"text": "a"}, {"text": "b", "n": 1.0}]

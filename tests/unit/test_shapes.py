@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -215,6 +216,7 @@ def test_an_api_answers_with_as_many_results_as_were_asked_for():
                 {"index": 1, "relevance_score": pytest.approx(0.8808, abs=1e-4)},
                 {"index": 2, "relevance_score": pytest.approx(0.6225, abs=1e-4)},
             ],
+            "usage": {"total_tokens": 0},
         }
     ]
 
@@ -372,3 +374,139 @@ def test_pairs_are_written_best_first_with_our_fields():
     assert [row["docid"] for row in rows] == ["d1", "d2"]
     assert rows[0] == {"index": 1, **TEVATRON[1], "score": pytest.approx(0.8808, abs=1e-4), "logit": 2.0}
     assert "text" not in ranked("tevatron", *TEVATRON, write=WriteConfig(no_text=True))[0]
+
+
+# what a review found
+
+
+def test_teacher_scores_follow_their_texts_when_positives_are_put_first():
+    body = {
+        "query": "w",
+        "candidates": [
+            {"text": "no", "relevance": 0},
+            {"text": "yes", "relevance": 1},
+            {"text": "nor", "relevance": 0},
+        ],
+    }
+    shape, (read,) = entries("native", body, write=WriteConfig(format="flag-embedding"))
+    assert read.texts == ("yes", "no", "nor")
+    (answer,) = [json.loads(line) for line in shape.write(read, rank([3.0, 1.0, 2.0])).splitlines()]
+    assert answer == {"query": "w", "pos": ["yes"], "neg": ["no", "nor"], "pos_scores": [3.0], "neg_scores": [1.0, 2.0]}
+
+
+RANK_LLM = {"docid": "RIGHT", "doc": {"id": "WRONG", "contents": "a"}}
+LANGCHAIN = [{"id": "RIGHT", "page_content": "a", "metadata": {"id": "WRONG"}}]
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("tevatron", {"query_id": "q", "query": "w", "docid": "RIGHT", "id": "WRONG", "text": "a"}),
+        ("rank-llm", {"id": "WRONG", "query": {"text": "w", "qid": "q"}, "candidates": [RANK_LLM]}),
+        ("langchain", {"id": "q", "query": "w", "documents": LANGCHAIN}),
+        ("langchain", {"id": "q", "query": "w", "documents": [{"page_content": "a", "metadata": {"id": "RIGHT"}}]}),
+    ],
+)
+def test_a_shapes_own_id_wins(name, body):
+    shape, read = request(name, body)
+    native = shape.native(read)
+    assert (native["id"], native["candidates"][0]["id"]) == ("q", "RIGHT")
+
+
+@pytest.mark.parametrize("name", ["rerank-api", "voyage", "mixedbread", "langchain", "flashrank", "flag-embedding"])
+@pytest.mark.parametrize("wrong", [1.5, None, True, []])
+def test_an_id_that_would_not_survive_is_a_failure(name, wrong):
+    _, (failure,) = entries(name, {**GOOD[name], "id": wrong})
+    assert isinstance(failure, Failure)
+    assert failure.path == "$.id"
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("voyage", "rerank-api"), ("rerank-api", "voyage"), ("rerank-api", "mixedbread")]
+)
+def test_how_many_results_are_asked_for_is_said_in_the_other_apis_words(source, target):
+    top, results = {"voyage": "top_k", "rerank-api": "top_n"}[source], {"rerank-api": "results"}.get(target, "data")
+    body = {"query": "w", "documents": TEXTS, top: 1, "return_documents": True}
+    (answer,) = ranked(source, body, write=WriteConfig(format=target))
+    assert len(answer[results]) == 1
+    assert answer[results][0].get("document") or answer[results][0].get("input")
+
+
+@pytest.mark.parametrize("wrong", ["1", -1, 1.5, True])
+def test_a_count_that_is_none_is_a_failure_also_when_it_is_translated(wrong):
+    for name, body in (
+        ("rerank-api", GOOD["rerank-api"] | {"top_n": wrong}),
+        ("native", GOOD["native"] | {"top_k": wrong}),
+    ):
+        _, (failure,) = entries(name, body, write=WriteConfig(format="voyage"))
+        assert isinstance(failure, Failure)
+        assert "not a count" in failure.reason
+
+
+def test_zero_asks_for_all_results_as_with_vllm():
+    (answer,) = ranked("rerank-api", {**GOOD["rerank-api"], "top_n": 0})
+    assert len(answer["results"]) == 3
+
+
+def test_logits_are_not_passed_off_as_scores_of_an_api():
+    with pytest.raises(ConfigError, match="--score logit"):
+        open_format(ReadConfig(format="rerank-api"), WriteConfig(score="logit"))
+    assert open_format(ReadConfig(format="rerank-api"), WriteConfig(score="logit", format="native"))
+
+
+def test_batches_answer_with_documents_and_usage_as_vllm_does():
+    answer = ranked("openai-batch", GOOD["openai-batch"])[0]["response"]["body"]
+    assert answer["usage"] == {"total_tokens": 0}
+    assert [each["document"] for each in answer["results"]] == [
+        {"text": "a kettle"},
+        {"text": "a kite"},
+        {"text": "a pond"},
+    ]
+
+
+def test_fields_beside_the_text_are_kept_and_can_be_named_in_templates():
+    read = ReadConfig(format="native", query_field="q.text", text_field="body.content")
+    body = {"q": {"text": "w", "lang": "en"}, "candidates": [{"body": {"content": "X", "title": "T"}}]}
+    shape = open_format(read, WriteConfig(format="native"))
+    (entry,) = shape.read(iter(lines_of(jsonl(body))))
+    assert json.loads(shape.converted(entry)) == {
+        "q": {"lang": "en"},
+        "query": "w",
+        "candidates": [{"body": {"title": "T"}, "text": "X"}],
+    }
+    templates = {"doc_template": "{body.title}: {body.content}", "query_template": "{q.lang}: {q.text}"}
+    (entry,) = open_format(replace(read, **templates), WriteConfig()).read(iter(lines_of(jsonl(body))))
+    assert (entry.query, entry.texts) == ("en: w", ("T: X",))
+
+
+def test_the_first_record_that_tells_decides_about_the_shape(tmp_path):
+    path = tmp_path / "in"
+    for lines, name in (
+        ([b"garbage", GOOD["rerank-api"]], "rerank-api"),
+        ([{"query": "w", "documents": []}, GOOD["langchain"]], "langchain"),
+        ([{"query": "w", "documents": []}], "rerank-api"),
+        ([b"{"] * 200 + [GOOD["tei"]], "native"),
+    ):
+        path.write_bytes(jsonl(*lines))
+        inputs = Inputs((str(path),))
+        shape = open_format(ReadConfig((str(path),)), WriteConfig(), inputs)
+        assert shape.name == name
+        assert len(list(shape.read(inputs.lines(1000)))) == len(lines)
+
+
+@pytest.mark.parametrize("name", [*GOOD, "tevatron"])
+def test_what_can_be_read_can_be_written_in_any_shape_however_deep(name):
+    for depth in (240, 247, 248, 252, 253):
+        deep = {"x": 1}
+        for _ in range(depth - 3):
+            deep = [deep]
+        for target in ("same", "native", "langchain", "rank-llm", "openai-batch", "tevatron"):
+            body = {**(GOOD.get(name) or TEVATRON[0]), "deep": deep, "return_documents": True}
+            if name in ("native", "langchain", "flashrank"):
+                place = next(key for key, value in body.items() if isinstance(value, list) and key != "deep")
+                body[place] = [{**each, "deep": deep} if isinstance(each, dict) else each for each in body[place]]
+            shape, found = entries(name, body, write=WriteConfig(format=target))
+            for entry in found:
+                if isinstance(entry, Request):
+                    assert shape.write(entry, rank([0.5] * len(entry.texts)))
+                    assert shape.converted(entry)

@@ -39,7 +39,7 @@ def test_fields_stand_where_they_are_named(template, text):
     [
         ("{title}: {text}.", "T: XY.", (3, 5)),
         ("  {text}  ", "XY", (0, 2)),
-        ("{title}", "T", (0, 1)),
+        ("{title}", "T", None),
         ("{text}{text}", "XYXY", (2, 4)),
     ],
 )

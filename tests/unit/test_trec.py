@@ -3,8 +3,10 @@
 import gzip
 import json
 import math
+import os
 import random
 import struct
+from dataclasses import replace
 from itertools import pairwise
 
 import ir_measures
@@ -211,3 +213,35 @@ def test_a_candidate_without_a_score_is_converted_in_its_place():
     rows = [line.split() for line in shape.converted(entry).decode().splitlines()]
     assert [row[2] for row in rows] == ["a", "b"]
     assert json.loads(rows[0][4]) > json.loads(rows[1][4])
+
+
+@pytest.mark.parametrize("score", [1e39, -1e39, 3.4028235e38])
+def test_a_score_that_no_run_can_hold_is_a_failure(score):
+    shape = open_format(ReadConfig(format="native"), WriteConfig(format="trec"))
+    (failure,) = shape.read(
+        iter(lines_of(jsonl({"id": "q", "query": "w", "candidates": [{"id": "a", "text": "", "score": score}]})))
+    )
+    assert isinstance(failure, Failure)
+    assert "beyond" in failure.reason
+
+
+def test_a_corpus_that_is_rewritten_meanwhile_is_an_error(read):
+    shape = open_format(read, WriteConfig())
+    with open(read.corpus, "r+b") as file:
+        file.write(CORPUS[::-1])
+    os.utime(read.corpus, (0, 0))
+    with pytest.raises(InputError, match="rewritten"):
+        list(shape.read(iter(lines_of(RUN))))
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_texts_are_not_looked_up_in_a_pipe(read, path):
+    with pytest.raises((ConfigError, InputError)):
+        open_format(replace(read, corpus=path), WriteConfig())
+
+
+def test_a_title_of_null_is_no_title(read):
+    with open(read.corpus, "ab") as file:
+        file.write(jsonl({"_id": "d9", "title": None, "text": "ninth"}))
+    _, (entry,) = entries(read, b"q1 Q0 d9 1 2 bm25\n")
+    assert entry.texts == ("ninth",)
