@@ -19,8 +19,10 @@ from typer.exceptions import TyperException
 from rerank_cli import __version__
 from rerank_cli.commands.bench import bench_command
 from rerank_cli.commands.check import check
+from rerank_cli.commands.compare import compare_command
 from rerank_cli.commands.convert import convert_command
 from rerank_cli.commands.doctor import doctor
+from rerank_cli.commands.evaluate import eval_command
 from rerank_cli.commands.export import export_command
 from rerank_cli.commands.score import score
 from rerank_cli.diagnostics import say
@@ -67,6 +69,8 @@ app.command()(doctor)
 app.command("bench")(bench_command)
 app.command("export")(export_command)
 app.command("convert")(convert_command)
+app.command("eval")(eval_command)
+app.command("compare")(compare_command)
 
 
 class _Interrupt:

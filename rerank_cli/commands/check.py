@@ -33,23 +33,7 @@ def check(
     \b
     rerank check input.jsonl
     """
-    config = o.reading(
-        context,
-        inputs,
-        run_file,
-        queries,
-        corpus,
-        format=format,
-        query_field=query_field,
-        candidates_field=candidates_field,
-        text_field=text_field,
-        id_field=id_field,
-        limit=limit,
-        max_line_bytes=max_line_bytes,
-        max_candidates=max_candidates,
-        query_template=query_template,
-        doc_template=doc_template,
-    )
+    config = o.reading(context)
     result = check_input(config)
     for line in report(result):
         show(line)

@@ -40,21 +40,7 @@ def convert_command(
     rerank convert requests.jsonl -o native.jsonl
     rerank convert scifact --run bm25.run -o scifact.jsonl
     """
-    read = o.reading(
-        context,
-        inputs,
-        run_file,
-        queries,
-        corpus,
-        format=format,
-        query_field=query_field,
-        candidates_field=candidates_field,
-        text_field=text_field,
-        id_field=id_field,
-        limit=limit,
-        max_line_bytes=max_line_bytes,
-        max_candidates=max_candidates,
-    )
+    read = o.reading(context)
     write = WriteConfig(output_format, model=model)
     done = convert(RunConfig(read, write, files=FileConfig(output, errors, overwrite=overwrite)), say)
     count = done.counters

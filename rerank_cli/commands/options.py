@@ -78,18 +78,30 @@ def field(value: str) -> str:
     return os.fsencode(value).decode("utf-8", "surrogateescape")
 
 
-def reading(
-    context: typer.Context,
-    inputs: list[str] | None,
-    run: str | None,
-    queries: str | None,
-    corpus: str | None,
-    **rest: Any,
-) -> ReadConfig:
-    """What is read: inputs, or a run with its texts. Raises ConfigError for what does not go together."""
+READING = (
+    "format",
+    "query_field",
+    "candidates_field",
+    "text_field",
+    "id_field",
+    "limit",
+    "max_line_bytes",
+    "max_candidates",
+    "query_template",
+    "doc_template",
+)
+
+
+def reading(context: typer.Context) -> ReadConfig:
+    """What a command reads, of the parameters that it has: inputs, or a run with its texts.
+
+    Raises ConfigError for what does not go together, InputError for a folder that is none of BEIR's.
+    """
+    given = context.params
+    inputs, run, queries, corpus = (given.get(name) for name in ("inputs", "run_file", "queries", "corpus"))
     fields: dict[str, Any] = {}
-    for name, value in rest.items():
-        fields[name] = field(value) if name.endswith("_field") else value
+    for name in filter(given.__contains__, READING):
+        fields[name] = field(given[name]) if name.endswith("_field") else given[name]
     if run is None:
         if queries or corpus:
             named = f"--queries {queries}" if queries else f"--corpus {corpus}"

@@ -93,23 +93,7 @@ def score(
     if stats == "-":
         raise ConfigError("--stats -: standard output carries only records", "Name a file.")
     config = RunConfig(
-        o.reading(
-            context,
-            inputs,
-            run_file,
-            queries,
-            corpus,
-            format=format,
-            query_field=query_field,
-            candidates_field=candidates_field,
-            text_field=text_field,
-            id_field=id_field,
-            limit=limit,
-            max_line_bytes=max_line_bytes,
-            max_candidates=max_candidates,
-            query_template=query_template,
-            doc_template=doc_template,
-        ),
+        o.reading(context),
         WriteConfig(output_format, top_k, min_score, no_text, score_kind, "fake" if engine == "fake" else model),
         ModelConfig(
             model,

@@ -223,6 +223,8 @@ BASES = {
     "bench": ("bench", "--model", "./absent"),
     "export": ("export", "-o", "out", "--model", "./absent"),
     "convert": ("convert", "in.jsonl", "-o", "out.jsonl"),
+    "eval": ("eval", "in.jsonl", "--qrels", "absent"),
+    "compare": ("compare", "in.jsonl", "in.jsonl"),
 }
 NUMBERS = ("limit", "max-line-bytes", "max-candidates", "top-k", "min-score", "max-length", "query-max-length")
 NUMBERS += ("threads", "batch-tokens", "window-tokens")
@@ -243,7 +245,7 @@ def in_options() -> Iterator[Place]:
             if flag == "--output":
                 base = ("score", "in.jsonl", *FAKE)
             of_file = flag in ("--output", "--errors", "--stats")
-            silent = of_file or flag in UNSPOKEN
+            silent = of_file or flag in UNSPOKEN or command in ("bench", "eval", "compare")  # end at another first
             yield Place(f"{command} {flag}", (*base, flag, "{}"), None, {}, silent, of_file)
             if variable is not None:
                 yield Place(f"{command} {variable}", base, None, {variable: "{}"}, silent, of_file)

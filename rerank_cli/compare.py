@@ -1,0 +1,195 @@
+"""Which ranking is better, and where do they differ? Two or more files of results, with or without judgements.
+
+Without judgements rankings can only be told apart: by the documents they share at the top, by rank-biased overlap, by
+Kendall's tau, and by their scores. With them, measures are set side by side; the first file is the one compared with.
+"""
+
+import statistics
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rerank_cli.errors import InputError
+from rerank_cli.evaluate import Difference, Evaluation, differences, evaluate
+from rerank_cli.judging import Qrels, Ranked, Results
+
+TOP = 10
+PERSISTENCE = 0.9  # of rank-biased overlap: the first ten ranks have 86 % of its weight
+SHOWN = 5  # queries that moved most
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One query in both rankings. `gain` is the difference of the first measure, where there are judgements."""
+
+    qid: str
+    overlap: float
+    rbo: float
+    tau: float | None
+    gain: float | None = None
+
+
+@dataclass(slots=True)
+class Comparison:
+    """One file against the first. `drift` is the mean |difference| of a document's scores, `std` the first's spread.
+
+    `moves` are all queries of both, those that moved most first: by `gain` where there are judgements, else by `rbo`.
+    """
+
+    first: str
+    other: str
+    queries: int
+    only_first: int
+    only_other: int
+    overlap: float
+    rbo: float
+    tau: float | None
+    drift: float | None
+    std: float | None
+    moves: list[Move]
+    differences: list[Difference] = field(default_factory=list)
+    evaluations: tuple[Evaluation, Evaluation] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its figures, without the queries."""
+        names = ("first", "other", "queries", "only_first", "only_other", "overlap", "rbo", "tau", "drift", "std")
+        return {name: getattr(self, name) for name in names}
+
+
+def compare(first: Results, other: Results, qrels: Qrels | None = None, measures: Sequence[Any] = ()) -> Comparison:
+    """Compare two files. Raises InputError when they have no query in common, or none that is judged."""
+    common = [qid for qid in first.queries if qid in other.queries]
+    if not common:
+        names = [next(iter(each.queries), "none") for each in (first, other)]
+        raise InputError(
+            f"{first.name} and {other.name}: no query in common ({names[0]!r}, {names[1]!r})", "Ids must be the same."
+        )
+    moves = [_move(qid, first.queries[qid], other.queries[qid]) for qid in common]
+    taus = [move.tau for move in moves if move.tau is not None]
+    drift, std = _drift(first, other, common) if first.scored and other.scored else (None, None)
+    made = Comparison(
+        first.name,
+        other.name,
+        len(common),
+        len(first.queries) - len(common),
+        len(other.queries) - len(common),
+        statistics.fmean(move.overlap for move in moves),
+        statistics.fmean(move.rbo for move in moves),
+        statistics.fmean(taus) if taus else None,
+        drift,
+        std,
+        sorted(moves, key=lambda move: move.rbo),
+    )
+    if qrels is not None:
+        _judge(made, first, other, qrels, measures)
+    return made
+
+
+def _judge(made: Comparison, first: Results, other: Results, qrels: Qrels, measures: Sequence[Any]) -> None:
+    """Measures of both, and the queries that gained or lost most by the first of them."""
+    made.evaluations = evaluate(first, qrels, measures), evaluate(other, qrels, measures)
+    before, after = (each.values for each in made.evaluations)
+    qids = list(qrels)
+    means = [each.means for each in made.evaluations]
+    made.differences = differences(before, after, means[0], means[1], qids)
+    leading = next(iter(after))
+    gains = {qid: after[leading].get(qid, 0.0) - before[leading].get(qid, 0.0) for qid in qids}
+    judged = [Move(m.qid, m.overlap, m.rbo, m.tau, gains[m.qid]) for m in made.moves if m.qid in gains]
+    made.moves = sorted(judged, key=lambda move: (-abs(move.gain or 0.0), move.rbo))
+
+
+def _move(qid: str, first: Ranked, other: Ranked) -> Move:
+    a, b = first.docids, other.docids
+    depth = min(TOP, max(len(a), len(b)))
+    shared = len(set(a[:TOP]) & set(b[:TOP])) / depth if depth else 1.0
+    return Move(qid, shared, rank_biased_overlap(a, b), tau_of_orders(a, b))
+
+
+def rank_biased_overlap(a: Sequence[str], b: Sequence[str], p: float = PERSISTENCE) -> float:
+    """Rank-biased overlap of two rankings, extrapolated beyond their ends: 1 is the same, 0 disjoint.
+
+    Source: Webber, Moffat and Zobel, A similarity measure for indefinite rankings, TOIS 28 (2010), equation 32, which
+    for rankings of equal length is their equation 23.
+
+    >>> [round(rank_biased_overlap("abc", other), 4) for other in ("abc", "bac", "xyz")]
+    [1.0, 0.9, 0.0]
+    """
+    short, long = sorted((a, b), key=len)
+    if not short:
+        return float(not long)
+    seen_short: set[str] = set()
+    seen_long: set[str] = set()
+    shared, shared_short, total = 0, 0, 0.0
+    for depth, docid in enumerate(long, 1):
+        seen_long.add(docid)
+        if depth <= len(short):
+            other = short[depth - 1]
+            seen_short.add(other)
+            shared += (docid in seen_short) + (other in seen_long) - (docid == other)
+            shared_short = shared
+        else:
+            shared += docid in seen_short
+            total += shared_short * (depth - len(short)) / (len(short) * depth) * p**depth
+        total += shared / depth * p**depth
+    rest = (shared - shared_short) / len(long) + shared_short / len(short)
+    return (1 - p) / p * total + rest * p ** len(long)
+
+
+def tau_of_orders(a: Sequence[str], b: Sequence[str]) -> float | None:
+    """Kendall's tau of the documents that both rankings have; None with fewer than two.
+
+    >>> tau_of_orders("abcd", "abdc"), tau_of_orders("ab", "ba"), tau_of_orders("a", "a")
+    (0.6666666666666667, -1.0, None)
+    """
+    places = {docid: place for place, docid in enumerate(b)}
+    order = [places[docid] for docid in a if docid in places]
+    if len(order) < 2:
+        return None
+    passed: list[int] = []
+    inversions = 0
+    for place in order:
+        inversions += len(passed) - bisect_left(passed, place)
+        insort(passed, place)
+    return 1 - 4 * inversions / (len(order) * (len(order) - 1))
+
+
+def _drift(first: Results, other: Results, common: Sequence[str]) -> tuple[float | None, float | None]:
+    """The mean |difference| of the scores of documents that both have, and the standard deviation of the first's."""
+    count = 0
+    total = squares = differences = 0.0
+    for qid in common:
+        a, b = first.queries[qid], other.queries[qid]
+        scores = dict(zip(b.docids, b.scores, strict=True))
+        for docid, score in zip(a.docids, a.scores, strict=True):
+            if docid in scores:
+                count += 1
+                total += score
+                squares += score * score
+                differences += abs(score - scores[docid])
+    if not count:
+        return None, None
+    return differences / count, max(0.0, squares / count - (total / count) ** 2) ** 0.5
+
+
+def side_by_side(first: Ranked, other: Ranked, depth: int = TOP) -> list[tuple[str, str, str]]:
+    """The top of both rankings: a document of the first, one of the other, and how far that one moved.
+
+    >>> from array import array
+    >>> side_by_side(Ranked(("a", "b"), array("d")), Ranked(("b", "c"), array("d")))
+    [('a', 'b', '↑1'), ('b', 'c', 'new')]
+    """
+    former = {docid: place for place, docid in enumerate(first.docids)}
+    rows = []
+    for place in range(min(depth, max(len(first.docids), len(other.docids)))):
+        a = first.docids[place] if place < len(first.docids) else ""
+        b = other.docids[place] if place < len(other.docids) else ""
+        rows.append((a, b, moved(former.get(b), place) if b else ""))
+    return rows
+
+
+def moved(before: int | None, after: int) -> str:
+    """How a document moved, in a word."""
+    if before is None:
+        return "new"
+    return "=" if before == after else f"↑{before - after}" if after < before else f"↓{after - before}"

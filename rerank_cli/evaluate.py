@@ -1,0 +1,244 @@
+"""Did reranking help? Measures before and after, per query and in the mean, with their uncertainty.
+
+ir-measures computes every measure; here are only differences of them. Queries count as trec_eval counts them with -c:
+those that are judged, with 0 where there are no results.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import islice
+from subprocess import CalledProcessError
+from typing import Any
+
+from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.judging import Qrels, Results
+
+MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
+BETWEEN = re.compile(r"[\s,]+(?![^(]*\))")  # white space and commas outside brackets
+MEASURES_ADVICE = "See https://ir-measur.es for measures, and which of them need another program."
+AT_ONCE = 1000  # queries given to ir-measures together
+RESAMPLES = 5000
+CONFIDENCE = 0.95
+SEED = 7
+MEAN_ROUNDING = 1e-9
+EQUAL = 1e-12  # measures closer than this are the same
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A measure of two rankings of the same queries: means, the mean difference with its interval, and counts.
+
+    The interval is a bootstrap's over queries (percentiles, 95 %), `p_value` a paired t-test's; None where there are
+    too few queries, or no difference at all.
+    """
+
+    measure: str
+    before: float
+    after: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    better: int
+    worse: int
+    same: int
+
+    @property
+    def gain(self) -> float:
+        """The mean difference."""
+        return self.after - self.before
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """Measures of one file of results. `values` are by measure and query; `gains` where there is a ranking before."""
+
+    name: str
+    means: dict[str, float]
+    values: dict[str, dict[str, float]]
+    counts: dict[str, int]
+    before: dict[str, dict[str, float]] = field(default_factory=dict)
+    before_means: dict[str, float] = field(default_factory=dict)
+    before_name: str = ""
+    differences: list[Difference] = field(default_factory=list)
+
+
+def parsed_measures(names: str | None) -> list[Any]:
+    """ir-measures' measures for names such as "nDCG@10 RR@10". Raises ConfigError."""
+    for package in ("ir_measures", "scipy"):
+        if find_spec(package) is None:
+            raise ConfigError(f"{package} is not installed", "pip install 'rerank-cli[eval]'")
+    ir_measures: Any = import_module("ir_measures")
+    found = []
+    for name in filter(None, BETWEEN.split(names)) if names else MEASURES:
+        try:
+            measure = ir_measures.parse_measure({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name))
+            able = any(each.is_available() and each.supports(measure) for each in ir_measures.DefaultPipeline.providers)
+        except (ValueError, NameError, AssertionError) as fault:
+            raise ConfigError(f"--measures: {name!r} is no measure ({fault})", MEASURES_ADVICE) from None
+        if measure.params.get("cutoff", 1) < 1 or not able:
+            raise ConfigError(f"--measures: {name!r} cannot be computed here", MEASURES_ADVICE)
+        found.append(measure)
+    return found
+
+
+def in_order(docids: Sequence[str]) -> dict[str, float]:
+    """Scores that make every evaluator see this order."""
+    return {docid: -float(place) for place, docid in enumerate(docids)}
+
+
+def per_query(measures: Sequence[Any], qrels: Qrels, runs: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Each measure of each judged query, by ir-measures, some queries at a time."""
+    ir_measures: Any = import_module("ir_measures")
+    values: dict[str, dict[str, float]] = {str(measure): {} for measure in measures}
+    waiting = iter(qrels)
+    while qids := list(islice(waiting, AT_ONCE)):
+        judged = {qid: qrels[qid] for qid in qids}
+        run = {qid: runs[qid] for qid in qids if qid in runs}
+        try:
+            for metric in ir_measures.iter_calc(measures, judged, run):
+                values[str(metric.measure)][metric.query_id] = float(metric.value)
+        except (ValueError, RuntimeError, CalledProcessError) as fault:  # of the program that computes a measure
+            raise ConfigError(f"--measures: cannot be computed here ({fault})", MEASURES_ADVICE) from None
+    return values
+
+
+def means_of(measures: Sequence[Any], values: dict[str, dict[str, float]], qids: Sequence[str]) -> dict[str, float]:
+    """The mean of each measure over these queries, as its own definition aggregates it."""
+    means = {}
+    for measure in measures:
+        aggregator = measure.aggregator()
+        for qid in qids:
+            aggregator.add(values[str(measure)].get(qid, 0.0))
+        means[str(measure)] = float(aggregator.result()) if qids else math.nan
+    return means
+
+
+def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Results | None = None) -> Evaluation:
+    """Measure results, and the ranking before them: another file's, or the order of the input where they tell it.
+
+    Raises InputError when no query of the results is judged.
+    """
+    _refuse_unjudged(results, qrels)
+    if before is not None:
+        _refuse_unjudged(before, qrels)
+    runs = {qid: in_order(ranked.docids) for qid, ranked in results.queries.items() if qid in qrels}
+    values = per_query(measures, qrels, runs)
+    qids = list(qrels)
+    made = Evaluation(results.name, means_of(measures, values, qids), values, counts_of(results, qrels))
+    if before is not None:
+        former = {qid: in_order(ranked.docids) for qid, ranked in before.queries.items() if qid in qrels}
+        made.before_name = before.name
+    elif results.has_before:
+        former = {qid: in_order(each.before or ()) for qid, each in results.queries.items() if qid in qrels}
+        made.before_name = "input order"
+    else:
+        return made
+    made.counts["judged_queries_without_results_before"] = len(qrels.keys() - former.keys())
+    made.before = per_query(measures, qrels, former)
+    made.before_means = means_of(measures, made.before, qids)
+    made.differences = differences(made.before, values, made.before_means, made.means, qids)
+    return made
+
+
+def differences(
+    before: dict[str, dict[str, float]],
+    after: dict[str, dict[str, float]],
+    before_means: dict[str, float],
+    after_means: dict[str, float],
+    qids: Sequence[str],
+) -> list[Difference]:
+    """How each measure changed."""
+    return [
+        difference(name, before[name], after[name], qids, (before_means[name], after_means[name])) for name in after
+    ]
+
+
+def _refuse_unjudged(results: Results, qrels: Qrels) -> None:
+    if not qrels:
+        raise InputError(
+            "no judgements", "Name them with --qrels, or a field of the candidates with --relevance-field."
+        )
+    if qrels.keys().isdisjoint(results.queries):
+        names = [next(iter(side), "none") for side in (results.queries, qrels)]
+        raise InputError(
+            f"{results.name}: none of its queries is judged (it has {names[0]!r}, the judgements {names[1]!r})",
+            "Ids must be the same in both.",
+        )
+
+
+def counts_of(results: Results, qrels: Qrels) -> dict[str, int]:
+    """What a reader of the means should know."""
+    judged = [qid for qid in qrels if qid in results.queries]
+    top = [(qid, docid) for qid in judged for docid in results.queries[qid].docids[:10]]
+    return {
+        "queries": len(results.queries),
+        "judged_queries": len(qrels),
+        "queries_without_judgements": len(results.queries.keys() - qrels.keys()),
+        "judged_queries_without_results": len(qrels) - len(judged),
+        "unjudged_in_top_10": sum(docid not in qrels[qid] for qid, docid in top),
+        "top_10": len(top),
+        "repeated_queries": results.repeated,
+        "repeated_documents": results.repeated_documents,
+        "queries_cut": results.cut,
+        "bad_records": results.bad,
+    }
+
+
+def difference(
+    name: str, before: dict[str, float], after: dict[str, float], qids: Sequence[str], means: tuple[float, float]
+) -> Difference:
+    """How a measure changed over these queries, from one of the `means` to the other.
+
+    A measure that is not aggregated by its mean, such as NumRet, has no interval: that would be one of the mean.
+    """
+    pairs = [(before.get(qid, 0.0), after.get(qid, 0.0)) for qid in qids]
+    gains = [after - before for before, after in pairs]
+    mean = sum(gains) / len(gains)
+    averaged = abs(means[1] - means[0] - mean) < MEAN_ROUNDING
+    low, high, p_value = uncertainty(gains) if averaged else (None, None, None)
+    better, worse = sum(gain > EQUAL for gain in gains), sum(gain < -EQUAL for gain in gains)
+    return Difference(name, *means, low, high, p_value, better, worse, len(gains) - better - worse)
+
+
+def uncertainty(gains: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """The bootstrap interval of the mean of paired differences, and the p-value of a paired t-test.
+
+    Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for tests on queries Smucker,
+    Allan and Carterette, CIKM 2007. Resamples are drawn with a fixed seed, so that a report can be made again.
+    """
+    if len(gains) < 2 or max(gains) - min(gains) < EQUAL:
+        return None, None, None
+    numpy: Any = import_module("numpy")
+    stats: Any = import_module("scipy.stats")
+    values = numpy.asarray(gains)
+    found = stats.bootstrap(
+        (values,),
+        numpy.mean,
+        n_resamples=RESAMPLES,
+        batch=max(1, 2_000_000 // len(values)),
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=numpy.random.default_rng(SEED),
+    ).confidence_interval
+    return float(found.low), float(found.high), float(stats.ttest_1samp(values, 0.0).pvalue)
+
+
+def rows_of(made: Evaluation) -> Iterator[tuple[str, str, float | None, float]]:
+    """Query, measure, before and after, for a table of every query."""
+    for measure, values in made.values.items():
+        former = made.before.get(measure)
+        for qid, value in values.items():
+            yield qid, measure, None if former is None else former.get(qid, 0.0), value
+
+
+def histogram(gains: Sequence[float], bins: int = 9) -> list[tuple[float, float, int]]:
+    """Gains in equal ranges from -1 to 1, (from, to, queries); the middle one holds those that stayed the same."""
+    width = 2 / bins
+    counts = [0] * bins
+    for gain in gains:
+        counts[min(bins - 1, max(0, int((gain + 1) / width)))] += 1
+    return [(-1 + width * place, -1 + width * (place + 1), count) for place, count in enumerate(counts)]

@@ -1,0 +1,218 @@
+"""A report as one page: no network, no scripts from elsewhere, light and dark, usable by keyboard.
+
+Everything that comes from data goes through the template's escaping (jinja2, autoescape). Charts are SVG drawn here.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rerank_cli import __version__
+from rerank_cli.compare import TOP, Comparison, side_by_side
+from rerank_cli.errors import ConfigError, OutputError
+from rerank_cli.evaluate import Difference, Evaluation
+from rerank_cli.judging import Qrels, Ranked, Results, texts_of
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+DRILLED = 200  # queries shown with their documents
+ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+TEXT = 240  # characters of a document
+QUERY = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A document of a top ten: its text, its judgement, and how it moved."""
+
+    docid: str
+    text: str
+    relevance: int | None
+    moved: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A query with its documents in both rankings, `rows` of pairs."""
+
+    qid: str
+    query: str
+    note: str
+    rows: list[tuple[Side | None, Side | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One pair of rankings: figures, a chart, the table of all queries, and those whose documents are shown."""
+
+    title: str
+    names: tuple[str, str]
+    facts: list[tuple[str, str]]
+    differences: list[Difference]
+    charted: str
+    chart: str
+    columns: list[str]
+    queries: list[list[str]]
+    drills: list[Drill]
+
+
+def write_evaluations(
+    path: str, done: Sequence[tuple[Results, Evaluation]], former: Results | None, qrels: Qrels | None
+) -> None:
+    """The page of `rerank eval`. Raises ConfigError without jinja2, OutputError when it cannot be written."""
+    sections = [
+        _evaluated(results, made, former, results.relevance if qrels is None else qrels) for results, made in done
+    ]
+    _write(path, "rerank eval", sections)
+
+
+def write_comparisons(path: str, first: Results, done: Sequence[tuple[Results, Comparison]], qrels: Qrels) -> None:
+    """The page of `rerank compare`."""
+    _write(path, "rerank compare", [_compared(first, other, made, qrels) for other, made in done])
+
+
+def _evaluated(results: Results, made: Evaluation, former: Results | None, qrels: Qrels) -> Section:
+    leading = next(iter(made.values))
+    values, before = made.values[leading], made.before.get(leading, {})
+    gains = {qid: value - before.get(qid, 0.0) for qid, value in values.items()} if before else {}
+    moved = sorted(gains or values, key=lambda qid: -abs(gains.get(qid, 0.0)))[:DRILLED]
+    pairs = {qid: (_former(results, former, qid), results.queries.get(qid)) for qid in moved}
+    measures = list(made.values)[:4]
+    rows = [
+        [
+            qid,
+            *(f"{made.values[name].get(qid, 0.0):.4f}" for name in measures),
+            *([f"{gains[qid]:+.4f}"] if gains else []),
+        ]
+        for qid in values
+    ]
+    facts = [(name.replace("_", " "), f"{count:,}") for name, count in made.counts.items()]
+    return Section(
+        made.name,
+        (made.before_name or "before", made.name),
+        [*facts, *(() if made.differences else ((name, f"{mean:.4f}") for name, mean in made.means.items()))],
+        made.differences,
+        f"gain in {leading}",
+        gains_chart(sorted(gains.values()), leading) if gains else "",
+        ["query", *measures, *([f"gain in {leading}"] if gains else [])],
+        rows,
+        list(_drills(pairs, [results.name], qrels, {qid: f"gain {gain:+.4f}" for qid, gain in gains.items()}))
+        if gains
+        else [],
+    )
+
+
+def _former(results: Results, former: Results | None, qid: str) -> Ranked | None:
+    if former is not None:
+        return former.queries.get(qid)
+    ranked = results.queries.get(qid)
+    return None if ranked is None or ranked.before is None else Ranked(ranked.before, ranked.scores)
+
+
+def _compared(first: Results, other: Results, made: Comparison, qrels: Qrels) -> Section:
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.4f}"
+
+    judged = bool(made.differences)
+    facts = [
+        ("queries in both", f"{made.queries:,} (only A {made.only_first:,}, only B {made.only_other:,})"),
+        (f"overlap@{TOP}", number(made.overlap)),
+        ("RBO, p = 0.9", number(made.rbo)),
+        ("Kendall tau", number(made.tau)),
+        ("mean |score B - A|", number(made.drift)),
+    ]
+    moved = made.moves[:DRILLED]
+    pairs = {move.qid: (first.queries.get(move.qid), other.queries.get(move.qid)) for move in moved}
+    notes = {
+        move.qid: f"RBO {move.rbo:.2f}" + ("" if move.gain is None else f", gain {move.gain:+.4f}") for move in moved
+    }
+    gains = sorted(move.gain or 0.0 for move in made.moves) if judged else sorted(move.rbo for move in made.moves)
+    leading = made.differences[0].measure if judged else "RBO"
+    columns = ["query", f"overlap@{TOP}", "RBO", "tau", *([f"gain in {leading}"] if judged else [])]
+    rows = [
+        [m.qid, f"{m.overlap:.2f}", f"{m.rbo:.4f}", number(m.tau), *([f"{m.gain:+.4f}"] if m.gain is not None else [])]
+        for m in made.moves
+    ]
+    drills = list(_drills(pairs, [first.name, other.name], qrels, notes))
+    title, charted = f"{made.other} against {made.first}", f"gain in {leading}" if judged else leading
+    chart = gains_chart(gains, leading)
+    return Section(title, (made.first, made.other), facts, made.differences, charted, chart, columns, rows, drills)
+
+
+def _drills(
+    pairs: dict[str, tuple[Ranked | None, Ranked | None]], files: Sequence[str], qrels: Qrels, notes: dict[str, str]
+) -> Iterable[Drill]:
+    wanted = {
+        qid: {docid for ranked in both if ranked is not None for docid in ranked.docids[:TOP]}
+        for qid, both in pairs.items()
+    }
+    texts: dict[str, tuple[str, dict[str, str]]] = {}
+    for name in files:
+        for qid, (query, found) in texts_of(name, wanted).items():
+            known = texts.setdefault(qid, (query, {}))
+            known[1].update(found)
+    for qid, (a, b) in pairs.items():
+        empty = Ranked((), (a or b or Ranked((), b.scores if b else [])).scores)  # type: ignore[arg-type]
+        query, found = texts.get(qid, ("", {}))
+        judged = qrels.get(qid, {})
+
+        def side(
+            docid: str, how: str = "", found: dict[str, str] = found, judged: dict[str, int] = judged
+        ) -> Side | None:
+            return Side(docid, _short(found.get(docid, ""), TEXT), judged.get(docid), how) if docid else None
+
+        rows = [(side(x), side(y, how)) for x, y, how in side_by_side(a or empty, b or empty)]
+        yield Drill(qid, _short(query, QUERY), notes.get(qid, ""), rows)
+
+
+def _harmless(value: Any) -> Any:
+    """Text without control characters, which neither a page nor a terminal that shows its source should meet."""
+    return ACTING.sub("\ufffd", value) if type(value) is str else value
+
+
+def _short(text: str, count: int) -> str:
+    return text if len(text) <= count else text[: count - 1] + "…"
+
+
+def gains_chart(gains: Sequence[float], measure: str, width: int = 960, height: int = 220) -> str:
+    """Every query's gain as a bar, the largest loss left and the largest gain right: inline SVG."""
+    if not gains:
+        return ""
+    low, high = min(0.0, gains[0]), max(0.0, gains[-1])
+    span = (high - low) or 1.0
+    zero = height * high / span
+    points = []
+    shown = gains if len(gains) <= width else [gains[round(x * (len(gains) - 1) / (width - 1))] for x in range(width)]
+    step = width / len(shown)
+    for place, gain in enumerate(shown):
+        top, bottom = sorted((zero, height * (high - gain) / span))
+        kind = "up" if gain > 0 else "down"
+        points.append(
+            f'<rect class="{kind}" x="{place * step:.2f}" y="{top:.2f}" width="{max(0.4, step - 0.3):.2f}" '
+            f'height="{bottom - top:.2f}"/>'
+        )
+    label = f"{measure} of {len(gains)} queries, from {gains[0]:+.3f} to {gains[-1]:+.3f}"
+    axis = f'<line x1="0" x2="{width}" y1="{zero:.2f}" y2="{zero:.2f}"/>'
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}" preserveAspectRatio="none">'
+        f"{''.join(points)}{axis}</svg>"
+    )
+
+
+def _write(path: str, title: str, sections: list[Section]) -> None:
+    if find_spec("jinja2") is None:
+        raise ConfigError("--html: jinja2 is not installed", "pip install 'rerank-cli[eval]'")
+    jinja2: Any = import_module("jinja2")
+    around = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_harmless
+    )
+    around.filters["svg"] = lambda text: import_module("markupsafe").Markup(text)  # drawn above, of numbers alone
+    page = around.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    text = page.render(title=title, sections=sections, version=__version__)
+    try:
+        Path(path).write_text(text, encoding="utf-8", errors="replace")
+    except OSError as fault:
+        raise OutputError(f"--html {path}: {fault.strerror}", "Name a file that can be written.") from None

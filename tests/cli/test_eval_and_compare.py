@@ -1,0 +1,250 @@
+"""`rerank eval` and `rerank compare`: tables, JSON, CSV, and a page that opens in a browser."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from running import ROOT, environment, rerank
+
+COLLECTION = ROOT / "sample_data" / "collection"
+QRELS = COLLECTION / "qrels" / "test.tsv"
+RUN = COLLECTION / "first-stage.run"
+HOSTILE = '</td><script>document.title="hit"</script><img src=x onerror=alert(1)> \x1b[2J "quoted" &amp; {{ 7*7 }}'
+
+
+@pytest.fixture
+def ranked(tmp_path: Path) -> Path:
+    """The sample collection, ranked by the fake engine."""
+    path = tmp_path / "ranked.jsonl"
+    options = ("--engine", "fake", "-q", "--output-format", "native")
+    done = rerank("score", COLLECTION, "--run", RUN, "-o", path, *options)
+    assert done.code == 0, done.said
+    return path
+
+
+def test_a_result_is_measured_against_its_input_order(ranked: Path) -> None:
+    done = rerank("eval", ranked, "--qrels", QRELS, "--json")
+    assert done.code == 0, done.said
+    ((made,),) = done.records
+    assert made["before_run"] == "input order"
+    assert made["judged_queries"] == 8
+    against = rerank("eval", ranked, "--qrels", QRELS, "--before", RUN, "--json").records[0][0]
+    assert against["differences"] == made["differences"]
+    assert rerank("eval", RUN, "--qrels", QRELS, "--json").records[0][0]["measures"] == made["before"]
+
+
+def test_the_table_says_what_counts_and_what_does_not(ranked: Path, tmp_path: Path) -> None:
+    records = ranked.read_bytes().splitlines(keepends=True)
+    (tmp_path / "odd.jsonl").write_bytes(
+        b"".join(records[:6])
+        + records[0]
+        + b'{"id": "q99", "query": "w", "candidates": [{"id": "d", "text": ""}]}\n{\n'
+    )
+    done = rerank("eval", tmp_path / "odd.jsonl", "--qrels", QRELS)
+    assert done.code == 0, done.said
+    shown = done.stdout.decode()
+    assert "1 queries of the results are not judged and do not count" in shown
+    assert "2 judged queries have no results and count as 0" in shown
+    assert "1 records repeat a query that came before" in shown
+    assert "1 records could not be read" in shown
+
+
+def test_every_query_is_in_the_csv(ranked: Path, tmp_path: Path) -> None:
+    path = tmp_path / "queries.csv"
+    done = rerank("eval", ranked, "--qrels", QRELS, "--measures", "nDCG@10 RR@10", "--per-query", path)
+    assert done.code == 0, done.said
+    rows = list(csv.DictReader(path.open(encoding="utf-8")))
+    assert len(rows) == 16
+    assert {row["measure"] for row in rows} == {"nDCG@10", "RR@10"}
+    made = rerank("eval", ranked, "--qrels", QRELS, "--measures", "nDCG@10", "--json").records[0][0]
+    after = [float(row["after"]) for row in rows if row["measure"] == "nDCG@10"]
+    assert sum(after) / len(after) == pytest.approx(made["measures"]["nDCG@10"])
+
+
+def test_judgements_may_stand_in_the_candidates(tmp_path: Path) -> None:
+    candidates = [{"id": "a", "text": "x", "grade": 0}, {"id": "b", "text": "y", "grade": 2}]
+    (tmp_path / "in").write_text(json.dumps({"id": "q", "query": "w", "candidates": candidates}) + "\n")
+    done = rerank("eval", tmp_path / "in", "--relevance-field", "grade", "--measures", "RR@10", "--json")
+    assert done.records[0][0]["measures"] == {"RR@10": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("eval", "none", "--qrels", QRELS), 4, "No such file"),
+        (("eval", RUN), 4, "no judgements"),
+        (("eval", RUN, "--qrels", "none"), 4, "No such file"),
+        (("eval", RUN, "--qrels", QRELS, "--measures", "nope@3"), 2, "is no measure"),
+        (("eval", RUN, "--qrels", QRELS, "--per-query", "none/x.csv"), 5, "--per-query"),
+        (("eval", RUN, "--qrels", QRELS, "--html", "none/x.html"), 5, "--html"),
+        (("eval",), 2, "Missing argument"),
+        (("compare", RUN), 2, "Name two or more"),
+        (("compare", RUN, "none"), 4, "No such file"),
+        (("compare", QRELS, RUN), 4, "holds no results"),
+    ],
+)
+def test_what_cannot_be_measured_says_why(arguments: tuple, code: int, said: str, tmp_path: Path) -> None:
+    done = rerank(*arguments, cwd=tmp_path)
+    assert done.code == code, done.said
+    assert said in done.said
+
+
+def test_three_files_are_compared_with_the_first(ranked: Path, tmp_path: Path) -> None:
+    done = rerank("compare", RUN, ranked, RUN, "--qrels", QRELS, "--json")
+    assert done.code == 0, done.said
+    (first, same) = done.records[0]
+    assert same["rbo"] == pytest.approx(1.0)
+    assert same["tau"] == pytest.approx(1.0)
+    assert {each["gain"] for each in same["differences"]} == {0.0}
+    assert first["rbo"] < 1
+    assert first["differences"][0]["measure"] == "nDCG@10"
+
+
+def test_queries_that_moved_are_shown_side_by_side(ranked: Path) -> None:
+    done = rerank("compare", RUN, ranked, "--moved", "2")
+    shown = done.stdout.decode()
+    assert len(re.findall(r"^q\d: overlap@10", shown, re.MULTILINE)) == 2
+    assert re.search(r"^   1  q\d-d01 +q\d-d\d\d +(↑\d+|=)$", shown, re.MULTILINE), shown
+
+
+def test_judgements_of_candidates_that_were_cut_are_not_measured(tmp_path: Path) -> None:
+    candidates = [{"id": f"d{n}", "text": f"text {n}", "relevance": n % 2} for n in range(6)]
+    (tmp_path / "in").write_text(json.dumps({"id": "q", "query": "w", "candidates": candidates}) + "\n")
+    for options, code in (((), 0), (("--top-k", "3"), 4)):
+        scored = rerank("score", "in", "-o", "out", "--engine", "fake", "--overwrite", *options, cwd=tmp_path)
+        assert scored.code == 0
+        done = rerank("eval", "out", "--json", cwd=tmp_path)
+        assert done.code == code, done.said
+    assert "candidates were left out" in done.said
+    (tmp_path / "qrels").write_text("q 0 d1 1\n")
+    shown = rerank("eval", "out", "--qrels", "qrels", cwd=tmp_path).stdout.decode()
+    assert "the order before is not known, name it with --before" in shown
+
+
+def test_judgements_may_come_through_a_pipe_and_are_on_the_page(ranked: Path, tmp_path: Path) -> None:
+    command = f"'{sys.executable}' -m rerank_cli eval '{ranked}' --qrels <(cat '{QRELS}') --html page.html"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "relevance 1" in (tmp_path / "page.html").read_text()
+
+
+def test_a_page_says_what_its_chart_shows_and_no_moves_where_nothing_moved(ranked: Path, tmp_path: Path) -> None:
+    assert rerank("compare", RUN, ranked, "--html", tmp_path / "c.html").code == 0
+    assert "<h3>RBO, query by query</h3>" in (tmp_path / "c.html").read_text()
+    assert rerank("eval", RUN, "--qrels", QRELS, "--html", tmp_path / "e.html").code == 0
+    page = (tmp_path / "e.html").read_text()
+    assert "moved most" not in page
+    assert "query by query" not in page
+
+
+# pages
+
+
+class Tags(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def hostile(folder: Path) -> Path:
+    candidates = [{"id": f"d{n}{HOSTILE}", "text": f"{n} {HOSTILE}", "index": 2 - n, "logit": -n} for n in range(3)]
+    records = [{"id": f"q{n}", "query": HOSTILE, "candidates": candidates} for n in range(5)]
+    (folder / "hostile.jsonl").write_text("".join(json.dumps(each) + "\n" for each in records))
+    (folder / "qrels").write_text("q0\td1\t1\nq1\td0\t1\n")
+    return folder / "hostile.jsonl"
+
+
+def test_a_page_needs_no_network_and_holds_nothing_that_data_brought(tmp_path: Path) -> None:
+    path = hostile(tmp_path)
+    for command in (
+        ("eval", path, "--qrels", "qrels"),
+        ("compare", path, path),
+        ("compare", path, path, "--qrels", "qrels"),
+    ):
+        done = rerank(*command, "--html", "page.html", cwd=tmp_path)
+        assert done.code == 0, done.said
+        text = (tmp_path / "page.html").read_text()
+        page = Tags()
+        page.feed(text)
+        names = [tag for tag, _ in page.tags]
+        assert names.count("script") == 1
+        assert "img" not in names
+        assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|\b49\b", text)
+        assert not [attrs for _, attrs in page.tags if {"src", "href", "onerror"} & attrs.keys()]
+        assert "http" not in re.sub(r"https?://(www\.)?w3\.org\S*", "", text)
+        assert "\x1b" not in text
+
+
+def browser() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("there is no chromium on the path")
+    return found
+
+
+PROBE = """
+<script>
+const table = document.querySelector("table.sortable"), heads = table.tHead.rows[0].cells, began = performance.now();
+const column = n => [...table.tBodies[0].rows].map(row => parseFloat(row.cells[n].textContent));
+const last = heads.length - 1, sorted = values => values.every((v, i) => !i || values[i - 1] <= v);
+heads[last].firstElementChild.click();
+const down = sorted(column(last).reverse()), rows = table.tBodies[0].rows.length;
+heads[last].firstElementChild.click();
+const up = sorted(column(last)), ms = Math.round(performance.now() - began);
+document.querySelector(".scroll").scrollTop = 1e9;
+document.querySelectorAll("details").forEach(each => each.open = true);
+const found = {
+  down, up, rows, ms,
+  aria: heads[last].getAttribute("aria-sort"),
+  details: document.querySelectorAll("details").length,
+  scrolled: document.querySelector(".scroll").scrollTop,
+  focusable: heads[last].firstElementChild.tabIndex,
+};
+document.body.innerHTML = "<pre>" + JSON.stringify(found) + "</pre>";
+</script>
+"""
+
+
+def opened(page: Path) -> dict:
+    """What a browser finds on a page after sorting its table twice."""
+    probe = page.with_name("probe.html")
+    probe.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
+    command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", probe.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return json.loads(re.search(r"<pre>(.*?)</pre>", done.stdout).group(1))
+
+
+def test_a_page_sorts_and_scrolls_in_a_browser(ranked: Path, tmp_path: Path) -> None:
+    browser()
+    done = rerank("compare", RUN, ranked, "--qrels", QRELS, "--html", tmp_path / "page.html")
+    assert done.code == 0, done.said
+    found = opened(tmp_path / "page.html")
+    print(found)
+    assert found["down"]
+    assert found["up"]
+    assert (found["rows"], found["details"], found["aria"], found["focusable"]) == (8, 8, "ascending", 0)
+
+
+def test_a_page_of_many_queries_stays_small(tmp_path: Path) -> None:
+    lines = []
+    for n in range(2000):
+        candidates = [{"id": f"d{k}", "text": "word " * 100, "index": (k + n) % 10, "logit": -k} for k in range(10)]
+        lines.append(json.dumps({"id": f"q{n}", "query": f"query {n}", "candidates": candidates}))
+    (tmp_path / "a").write_text("\n".join(lines))
+    (tmp_path / "qrels").write_text("".join(f"q{n} 0 d{n % 10} 1\n" for n in range(2000)))
+    done = rerank("eval", "a", "--qrels", "qrels", "--html", "page.html", cwd=tmp_path)
+    assert done.code == 0, done.said
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("<details>") == 200
+    assert len(text) < 2_500_000
