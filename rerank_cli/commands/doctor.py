@@ -10,7 +10,7 @@ from rerank_cli.errors import ConfigError, ExitStatus
 from rerank_cli.health import examine
 
 M = ModelConfig()
-SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
+SAMPLES = (Path(__file__).resolve().parents[2] / "sample_data", Path("sample_data"))  # of the checkout, or here
 CASES = ("multilingual.jsonl", "quickstart.jsonl")
 MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
@@ -50,8 +50,9 @@ def doctor(
 
 
 def sample_cases(named: list[str]) -> list[str]:
-    """The files named, or those of the checkout. Raises ConfigError where there are none."""
-    files = named or [str(SAMPLES / name) for name in CASES]
+    """The files named, or those of sample_data. Raises ConfigError where there are none."""
+    folder = next((each for each in SAMPLES if each.is_dir()), SAMPLES[-1])
+    files = named or [str(folder / name) for name in CASES]
     missing = next((path for path in files if not Path(path).is_file()), None)
     if missing is not None:
         raise ConfigError(f"--acceptance: {missing} is not there", "Name files with --cases, such as sample_data's.")
