@@ -42,6 +42,7 @@ def convert(config: RunConfig, tell: Tell) -> Conversion:
     target = shape.name if config.write.format == "same" else config.write.format
     output = _opened(config)
     try:
+        _refuse_found(config, output)
         counters, end, kept, read = Counters(), Mark(), Mark(), 0
         about = {"command": "convert", "format": shape.name, "output_format": target, "rerank_version": __version__}
         entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
@@ -77,11 +78,18 @@ def convert(config: RunConfig, tell: Tell) -> Conversion:
 
 
 def _opened(config: RunConfig) -> FileOutput | StreamOutput:
-    """Where it goes, if what is found there allows it."""
+    """Where it goes."""
     files = config.files
     if not is_file(files.output):
         return StreamOutput(files.output, files.errors, files.overwrite)
-    output = FileOutput(Paths.of(files.output, files.errors))
+    return FileOutput(Paths.of(files.output, files.errors))
+
+
+def _refuse_found(config: RunConfig, output: FileOutput | StreamOutput) -> None:
+    """Raises Refused when the files found at the output forbid to write there."""
+    if isinstance(output, StreamOutput):
+        return
+    files = config.files
     output.finish_interrupted()
     decide(
         file=output.has_file,
@@ -93,4 +101,3 @@ def _opened(config: RunConfig) -> FileOutput | StreamOutput:
         name=str(output.paths.final),
     )
     output.refuse_errors_file(files.overwrite)
-    return output

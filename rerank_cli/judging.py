@@ -115,7 +115,10 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     if qid in found.queries:
         found.repeated += 1
         return
+    former = _former(docids, candidates)
+    found.cut += former is None and any("index" in each for each in candidates)
     if len(set(docids)) < len(docids):
+        former = None if former is None else tuple(dict.fromkeys(former))
         places = {docid: place for place, docid in reversed(list(enumerate(docids)))}
         found.repeated_documents += len(docids) - len(places)
         candidates = [candidates[place] for place in sorted(places.values())]
@@ -124,8 +127,6 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     numbers = all(isinstance(logit, int | float) for logit in logits)
     falling = [float(place) for place in range(len(docids), 0, -1)]
     found.scored |= any("logit" in each for each in candidates)
-    former = _former(docids, candidates)
-    found.cut += former is None and any("index" in each for each in candidates)
     found.queries[qid] = Ranked(docids, array("d", logits if numbers else falling), former)
 
 

@@ -4,8 +4,10 @@ Everything that comes from data goes through the template's escaping (jinja2, au
 """
 
 import re
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -155,7 +157,7 @@ def _drills(
             known = texts.setdefault(qid, (query, {}))
             known[1].update(found)
     for qid, (a, b) in pairs.items():
-        empty = Ranked((), (a or b or Ranked((), b.scores if b else [])).scores)  # type: ignore[arg-type]
+        empty = Ranked((), array("d"))
         query, found = texts.get(qid, ("", {}))
         judged = qrels.get(qid, {})
 
@@ -194,7 +196,7 @@ def gains_chart(gains: Sequence[float], measure: str, width: int = 960, height: 
             f'<rect class="{kind}" x="{place * step:.2f}" y="{top:.2f}" width="{max(0.4, step - 0.3):.2f}" '
             f'height="{bottom - top:.2f}"/>'
         )
-    label = f"{measure} of {len(gains)} queries, from {gains[0]:+.3f} to {gains[-1]:+.3f}"
+    label = f"{escape(measure)} of {len(gains)} queries, from {gains[0]:+.3f} to {gains[-1]:+.3f}"
     axis = f'<line x1="0" x2="{width}" y1="{zero:.2f}" y2="{zero:.2f}"/>'
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}" preserveAspectRatio="none">'
@@ -209,7 +211,9 @@ def _write(path: str, title: str, sections: list[Section]) -> None:
     around = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_harmless
     )
-    around.filters["svg"] = lambda text: import_module("markupsafe").Markup(text)  # drawn above, of numbers alone
+    around.filters["svg"] = lambda text: import_module("markupsafe").Markup(
+        text
+    )  # drawn above, of numbers and an escaped name
     page = around.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = page.render(title=title, sections=sections, version=__version__)
     try:

@@ -14,7 +14,7 @@ from rerank_cli.fingerprint import resolved
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.plan import Budget, WindowLimits, plan_batches
-from rerank_cli.preflight import refuse_foreign
+from rerank_cli.preflight import refuse_foreign, refuse_same_files
 from rerank_cli.records import Failure, Mark
 from rerank_cli.scorers import PreparedPair, Scorer, open_scorer
 from rerank_cli.stats import Counters, Stats
@@ -83,6 +83,7 @@ class Rehearsal:
 def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Rehearsal:
     """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
     inputs = Inputs(config.read.sources)
+    refuse_same_files(config)
     shape = open_format(config.read, config.write, inputs)
     entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
     scorer = open_scorer(config.model)

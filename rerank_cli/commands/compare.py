@@ -33,6 +33,7 @@ def compare_command(
     """
     if len(runs) < 2:
         raise ConfigError("one file of results cannot be compared", "Name two or more.")
+    o.refuse_overwriting({"--html": html}, [*runs, qrels])
     chosen = parsed_measures(measures) if qrels is not None else []
     judged = None if qrels is None else read_qrels(qrels)
     first, *others = [read_results(run) for run in runs]

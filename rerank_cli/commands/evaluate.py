@@ -49,6 +49,7 @@ def eval_command(
     rerank eval ranked.jsonl --qrels qrels.txt
     rerank eval reranked.run --before bm25.run --qrels qrels/test.tsv --measures "nDCG@10 R@100"
     """
+    o.refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
     chosen = parsed_measures(measures)
     former = None if before is None else read_results(before, relevance_field)
     given = None if qrels is None else read_qrels(qrels)

@@ -5,6 +5,7 @@ Every option is also RERANK_<NAME> in the environment; a flag wins over the envi
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import typer
@@ -118,6 +119,14 @@ def reading(context: typer.Context) -> ReadConfig:
         found = in_folder(folder)
         queries, corpus = queries or found[0], corpus or found[1]
     return ReadConfig((run,), run=run, queries=queries, corpus=corpus, folder=folder, **fields)
+
+
+def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:
+    """Raises ConfigError when an output, named by its option, is a file that is read, under whatever name."""
+    read = [name for name in inputs if name is not None and os.path.exists(name)]
+    for option, path in outputs.items():
+        if path is not None and os.path.exists(path) and any(os.path.samefile(path, name) for name in read):
+            raise ConfigError(f"{option} {path}: is one of the files that are read", "Write to another file.")
 
 
 def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str, ...]:

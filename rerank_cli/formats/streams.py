@@ -7,7 +7,7 @@ shrinking file turns into a crash.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 from rerank_cli.errors import InputError
 from rerank_cli.formats.sources import CHUNK, Opened, Source
@@ -73,7 +73,7 @@ class Inputs:
 
     def look_ahead(self, limit: int) -> Iterator[Line]:
         """The first lines with something on them, as many as are drawn, which `lines` will still give."""
-        lines = self._lines(limit, Mark())
+        lines = self._lines(limit, Mark()) if self._seen is None else chain(*self._seen)  # a pipe cannot be reopened
         seen: list[Line] = []
         self._seen = seen, lines
         for line in islice(lines, LOOK_AT_MOST):

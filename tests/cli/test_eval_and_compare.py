@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from running import ROOT, environment, rerank
+from running import ROOT, environment, files_of, rerank
 
 COLLECTION = ROOT / "sample_data" / "collection"
 QRELS = COLLECTION / "qrels" / "test.tsv"
@@ -141,6 +141,28 @@ def test_a_page_says_what_its_chart_shows_and_no_moves_where_nothing_moved(ranke
     page = (tmp_path / "e.html").read_text()
     assert "moved most" not in page
     assert "query by query" not in page
+
+
+@pytest.mark.parametrize("content", ["json", "run"])
+def test_results_may_come_through_a_pipe(ranked: Path, content: str) -> None:
+    whole = (ranked if content == "json" else RUN).read_bytes()
+    named = rerank("eval", ranked if content == "json" else RUN, "--qrels", QRELS, "--json").records[0][0]
+    piped = rerank("eval", "-", "--qrels", QRELS, "--json", stdin=whole)
+    assert piped.code == 0, piped.said
+    assert piped.records[0][0]["measures"] == named["measures"]
+
+
+@pytest.mark.parametrize("option", ["--html", "--per-query"])
+@pytest.mark.parametrize("place", ["ranked.jsonl", "qrels", "first"])
+def test_nothing_that_is_read_is_written_over(ranked: Path, tmp_path: Path, option: str, place: str) -> None:
+    shutil.copy(QRELS, tmp_path / "qrels")
+    shutil.copy(RUN, tmp_path / "first")
+    before = files_of(tmp_path)
+    command = ("eval", ranked, "--qrels", "qrels", "--before", "first", option, place)
+    assert rerank(*command, cwd=tmp_path).code == 2
+    if option == "--html":
+        assert rerank("compare", "first", ranked, "--qrels", "qrels", option, place, cwd=tmp_path).code == 2
+    assert files_of(tmp_path) == before
 
 
 # pages

@@ -211,7 +211,22 @@ def test_a_failed_disk_ends_a_conversion(tmp_path: Path) -> None:
     assert rerank("convert", *arguments, "-o", "out", "--output-format", "beir", cwd=tmp_path).code == 2
 
 
+def test_a_refused_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
+    arguments = api(tmp_path, native(3))
+    (tmp_path / "out").write_text("precious")
+    before = files_of(tmp_path)
+    assert rerank("convert", *arguments, "-o", "out", cwd=tmp_path).code == 8
+    assert files_of(tmp_path) == before
+
+
 # a dry run
+
+
+def test_a_dry_run_does_not_write_its_statistics_over_the_input(tmp_path: Path) -> None:
+    arguments = api(tmp_path, native(3))
+    before = files_of(tmp_path)
+    assert rerank("score", *arguments, *FAKE, "--dry-run", "--stats", "in", cwd=tmp_path).code == 2
+    assert files_of(tmp_path) == before
 
 
 def test_a_dry_run_finds_the_windows_and_batches_of_the_run(tmp_path: Path) -> None:

@@ -303,3 +303,12 @@ def test_scores_are_compared_only_where_they_are_logits(tmp_path):
     assert not read_results(put(tmp_path, "bm25", "q Q0 a 1 12.5 bm25\n")).scored
     assert read_results(put(tmp_path, "ours", "q Q0 a 1 12.5 rerank\n")).scored
     assert read_results(put(tmp_path, "json", jsonl(result("q", ["a"])))).scored
+
+
+def test_an_order_before_is_known_also_where_a_document_came_twice(tmp_path):
+    body = result("q", ["a", "b", "a"])
+    for candidate, index in zip(body["candidates"], (2, 0, 1), strict=True):
+        candidate["index"] = index
+    found = read_results(put(tmp_path, "out", jsonl(body)))
+    assert found.queries["q"].before == ("b", "a")
+    assert found.cut == 0
