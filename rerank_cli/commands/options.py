@@ -57,7 +57,7 @@ DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of
 Model = Annotated[str, option("model", "Hub id, local folder, or mini (the embedded English model).", "-m")]
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
 Offline = Annotated[bool, option("offline", "Never open a network connection.")]
-Engine = Annotated[str, option("engine", "auto, torch, openvino, onnx or fake.")]
+Engine = Annotated[str, option("engine", "auto, torch, openvino, onnx, bi-encoder (cosine) or fake.")]
 Device = Annotated[str, option("device", "auto, cpu, cuda, cuda:1 or mps.")]
 Dtype = Annotated[str, option("dtype", "auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.")]
 MaxLength = Annotated[int, option("max-length", "Tokens of a query and document together; more are cut.", min=16)]

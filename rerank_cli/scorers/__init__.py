@@ -23,6 +23,7 @@ SCORERS = {
     "torch": "rerank_cli.scorers.torch_cross_encoder:TorchCrossEncoder",
     "openvino": "rerank_cli.scorers.openvino_cross_encoder:OpenVinoCrossEncoder",
     "onnx": "rerank_cli.scorers.onnx_cross_encoder:OnnxCrossEncoder",
+    "bi-encoder": "rerank_cli.scorers.torch_bi_encoder:TorchBiEncoder",
     "fake": "rerank_cli.scorers.fake:FakeScorer",
 }
 PROVEN_ON_OPENVINO = ("bert", "xlm-roberta")  # architectures that `auto` takes there: tests compare them with torch
@@ -165,6 +166,8 @@ def _fitting(config: ModelConfig) -> str:
     folder = find_model(config)
     if folder.graph is not None:
         return folder.graph.format
+    if folder.encoding is not None:
+        return "bi-encoder"
     here = all(find_spec(package) for package in (*NEEDS["openvino"], "nncf"))
     fits = config.dtype in ("auto", "fp32", "bf16", "int8") and folder.config.get("model_type") in PROVEN_ON_OPENVINO
     if not here or not fits or config.device not in ("auto", "cpu"):

@@ -77,19 +77,33 @@ def version_of(library: str) -> str:
 class CrossEncoder:
     """What a cross-encoder is before it computes. Raises ModelError when its files do not fit together."""
 
+    kind = "cross-encoder"
+
     def __init__(self, config: ModelConfig) -> None:
         self.folder = find_model(config)
+        if self.folder.kind != self.kind:
+            raise ConfigError(
+                f"--engine {config.engine}: {self.folder.name} is a {self.folder.kind}",
+                f"Use --engine {'bi-encoder' if self.folder.encoding else 'torch'}, or leave it out.",
+            )
         self.config = load_config(self.folder)
         self.notes: list[str] = []
         self.max_length, self.query_max_length = self._lengths(config)
+        self._tokenizer = self._made_tokenizer(config)
+        self._check_vocabulary()
+        self.inputs = ["input_ids", *["token_type_ids"] * self._has_types(), "attention_mask"]
+
+    def _made_tokenizer(self, config: ModelConfig) -> Any:
+        """What has `prepare`, `pad_id` and `size`."""
         tokenizer = load_tokenizer(self.folder.path, self.config)
         overlap = config.chunk_overlap if config.long_docs == "chunk" else None
         if overlap is not None and overlap > (most := (self.max_length - self.query_max_length) // 2):
             self.notes.append(f"chunk-overlap of {overlap}: parts share at most half of what they hold, {most} or so")
-        self._tokenizer = PairTokenizer(tokenizer, self.max_length, self.query_max_length, overlap)
-        self._check_vocabulary()
-        typed = self._tokenizer.template.typed and int(getattr(self.config, "type_vocab_size", 1) or 1) > 1
-        self.inputs = ["input_ids", *["token_type_ids"] * typed, "attention_mask"]
+        return PairTokenizer(tokenizer, self.max_length, self.query_max_length, overlap)
+
+    def _has_types(self) -> bool:
+        """Whether the model tells a query's tokens from a document's by their type."""
+        return bool(self._tokenizer.template.typed) and int(getattr(self.config, "type_vocab_size", 1) or 1) > 1
 
     def _lengths(self, config: ModelConfig) -> tuple[int, int]:
         """Tokens a pair and tokens a query, lowered to what the model has."""
@@ -180,7 +194,8 @@ class CrossEncoder:
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
-        return self._tokenizer.prepare(pairs)
+        prepared: list[PreparedPair] = self._tokenizer.prepare(pairs)
+        return prepared
 
     def arrays(
         self, batch: Batch, masked: bool, multiple: int = 1

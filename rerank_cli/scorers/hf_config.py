@@ -59,7 +59,7 @@ def require_file(path: Path) -> None:
 
 
 def check_config(path: Path, config: dict[str, Any]) -> None:
-    """Raises ModelError for a configuration that is hostile, impossible, or of no reranker."""
+    """Raises ModelError for a configuration that is hostile or impossible."""
     _check_keys(path, config)
     for size in SIZES:
         value = config.get(size, 1)
@@ -71,10 +71,19 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
     named = architectures[0] if isinstance(architectures, list) else None
     if not isinstance(named, str) or not isinstance(config.get("model_type", ""), str):
         raise ModelError(f"{path}: architectures or model_type are not names", "Fetch the file anew.")
-    if not named.endswith("ForSequenceClassification"):
+
+
+def has_head(config: dict[str, Any]) -> bool:
+    """Whether a checked configuration is one of a sequence classifier."""
+    return str((config.get("architectures") or ["none"])[0]).endswith("ForSequenceClassification")
+
+
+def refuse_no_head(path: Path, config: dict[str, Any]) -> None:
+    """Raises ModelError unless a checked configuration is one of a sequence classifier with one label."""
+    if not has_head(config):
         raise ModelError(
-            f"{path}: architecture {named} has no classification head",
-            "This engine scores with cross-encoders (…ForSequenceClassification with one label).",
+            f"{path}: architecture {(config.get('architectures') or ['none'])[0]} has no classification head",
+            "Rerankers are …ForSequenceClassification with one label; for a bi-encoder say --engine bi-encoder.",
         )
     for labels in _labels(config):
         if labels != 1:

@@ -13,8 +13,16 @@ from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, ModelError
 from rerank_cli.scorers.graph_files import ExportedGraph, exported_graph
 from rerank_cli.scorers.hashes import files_sha256
-from rerank_cli.scorers.hf_config import TOKENIZER_FILES, check_config, read_json, require_file
+from rerank_cli.scorers.hf_config import (
+    TOKENIZER_FILES,
+    check_config,
+    has_head,
+    read_json,
+    refuse_no_head,
+    require_file,
+)
 from rerank_cli.scorers.hf_hub import from_hub, refuse_other_bytes
+from rerank_cli.scorers.hf_modules import MODULES, Encoding, read_encoding
 from rerank_cli.scorers.hf_weights import check_layers, weights_of
 
 ALIASES = {"mini": Path(__file__).parent.parent / "mini"}
@@ -25,6 +33,7 @@ class ModelFolder:
     """A model on disk: its files were found and are of the kind we score with; nothing was loaded yet.
 
     `graph` is set when `rerank export` made the folder: then `weights` are the graph's files, not safetensors.
+    `encoding` is set for a bi-encoder, and says how it makes a vector of a text.
     """
 
     name: str
@@ -33,6 +42,12 @@ class ModelFolder:
     config: dict[str, Any]
     weights: tuple[Path, ...]
     graph: ExportedGraph | None = None
+    encoding: Encoding | None = None
+
+    @property
+    def kind(self) -> str:
+        """Which family of engines can score with it."""
+        return "cross-encoder" if self.encoding is None else "bi-encoder"
 
     @property
     def weights_sha256(self) -> str:
@@ -51,8 +66,9 @@ class ModelFolder:
 
     @property
     def config_sha256(self) -> str:
-        """SHA-256 of config.json."""
-        return files_sha256([self.path / "config.json"])
+        """SHA-256 of config.json, and of what else says how a bi-encoder computes."""
+        more = () if self.encoding is None else self.encoding.files
+        return files_sha256([self.path / "config.json", *more])
 
     def refuse_graph(self, engine: str) -> None:
         """Raises ConfigError when the folder holds the graph of another engine than `engine`."""
@@ -74,22 +90,30 @@ def find_model(config: ModelConfig) -> ModelFolder:
     if path.is_dir():
         if config.revision is not None:
             raise ConfigError(f"--revision goes with models of the hub, and {name} is a folder", "Leave it out.")
-        return inspect_folder(name, path, None)
+        return inspect_folder(name, path, None, config.engine)
     if path.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ModelError(
             f"{name}: no such model folder", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         )
     folder = from_hub(name, config)
-    found = inspect_folder(name, folder, folder.name)
+    found = inspect_folder(name, folder, folder.name, config.engine)
     for path in found.weights:
         refuse_other_bytes(name, path)
     return found
 
 
-def inspect_folder(name: str, path: Path, revision: str | None) -> ModelFolder:
-    """Check a model folder by its files alone. Raises ModelError naming the file."""
+def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "auto") -> ModelFolder:
+    """Check a model folder by its files alone. Raises ModelError naming the file.
+
+    Without a classification head it is a bi-encoder, if it says how it pools, or `engine` says that it is one.
+    """
     config = read_json(path / "config.json")
     check_config(path / "config.json", config)
+    encoding = None
+    if engine == "bi-encoder" or (not has_head(config) and os.path.lexists(path / MODULES)):
+        encoding = read_encoding(path)
+    else:
+        refuse_no_head(path / "config.json", config)
     if os.path.lexists(path / "adapter_config.json"):
         raise ModelError(
             f"{path / 'adapter_config.json'}: an adapter would be laid over the weights, if peft is installed",
@@ -111,4 +135,4 @@ def inspect_folder(name: str, path: Path, revision: str | None) -> ModelFolder:
     for beside in TOKENIZER_FILES[1:]:
         if os.path.lexists(path / beside):
             read_json(path / beside)
-    return ModelFolder(name, path, revision, config, weights, graph)
+    return ModelFolder(name, path, revision, config, weights, graph, encoding)

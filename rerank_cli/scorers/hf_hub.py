@@ -19,10 +19,11 @@ from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ModelError, PassingFault, RerankError
 from rerank_cli.scorers.hashes import sha256_of
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
+from rerank_cli.scorers.hf_modules import WANTED as WANTED_OF_BI_ENCODERS
 from rerank_cli.scorers.hf_weights import weights_of
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
-WANTED = ["config.json", *WEIGHTS, *TOKENIZER_FILES]
+WANTED = ["config.json", *WEIGHTS, *TOKENIZER_FILES, *WANTED_OF_BI_ENCODERS]
 SHA256 = re.compile("[0-9a-f]{64}")
 TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # and no kind of network fault

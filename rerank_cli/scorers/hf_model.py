@@ -18,12 +18,21 @@ BUFFERS = ("position_ids", "token_type_ids")  # integers that some checkpoints c
 HEADS = ("classifier", "score")  # attribute names of classification heads in transformers
 
 
-def load_model(folder: ModelFolder, config: Any, dtype: torch.dtype) -> Any:
-    """The model on the CPU, complete. Raises ModelError when a file is damaged or a weight is missing."""
+def load_model(
+    folder: ModelFolder,
+    config: Any,
+    dtype: torch.dtype,
+    family: Any = AutoModelForSequenceClassification,
+    unused: tuple[str, ...] = (),
+) -> Any:
+    """The model of a `family` of transformers on the CPU, complete but for what begins with `unused`.
+
+    Raises ModelError when a file is damaged or a weight is missing.
+    """
     transformers.utils.logging.disable_progress_bar()
     names = ", ".join(path.name for path in folder.weights)
     try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
+        model, report = family.from_pretrained(
             str(folder.path),
             config=config,
             dtype=dtype,
@@ -39,7 +48,8 @@ def load_model(folder: ModelFolder, config: Any, dtype: torch.dtype) -> Any:
             f"{folder.path}: {names} cannot be loaded into the model that config.json describes ({in_short(fault)})",
             "Fetch the files anew.",
         ) from None
-    missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report.get("mismatched_keys", ()))
+    missing = [name for name in sorted(report["missing_keys"]) if not (unused and name.startswith(unused))]
+    missing += sorted(str(key) for key in report.get("mismatched_keys", ()))
     if missing:
         raise ModelError(
             f"{folder.path}: {names} lack {', '.join(missing[:4])} of the model that config.json describes; scores "

@@ -97,7 +97,53 @@ def load_tokenizer(folder: Path, config: Any = None) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-class PairTokenizer:
+class TextTokenizer:
+    """Encodes texts, each distinct one once, without special tokens. `size`: ids are below it."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # our copy: calls leave state behind
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self.pad_id = tokenizer.pad_token_id
+        self.size = 1 + max(self._backend.get_vocab(with_added_tokens=True).values())
+        self._unknown = tokenizer.unk_token_id
+        self._special = frozenset(tokenizer.all_special_ids) - {self._unknown}
+
+    def around_one(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer puts before and after a text that stands alone. Raises ModelError."""
+        try:
+            text = self._backend.encode("query", add_special_tokens=False)
+            ids = self._backend.post_process(text).ids
+        except Exception as fault:  # a vocabulary that cannot encode a word
+            raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
+        start = _find(ids, text.ids, 0)
+        if start < 0:
+            raise ModelError("tokenizer.json: its template leaves a text out", ADVICE)
+        return ids[:start], ids[start + len(text.ids) :]
+
+    def encoded(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """The ids of each distinct text, without specials."""
+        distinct = list(dict.fromkeys(texts))
+        encodings = self._backend.encode_batch_fast(distinct, add_special_tokens=False)
+        return {text: self._honest(text, encoding) for text, encoding in zip(distinct, encodings, strict=True)}
+
+    def _honest(self, text: str, encoding: Encoding) -> list[int]:
+        """The ids of a text, none of them a separator that the text itself spells out."""
+        ids: list[int] = encoding.ids
+        if self._special.isdisjoint(ids):
+            return ids
+        for _ in range(4):  # breaking up one literal can, in theory, leave another
+            exact = self._backend.encode(text, add_special_tokens=False)
+            if self._special.isdisjoint(exact.ids):
+                return list(exact.ids)
+            spans = [span for token, span in zip(exact.ids, exact.offsets, strict=True) if token in self._special]
+            for start, _ in reversed(spans):
+                text = f"{text[: start + 1]} {text[start + 1 :]}"
+        unknown = [] if self._unknown is None else [self._unknown]
+        return [kept for token in exact.ids for kept in (unknown if token in self._special else [token])]
+
+
+class PairTokenizer(TextTokenizer):
     """Composes pairs of at most `max_length` tokens, of which the query has at most `query_max_length`."""
 
     def __init__(
@@ -108,28 +154,23 @@ class PairTokenizer:
         chunk_overlap: int | None = None,
     ) -> None:
         """With `chunk_overlap` a document that does not fit is divided into windows that share as many tokens."""
-        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # our copy: calls leave state behind
-        self._backend.no_truncation()
-        self._backend.no_padding()
+        super().__init__(tokenizer)
         try:
             self.template = Template.of(self._backend)
         except ModelError:
             raise
         except Exception as fault:  # a vocabulary that cannot encode a word
             raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
-        self.pad_id = tokenizer.pad_token_id
         specials = [*self.template.head, *self.template.middle, *self.template.tail]
-        self.size = 1 + max([*self._backend.get_vocab(with_added_tokens=True).values(), *specials])  # ids run to here
-        self._unknown = tokenizer.unk_token_id
-        self._special = frozenset(tokenizer.all_special_ids) - {self._unknown}
+        self.size = max(self.size, 1 + max(specials))
         self._room = max_length - self.template.num_specials
         self._query_room = min(query_max_length, self._room - 1)
         self._chunk_overlap = chunk_overlap
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order; its cost is its length in tokens, separators included."""
-        queries = self._encoded(query for query, _ in pairs)
-        documents = self._encoded(document for _, document in pairs)
+        queries = self.encoded(query for query, _ in pairs)
+        documents = self.encoded(document for _, document in pairs)
         parts: dict[tuple[str, int], list[Part]] = {}  # of documents that do not fit beside a query
         composed = []
         for query, document in pairs:
@@ -169,30 +210,9 @@ class PairTokenizer:
 
         def part(start: int, end: int) -> Part:
             first, last = trimmed(document, offsets[start][0], offsets[end - 1][1])
-            (ids,) = self._encoded([document[first:last]]).values()
+            (ids,) = self.encoded([document[first:last]]).values()
             return ids, (first, last)
 
         overlap = min(self._chunk_overlap or 0, room // 2)
         windows = divided(len(offsets), room, overlap, breaks, lambda start, end: len(part(start, end)[0]))
         return [(ids[:room], span) for ids, span in (part(start, end) for start, end in windows)]
-
-    def _encoded(self, texts: Iterable[str]) -> dict[str, list[int]]:
-        """The ids of each distinct text, without specials."""
-        distinct = list(dict.fromkeys(texts))
-        encodings = self._backend.encode_batch_fast(distinct, add_special_tokens=False)
-        return {text: self._honest(text, encoding) for text, encoding in zip(distinct, encodings, strict=True)}
-
-    def _honest(self, text: str, encoding: Encoding) -> list[int]:
-        """The ids of a text, none of them a separator that the text itself spells out."""
-        ids: list[int] = encoding.ids
-        if self._special.isdisjoint(ids):
-            return ids
-        for _ in range(4):  # breaking up one literal can, in theory, leave another
-            exact = self._backend.encode(text, add_special_tokens=False)
-            if self._special.isdisjoint(exact.ids):
-                return list(exact.ids)
-            spans = [span for token, span in zip(exact.ids, exact.offsets, strict=True) if token in self._special]
-            for start, _ in reversed(spans):
-                text = f"{text[: start + 1]} {text[start + 1 :]}"
-        unknown = [] if self._unknown is None else [self._unknown]
-        return [kept for token in exact.ids for kept in (unknown if token in self._special else [token])]

@@ -84,16 +84,19 @@ def raise_if_lost(fault: RuntimeError) -> None:
 class TorchCrossEncoder:
     """See the module and Scorer."""
 
+    engine = "torch"
+    make_encoder = CrossEncoder
+
     def __init__(self, config: ModelConfig) -> None:
         if config.dtype not in {"auto", *DTYPES}:
             raise ConfigError(
-                f"--dtype {config.dtype}: not offered by the torch engine", "Use auto, fp32, fp16 or bf16."
+                f"--dtype {config.dtype}: not offered by the {self.engine} engine", "Use auto, fp32, fp16 or bf16."
             )
         self.device = choose_device(config.device)
         dtype = config.dtype if config.dtype != "auto" else "fp16" if self.device.type == "cuda" else "fp32"
         self._dtype = DTYPES[dtype]
-        self._encoder = CrossEncoder(config)
-        self._encoder.folder.refuse_graph("torch")
+        self._encoder = self.make_encoder(config)
+        self._encoder.folder.refuse_graph(self.engine)
         self.notes = self._encoder.notes
         self.traits = TRAITS[self.device.type]
         threads = config.threads or torch.get_num_threads()
@@ -102,15 +105,13 @@ class TorchCrossEncoder:
         self._lane_threads = threads // self._lanes
         self._model: Any = None
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-        self.identity = self._encoder.identity("torch", name, dtype, threads, ["torch"])
+        self.identity = self._encoder.identity(self.engine, name, dtype, threads, ["torch"])
 
     def load(self) -> None:
         """Bring the weights to the device, then self-test; once. Raises ModelError or DeviceError."""
         if self._model is not None:
             return
-        folder = self._encoder.folder
-        model = load_model(folder, self._encoder.config, self._dtype)
-        keep_head_in_float32(model, folder)
+        model = self._loaded()
         if self.device.type == "cpu":
             pack_linear_layers(model.base_model)
             if self._dtype is torch.bfloat16:
@@ -123,6 +124,13 @@ class TorchCrossEncoder:
                 raise memory from None
             raise
         self._encoder.prove(self, memory)
+
+    def _loaded(self) -> Any:
+        """The model on the CPU."""
+        folder = self._encoder.folder
+        model = load_model(folder, self._encoder.config, self._dtype)
+        keep_head_in_float32(model, folder)
+        return model
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
@@ -153,7 +161,7 @@ class TorchCrossEncoder:
         """Start a batch; None when the device has no memory for it."""
         try:
             with torch.cuda.device(self.device):  # events are recorded on the current device's stream
-                logits = self._model(**self._inputs(batch), return_dict=True).logits.float().flatten()
+                logits = self._logits(batch)
                 host = torch.empty(logits.shape, dtype=torch.float32, pin_memory=True)
                 host.copy_(logits, non_blocking=True)
                 done = torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -170,11 +178,16 @@ class TorchCrossEncoder:
         """The logits of a batch, computed in this thread; None when there is no memory for it."""
         torch.set_num_threads(self._lane_threads)  # each thread has to say it for itself
         try:
-            return list(self._model(**self._inputs(batch), return_dict=True).logits.float().flatten().tolist())
+            return list(self._logits(batch).tolist())
         except RuntimeError as fault:
             if is_out_of_memory(fault):
                 return None
             raise
+
+    def _logits(self, batch: Batch) -> torch.Tensor:
+        """A float32 logit for each pair of the batch, on the device."""
+        logits: torch.Tensor = self._model(**self._inputs(batch), return_dict=True).logits
+        return logits.float().flatten()
 
     def _inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Padded int64 tensors (rows × longest), without a mask where all rows are equally long."""

@@ -1,0 +1,80 @@
+"""A bi-encoder but for its arithmetic: query and document are texts apart, each encoded as if it stood alone.
+
+The logit of a pair is the cosine of the two vectors. A query's vector serves all its candidates, so a pair costs the
+tokens of its document.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError
+from rerank_cli.scorers import PreparedPair
+from rerank_cli.scorers.cross_encoder import CrossEncoder
+from rerank_cli.scorers.hf_files import ModelFolder
+from rerank_cli.scorers.hf_modules import Encoding
+from rerank_cli.scorers.hf_tokens import TextTokenizer, load_tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class TextPair:
+    """A query and a document as token ids (int32), special tokens included."""
+
+    ids: "array[int]"  # of the document
+    query: "array[int]"
+
+
+class SingleTexts(TextTokenizer):
+    """Encodes queries and documents apart, each cut to its own length."""
+
+    def __init__(self, folder: ModelFolder, config: object, encoding: Encoding, lengths: tuple[int, int]) -> None:
+        """`lengths`: tokens a document and tokens a query, special tokens and prompts included."""
+        super().__init__(load_tokenizer(folder.path, config))
+        self._encoding = encoding
+        self._head, self._tail = self.around_one()
+        specials = len(self._head) + len(self._tail)
+        self._rooms = tuple(length - specials for length in lengths)
+
+    def around(self, ids: list[int], room: int) -> "array[int]":
+        """A text's ids, cut to `room`, between the special tokens."""
+        return array("i", [*self._head, *ids[:room], *self._tail])
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """See Scorer.prepare."""
+        documents = self.encoded(self._encoding.document_prompt + document for _, document in pairs)
+        queries = self.encoded(self._encoding.query_prompt + query for query, _ in pairs)
+        cut = {text: self.around(ids, self._rooms[1]) for text, ids in queries.items()}
+        made = []
+        for query, document in pairs:
+            asked, text = self._encoding.query_prompt + query, self._encoding.document_prompt + document
+            ids = self.around(documents[text], self._rooms[0])
+            long, uncut = len(queries[asked]) > self._rooms[1], len(documents[text])
+            truncated = long or uncut > self._rooms[0]
+            payload = TextPair(ids, cut[asked])
+            specials = len(self._head) + len(self._tail)
+            made.append(PreparedPair(len(ids), truncated, payload, uncut=uncut + specials if truncated else None))
+        return made
+
+
+class BiEncoder(CrossEncoder):
+    """What a bi-encoder is before it computes; files, lengths and identity are as a cross-encoder's."""
+
+    kind = "bi-encoder"
+
+    def _made_tokenizer(self, config: ModelConfig) -> SingleTexts:
+        if config.long_docs == "chunk":
+            raise ConfigError("--long-docs chunk: not offered by the bi-encoder engine", "Use truncate or error.")
+        encoding = self.encoding
+        if encoding.assumed:
+            self.notes.append("no modules.json: the mean of all tokens is taken, and nothing is put before the texts")
+        return SingleTexts(self.folder, self.config, encoding, (self.max_length, self.query_max_length))
+
+    def _has_types(self) -> bool:
+        return False
+
+    @property
+    def encoding(self) -> Encoding:
+        """How vectors are made."""
+        assert self.folder.encoding is not None  # `find_model` was told, or found out
+        return self.folder.encoding

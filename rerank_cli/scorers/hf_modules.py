@@ -1,0 +1,87 @@
+"""What makes one vector of a text: the small files that sentence-transformers writes beside a bi-encoder.
+
+modules.json lists the steps, the folder of the pooling step says which tokens count, and
+config_sentence_transformers.json what is put before a query and before a document.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.errors import ModelError
+from rerank_cli.scorers.hf_config import read_json, require_file
+
+MODULES = "modules.json"
+PROMPTS = "config_sentence_transformers.json"
+MODES = ("mean", "cls", "lasttoken")
+KNOWN = ("Transformer", "Pooling", "Normalize")
+QUERY_PROMPTS, DOCUMENT_PROMPTS = ("query",), ("document", "passage", "corpus")
+WANTED = (MODULES, PROMPTS, "*_Pooling/config.json")  # of a repository
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a bi-encoder makes a vector: which tokens are pooled and what stands before the texts.
+
+    `files` are those that say so; without any, the mean of all tokens is taken, and `assumed` is set.
+    """
+
+    pooling: str
+    query_prompt: str = ""
+    document_prompt: str = ""
+    files: tuple[Path, ...] = ()
+    assumed: bool = False
+
+
+def read_encoding(folder: Path) -> Encoding:
+    """What the files in `folder` say. Raises ModelError for steps that are not known here."""
+    path = folder / MODULES
+    if not path.exists():
+        return Encoding("mean", assumed=True)
+    steps = dict(_steps(path))
+    if foreign := [kind for kind in steps if kind not in KNOWN]:
+        raise ModelError(f"{path}: a step {foreign[0]!r} is not known here", f"Known are {', '.join(KNOWN)}.")
+    if "Pooling" not in steps:
+        raise ModelError(f"{path}: no Pooling step", "The folder does not hold a whole bi-encoder.")
+    pooling_path = folder / steps["Pooling"] / "config.json"
+    files = [path, pooling_path]
+    pooling = _pooling(pooling_path, read_json(pooling_path))
+    prompts: dict[str, Any] = {}
+    if (folder / PROMPTS).exists():
+        files.append(folder / PROMPTS)
+        prompts = read_json(folder / PROMPTS).get("prompts") or {}
+    query, document = (_prompt(folder / PROMPTS, prompts, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS))
+    return Encoding(pooling, query, document, tuple(files))
+
+
+def _steps(path: Path) -> list[tuple[str, str]]:
+    """The steps as (kind, folder). Raises ModelError for a file of another form, or a folder elsewhere."""
+    require_file(path)
+    try:
+        steps = json.loads(path.read_bytes())
+        found = [(str(step["type"]).rpartition(".")[2], str(step["path"])) for step in steps]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise ModelError(f"{path}: not a list of steps", "Fetch the file anew.") from None
+    for _, place in found:
+        if place and (Path(place).name != place or place == ".."):
+            raise ModelError(f"{path}: a step lies in {place[:60]!r}, outside the folder", "Fetch the file anew.")
+    return found
+
+
+def _pooling(path: Path, config: dict[str, Any]) -> str:
+    """The one pooling mode of a configuration, in the older spelling (a flag each) or the newer (a name)."""
+    flags = {"mean": "mean_tokens", "cls": "cls_token", "lasttoken": "lasttoken"}
+    old = [mode for mode, flag in flags.items() if config.get(f"pooling_mode_{flag}") is True]
+    others = [name for name in config if name.startswith("pooling_mode_") and config[name] is True]
+    mode = config.get("pooling_mode", old[0] if len(old) == len(others) == 1 else None)
+    if mode not in MODES:
+        raise ModelError(f"{path}: pools in a way that is not known here", f"Known are {', '.join(MODES)}.")
+    return str(mode)
+
+
+def _prompt(path: Path, prompts: Any, names: tuple[str, ...]) -> str:
+    found = next((prompts[name] for name in names if name in prompts), "") if isinstance(prompts, dict) else None
+    if not isinstance(found, str):
+        raise ModelError(f"{path}: prompts are not texts by name", "Fetch the file anew.")
+    return found

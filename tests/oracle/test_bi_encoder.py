@@ -1,0 +1,137 @@
+"""Our bi-encoder beside sentence-transformers' SentenceTransformer: the same cosines, from the same folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError, ModelError
+from rerank_cli.scorers import Batch, open_scorer
+from rerank_cli.scorers.torch_bi_encoder import TorchBiEncoder, pooled
+
+PAIRS = [
+    ("how tall is the tower", "The tower is 300 metres tall."),
+    ("how tall is the tower", "Bread is baked from flour, water and salt, and then it cools on a rack."),
+    ("bread", "The tower is 300 metres tall."),
+    ("bread", "flour"),
+    ("bread", ""),
+    ("long " * 200, "words " * 700),
+]
+
+
+@pytest.fixture(scope="module", params=["mean", "cls", "lasttoken"])
+def folder(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp(request.param)
+    body = Transformer(str(root / "rerank_cli/mini"), max_seq_length=128)
+    body.auto_model.float()
+    pooling = Pooling(384, pooling_mode=request.param)
+    prompts = {"query": "query: ", "document": "passage: "}
+    SentenceTransformer(modules=[body, pooling, Normalize()], prompts=prompts, device="cpu").save(str(made))
+    return made
+
+
+def cosines(scorer: TorchBiEncoder, pairs: list[tuple[str, str]]) -> list[float]:
+    prepared = scorer.prepare(pairs)
+    longest = max(pair.cost for pair in prepared)
+    batch = Batch(tuple(prepared), sum(pair.cost for pair in prepared), longest * len(prepared))
+    return next(iter(scorer.score(iter([batch]))))
+
+
+def opened(folder: Path, **more: object) -> TorchBiEncoder:
+    config = ModelConfig(model=str(folder), device="cpu", dtype="fp32", max_length=128, query_max_length=96, **more)  # type: ignore[arg-type]
+    scorer = open_scorer(config)
+    assert isinstance(scorer, TorchBiEncoder)
+    scorer.load()
+    return scorer
+
+
+def test_cosines_are_those_of_sentence_transformers(folder: Path) -> None:
+    scorer, oracle = opened(folder), SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    oracle.float()
+    oracle.max_seq_length = 96  # of queries; ours cuts the two kinds of text apart
+    queries = oracle.encode([query for query, _ in PAIRS], prompt_name="query", convert_to_tensor=True)
+    oracle.max_seq_length = 128
+    documents = oracle.encode([text for _, text in PAIRS], prompt_name="document", convert_to_tensor=True)
+    expected = (queries * documents).sum(dim=1)
+    assert cosines(scorer, PAIRS) == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_a_query_scores_the_same_whatever_stands_beside_it(folder: Path) -> None:
+    scorer = opened(folder)
+    alone = [cosines(scorer, [pair])[0] for pair in PAIRS]
+    assert cosines(scorer, PAIRS) == pytest.approx(alone, abs=1e-5)
+
+
+def test_costs_are_the_tokens_of_documents(folder: Path) -> None:
+    prepared = opened(folder).prepare(PAIRS)
+    assert [pair.cost for pair in prepared] == [len(pair.payload.ids) for pair in prepared]
+    assert [pair.truncated for pair in prepared] == [False] * 5 + [True]
+    assert prepared[5].cost == 128
+    assert len(prepared[5].payload.query) == 96
+
+
+def test_the_engine_is_found_by_the_folder(folder: Path) -> None:
+    assert opened(folder).identity.engine == "bi-encoder"
+    with pytest.raises(ConfigError, match="is a bi-encoder"):
+        open_scorer(ModelConfig(model=str(folder), engine="torch", device="cpu"))
+    with pytest.raises(ConfigError, match="chunk"):
+        opened(folder, long_docs="chunk")
+
+
+def test_the_prompts_are_part_of_the_identity(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in folder.iterdir():
+        (other / path.name).symlink_to(path)
+    prompts = json.loads((folder / "config_sentence_transformers.json").read_text())
+    (other / "config_sentence_transformers.json").unlink()
+    (other / "config_sentence_transformers.json").write_text(json.dumps({**prompts, "prompts": {}}))
+    ours, theirs = opened(folder), opened(other)
+    assert ours.identity.config_sha256 != theirs.identity.config_sha256
+    assert cosines(ours, PAIRS) != pytest.approx(cosines(theirs, PAIRS), abs=1e-4)
+
+
+def test_without_modules_the_mean_is_taken_and_said(root: Path) -> None:
+    scorer = open_scorer(ModelConfig(model=str(root / "rerank_cli/mini"), engine="bi-encoder", device="cpu"))
+    assert any("mean" in note for note in scorer.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("modules.json", "{", "not a list of steps"),
+        ("modules.json", '[{"type": "a.Transformer", "path": ""}]', "no Pooling"),
+        ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "not known here"),
+        ("modules.json", '[{"type": "a.Pooling", "path": "../elsewhere"}]', "outside the folder"),
+        ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true}', "pools in a way"),
+        ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true, "pooling_mode_mean_tokens": true}', "pools in"),
+        ("config_sentence_transformers.json", '{"prompts": {"query": 3}}', "not texts by name"),
+    ],
+)
+def test_files_that_say_something_else_are_refused(
+    root: Path, tmp_path: Path, name: str, content: str, words: str
+) -> None:
+    for path in (root / "rerank_cli/mini").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "modules.json").write_text(
+        '[{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": "1_Pooling"}]'
+    )
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode": "mean"}')
+    open_scorer(ModelConfig(model=str(tmp_path), engine="bi-encoder", device="cpu"))
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=words):
+        open_scorer(ModelConfig(model=str(tmp_path), engine="bi-encoder", device="cpu"))
+
+
+def test_pooling_passes_over_padding() -> None:
+    hidden = torch.arange(12.0).reshape(2, 3, 2)
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
+    assert pooled(hidden, mask, "mean")[1].tolist() == [7.0, 8.0]
+    assert pooled(hidden, mask, "lasttoken").tolist() == [[4.0, 5.0], [8.0, 9.0]]
+    assert pooled(hidden, mask, "cls").tolist() == [[0.0, 1.0], [6.0, 7.0]]
+    assert pooled(hidden, None, "lasttoken").tolist() == [[4.0, 5.0], [10.0, 11.0]]
