@@ -24,7 +24,9 @@ from rerank_cli.commands.convert import convert_command
 from rerank_cli.commands.doctor import doctor
 from rerank_cli.commands.evaluate import eval_command
 from rerank_cli.commands.export import export_command
+from rerank_cli.commands.mine import mine_command
 from rerank_cli.commands.score import score
+from rerank_cli.commands.train import train_command
 from rerank_cli.diagnostics import say
 from rerank_cli.errors import ExitStatus, Interrupted, PipeClosed, RerankError
 from rerank_cli.progress import show_cursor
@@ -71,6 +73,8 @@ app.command("export")(export_command)
 app.command("convert")(convert_command)
 app.command("eval")(eval_command)
 app.command("compare")(compare_command)
+app.command("train")(train_command)
+app.command("mine")(mine_command)
 
 
 class _Interrupt:

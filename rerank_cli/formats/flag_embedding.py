@@ -34,18 +34,26 @@ class FlagEmbedding:
             for name, relevance in (("pos", 1), ("neg", 0))
             for index, text in enumerate(list_at(body, name, "$"))
         ]
-        return {**without(body, "pos", "neg"), "query": query, "candidates": candidates}
+        if (teacher := _teacher(body)) is not None:
+            for each, logit in zip(candidates, teacher, strict=True):
+                each["logit"] = logit
+        return {**without(body, "pos", "neg", "pos_scores", "neg_scores"), "query": query, "candidates": candidates}
 
     def made(self, record: dict[str, Any]) -> dict[str, Any]:
         """See Shape.made: candidates of a `relevance` above 0 are positives."""
         texts: dict[bool, list[str]] = {True: [], False: []}
+        scores: dict[bool, list[Any]] = {True: [], False: []}
         for index, each in enumerate(as_objects(record)):
             relevance = each.get("relevance")
             if not isinstance(relevance, int | float):
                 raise Malformed('flag-embedding needs a "relevance" (a number)', f"$.candidates[{index}].relevance")
             texts[relevance > 0].append(each["text"])
+            scores[relevance > 0].append(each.get("logit"))
         rest = without(record, "query", "candidates")
-        return {"query": record["query"], "pos": texts[True], "neg": texts[False], **rest}
+        made = {"query": record["query"], "pos": texts[True], "neg": texts[False], **rest}
+        if any(scores.values()) and None not in [*scores[True], *scores[False]]:
+            made |= {"pos_scores": scores[True], "neg_scores": scores[False]}
+        return made
 
     def order(self, record: dict[str, Any]) -> list[int]:
         """See Shape.made: positives stand before the others, so candidates change their places."""
@@ -59,6 +67,15 @@ class FlagEmbedding:
         return {**body, "pos_scores": logits[:positives], "neg_scores": logits[positives:]}
 
     dumped = staticmethod(json_line)
+
+
+def _teacher(body: dict[str, Any]) -> list[float] | None:
+    """The scores of positives, then of negatives, where every text has one."""
+    pairs = [(body.get(f"{name}_scores"), body[name]) for name in ("pos", "neg")]
+    if not all(isinstance(scores, list) and len(scores) == len(texts) for scores, texts in pairs):
+        return None
+    scores = [value for given, _ in pairs for value in given or []]
+    return scores if all(isinstance(value, int | float) for value in scores) else None
 
 
 def _text(value: Any, place: str) -> str:

@@ -21,7 +21,7 @@ from rerank_cli.scorers.hf_files import ModelFolder, find_model
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
 from rerank_cli.scorers.self_test import self_test
 
-RECIPE = 2  # counts our ways of computing: with another, graphs are made anew, and no run of the former is continued
+RECIPE = 3  # counts our ways of computing: with another, graphs are made anew, and no run of the former is continued
 LARGE = 2**28  # bytes of weights
 POSITIONS_START_AFTER_PADDING = {
     "roberta",
@@ -103,7 +103,7 @@ class CrossEncoder:
 
     def _has_types(self) -> bool:
         """Whether the model tells a query's tokens from a document's by their type."""
-        return bool(self._tokenizer.template.typed) and int(getattr(self.config, "type_vocab_size", 1) or 1) > 1
+        return bool(self._tokenizer.typed) and int(getattr(self.config, "type_vocab_size", 1) or 1) > 1
 
     def _lengths(self, config: ModelConfig) -> tuple[int, int]:
         """Tokens a pair and tokens a query, lowered to what the model has."""

@@ -163,6 +163,7 @@ class PairTokenizer(TextTokenizer):
             raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
         specials = [*self.template.head, *self.template.middle, *self.template.tail]
         self.size = max(self.size, 1 + max(specials))
+        self.typed = self.template.typed and "token_type_ids" in tokenizer.model_input_names  # else its calls give none
         self._room = max_length - self.template.num_specials
         self._query_room = min(query_max_length, self._room - 1)
         self._chunk_overlap = chunk_overlap

@@ -104,7 +104,12 @@ KNOWN_SCORES = {
 
 
 def known_name(scorer: Scorer) -> str:
-    """A hub id without its owner, or the name of a folder: the same model under all the names it usually has."""
+    """A hub id without its owner, or the name of a folder: the same model under all the names it usually has.
+
+    Nothing is known of a cross-encoder whose body is taken for a bi-encoder.
+    """
+    if scorer.identity.engine == "bi-encoder":
+        return ""
     return scorer.identity.model.rstrip("/").rpartition("/")[2]
 
 

@@ -5,15 +5,18 @@ once for all its candidates. Vectors are pooled and compared in float32 in any b
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import normalize
 from transformers import AutoModel
 
-from rerank_cli.scorers import Batch
-from rerank_cli.scorers.bi_encoder import BiEncoder
+from rerank_cli.plan import Budget, plan_batches
+from rerank_cli.scorers import Batch, PreparedPair
+from rerank_cli.scorers.bi_encoder import BiEncoder, TextPair
 from rerank_cli.scorers.hf_model import load_model
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 
@@ -43,6 +46,19 @@ class TorchBiEncoder(TorchCrossEncoder):
         mask = inputs.get("attention_mask")
         vectors: torch.Tensor = normalize(pooled(hidden, mask, self._encoder.encoding.pooling), dim=1)
         return vectors
+
+    @torch.inference_mode()
+    def encoded_texts(self, texts: Sequence[str], role: str) -> "np.ndarray[Any, np.dtype[np.float32]]":
+        """Unit vectors (texts × hidden) of texts that play the `role` of a "query" or a "document"."""
+        pairs = [(text, "") if role == "query" else ("", text) for text in texts]
+        prepared = [pair.payload for pair in self.prepare(pairs)]
+        ids = [pair.query if role == "query" else pair.ids for pair in prepared]
+        alone = [PreparedPair(len(each), False, TextPair(each, each)) for each in ids]
+        made = np.empty((len(texts), self._encoder.config.hidden_size), dtype=np.float32)
+        for plan in plan_batches([pair.cost for pair in alone], Budget(self.traits.batch_tokens), self.traits.multiple):
+            batch = Batch(tuple(alone[place] for place in plan.indices), plan.tokens, plan.padded)
+            made[list(plan.indices)] = self.vectors(self._inputs(batch)).cpu().numpy()
+        return made
 
     def _query(self, ids: bytes) -> torch.Tensor:
         with self._lock:

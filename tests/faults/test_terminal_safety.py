@@ -225,10 +225,13 @@ BASES = {
     "convert": ("convert", "in.jsonl", "-o", "out.jsonl"),
     "eval": ("eval", "in.jsonl", "--qrels", "absent"),
     "compare": ("compare", "in.jsonl", "in.jsonl"),
+    "train": ("train", "in.jsonl", "-o", "tuned", "--model", "./absent"),
+    "mine": ("mine", "in.jsonl", "-o", "mined.jsonl", "--pool", "in.jsonl", "--model", "./absent"),
 }
 NUMBERS = ("limit", "max-line-bytes", "max-candidates", "top-k", "min-score", "max-length", "query-max-length")
 NUMBERS += ("threads", "batch-tokens", "window-tokens")
 NUMBERS += ("pairs", "rounds", "chunk-overlap", "random-weights")
+ELSEWHERE = ("bench", "eval", "compare", "train", "mine")  # these end at another fault first
 UNSPOKEN = {
     f"--{name}" for name in ("id-field", "revision", "tokenizer", "engines", *NUMBERS)
 }  # refused, or taken, and not repeated
@@ -245,7 +248,9 @@ def in_options() -> Iterator[Place]:
             if flag == "--output":
                 base = ("score", "in.jsonl", *FAKE)
             of_file = flag in ("--output", "--errors", "--stats")
-            silent = of_file or flag in UNSPOKEN or command in ("bench", "eval", "compare")  # end at another first
+            silent = (
+                of_file or flag in UNSPOKEN or command in ("bench", "eval", "compare", "train", "mine")
+            )  # end at another first
             yield Place(f"{command} {flag}", (*base, flag, "{}"), None, {}, silent, of_file)
             if variable is not None:
                 yield Place(f"{command} {variable}", base, None, {variable: "{}"}, silent, of_file)

@@ -20,6 +20,8 @@ HEAVY = {
     "pyarrow",
     "ray",
     "sentence_transformers",
+    "datasets",
+    "peft",
     "matplotlib",
 }
 PROGRAM = """

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from sentence_transformers import CrossEncoder
+from tiny import edit_json, write_reranker
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.plan import Budget, plan_batches
@@ -119,3 +120,17 @@ def test_comparison_fails_when_positions_are_off_by_one(both: Both, mixed_pairs:
         wrong = model(**features, position_ids=positions + 1).logits.flatten()
     assert worst(ours, right) <= TOLERANCE
     assert worst(ours, wrong) > 10 * TOLERANCE
+
+
+@pytest.mark.parametrize("names", [None, ["input_ids", "token_type_ids", "attention_mask"]])
+def test_token_types_are_given_where_the_tokenizer_gives_them(tmp_path: Path, names: list[str] | None) -> None:
+    """The template of tokenizer.json types the document; whether a model was trained so, its tokenizer's inputs say."""
+    folder = write_reranker(tmp_path / "tiny")
+    if names is not None:
+        edit_json(folder / "tokenizer_config.json", model_input_names=names)
+    ours = TorchCrossEncoder(ModelConfig(model=str(folder), device="cpu", dtype="fp32", max_length=64))
+    ours.load()
+    oracle = CrossEncoder(str(folder), device="cpu", activation_fn=torch.nn.Identity(), local_files_only=True)
+    pairs = [("what is panda ?", "a panda"), ("hi", "what is hi ? a b c d e f g")]
+    assert ours_of(ours, pairs).tolist() == pytest.approx(oracle.predict(pairs).tolist(), abs=1e-7)
+    assert ("token_type_ids" in ours._encoder.inputs) == (names is not None)

@@ -1,0 +1,42 @@
+"""The card of a fine-tuned model: what it is, what it was made from, and how good it was on what was held out."""
+
+from typing import Any
+
+
+def card(name: str, loss: str, note: dict[str, Any]) -> str:
+    """A README.md for a folder `name`; `loss` in words, `note` as `rerank train` keeps it."""
+    data, training, measured = note["data"], note["training"], note.get("held_out")
+    options = {name: value for name, value in note["options"].items() if value is not None}
+    lines = [
+        "---",
+        "pipeline_tag: text-ranking",
+        "library_name: sentence-transformers",
+        f"base_model: {note['base']['model']}",
+        "tags: [reranker, cross-encoder]",
+        "---",
+        "",
+        f"# {name}",
+        "",
+        f"A cross-encoder fine-tuned from `{note['base']['model']}` with `rerank train`. It scores how well a text",
+        "answers a query; load it with `rerank score --model FOLDER` or sentence-transformers' `CrossEncoder`.",
+        "",
+        f"Data: {', '.join(data['inputs'])}; {data['queries']:,} queries, {data['rows']:,} rows.",
+        f"Training: {training['steps']:,} steps, {training['seconds']:,} s, loss {loss}.",
+        "",
+        "| option | value |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in options.items()),
+    ]
+    if measured:
+        lines += [
+            "",
+            f"On {measured['queries']:,} held-out queries ({', '.join(data['held_out'])}), 95 % intervals of the gain:",
+            "",
+            "| measure | base | this model | gain |",
+            "|---|---|---|---|",
+        ]
+        for name, (gain, low, high) in measured["gain_95"].items():
+            interval = "" if low is None else f" [{low:+.4f}, {high:+.4f}]"
+            before, after = measured["before"][name], measured["after"][name]
+            lines.append(f"| {name} | {before:.4f} | {after:.4f} | {gain:+.4f}{interval} |")
+    return "\n".join([*lines, "", f"Base weights, SHA-256: {note['base']['weights_sha256']}", ""])

@@ -1,0 +1,64 @@
+"""`rerank mine`: hard negatives for `rerank train`."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rerank_cli.commands import options as o
+from rerank_cli.config import ModelConfig
+from rerank_cli.diagnostics import printable, say, show
+from rerank_cli.errors import ConfigError
+from rerank_cli.mine import MineConfig, mine
+
+M = ModelConfig()
+
+
+def mine_command(
+    queries: Annotated[str, typer.Argument(metavar="QUERIES", help="JSON lines: query, and pos or positives.")],
+    output: Annotated[str, o.option("output", "The file to make.", "-o")],
+    pool: Annotated[list[str], o.option("pool", "Texts to choose from: JSON lines with id and text; several times.")],
+    model: Annotated[str, o.option("model", "Hub id or folder of a bi-encoder.", "-m")],
+    negatives: Annotated[int, o.option("negatives", "Negatives a query, drawn from the window.", min=1)] = 7,
+    ranks: Annotated[str, o.option("ranks", "Window of ranks to draw from.")] = "1:50",
+    margin: Annotated[
+        float | None, o.option("margin", "How far below the query's relevant texts a cosine must lie.")
+    ] = 0.0,
+    seed: Annotated[int, o.option("seed", "Of the drawing.")] = 42,
+    overwrite: Annotated[bool, o.option("overwrite", "Replace the file.")] = False,
+    revision: o.Revision = None,
+    offline: o.Offline = False,
+    device: o.Device = M.device,
+    dtype: o.Dtype = M.dtype,
+    max_length: o.MaxLength = 512,
+    threads: o.Threads = None,
+    quiet: o.Quiet = False,
+) -> int:
+    """Find hard negatives: texts of a pool that a bi-encoder ranks high and that do not answer the query.
+
+    \b
+    rerank mine queries.jsonl --pool passages.jsonl -o train.jsonl --model ./multilingual-e5-small
+    rerank train train.jsonl -o ./tuned
+    """
+    window = re.fullmatch(r"(\d+):(\d+)", ranks)
+    if window is None:
+        raise ConfigError(f"--ranks {ranks}: not a window", "Write for example 5:50.")
+    o.refuse_overwriting({"--output": output}, [queries, *pool])
+    config = MineConfig(
+        queries,
+        tuple(pool),
+        ModelConfig(model, revision, offline, "bi-encoder", device, dtype, max_length, threads=threads),
+        Path(output),
+        negatives,
+        int(window[1]),
+        int(window[2]),
+        margin,
+        seed,
+        overwrite,
+    )
+    made = mine(config, (lambda _: None) if quiet else say)
+    show(f"{made.queries:,} queries, {made.negatives:,} negatives of {made.pool:,} texts: {printable(output)}")
+    if made.short:
+        show(f"{made.short:,} queries have fewer than {negatives}: widen --ranks, or lower --margin")
+    return 0

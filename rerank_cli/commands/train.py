@@ -1,0 +1,129 @@
+"""`rerank train`: fine-tune a cross-encoder on your own judgements."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rerank_cli.commands import options as o
+from rerank_cli.commands.evaluate import difference_table
+from rerank_cli.config import ModelConfig, ReadConfig
+from rerank_cli.diagnostics import printable, show
+from rerank_cli.judged import Fields
+from rerank_cli.lessons import LOSSES
+from rerank_cli.progress import Reporter, choose_mode
+from rerank_cli.train import TrainConfig, Trained, train
+from rerank_cli.training_progress import TrainingProgress
+
+M = ModelConfig()
+
+
+def own(name: str, text: str) -> Any:
+    """An option that `score` has too, with other values, and so another variable."""
+    return typer.Option(f"--{name}", help=text, envvar=f"RERANK_TRAIN_{name.upper()}")
+
+
+def train_command(
+    context: typer.Context,
+    inputs: o.Inputs = None,
+    output: Annotated[str, o.option("output", "The folder to make.", "-o")] = ...,  # type: ignore[assignment]
+    model: o.Model = M.model,
+    loss: Annotated[str, o.option("loss", f"{', '.join(LOSSES)}.")] = "bce",
+    held_out: Annotated[
+        str | None, o.option("eval", "Judged records that are measured before, during and after, and never learnt.")
+    ] = None,
+    qrels: Annotated[str | None, o.option("qrels", "Judgements of --eval's records, where they carry none.")] = None,
+    epochs: Annotated[float, o.option("epochs", "How often each row is learnt.", min=0.0)] = 1.0,
+    max_steps: Annotated[
+        int | None, o.option("max-steps", "End after this many steps (instead of --epochs).", min=1)
+    ] = None,
+    batch_size: Annotated[int, o.option("batch-size", "Pairs a step.", min=1)] = 32,
+    negatives: Annotated[int, o.option("negatives", "Of each relevant text, or a list, at most.", min=1)] = 7,
+    learning_rate: Annotated[float, o.option("learning-rate", "Its peak; it rises, then falls to 0.", min=0.0)] = 2e-5,
+    warmup: Annotated[float, o.option("warmup", "Share of the steps in which it rises.", min=0.0, max=1.0)] = 0.1,
+    weight_decay: Annotated[float, o.option("weight-decay", "As AdamW takes it.", min=0.0)] = 0.01,
+    lora: Annotated[bool, o.option("lora", "Train low-rank adapters and merge them at the end.")] = False,
+    lora_rank: Annotated[int, o.option("lora-rank", "Their rank.", min=1)] = 16,
+    freeze_embeddings: Annotated[bool, o.option("freeze-embeddings", "Do not train the token embeddings.")] = False,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="fp32, bf16 or fp16: of the computation.", envvar="RERANK_TRAIN_DTYPE")
+    ] = "fp32",
+    seed: Annotated[int, o.option("seed", "Of the negatives drawn, the order, and the dropout.")] = 42,
+    checkpoints: Annotated[int, o.option("checkpoints", "How often it is saved and measured on the way.", min=1)] = 10,
+    early_stopping: Annotated[
+        int | None, o.option("early-stopping", "End when so many measurements brought no gain.", min=1)
+    ] = None,
+    relevance_field: Annotated[
+        str, o.option("relevance-field", "Field of a candidate with its judgement.")
+    ] = "relevance",
+    teacher_field: Annotated[str, o.option("teacher-field", "Field of a candidate with a teacher's logit.")] = "logit",
+    resume: Annotated[bool, o.option("resume", "Continue from the last checkpoint.")] = False,
+    overwrite: Annotated[bool, o.option("overwrite", "Replace a folder that was trained before.")] = False,
+    format: o.Format = "auto",
+    query_field: o.QueryField = "query",
+    candidates_field: o.CandidatesField = "candidates",
+    text_field: o.TextField = "text",
+    limit: o.Limit = None,
+    revision: o.Revision = None,
+    offline: o.Offline = False,
+    device: o.Device = M.device,
+    max_length: o.MaxLength = 512,
+    threads: o.Threads = None,
+    progress: o.ProgressOption = "auto",
+    quiet: o.Quiet = False,
+) -> int:
+    """Fine-tune a cross-encoder on judged records, fully or with LoRA.
+
+    Records are FlagEmbedding's (query, pos, neg) or native ones with a relevance for each candidate.
+
+    \b
+    rerank train train.jsonl -o ./tuned --model mini --eval held-out.jsonl
+    rerank score input.jsonl -o out.jsonl --model ./tuned
+    """
+    mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
+    reporter = Reporter(mode, sys.stderr, quiet)
+    config = TrainConfig(
+        o.reading(context),
+        ModelConfig(model, revision, offline, "torch", device, "fp32", max_length, threads=threads),
+        Path(output),
+        None if held_out is None else ReadConfig((held_out,)),
+        qrels,
+        Fields(o.field(relevance_field), o.field(teacher_field)),
+        loss,
+        negatives,
+        batch_size,
+        epochs,
+        max_steps,
+        learning_rate,
+        warmup,
+        weight_decay,
+        lora_rank if lora else None,
+        freeze_embeddings,
+        dtype,
+        seed,
+        checkpoints,
+        early_stopping,
+        resume,
+        overwrite,
+    )
+    with TrainingProgress(reporter) as shown:
+        made = train(config, reporter.tell, shown)
+    for line in report(made):
+        show(line)
+    return 0
+
+
+def report(made: Trained) -> list[str]:
+    """The lines to print."""
+    training = made.note["training"]
+    lines = [
+        f"{'folder':<12}{printable(str(made.output))}",
+        f"{'steps':<12}{training['steps']:,} in {training['seconds']:,} s",
+    ]
+    if made.evaluation is not None:
+        queries = made.evaluation.counts["judged_queries"]
+        head = f"{queries:,} held-out queries, before: {printable(made.evaluation.before_name)}"
+        lines += ["", head, "", *difference_table(made.evaluation.differences, ("before", "after"))]
+    return lines

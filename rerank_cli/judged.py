@@ -1,0 +1,118 @@
+"""Judged records as examples: to learn from, or to be held out and measured.
+
+Judgements stand in the candidates, or (`pos`, `neg`) in the record, or in a file of their own.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.errors import InputError
+from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.shape import as_objects
+from rerank_cli.formats.streams import Inputs
+from rerank_cli.judging import Qrels, Ranked, Results, read_qrels
+from rerank_cli.lessons import Example
+from rerank_cli.records import Blank, Failure
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Where in a candidate its judgement and a teacher's logit are."""
+
+    relevance: str = "relevance"
+    teacher: str = "logit"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Judged records that are not learnt from: texts by query id, and judgements of documents, named by place."""
+
+    queries: dict[str, Example]
+
+    @property
+    def qrels(self) -> Qrels:
+        """Judgements, grades rounded to whole ones."""
+        return {
+            qid: {str(place): round(value) for place, value in enumerate(example.relevance)}
+            for qid, example in self.queries.items()
+        }
+
+    def results(self, name: str, logits: Sequence[Sequence[float]]) -> Results:
+        """The queries ranked by these logits, in their order; ties keep the order of the input."""
+        found = Results(name)
+        for (qid, example), values in zip(self.queries.items(), logits, strict=True):
+            order = sorted(range(len(example.texts)), key=lambda place, by=values: -by[place])  # type: ignore[misc]
+            found.queries[qid] = Ranked(tuple(map(str, order)), _floats(values[place] for place in order))
+        return found
+
+
+def _floats(values: Iterable[float]) -> "array[float]":
+    return array("d", values)
+
+
+def examples(
+    read: ReadConfig, fields: Fields, tell: Tell, qrels: Qrels | None = None
+) -> tuple[list[tuple[str, Example]], int]:
+    """The judged records of an input with their ids, and how many records could not be used. Raises InputError."""
+    inputs = Inputs(read.sources)
+    shape = open_format(read, WriteConfig(), inputs)
+    found: list[tuple[str, Example]] = []
+    skipped, first = 0, ""
+    for entry in read_entries(shape, inputs, read, None):
+        if isinstance(entry, Blank):
+            continue
+        if isinstance(entry, Failure):
+            skipped, first = skipped + 1, first or str(entry)
+            continue
+        record = shape.native(entry)
+        if qrels is not None:
+            _judge(record, qrels, fields.relevance)
+        example = _example(entry.query, entry.texts, as_objects(record), fields)
+        if example is None:
+            place = f"{entry.origin}: candidates without a number {fields.relevance!r}"
+            skipped, first = skipped + 1, first or place
+            continue
+        found.append((f"{len(found)}", example))
+    if skipped:
+        tell(f"{skipped:,} records cannot be used and are left out; the first: {first}")
+    if not found:
+        raise InputError(
+            f"{', '.join(read.sources)}: no judged records",
+            f"Records need {fields.relevance!r} in their candidates, or `pos` and `neg`.",
+        )
+    return found, skipped
+
+
+def _judge(record: dict[str, Any], qrels: Qrels, field: str) -> None:
+    """Put judgements into a record, by its id and those of its candidates; what is not judged is not relevant."""
+    judged = qrels.get(str(record.get("id")))
+    record["candidates"] = [
+        {**each, field: None if judged is None else judged.get(str(each.get("id")), 0)} for each in as_objects(record)
+    ]
+
+
+def _example(query: str, texts: Sequence[str], candidates: list[dict[str, Any]], fields: Fields) -> Example | None:
+    relevance = [_number(each.get(fields.relevance)) for each in candidates]
+    if not texts or any(value is None for value in relevance):
+        return None
+    teacher = [_number(each.get(fields.teacher)) for each in candidates]
+    known = None if any(value is None for value in teacher) else tuple(value or 0.0 for value in teacher)
+    return Example(query, tuple(texts), tuple(value or 0.0 for value in relevance), known)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def held_out(read: ReadConfig, fields: Fields, tell: Tell, qrels: str | None) -> HeldOut:
+    """The held-out queries that can be measured. Raises InputError when there are none."""
+    found_records, _ = examples(read, fields, tell, read_qrels(qrels) if qrels else None)
+    found = {qid: example for qid, example in found_records if example.positives and len(example.texts) > 1}
+    if not found:
+        raise InputError("--eval: no record with a relevant text and another one", "Nothing could be measured.")
+    return HeldOut(found)

@@ -1,0 +1,167 @@
+"""Hard negatives for fine-tuning: texts of a pool that look like an answer to a bi-encoder, and are none.
+
+For each query the pool is ranked by cosine. The first ranks may hold answers that nobody marked, so candidates come
+from a window of ranks, and none lies closer than a margin below the query's own relevant texts; of those that are left,
+some are drawn. The pool's vectors are held in memory: four bytes a dimension and text.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import ConfigError, InputError, OutputError, Refused
+from rerank_cli.formats.streams import Inputs, Line
+from rerank_cli.scorers import open_scorer
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+QUERIES_AT_ONCE = 256
+QUERY_ADVICE = "A query needs `pos`, a list of texts, or `positives`, a list of ids of the pool."
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MineConfig:
+    """Which queries, which pool, and what counts as a hard negative.
+
+    Ranks `first` to `last` (from 1) are looked at, positives not counted. A negative's cosine is at most that of the
+    query's least similar relevant text less `margin` (None: whatever it is).
+    """
+
+    queries: str
+    corpus: tuple[str, ...]
+    model: ModelConfig
+    output: Path
+    negatives: int = 7
+    first: int = 1
+    last: int = 50
+    margin: float | None = 0.0
+    seed: int = 42
+    overwrite: bool = False
+
+
+@dataclass(slots=True)
+class Mined:
+    """What mining came to: queries, those with fewer negatives than asked for, and negatives in all."""
+
+    queries: int = 0
+    short: int = 0
+    negatives: int = 0
+    pool: int = 0
+
+
+def mine(config: MineConfig, tell: Tell) -> Mined:
+    """Write the queries with their negatives, in FlagEmbedding's shape.
+
+    Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
+    """
+    if not 1 <= config.first <= config.last:
+        raise ConfigError(f"--ranks {config.first}:{config.last}: not a window", "Write for example 5:50.")
+    if config.output.exists() and not config.overwrite:
+        raise Refused(f"{config.output}: exists", "Choose another name, or replace it with --overwrite.")
+    pool, ids = _pool(config.corpus)
+    queries = list(_queries(config.queries, pool, ids))
+    if not queries:
+        raise InputError(f"{config.queries}: no queries", QUERY_ADVICE)
+    scorer: Any = open_scorer(config.model)
+    if scorer.identity.engine != "bi-encoder":
+        raise ConfigError(f"{config.model.model}: is no bi-encoder", "Mining compares vectors: name a bi-encoder.")
+    scorer.load()
+    tell(f"encoding {len(pool):,} texts and {len(queries):,} queries")
+    found = Mined(pool=len(pool))
+    partial = config.output.with_name(config.output.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8", errors="surrogatepass") as file:
+            for record in _records(config, queries, pool, scorer, found):
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        partial.replace(config.output)
+    except OSError as fault:
+        raise OutputError(f"{config.output}: {fault.strerror or fault}", "Check the folder and its disk.") from None
+    finally:
+        scorer.close()
+        partial.unlink(missing_ok=True)
+    return found
+
+
+def _objects(path: str) -> Iterator[tuple[Line, dict[str, Any]]]:
+    for line in Inputs((path,)).lines(MAX_LINE_BYTES):
+        if not line.raw.strip():
+            continue
+        try:
+            value = json.loads(line.raw)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise InputError(f"{line.origin}: not a JSON object", "One object a line.")
+        yield line, value
+
+
+def _pool(paths: tuple[str, ...]) -> tuple[list[str], dict[str, int]]:
+    """The distinct texts of a pool, and the place of each id (`id` or `_id`). Raises InputError."""
+    places: dict[str, int] = {}
+    ids: dict[str, int] = {}
+    for path in paths:
+        for line, value in _objects(path):
+            text = value.get("text")
+            if not isinstance(text, str):
+                raise InputError(f"{line.origin}: no text in `text`", 'A text of the pool is {"id": …, "text": …}.')
+            title = value.get("title")
+            whole = f"{title} {text}" if isinstance(title, str) and title and "_id" in value else text  # BEIR's
+            place = places.setdefault(whole, len(places))
+            name = value.get("id", value.get("_id"))
+            if name is not None:
+                ids[str(name)] = place
+    if not places:
+        raise InputError(f"{', '.join(paths)}: no texts", "Name JSON lines with `text`.")
+    return list(places), ids
+
+
+def _queries(path: str, pool: list[str], ids: dict[str, int]) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """Each query's record with its relevant texts. Raises InputError for one without any."""
+    for line, value in _objects(path):
+        texts = value.get("pos")
+        if texts is None and isinstance(value.get("positives"), list):
+            unknown = [name for name in value["positives"] if str(name) not in ids]
+            if unknown:
+                raise InputError(f"{line.origin}: the pool has no {str(unknown[0])[:60]!r}", QUERY_ADVICE)
+            texts = [pool[ids[str(name)]] for name in value["positives"]]
+        if not isinstance(value.get("query"), str) or not isinstance(texts, list) or not texts:
+            raise InputError(f"{line.origin}: no query with relevant texts", QUERY_ADVICE)
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError(f"{line.origin}: `pos` holds what is no text", QUERY_ADVICE)
+        yield value, texts
+
+
+def _records(
+    config: MineConfig, queries: list[tuple[dict[str, Any], list[str]]], pool: list[str], scorer: Any, found: Mined
+) -> Iterator[dict[str, Any]]:
+    numpy: Any = import_module("numpy")
+    place_of = {text: place for place, text in enumerate(pool)}
+    vectors = scorer.encoded_texts(pool, "document")
+    draw = Random(config.seed)
+    for start in range(0, len(queries), QUERIES_AT_ONCE):
+        some = queries[start : start + QUERIES_AT_ONCE]
+        asked = scorer.encoded_texts([value["query"] for value, _ in some], "query")
+        own = [text for _, texts in some for text in texts]
+        theirs = iter(scorer.encoded_texts(own, "document"))
+        cosines = asked @ vectors.T
+        for (value, texts), query, row in zip(some, asked, cosines, strict=True):
+            least = min(float(query @ next(theirs)) for _ in texts)
+            taken = {place_of[text] for text in texts if text in place_of}
+            depth = min(len(pool), config.last + len(taken))
+            best = numpy.argpartition(-row, depth - 1)[:depth]
+            ranked = [int(place) for place in best[numpy.argsort(-row[best], kind="stable")] if int(place) not in taken]
+            window = ranked[config.first - 1 : config.last]
+            if config.margin is not None:
+                window = [place for place in window if row[place] <= least - config.margin]
+            chosen = window if len(window) <= config.negatives else sorted(draw.sample(window, config.negatives))
+            found.queries += 1
+            found.short += len(chosen) < config.negatives
+            found.negatives += len(chosen)
+            rest = {name: given for name, given in value.items() if name not in ("query", "pos", "neg", "positives")}
+            yield {"query": value["query"], "pos": texts, "neg": [pool[place] for place in chosen], **rest}

@@ -1,0 +1,261 @@
+"""sentence-transformers' CrossEncoderTrainer, with our options: the only file that knows its names.
+
+Loaded by `train` when a training begins.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from datasets.utils.logging import disable_progress_bar
+from safetensors.torch import load_file
+from sentence_transformers import CrossEncoder
+from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.cross_encoder import losses
+from sentence_transformers.cross_encoder.trainer import CrossEncoderTrainer
+from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from rerank_cli.errors import ConfigError, DeviceError
+from rerank_cli.evaluate import means_of, parsed_measures, per_query
+from rerank_cli.judged import HeldOut
+from rerank_cli.lessons import LOSSES, Row
+from rerank_cli.scorers.hf_files import find_model
+from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memory
+from rerank_cli.train import TrainConfig
+
+LEADING = "nDCG@10"
+TRIPLET_MARGIN = 1.0  # logits
+LORA_TARGETS = "all-linear"  # every linear layer of the body; the head is trained whole
+
+
+class TripletMarginLoss(torch.nn.Module):
+    """max(0, margin − (logit of the relevant text − logit of the other one)), the mean over rows."""
+
+    def __init__(self, model: CrossEncoder, margin: float = TRIPLET_MARGIN) -> None:
+        super().__init__()
+        self.model, self.margin = model, margin
+
+    def forward(self, inputs: list[list[str]], labels: Any = None, **given: Any) -> torch.Tensor:
+        """`inputs`: queries, relevant texts, other texts."""
+        queries, positives, negatives = inputs
+        count = len(queries)
+        pairs = [*zip(queries, positives, strict=True), *zip(queries, negatives, strict=True)]
+        features = self.model.preprocess(pairs, **given)
+        features = {name: value.to(self.model.device) for name, value in features.items() if hasattr(value, "to")}
+        logits = self.model(features)["scores"].view(-1).float()
+        return torch.relu(self.margin - logits[:count] + logits[count:]).mean()
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """For sentence-transformers' records."""
+        return {"margin": self.margin}
+
+
+class Measure(BaseEvaluator):  # type: ignore[misc]
+    """nDCG@10 on the held-out records, by ir-measures."""
+
+    primary_metric = LEADING
+    greater_is_better = True
+
+    def __init__(self, held_out: HeldOut) -> None:
+        super().__init__()
+        self._held_out, self._measures = held_out, parsed_measures(LEADING)
+
+    def __call__(
+        self, model: CrossEncoder, output_path: str | None = None, epoch: float = -1, steps: int = -1
+    ) -> dict[str, float]:
+        """The measure by its name."""
+        pairs = [(each.query, text) for each in self._held_out.queries.values() for text in each.texts]
+        flat = iter(model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False).tolist())
+        logits = [[next(flat) for _ in each.texts] for each in self._held_out.queries.values()]
+        ranked = self._held_out.results("now", logits).queries
+        runs = {qid: {doc: -float(at) for at, doc in enumerate(each.docids)} for qid, each in ranked.items()}
+        values = per_query(self._measures, self._held_out.qrels, runs)
+        return {LEADING: means_of(self._measures, values, list(ranked))[LEADING]}
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Hands steps, losses and measures on to what people see, and keeps them for the note."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self.log: list[dict[str, float]] = []
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The first step is known, and the last."""
+        self._progress.begin(state.global_step, state.max_steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Another step."""
+        self._progress.step(state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """A loss, or a measure."""
+        kept = {name: value for name, value in (logs or {}).items() if name in ("loss", f"eval_{LEADING}")}
+        if kept:
+            figures = {name.removeprefix("eval_"): round(value, 5) for name, value in kept.items()}
+            self.log.append({"step": state.global_step, **figures})
+            self._progress.figures(figures)
+        if not all(map(math.isfinite, kept.values())):
+            raise DeviceError("the loss is not finite any more", "Try a smaller --learning-rate, or --dtype fp32.")
+
+
+class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
+    """A trainer whose checkpoints are read back as the weights they are, adapters too."""
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        state: dict[str, torch.Tensor] = {}
+        for path in sorted(Path(checkpoint_path).glob("*.safetensors")):
+            state.update(load_file(path))
+        self.model.model.load_state_dict(state)
+
+
+def fit(
+    config: TrainConfig, rows: list[Row], held_out: HeldOut | None, tell: Callable[[str], None], progress: Any
+) -> dict[str, Any]:
+    """Train on `rows` in OUT.partial and leave the model in its folder `model`; returns steps and the log.
+
+    Raises ConfigError for a dtype that the device has not, DeviceError when its memory is too small.
+    """
+    disable_progress_bar()
+    device = choose_device(config.model.device)
+    if config.model.threads:
+        torch.set_num_threads(config.model.threads)
+    torch.manual_seed(config.seed)
+    model = _opened(config, str(device))
+    adapted = _with_adapters(model, config) if config.lora else None
+    if config.freeze_embeddings:
+        model.model.get_input_embeddings().weight.requires_grad_(False)
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    tell(f"{trained:,} of {sum(weight.numel() for weight in model.parameters()):,} weights are trained, on {device}")
+    watch = Watch(progress)
+    trainer = _trainer(config, model, rows, held_out, device.type, watch)
+    last = get_last_checkpoint(str(config.partial)) if config.resume else None
+    if last:
+        tell(f"from the checkpoint at step {last.rpartition('-')[2]}")
+    try:
+        started = time.monotonic()
+        trainer.train(resume_from_checkpoint=last)
+    except RuntimeError as fault:
+        if is_out_of_memory(fault):
+            raise DeviceError(
+                f"{device}: no memory for a step of {config.batch_size} pairs", "Use a smaller --batch-size or --lora."
+            ) from None
+        raise
+    if adapted is not None:
+        adapted.merge_and_unload()
+    model.save_pretrained(str(config.partial / "model"), create_model_card=False)
+    before = [entry for entry in _kept_log(trainer) if entry["step"] < (watch.log[0]["step"] if watch.log else 0)]
+    return {
+        "steps": trainer.state.global_step,
+        "seconds_of_this_process": round(time.monotonic() - started, 1),
+        "best_checkpoint": (trainer.state.best_model_checkpoint or "").rpartition("/")[2] or None,
+        "weights_trained": trained,
+        "log": [*before, *watch.log],
+    }
+
+
+def _kept_log(trainer: Trainer) -> list[dict[str, float]]:
+    """What the checkpoint that was continued had logged."""
+    names = {"loss": "loss", f"eval_{LEADING}": LEADING}
+    return [
+        {"step": entry["step"], **{names[name]: round(entry[name], 5) for name in names if name in entry}}
+        for entry in trainer.state.log_history
+        if any(name in entry for name in names)
+    ]
+
+
+def _opened(config: TrainConfig, device: str) -> CrossEncoder:
+    """The base in float32: half precision is for computing, not for small steps."""
+    folder = find_model(config.model)
+    return CrossEncoder(
+        str(folder.path),
+        num_labels=1,
+        max_length=_max_length(config, folder.config),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"dtype": torch.float32, "use_safetensors": True},
+    )
+
+
+def _max_length(config: TrainConfig, described: dict[str, Any]) -> int:
+    from rerank_cli.scorers.cross_encoder import usable_positions
+
+    return min(config.model.max_length, usable_positions(described))
+
+
+def _with_adapters(model: CrossEncoder, config: TrainConfig) -> Any:
+    """LoRA in the linear layers of the body (Hu et al., 2021); the classification head is trained whole."""
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    options = LoraConfig(
+        task_type=TaskType.SEQ_CLS,
+        r=config.lora or 16,
+        lora_alpha=2 * (config.lora or 16),
+        target_modules=LORA_TARGETS,
+        lora_dropout=0.0,
+    )
+    return get_peft_model(model.model, options)  # puts the adapters into the very model
+
+
+def _trainer(
+    config: TrainConfig, model: CrossEncoder, rows: list[Row], held_out: HeldOut | None, device: str, watch: Watch
+) -> Trainer:
+    loss = LOSSES[config.loss]
+    per_row = {"pairs": 1, "lists": 1 + config.negatives, "margins": 2, "triplets": 2}[loss.rows]
+    batch = max(1, config.batch_size // per_row)
+    steps = config.max_steps or math.ceil(math.ceil(len(rows) / batch) * config.epochs)
+    every = max(1, steps // max(1, config.checkpoints))
+    if device == "cpu" and config.dtype == "fp16":
+        raise ConfigError("--dtype fp16: not for training on a CPU", "Use bf16 or fp32.")
+    measured = held_out is not None
+    arguments = CrossEncoderTrainingArguments(
+        output_dir=str(config.partial),
+        max_steps=steps,
+        per_device_train_batch_size=batch,
+        learning_rate=config.learning_rate,
+        warmup_steps=round(config.warmup * steps),
+        weight_decay=config.weight_decay,
+        bf16=config.dtype == "bf16",
+        fp16=config.dtype == "fp16",
+        use_cpu=device == "cpu",
+        seed=config.seed,
+        data_seed=config.seed,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        eval_strategy="steps" if measured else "no",
+        eval_steps=every,
+        load_best_model_at_end=measured,
+        metric_for_best_model=f"eval_{LEADING}" if measured else None,
+        greater_is_better=True if measured else None,
+        logging_steps=max(1, min(every, 20)),
+        disable_tqdm=True,
+        report_to="none",
+        dataloader_pin_memory=device == "cuda",
+    )
+    made = {
+        "bce": lambda: losses.BinaryCrossEntropyLoss(model),
+        "listnet": lambda: losses.ListNetLoss(model, mini_batch_size=-1),
+        "lambda": lambda: losses.LambdaLoss(model, mini_batch_size=-1),
+        "kl": lambda: losses.ListNetLoss(model, mini_batch_size=-1),  # with a teacher's logits: KL, but for a constant
+        "margin-mse": lambda: losses.MarginMSELoss(model),
+        "triplet": lambda: TripletMarginLoss(model),
+    }
+    stop: list[Any] = [] if config.early_stopping is None else [EarlyStoppingCallback(config.early_stopping)]
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        loss=made[config.loss](),  # type: ignore[no-untyped-call]
+        evaluator=None if held_out is None else Measure(held_out),
+        callbacks=[watch, *stop],
+    )
+    trainer.remove_callback(PrinterCallback)  # disable_tqdm puts it in
+    return trainer

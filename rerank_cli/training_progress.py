@@ -1,0 +1,78 @@
+"""What a person sees of a training: a bar of steps on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from rerank_cli.diagnostics import duration
+from rerank_cli.progress import LINE_EVERY_S, Mode, Reporter
+
+Clock = Callable[[], float]
+
+
+class TrainingProgress:
+    """Steps, the last loss and measure, and when it will be over. Used as a context manager."""
+
+    def __init__(self, reporter: Reporter, clock: Clock = time.monotonic) -> None:
+        self._reporter, self._clock = reporter, clock
+        self._mode: Mode = reporter.mode
+        self._known: dict[str, float] = {}
+        self._done = self._first = self._total = 0
+        self._started = self._said = clock()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> "TrainingProgress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, step: int, total: int) -> None:
+        """Training starts after `step` of `total` steps."""
+        self._done, self._first, self._total = step, step, total
+        self._started = self._said = self._clock()
+        if self._mode == "bar":
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            console = Console(file=sys.stderr)
+            self._bar = Progress(BarColumn(24), TextColumn("{task.description}"), console=console)
+            self._task = self._bar.add_task(self.figures_now(), total=total, completed=step)
+            self._bar.start()
+
+    def step(self, done: int) -> None:
+        """`done` steps are made."""
+        self._done = done
+        self._show()
+
+    def figures(self, found: dict[str, float]) -> None:
+        """A loss or a measure; a measure is always shown."""
+        self._known.update(found)
+        if self._mode == "lines" and "loss" not in found:
+            self._line()
+        self._show()
+
+    def figures_now(self) -> str:
+        """The state of things in one line."""
+        seconds = self._clock() - self._started
+        made = self._done - self._first
+        left = "?" if not made else duration((self._total - self._done) * seconds / made)
+        known = " · ".join(f"{name} {value:.4f}" for name, value in self._known.items())
+        return " · ".join(
+            filter(None, [f"step {self._done:,}/{self._total:,}", known, duration(seconds), f"eta {left}"])
+        )
+
+    def _show(self) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done, description=self.figures_now())
+        elif self._mode == "lines" and self._clock() - self._said >= LINE_EVERY_S:
+            self._line()
+
+    def _line(self) -> None:
+        self._said = self._clock()
+        known = " ".join(f"{name}={value:.4f}" for name, value in self._known.items())
+        self._reporter.line(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} step={self._done} steps={self._total} {known}")

@@ -1,0 +1,117 @@
+"""`rerank mine`: what it takes, what it leaves, and that the outcome can be trained on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import rerank
+
+from tests.training.conftest import write_records
+
+POOL = [
+    "The cat sleeps on the warm stove.",
+    "The cat sleeps on the cold stove.",
+    "A dog runs in the park.",
+    "Bread is baked in an oven.",
+    "The kitten naps near the oven.",
+    "Stock prices fell on Monday.",
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    folder = tmp_path_factory.mktemp("mine")
+    write_records(folder / "pool.jsonl", [{"id": f"p{at}", "text": text} for at, text in enumerate(POOL)])
+    write_records(folder / "queries.jsonl", [{"query": "Where does the cat sleep?", "positives": ["p0"], "lang": "en"}])
+    write_records(folder / "texts.jsonl", [{"query": "Where does the cat sleep?", "pos": [POOL[0]]}])
+    return folder
+
+
+def mined(files: Path, tmp_path: Path, *options: str, queries: str = "queries.jsonl") -> list[dict[str, Any]]:
+    out = tmp_path / "mined.jsonl"
+    done = rerank(
+        "mine", files / queries, "--pool", files / "pool.jsonl", "-o", out, "--model", files / "model", "--overwrite",
+        "--device", "cpu", *options,
+    )  # fmt: skip
+    assert done.code == 0, done.said
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model(files: Path, root: Path) -> None:
+    """The embedded model's body, taken for a bi-encoder: a folder without modules.json."""
+    (files / "model").symlink_to(root / "rerank_cli/mini")
+
+
+def test_negatives_are_the_nearest_texts_that_are_not_relevant(files: Path, tmp_path: Path) -> None:
+    (record,) = mined(files, tmp_path, "--negatives", "5", "--margin", "-2")
+    assert record["query"] == "Where does the cat sleep?"
+    assert record["pos"] == [POOL[0]]
+    assert sorted(record["neg"]) == sorted(POOL[1:])
+    assert record["lang"] == "en"
+    (two,) = mined(files, tmp_path, "--negatives", "2", "--margin", "-2", "--ranks", "1:2")
+    assert two["neg"] == record["neg"][:2]
+
+
+def test_the_window_and_the_margin_leave_out_what_may_be_an_answer(files: Path, tmp_path: Path) -> None:
+    (whole,) = mined(files, tmp_path, "--negatives", "5", "--margin", "-2")
+    (later,) = mined(files, tmp_path, "--negatives", "5", "--margin", "-2", "--ranks", "3:5")
+    assert later["neg"] == whole["neg"][2:]
+    (none,) = mined(files, tmp_path, "--negatives", "5", "--margin", "2")
+    assert none["neg"] == []
+
+
+def test_positives_may_be_given_as_texts(files: Path, tmp_path: Path) -> None:
+    assert mined(files, tmp_path, queries="texts.jsonl")[0]["pos"] == [POOL[0]]
+
+
+def test_negatives_are_drawn_by_the_seed(files: Path, tmp_path: Path) -> None:
+    def drawn(seed: int) -> list[str]:
+        (record,) = mined(files, tmp_path, "--negatives", "2", "--margin", "-2", "--seed", str(seed))
+        return list(record["neg"])
+
+    assert drawn(1) == drawn(1)
+    assert len({tuple(drawn(seed)) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"query": "a", "positives": ["p99"]}', "the pool has no 'p99'"),
+        ('{"query": "a"}', "no query with relevant texts"),
+        ('{"query": "a", "pos": [3]}', "holds what is no text"),
+        ("[]", "not a JSON object"),
+        ("{", "not a JSON object"),
+    ],
+)
+def test_a_bad_query_is_named(files: Path, tmp_path: Path, line: str, words: str) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"query": "fine", "positives": ["p1"]}\n' + line + "\n")
+    done = rerank("mine", bad, "--pool", files / "pool.jsonl", "-o", tmp_path / "out.jsonl", "--model", files / "model")
+    assert done.code == 4
+    assert words in done.said
+    assert "bad.jsonl:2" in done.said
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_nothing_is_overwritten_unasked(files: Path, tmp_path: Path) -> None:
+    arguments = ("mine", files / "queries.jsonl", "--pool", files / "pool.jsonl", "--model", files / "model")
+    (tmp_path / "out.jsonl").write_text("kept")
+    assert rerank(*arguments, "-o", tmp_path / "out.jsonl").code == 8
+    assert rerank(*arguments, "-o", files / "pool.jsonl", "--overwrite").code == 2
+    assert rerank(*arguments, "-o", tmp_path / "new.jsonl", "--ranks", "5:1").code == 2
+    assert (tmp_path / "out.jsonl").read_text() == "kept"
+
+
+def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
+    from rerank_cli.config import ModelConfig
+    from rerank_cli.scorers import open_scorer
+
+    scorer: Any = open_scorer(ModelConfig(model=str(root / "rerank_cli/mini"), engine="bi-encoder", device="cpu"))
+    scorer.load()
+    together = scorer.encoded_texts(POOL, "document")
+    alone = np.concatenate([scorer.encoded_texts([text], "document") for text in POOL])
+    assert np.abs(together - alone).max() < 1e-5
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
