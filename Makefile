@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test faults mutants determinism strace bench gpu-bench drift format readme clean
+.PHONY: help setup demo check test faults mutants determinism strace bench gpu-bench drift mini format readme clean
 
 help: ## show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ gpu-bench: ## on a CUDA machine, with the torch it has: speed, drift and the che
 
 drift: $(READY) ## what narrower numbers cost: logits and nDCG@10 on the shared collections; half an hour
 	$(BIN)/python tests/bench/drift.py
+
+mini: $(READY) ## make the embedded model anew, from the shared base and pool, in mini-new: hours
+	$(BIN)/python tests/mini/make.py
 
 bench: $(READY) ## throughput beside every installed peer on this machine, interleaved; half an hour
 	$(BIN)/python tests/bench/speed.py
