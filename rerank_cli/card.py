@@ -30,6 +30,8 @@ def card(name: str, loss: str, note: dict[str, Any]) -> str:
     if measured:
         lines += [
             "",
+            "The checkpoint was chosen by nDCG@10 on the same held-out records, so the gain is a little too good.",
+            "",
             f"On {measured['queries']:,} held-out queries ({', '.join(data['held_out'])}), 95 % intervals of the gain:",
             "",
             "| measure | base | this model | gain |",

@@ -13,7 +13,7 @@ from rerank_cli.errors import InputError
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
 from rerank_cli.formats.streams import Inputs
-from rerank_cli.judging import Qrels, Ranked, Results, read_qrels
+from rerank_cli.judging import MAX_RELEVANCE, Qrels, Ranked, Results, read_qrels
 from rerank_cli.lessons import Example
 from rerank_cli.records import Blank, Failure
 
@@ -36,9 +36,9 @@ class HeldOut:
 
     @property
     def qrels(self) -> Qrels:
-        """Judgements, grades rounded to whole ones."""
+        """Judgements; the grades are whole numbers."""
         return {
-            qid: {str(place): round(value) for place, value in enumerate(example.relevance)}
+            qid: {str(place): int(value) for place, value in enumerate(example.relevance)}
             for qid, example in self.queries.items()
         }
 
@@ -74,7 +74,7 @@ def examples(
             _judge(record, qrels, fields.relevance)
         example = _example(entry.query, entry.texts, as_objects(record), fields)
         if example is None:
-            place = f"{entry.origin}: candidates without a number {fields.relevance!r}"
+            place = f"{entry.origin}: candidates without a number {fields.relevance!r} (at most {MAX_RELEVANCE:,})"
             skipped, first = skipped + 1, first or place
             continue
         found.append((f"{len(found)}", example))
@@ -106,13 +106,18 @@ def _example(query: str, texts: Sequence[str], candidates: list[dict[str, Any]],
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A finite number of a size that can be learnt; None for anything else."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known and abs(value) <= MAX_RELEVANCE else None
 
 
 def held_out(read: ReadConfig, fields: Fields, tell: Tell, qrels: str | None) -> HeldOut:
     """The held-out queries that can be measured. Raises InputError when there are none."""
     found_records, _ = examples(read, fields, tell, read_qrels(qrels) if qrels else None)
     found = {qid: example for qid, example in found_records if example.positives and len(example.texts) > 1}
+    for example in found.values():
+        if odd := next((value for value in example.relevance if value != int(value)), None):
+            raise InputError(f"--eval: a relevance is {odd}, not a whole number", "Measures are defined for grades.")
     if not found:
         raise InputError("--eval: no record with a relevant text and another one", "Nothing could be measured.")
     return HeldOut(found)

@@ -5,22 +5,30 @@ from a window of ranks, and none lies closer than a margin below the query's own
 some are drawn. The pool's vectors are held in memory: four bytes a dimension and text.
 """
 
-import json
+import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from random import Random
+from tempfile import NamedTemporaryFile
 from typing import Any
+
+import orjson
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, InputError, OutputError, Refused
 from rerank_cli.formats.streams import Inputs, Line
 from rerank_cli.scorers import open_scorer
+from rerank_cli.scorers.hf_config import has_head
+from rerank_cli.scorers.hf_files import find_model
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 QUERIES_AT_ONCE = 256
 QUERY_ADVICE = "A query needs `pos`, a list of texts, or `positives`, a list of ids of the pool."
+
+REPLACED = ("query", "pos", "neg", "positives", "pos_scores", "neg_scores")  # scores were those of other negatives
 
 Tell = Callable[[str], None]
 
@@ -60,32 +68,51 @@ def mine(config: MineConfig, tell: Tell) -> Mined:
 
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
     """
-    if not 1 <= config.first <= config.last:
-        raise ConfigError(f"--ranks {config.first}:{config.last}: not a window", "Write for example 5:50.")
-    if config.output.exists() and not config.overwrite:
-        raise Refused(f"{config.output}: exists", "Choose another name, or replace it with --overwrite.")
+    _refuse_early(config)
     pool, ids = _pool(config.corpus)
     queries = list(_queries(config.queries, pool, ids))
     if not queries:
         raise InputError(f"{config.queries}: no queries", QUERY_ADVICE)
     scorer: Any = open_scorer(config.model)
-    if scorer.identity.engine != "bi-encoder":
-        raise ConfigError(f"{config.model.model}: is no bi-encoder", "Mining compares vectors: name a bi-encoder.")
+    for note in scorer.notes:
+        tell(note)
     scorer.load()
     tell(f"encoding {len(pool):,} texts and {len(queries):,} queries")
     found = Mined(pool=len(pool))
-    partial = config.output.with_name(config.output.name + ".partial")
+    made = None
     try:
-        with partial.open("w", encoding="utf-8", errors="surrogatepass") as file:
+        with NamedTemporaryFile("wb", prefix=f".{config.output.name}.", dir=config.output.parent, delete=False) as file:
+            made = Path(file.name)
             for record in _records(config, queries, pool, scorer, found):
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        partial.replace(config.output)
+                file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        made.chmod(0o666 & ~umask())
+        made.replace(config.output)
     except OSError as fault:
         raise OutputError(f"{config.output}: {fault.strerror or fault}", "Check the folder and its disk.") from None
     finally:
         scorer.close()
-        partial.unlink(missing_ok=True)
+        if made is not None:
+            made.unlink(missing_ok=True)
     return found
+
+
+def _refuse_early(config: MineConfig) -> None:
+    if not 1 <= config.first <= config.last:
+        raise ConfigError(f"--ranks {config.first}:{config.last}: not a window", "Write for example 5:50.")
+    if config.margin is not None and not math.isfinite(config.margin):
+        raise ConfigError(f"--margin {config.margin}: not a difference of cosines", "Write for example 0.02.")
+    if config.output.name in ("", "-", "..") or config.output.suffix in (".gz", ".zst") or config.output.is_dir():
+        raise ConfigError(f"-o {config.output}: is not a file to write", "Name a file; it is not compressed.")
+    if os.path.lexists(config.output) and not config.overwrite:
+        raise Refused(f"{config.output}: exists", "Choose another name, or replace it with --overwrite.")
+    if not os.access(config.output.parent, os.W_OK):
+        raise OutputError(f"{config.output.parent}: cannot write here", "Check the folder of -o.")
+    folder = find_model(config.model)
+    if has_head(folder.config):
+        raise ConfigError(
+            f"{folder.name}: is a cross-encoder, which makes no vectors",
+            "Name a bi-encoder, such as multilingual-e5-small.",
+        )
 
 
 def _objects(path: str) -> Iterator[tuple[Line, dict[str, Any]]]:
@@ -93,11 +120,11 @@ def _objects(path: str) -> Iterator[tuple[Line, dict[str, Any]]]:
         if not line.raw.strip():
             continue
         try:
-            value = json.loads(line.raw)
-        except ValueError:
+            value = orjson.loads(line.raw)
+        except orjson.JSONDecodeError:
             value = None
         if not isinstance(value, dict):
-            raise InputError(f"{line.origin}: not a JSON object", "One object a line.")
+            raise InputError(f"{line.origin}: not a JSON object", "One object in valid UTF-8 a line.")
         yield line, value
 
 
@@ -163,5 +190,12 @@ def _records(
             found.queries += 1
             found.short += len(chosen) < config.negatives
             found.negatives += len(chosen)
-            rest = {name: given for name, given in value.items() if name not in ("query", "pos", "neg", "positives")}
+            rest = {name: given for name, given in value.items() if name not in REPLACED}
             yield {"query": value["query"], "pos": texts, "neg": [pool[place] for place in chosen], **rest}
+
+
+def umask() -> int:
+    """The mask of this process."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -6,8 +6,7 @@ in OUT.partial, checkpoints too, and OUT appears when it is complete.
 
 import hashlib
 import json
-import os
-import shutil
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -20,16 +19,16 @@ from typing import Any
 from rerank_cli import __version__
 from rerank_cli.card import card
 from rerank_cli.config import ModelConfig, ReadConfig
-from rerank_cli.errors import ConfigError, InputError, Interrupted, OutputError, Refused
+from rerank_cli.errors import ConfigError, InputError, Interrupted
 from rerank_cli.evaluate import Evaluation, evaluate, parsed_measures
 from rerank_cli.export import scored
 from rerank_cli.judged import Fields, HeldOut, examples, held_out
 from rerank_cli.judging import Results
 from rerank_cli.lessons import LOSSES, Example, Row, rows, useful
 from rerank_cli.scorers import open_scorer
+from rerank_cli.training_folder import MODEL, TrainingFolder
 
 NEEDS = ("sentence_transformers", "datasets", "accelerate", "ir_measures", "scipy")
-NOTE = "rerank-train.json"
 DTYPES = ("fp32", "bf16", "fp16")
 AT_ONCE = 64  # held-out queries scored together
 
@@ -63,11 +62,6 @@ class TrainConfig:
     resume: bool = False
     overwrite: bool = False
 
-    @property
-    def partial(self) -> Path:
-        """Where the work is done."""
-        return self.output.with_name(self.output.name + ".partial")
-
 
 @dataclass(slots=True)
 class Trained:
@@ -81,10 +75,23 @@ class Trained:
 def train(config: TrainConfig, tell: Tell, progress: Any) -> Trained:
     """Do it. `progress` is told of steps, losses and evaluations.
 
-    Raises ConfigError, InputError, ModelError, Refused (OUT exists, or OUT.partial is of another training),
-    OutputError, and Interrupted with the advice to resume.
+    Raises ConfigError, InputError, ModelError, DeviceError (also when a loss is not finite), Refused (OUT exists, or
+    OUT.partial is of another training), OutputBusy, OutputError, and Interrupted with the advice to resume.
     """
     _refuse_early(config)
+    named = [*config.read.files, *(config.held_out.files if config.held_out else ()), *filter(None, [config.qrels])]
+    folder = TrainingFolder(config.output, config.resume, config.overwrite, [*named, config.model.model])
+    try:
+        return _trained(config, folder, tell, progress)
+    except Interrupted as stop:
+        if folder.has_checkpoint:
+            stop.advice = "; the last checkpoint is kept, the same command with --resume continues from it"
+        raise
+    finally:
+        folder.close()
+
+
+def _trained(config: TrainConfig, folder: TrainingFolder, tell: Tell, progress: Any) -> Trained:
     found, skipped = examples(config.read, config.fields, tell)
     lessons = _rows(found, config)
     if not lessons:
@@ -93,31 +100,26 @@ def train(config: TrainConfig, tell: Tell, progress: Any) -> Trained:
             "It needs records with relevant and other texts" + _teacher_advice(config),
         )
     kept = None if config.held_out is None else held_out(config.held_out, config.fields, tell, config.qrels)
+    if kept and (both := len({each.query for _, each in found} & {each.query for each in kept.queries.values()})):
+        tell(f"{both:,} of the {len(kept.queries):,} queries of --eval are learnt too: their gain says little")
     scorer = open_scorer(replace(config.model, engine="torch"))  # finds the model, and refuses what is none
-    for sentence in scorer.notes:
-        tell(sentence)
-    note = _note(config, found, lessons, skipped, scorer.identity.as_dict())
-    start = _begun(config, note, tell)
-    base = _measured(scorer, kept, config.model.model, start) if kept else None
+    note = _note(config, found, lessons, skipped, kept, scorer.identity.as_dict())
+    resumed = folder.begin(note, tell)
+    base = _measured(scorer, kept, config.model.model, folder) if kept else None
     scorer.close()
     tell(f"{len(found):,} queries, {len(lessons):,} rows of {LOSSES[config.loss].rows}, loss {config.loss}")
     started = time.monotonic()
-    try:
-        trainer: Any = import_module("rerank_cli.trainer")
-        note["training"] = trainer.fit(config, lessons, kept, tell, progress)
-    except Interrupted as stop:
-        stop.advice = "; the last checkpoint is kept, the same command with --resume continues from it"
-        raise
+    trainer: Any = import_module("rerank_cli.trainer")
+    note["training"] = trainer.fit(config, folder.partial, resumed, lessons, kept, tell, progress)
     note["training"]["seconds"] = round(time.monotonic() - started, 1)
     evaluation = None
     if kept and base is not None:
-        made = open_scorer(replace(config.model, model=str(config.partial / "model"), revision=None, engine="torch"))
+        made = open_scorer(replace(config.model, model=str(folder.partial / MODEL), revision=None, engine="torch"))
         logits = _logits(made, kept)
         made.close()
-        measures = parsed_measures(None)
-        evaluation = evaluate(kept.results("trained", logits), kept.qrels, measures, base)
+        evaluation = evaluate(kept.results("trained", logits), kept.qrels, parsed_measures(None), base)
         note["held_out"] = _figures(evaluation)
-    _finish(config, note)
+    folder.finish(note, card(folder.final.name, LOSSES[config.loss].says, note))
     return Trained(config.output, note, evaluation)
 
 
@@ -144,15 +146,8 @@ def _refuse_early(config: TrainConfig) -> None:
         raise ConfigError("--early-stopping: what is measured?", "Name held-out records with --eval.")
     if config.read.inputs.count("-") and config.resume:
         raise ConfigError("--resume: standard input cannot be read a second time", "Train from a file.")
-    target, partial = config.output, config.partial
-    if os.path.lexists(target) and not config.overwrite:
-        raise Refused(f"{target}: exists", "Choose another folder, or replace it with --overwrite.")
-    if os.path.lexists(target) and not (target / NOTE).is_file():
-        raise Refused(f"{target}: was not made by `rerank train`, so --overwrite leaves it alone", "Choose another.")
-    if os.path.lexists(partial) and not (config.resume or config.overwrite):
-        raise Refused(f"{partial}: an unfinished training", "Continue it with --resume, or drop it with --overwrite.")
-    if os.path.lexists(partial) and not (partial / NOTE).is_file():
-        raise Refused(f"{partial}: is not an unfinished training of ours", "Move it away.")
+    if not (math.isfinite(config.epochs) and config.epochs > 0):
+        raise ConfigError(f"--epochs {config.epochs}: nothing, or without end", "Write for example 1 or 0.5.")
 
 
 def _rows(examples: list[tuple[str, Example]], config: TrainConfig) -> list[Row]:
@@ -169,24 +164,32 @@ def _logits(scorer: Any, held_out: HeldOut) -> list[list[float]]:
     return found
 
 
-def _measured(scorer: Any, held_out: HeldOut, name: str, start: Path) -> Results:
+def _measured(scorer: Any, held_out: HeldOut, name: str, folder: TrainingFolder) -> Results:
     """How the base ranks the held-out records; kept in OUT.partial, so that a resumed training need not repeat it."""
-    kept = start / "before.json"
-    if kept.is_file():
-        return held_out.results(name, json.loads(kept.read_bytes()))
-    logits = _logits(scorer, held_out)
-    kept.write_text(json.dumps(logits), encoding="utf-8")
+    logits = folder.kept_logits()
+    if logits is None:
+        logits = _logits(scorer, held_out)
+        folder.keep_logits(logits)
     return held_out.results(name, logits)
 
 
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).hexdigest()
+
+
 def _note(
-    config: TrainConfig, examples: list[tuple[str, Example]], lessons: list[Row], skipped: int, base: dict[str, Any]
+    config: TrainConfig,
+    examples: list[tuple[str, Example]],
+    lessons: list[Row],
+    skipped: int,
+    kept: HeldOut | None,
+    base: dict[str, Any],
 ) -> dict[str, Any]:
     """What the training is: two of the same note are the same training."""
-    options = asdict(replace(config, resume=False, overwrite=False))
-    for name in ("read", "held_out", "qrels", "fields", "model", "output"):
+    options = asdict(config)
+    for name in ("read", "held_out", "qrels", "fields", "model", "output", "resume", "overwrite"):
         del options[name]
-    digest = hashlib.sha256(json.dumps(lessons, ensure_ascii=True).encode()).hexdigest()
+    options["max_length"] = config.model.max_length
     names = ("model", "revision", "weights_sha256", "tokenizer_sha256", "config_sha256", "max_length")
     return {
         "rerank": __version__,
@@ -196,35 +199,12 @@ def _note(
             "queries": len(examples),
             "skipped_records": skipped,
             "rows": len(lessons),
-            "rows_sha256": digest,
+            "rows_sha256": _sha256(lessons),
             "held_out": list(config.held_out.inputs) if config.held_out else None,
+            "held_out_sha256": _sha256([asdict(each) for each in kept.queries.values()]) if kept else None,
         },
         "options": options,
     }
-
-
-def _begun(config: TrainConfig, note: dict[str, Any], tell: Tell) -> Path:
-    """OUT.partial, new, or as it was left by the same training. Raises Refused and OutputError."""
-    partial = config.partial
-    wanted = json.loads(json.dumps(note))
-    try:
-        if partial.exists():
-            former = json.loads((partial / NOTE).read_bytes())
-            if config.resume and former == wanted:
-                tell(f"continuing the training in {partial}")
-                return partial
-            if not config.overwrite:
-                raise Refused(
-                    f"{partial}: belongs to a training with other data, model or options",
-                    "Repeat its command, or drop it with --overwrite.",
-                )
-            shutil.rmtree(partial)
-        partial.mkdir(parents=True)
-        (partial / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except (OSError, ValueError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else fault
-        raise OutputError(f"{partial}: {reason}", "Check the folder and its disk.") from None
-    return partial
 
 
 def _figures(made: Evaluation) -> dict[str, Any]:
@@ -234,17 +214,3 @@ def _figures(made: Evaluation) -> dict[str, Any]:
         "after": made.means,
         "gain_95": {each.measure: [each.gain, each.low, each.high] for each in made.differences},
     }
-
-
-def _finish(config: TrainConfig, note: dict[str, Any]) -> None:
-    """Write note and card beside the model, and put the folder in its place. Raises OutputError."""
-    made, target = config.partial / "model", config.output
-    try:
-        (made / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        (made / "README.md").write_text(card(target.name, LOSSES[config.loss].says, note), encoding="utf-8")
-        if os.path.lexists(target):
-            shutil.rmtree(target)
-        made.rename(target)
-        shutil.rmtree(config.partial)
-    except OSError as fault:
-        raise OutputError(f"{target}: {fault.strerror or fault}", "Check the folder and its disk.") from None

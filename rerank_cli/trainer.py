@@ -4,6 +4,7 @@ Loaded by `train` when a training begins.
 """
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,9 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.cross_encoder import losses
 from sentence_transformers.cross_encoder.trainer import CrossEncoderTrainer
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
 
+from rerank_cli.checkpoints import last_whole_checkpoint, steps_of
 from rerank_cli.errors import ConfigError, DeviceError
 from rerank_cli.evaluate import means_of, parsed_measures, per_query
 from rerank_cli.judged import HeldOut
@@ -28,8 +29,10 @@ from rerank_cli.lessons import LOSSES, Row
 from rerank_cli.scorers.hf_files import find_model
 from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memory
 from rerank_cli.train import TrainConfig
+from rerank_cli.training_folder import MODEL
 
 LEADING = "nDCG@10"
+DIVERGED = "Try a smaller --learning-rate, or another --loss; look for odd relevances and teacher scores."
 TRIPLET_MARGIN = 1.0  # logits
 LORA_TARGETS = "all-linear"  # every linear layer of the body; the head is trained whole
 
@@ -73,6 +76,8 @@ class Measure(BaseEvaluator):  # type: ignore[misc]
         pairs = [(each.query, text) for each in self._held_out.queries.values() for text in each.texts]
         flat = iter(model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False).tolist())
         logits = [[next(flat) for _ in each.texts] for each in self._held_out.queries.values()]
+        if not all(math.isfinite(logit) for each in logits for logit in each):
+            raise DeviceError("scores are not finite any more", DIVERGED)
         ranked = self._held_out.results("now", logits).queries
         runs = {qid: {doc: -float(at) for at, doc in enumerate(each.docids)} for qid, each in ranked.items()}
         values = per_query(self._measures, self._held_out.qrels, runs)
@@ -102,7 +107,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             self.log.append({"step": state.global_step, **figures})
             self._progress.figures(figures)
         if not all(map(math.isfinite, kept.values())):
-            raise DeviceError("the loss is not finite any more", "Try a smaller --learning-rate, or --dtype fp32.")
+            raise DeviceError("the loss is not finite any more", DIVERGED)
 
 
 class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
@@ -114,13 +119,28 @@ class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
             state.update(load_file(path))
         self.model.model.load_state_dict(state)
 
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
+    def continue_after_the_end(self, checkpoint: str) -> None:
+        """Take up a training whose last step was made: its state, and its best weights, or its last."""
+        self.state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
+        self._load_from_checkpoint(self.state.best_model_checkpoint or checkpoint)
+
 
 def fit(
-    config: TrainConfig, rows: list[Row], held_out: HeldOut | None, tell: Callable[[str], None], progress: Any
+    config: TrainConfig,
+    folder: Path,
+    resumed: bool,
+    rows: list[Row],
+    held_out: HeldOut | None,
+    tell: Callable[[str], None],
+    progress: Any,
 ) -> dict[str, Any]:
-    """Train on `rows` in OUT.partial and leave the model in its folder `model`; returns steps and the log.
+    """Train on `rows` in `folder` and leave the model in its folder `model`; returns steps and the log.
 
-    Raises ConfigError for a dtype that the device has not, DeviceError when its memory is too small.
+    Raises ConfigError for a dtype that the device has not, DeviceError when its memory is too small, or the loss or a
+    weight is not finite any more.
     """
     disable_progress_bar()
     device = choose_device(config.model.device)
@@ -134,22 +154,28 @@ def fit(
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     tell(f"{trained:,} of {sum(weight.numel() for weight in model.parameters()):,} weights are trained, on {device}")
     watch = Watch(progress)
-    trainer = _trainer(config, model, rows, held_out, device.type, watch)
-    last = get_last_checkpoint(str(config.partial)) if config.resume else None
+    trainer = _trainer(config, folder, model, rows, held_out, device.type, watch)
+    last = last_whole_checkpoint(folder, tell) if resumed else None
     if last:
         tell(f"from the checkpoint at step {last.rpartition('-')[2]}")
     try:
         started = time.monotonic()
-        trainer.train(resume_from_checkpoint=last)
+        if last and steps_of(last) >= trainer.args.max_steps:
+            trainer.continue_after_the_end(last)
+        else:
+            trainer.train(resume_from_checkpoint=last)
     except RuntimeError as fault:
         if is_out_of_memory(fault):
             raise DeviceError(
                 f"{device}: no memory for a step of {config.batch_size} pairs", "Use a smaller --batch-size or --lora."
             ) from None
         raise
+    if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
+        raise DeviceError("weights are not finite any more", DIVERGED)
     if adapted is not None:
         adapted.merge_and_unload()
-    model.save_pretrained(str(config.partial / "model"), create_model_card=False)
+    shutil.rmtree(folder / MODEL, ignore_errors=True)  # of a training that was killed while it wrote
+    model.save_pretrained(str(folder / MODEL), create_model_card=False)
     before = [entry for entry in _kept_log(trainer) if entry["step"] < (watch.log[0]["step"] if watch.log else 0)]
     return {
         "steps": trainer.state.global_step,
@@ -205,7 +231,13 @@ def _with_adapters(model: CrossEncoder, config: TrainConfig) -> Any:
 
 
 def _trainer(
-    config: TrainConfig, model: CrossEncoder, rows: list[Row], held_out: HeldOut | None, device: str, watch: Watch
+    config: TrainConfig,
+    folder: Path,
+    model: CrossEncoder,
+    rows: list[Row],
+    held_out: HeldOut | None,
+    device: str,
+    watch: Watch,
 ) -> Trainer:
     loss = LOSSES[config.loss]
     per_row = {"pairs": 1, "lists": 1 + config.negatives, "margins": 2, "triplets": 2}[loss.rows]
@@ -216,7 +248,7 @@ def _trainer(
         raise ConfigError("--dtype fp16: not for training on a CPU", "Use bf16 or fp32.")
     measured = held_out is not None
     arguments = CrossEncoderTrainingArguments(
-        output_dir=str(config.partial),
+        output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=batch,
         learning_rate=config.learning_rate,
@@ -236,6 +268,7 @@ def _trainer(
         metric_for_best_model=f"eval_{LEADING}" if measured else None,
         greater_is_better=True if measured else None,
         logging_steps=max(1, min(every, 20)),
+        logging_nan_inf_filter=False,
         disable_tqdm=True,
         report_to="none",
         dataloader_pin_memory=device == "cuda",

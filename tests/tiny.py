@@ -28,9 +28,9 @@ def write_tokenizer(folder: Path, words: list[str], special: dict[str, str] | No
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    PreTrainedTokenizerFast(tokenizer_object=backend, **(SPECIAL if special is None else special)).save_pretrained(
-        folder
-    )
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]  # as BERT's own tokenizer has it
+    tokens = SPECIAL if special is None else special
+    PreTrainedTokenizerFast(tokenizer_object=backend, model_input_names=inputs, **tokens).save_pretrained(folder)
 
 
 def tiny_config(**changes: Any) -> BertConfig:

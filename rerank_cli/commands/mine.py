@@ -25,12 +25,14 @@ def mine_command(
     margin: Annotated[
         float | None, o.option("margin", "How far below the query's relevant texts a cosine must lie.")
     ] = 0.0,
-    seed: Annotated[int, o.option("seed", "Of the drawing.")] = 42,
+    seed: Annotated[int, o.option("seed", "Of the drawing.", min=0)] = 42,
     overwrite: Annotated[bool, o.option("overwrite", "Replace the file.")] = False,
     revision: o.Revision = None,
     offline: o.Offline = False,
     device: o.Device = M.device,
-    dtype: o.Dtype = M.dtype,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="auto, fp32, fp16 or bf16.", envvar="RERANK_MINE_DTYPE")
+    ] = M.dtype,
     max_length: o.MaxLength = 512,
     threads: o.Threads = None,
     quiet: o.Quiet = False,
@@ -58,6 +60,8 @@ def mine_command(
         overwrite,
     )
     made = mine(config, (lambda _: None) if quiet else say)
+    if quiet:
+        return 0
     show(f"{made.queries:,} queries, {made.negatives:,} negatives of {made.pool:,} texts: {printable(output)}")
     if made.short:
         show(f"{made.short:,} queries have fewer than {negatives}: widen --ranks, or lower --margin")

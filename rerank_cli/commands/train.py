@@ -50,7 +50,7 @@ def train_command(
     dtype: Annotated[
         str, typer.Option("--dtype", help="fp32, bf16 or fp16: of the computation.", envvar="RERANK_TRAIN_DTYPE")
     ] = "fp32",
-    seed: Annotated[int, o.option("seed", "Of the negatives drawn, the order, and the dropout.")] = 42,
+    seed: Annotated[int, o.option("seed", "Of the drawing, the order and the dropout.", min=0, max=2**32 - 1)] = 42,
     checkpoints: Annotated[int, o.option("checkpoints", "How often it is saved and measured on the way.", min=1)] = 10,
     early_stopping: Annotated[
         int | None, o.option("early-stopping", "End when so many measurements brought no gain.", min=1)
@@ -110,7 +110,7 @@ def train_command(
     )
     with TrainingProgress(reporter) as shown:
         made = train(config, reporter.tell, shown)
-    for line in report(made):
+    for line in [] if quiet else report(made):
         show(line)
     return 0
 

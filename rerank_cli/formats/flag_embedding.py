@@ -34,10 +34,12 @@ class FlagEmbedding:
             for name, relevance in (("pos", 1), ("neg", 0))
             for index, text in enumerate(list_at(body, name, "$"))
         ]
+        rest = without(body, "pos", "neg")
         if (teacher := _teacher(body)) is not None:
+            rest = without(rest, "pos_scores", "neg_scores")
             for each, logit in zip(candidates, teacher, strict=True):
                 each["logit"] = logit
-        return {**without(body, "pos", "neg", "pos_scores", "neg_scores"), "query": query, "candidates": candidates}
+        return {**rest, "query": query, "candidates": candidates}
 
     def made(self, record: dict[str, Any]) -> dict[str, Any]:
         """See Shape.made: candidates of a `relevance` above 0 are positives."""

@@ -6,7 +6,7 @@ tokens of its document.
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError
@@ -69,6 +69,13 @@ class BiEncoder(CrossEncoder):
         if encoding.assumed:
             self.notes.append("no modules.json: the mean of all tokens is taken, and nothing is put before the texts")
         return SingleTexts(self.folder, self.config, encoding, (self.max_length, self.query_max_length))
+
+    def _lengths(self, config: ModelConfig) -> tuple[int, int]:
+        longest = self.encoding.longest
+        if longest is not None and longest < config.max_length:
+            self.notes.append(f"max-length lowered from {config.max_length} to {longest}: the model's files say so")
+            config = replace(config, max_length=longest)
+        return super()._lengths(config)
 
     def _has_types(self) -> bool:
         return False

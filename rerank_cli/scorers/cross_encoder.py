@@ -83,8 +83,8 @@ class CrossEncoder:
         self.folder = find_model(config)
         if self.folder.kind != self.kind:
             raise ConfigError(
-                f"--engine {config.engine}: {self.folder.name} is a {self.folder.kind}",
-                f"Use --engine {'bi-encoder' if self.folder.encoding else 'torch'}, or leave it out.",
+                f"{self.folder.name}: is a {self.folder.kind}, not a {self.kind}",
+                "Bi-encoders score with --engine bi-encoder or auto, and serve `rerank mine`.",
             )
         self.config = load_config(self.folder)
         self.notes: list[str] = []

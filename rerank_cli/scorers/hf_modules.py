@@ -14,22 +14,25 @@ from rerank_cli.scorers.hf_config import read_json, require_file
 
 MODULES = "modules.json"
 PROMPTS = "config_sentence_transformers.json"
+LENGTHS = "sentence_bert_config.json"
 MODES = ("mean", "cls", "lasttoken")
 KNOWN = ("Transformer", "Pooling", "Normalize")
 QUERY_PROMPTS, DOCUMENT_PROMPTS = ("query",), ("document", "passage", "corpus")
-WANTED = (MODULES, PROMPTS, "*_Pooling/config.json")  # of a repository
+WANTED = (MODULES, PROMPTS, LENGTHS, "*_Pooling/config.json")  # of a repository
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """How a bi-encoder makes a vector: which tokens are pooled and what stands before the texts.
 
-    `files` are those that say so; without any, the mean of all tokens is taken, and `assumed` is set.
+    `longest` counts special tokens. `files` are those that say all this; without any, the mean of all tokens is taken,
+    and `assumed` is set.
     """
 
     pooling: str
     query_prompt: str = ""
     document_prompt: str = ""
+    longest: int | None = None  # tokens of a text, where the files say so
     files: tuple[Path, ...] = ()
     assumed: bool = False
 
@@ -52,7 +55,21 @@ def read_encoding(folder: Path) -> Encoding:
         files.append(folder / PROMPTS)
         prompts = read_json(folder / PROMPTS).get("prompts") or {}
     query, document = (_prompt(folder / PROMPTS, prompts, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS))
-    return Encoding(pooling, query, document, tuple(files))
+    longest = None
+    if (folder / LENGTHS).exists():
+        files.append(folder / LENGTHS)
+        longest = _longest(folder / LENGTHS, read_json(folder / LENGTHS))
+    return Encoding(pooling, query, document, longest, tuple(files))
+
+
+def _longest(path: Path, config: dict[str, Any]) -> int | None:
+    """The length that texts are cut to. Raises ModelError for what is not done here."""
+    if config.get("do_lower_case"):
+        raise ModelError(f"{path}: do_lower_case is not known here", "Let the tokenizer do it, in tokenizer.json.")
+    longest = config.get("max_seq_length")
+    if longest is not None and (type(longest) is not int or longest < 4):
+        raise ModelError(f"{path}: max_seq_length cannot be {str(longest)[:40]}", "Fetch the file anew.")
+    return longest
 
 
 def _steps(path: Path) -> list[tuple[str, str]]:
@@ -75,6 +92,8 @@ def _pooling(path: Path, config: dict[str, Any]) -> str:
     old = [mode for mode, flag in flags.items() if config.get(f"pooling_mode_{flag}") is True]
     others = [name for name in config if name.startswith("pooling_mode_") and config[name] is True]
     mode = config.get("pooling_mode", old[0] if len(old) == len(others) == 1 else None)
+    if config.get("include_prompt") is False:
+        raise ModelError(f"{path}: prompts are left out of the pooling, which is not done here", "Use another model.")
     if mode not in MODES:
         raise ModelError(f"{path}: pools in a way that is not known here", f"Known are {', '.join(MODES)}.")
     return str(mode)

@@ -14,12 +14,14 @@ import torch
 from torch.nn.functional import normalize
 from transformers import AutoModel
 
+from rerank_cli.errors import DeviceError
 from rerank_cli.plan import Budget, plan_batches
 from rerank_cli.scorers import Batch, PreparedPair
 from rerank_cli.scorers.bi_encoder import BiEncoder, TextPair
 from rerank_cli.scorers.hf_model import load_model
-from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder, is_out_of_memory
 
+SMALLER = "Use a smaller --max-length, or --device cpu."
 QUERIES_KEPT = 4096  # vectors of queries; a record's candidates stand close together
 
 
@@ -57,7 +59,12 @@ class TorchBiEncoder(TorchCrossEncoder):
         made = np.empty((len(texts), self._encoder.config.hidden_size), dtype=np.float32)
         for plan in plan_batches([pair.cost for pair in alone], Budget(self.traits.batch_tokens), self.traits.multiple):
             batch = Batch(tuple(alone[place] for place in plan.indices), plan.tokens, plan.padded)
-            made[list(plan.indices)] = self.vectors(self._inputs(batch)).cpu().numpy()
+            try:
+                made[list(plan.indices)] = self.vectors(self._inputs(batch)).cpu().numpy()
+            except RuntimeError as fault:
+                if is_out_of_memory(fault):
+                    raise DeviceError(f"{self.device}: no memory for a batch of texts", SMALLER) from None
+                raise
         return made
 
     def _query(self, ids: bytes) -> torch.Tensor:

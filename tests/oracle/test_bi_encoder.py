@@ -109,7 +109,10 @@ def test_without_modules_the_mean_is_taken_and_said(root: Path) -> None:
         ("modules.json", '[{"type": "a.Pooling", "path": "../elsewhere"}]', "outside the folder"),
         ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true}', "pools in a way"),
         ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true, "pooling_mode_mean_tokens": true}', "pools in"),
+        ("1_Pooling/config.json", '{"pooling_mode": "mean", "include_prompt": false}', "left out of the pooling"),
         ("config_sentence_transformers.json", '{"prompts": {"query": 3}}', "not texts by name"),
+        ("sentence_bert_config.json", '{"do_lower_case": true}', "do_lower_case"),
+        ("sentence_bert_config.json", '{"max_seq_length": "many"}', "max_seq_length"),
     ],
 )
 def test_files_that_say_something_else_are_refused(
@@ -135,3 +138,14 @@ def test_pooling_passes_over_padding() -> None:
     assert pooled(hidden, mask, "lasttoken").tolist() == [[4.0, 5.0], [8.0, 9.0]]
     assert pooled(hidden, mask, "cls").tolist() == [[0.0, 1.0], [6.0, 7.0]]
     assert pooled(hidden, None, "lasttoken").tolist() == [[4.0, 5.0], [10.0, 11.0]]
+
+
+def test_the_length_is_that_of_its_files(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "sentence_bert_config.json").unlink(missing_ok=True)
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 24}')
+    scorer = opened(tmp_path)
+    assert scorer.identity.max_length == 24
+    assert any("24" in note for note in scorer.notes)
+    assert scorer.prepare([("a", "word " * 90)])[0].cost == 24

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from running import rerank
+from transformers import AutoModel
 
 from tests.training.conftest import write_records
 
@@ -41,8 +42,10 @@ def mined(files: Path, tmp_path: Path, *options: str, queries: str = "queries.js
 
 @pytest.fixture(scope="module", autouse=True)
 def model(files: Path, root: Path) -> None:
-    """The embedded model's body, taken for a bi-encoder: a folder without modules.json."""
-    (files / "model").symlink_to(root / "rerank_cli/mini")
+    """The body of the embedded model as a bi-encoder: a folder without a head, and without modules.json."""
+    AutoModel.from_pretrained(root / "rerank_cli/mini").save_pretrained(files / "model")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (files / "model" / name).symlink_to(root / "rerank_cli/mini" / name)
 
 
 def test_negatives_are_the_nearest_texts_that_are_not_relevant(files: Path, tmp_path: Path) -> None:
@@ -84,6 +87,8 @@ def test_negatives_are_drawn_by_the_seed(files: Path, tmp_path: Path) -> None:
         ('{"query": "a", "pos": [3]}', "holds what is no text"),
         ("[]", "not a JSON object"),
         ("{", "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
+        ('{"query": "a\\ud800", "pos": ["b"]}', "not a JSON object"),
     ],
 )
 def test_a_bad_query_is_named(files: Path, tmp_path: Path, line: str, words: str) -> None:
@@ -115,3 +120,36 @@ def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
     alone = np.concatenate([scorer.encoded_texts([text], "document") for text in POOL])
     assert np.abs(together - alone).max() < 1e-5
     assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_cross_encoder_is_refused(files: Path, tmp_path: Path) -> None:
+    arguments = ("mine", files / "queries.jsonl", "--pool", files / "pool.jsonl", "-o", tmp_path / "out.jsonl")
+    done = rerank(*arguments, "--model", "mini")
+    assert done.code == 2
+    assert "is a cross-encoder" in done.said
+
+
+def test_scores_of_former_negatives_are_dropped_and_the_mean_is_said(files: Path, tmp_path: Path) -> None:
+    record = {"query": "a cat", "pos": [POOL[0]], "neg": ["x", "y"], "pos_scores": [9.0], "neg_scores": [1.0, 2.0]}
+    queries, out = write_records(tmp_path / "q.jsonl", [record]), tmp_path / "out.jsonl"
+    beside = tmp_path / "out.jsonl.partial"
+    beside.write_text("of an unfinished run")
+    arguments = (
+        "mine",
+        queries,
+        "--pool",
+        files / "pool.jsonl",
+        "-o",
+        out,
+        "--model",
+        files / "model",
+        "--margin",
+        "-2",
+    )
+    done = rerank(*arguments)
+    assert "the mean of all tokens" in done.said
+    assert json.loads(out.read_text()).keys() == {"query", "pos", "neg"}
+    assert beside.read_text() == "of an unfinished run"
+    quiet = rerank(*arguments, "--overwrite", "-q")
+    assert (quiet.code, quiet.stdout, quiet.stderr) == (0, b"", b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.partial", "q.jsonl"]

@@ -1,0 +1,38 @@
+"""Checkpoints of a training: which is the newest that is whole."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import safe_open
+
+
+def steps_of(checkpoint: str) -> int:
+    """The step at which it was written."""
+    return int(checkpoint.rpartition("-")[2])
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint has all its files, and none is torn."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_bytes())
+        weights = sorted(checkpoint.glob("*.safetensors"))
+        for path in weights:
+            with safe_open(path, "pt") as file:  # looks whether the file is as long as it says
+                file.keys()
+    except Exception:  # whatever damage leads the libraries to
+        return False
+    archives = [checkpoint / name for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth")]
+    return bool(weights) and all(zipfile.is_zipfile(path) for path in archives)
+
+
+def last_whole_checkpoint(folder: Path, tell: Callable[[str], None]) -> str | None:
+    """The newest checkpoint that is whole; what was being written when the training was killed is removed."""
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -steps_of(path.name)):
+        if is_whole(checkpoint):
+            return str(checkpoint)
+        tell(f"{checkpoint.name} is not whole and is left out")
+        shutil.rmtree(checkpoint)
+    return None

@@ -1,0 +1,143 @@
+"""Where a training happens: OUT.partial while it goes on, OUT when it is whole, and one living training for each.
+
+`rerank-train.json` in them says which training it is: data, options and base; two of the same note are the same one.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.errors import ConfigError, OutputError, Refused
+from rerank_cli.lock import Lock
+
+NOTE, BEFORE, MODEL, FORMER = "rerank-train.json", "before.json", "model", "former"
+OURS = (NOTE, BEFORE, MODEL, FORMER, "eval")  # the last is made by the trainer
+
+Tell = Callable[[str], None]
+
+
+def written(path: Path, text: str) -> None:
+    """Put `text` into a file that is there whole or not at all."""
+    made = path.with_name(path.name + ".new")
+    made.write_text(text, encoding="utf-8")
+    made.replace(path)
+
+
+def _note_in(folder: Path) -> dict[str, Any] | None:
+    try:
+        note = json.loads((folder / NOTE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) else None
+
+
+def _is_ours(partial: Path) -> bool:
+    """Whether all that lies in an unfinished folder was put there by a training."""
+    names = [path.name.removesuffix(".new") for path in partial.iterdir()] if partial.is_dir() else ["a file"]
+    return all(name in OURS or name.startswith("checkpoint-") for name in names)
+
+
+class TrainingFolder:
+    """OUT and OUT.partial, locked from construction to `close`."""
+
+    def __init__(self, output: Path, resume: bool, overwrite: bool, reads: Iterable[str]) -> None:
+        """`reads`: what the training reads. Raises ConfigError, Refused, OutputBusy or OutputError."""
+        if str(output) == "-":
+            raise ConfigError("-o -: a model is a folder", "Name one.")
+        self.final = Path(os.path.realpath(output))
+        self.partial = self.final.with_name(self.final.name + ".partial")
+        self._resume, self._overwrite = resume, overwrite
+        for name in reads:
+            real = Path(os.path.realpath(name))
+            if any(real.is_relative_to(folder) for folder in (self.final, self.partial)):
+                raise ConfigError(f"-o {output}: {name} is read, and lies there", "Choose another folder.")
+        self._refuse_foreign()
+        try:
+            self.final.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise OutputError(f"{self.final.parent}: {fault.strerror}", "Check the folder and its disk.") from None
+        self._lock = Lock(self.final.with_name(self.final.name + ".lock"))
+
+    def _refuse_foreign(self) -> None:
+        final, partial = self.final, self.partial
+        if os.path.lexists(final) and not self._overwrite:
+            raise Refused(f"{final}: exists", "Choose another folder, or replace it with --overwrite.")
+        if os.path.lexists(final) and _note_in(final) is None:
+            raise Refused(f"{final}: was not made by `rerank train`, so --overwrite leaves it alone", "Choose another.")
+        if not os.path.lexists(partial):
+            return
+        if not _is_ours(partial):
+            raise Refused(f"{partial}: is not an unfinished training of ours", "Move it away.")
+        if not (self._resume or self._overwrite):
+            raise Refused(
+                f"{partial}: an unfinished training", "Continue it with --resume, or drop it with --overwrite."
+            )
+
+    def begin(self, note: dict[str, Any], tell: Tell) -> bool:
+        """Make OUT.partial, or take it as it was left; whether it was left by this training.
+
+        Raises Refused for another training's, OutputError.
+        """
+        try:
+            if self.partial.exists():
+                if self._resume and _note_in(self.partial) == json.loads(json.dumps(note)):
+                    tell(f"continuing the training in {self.partial}")
+                    return True
+                if not self._overwrite:
+                    raise Refused(
+                        f"{self.partial}: belongs to a training with other data, model or options",
+                        "Repeat its command, or drop it with --overwrite.",
+                    )
+                shutil.rmtree(self.partial)
+            self.partial.mkdir()
+            written(self.partial / NOTE, as_json(note))
+        except OSError as fault:
+            raise self._fault(fault) from None
+        return False
+
+    def kept_logits(self) -> Any:
+        """What was measured before the training, if that is there."""
+        try:
+            return json.loads((self.partial / BEFORE).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def keep_logits(self, logits: Any) -> None:
+        """Keep what was measured before the training. Raises OutputError."""
+        try:
+            written(self.partial / BEFORE, json.dumps(logits))
+        except OSError as fault:
+            raise self._fault(fault) from None
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is anything to continue from."""
+        return any(self.partial.glob("checkpoint-*"))
+
+    def finish(self, note: dict[str, Any], card: str) -> None:
+        """Write note and card beside the model, and put it in its place. Raises OutputError."""
+        made, former = self.partial / MODEL, self.partial / FORMER
+        try:
+            written(made / NOTE, as_json(note))
+            written(made / "README.md", card)
+            if os.path.lexists(self.final):
+                self.final.rename(former)
+            made.rename(self.final)
+            shutil.rmtree(self.partial)
+        except OSError as fault:
+            raise self._fault(fault) from None
+
+    def _fault(self, fault: OSError) -> OutputError:
+        return OutputError(f"{self.partial}: {fault.strerror or fault}", "Check the folder and its disk.")
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._lock.release()
+
+
+def as_json(note: dict[str, Any]) -> str:
+    """A note for people to read."""
+    return json.dumps(note, indent=2, ensure_ascii=True) + "\n"
