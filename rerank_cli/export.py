@@ -17,6 +17,7 @@ from typing import Any
 from rerank_cli.agreement import Agreement, agreement
 from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError, DeviceError, InputError, OutputError, Refused
+from rerank_cli.finishing import umask
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.plan import Budget, plan_batches
@@ -148,7 +149,7 @@ def scored(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list
 
 
 def _put_in_place(made: Path, target: Path) -> None:
-    made.chmod(0o777 & ~_umask())
+    made.chmod(0o777 & ~umask())
     if os.path.lexists(target):
         former = made.with_name(made.name + ".former")
         target.rename(former)
@@ -160,9 +161,3 @@ def _put_in_place(made: Path, target: Path) -> None:
         shutil.rmtree(former, ignore_errors=True)
     else:
         made.rename(target)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -58,3 +58,10 @@ def finish_renames(paths: Paths, has_errors: bool) -> None:
         paths.beside(".partial").unlink(missing_ok=True)
     paths.errors_partial.unlink(missing_ok=True)
     paths.beside(".journal").unlink(missing_ok=True)
+
+
+def umask() -> int:
+    """What this process takes from the permissions of new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

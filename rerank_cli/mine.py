@@ -19,6 +19,7 @@ import orjson
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, InputError, OutputError, Refused
+from rerank_cli.finishing import umask
 from rerank_cli.formats.streams import Inputs, Line
 from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.hf_config import has_head
@@ -192,10 +193,3 @@ def _records(
             found.negatives += len(chosen)
             rest = {name: given for name, given in value.items() if name not in REPLACED}
             yield {"query": value["query"], "pos": texts, "neg": [pool[place] for place in chosen], **rest}
-
-
-def umask() -> int:
-    """The mask of this process."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

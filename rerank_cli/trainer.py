@@ -176,7 +176,8 @@ def fit(
         adapted.merge_and_unload()
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # of a training that was killed while it wrote
     model.save_pretrained(str(folder / MODEL), create_model_card=False)
-    before = [entry for entry in _kept_log(trainer) if entry["step"] < (watch.log[0]["step"] if watch.log else 0)]
+    begun = watch.log[0]["step"] if watch.log else math.inf
+    before = [entry for entry in _kept_log(trainer) if entry["step"] < begun]
     return {
         "steps": trainer.state.global_step,
         "seconds_of_this_process": round(time.monotonic() - started, 1),

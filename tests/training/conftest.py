@@ -1,4 +1,4 @@
-"""A toy task that a tiny model learns in seconds: the relevant text has the query's letter in it."""
+"""A toy task that a tiny model learns in seconds: the relevant text has one word more, the letter of the query."""
 
 import json
 from dataclasses import replace
