@@ -8,6 +8,8 @@ from pathlib import Path
 
 from safetensors import safe_open
 
+STATE = "trainer_state.json"
+
 
 def steps_of(checkpoint: str) -> int:
     """The step at which it was written."""
@@ -17,7 +19,7 @@ def steps_of(checkpoint: str) -> int:
 def is_whole(checkpoint: Path) -> bool:
     """Whether a checkpoint has all its files, and none is torn."""
     try:
-        json.loads((checkpoint / "trainer_state.json").read_bytes())
+        json.loads((checkpoint / STATE).read_bytes())
         weights = sorted(checkpoint.glob("*.safetensors"))
         for path in weights:
             with safe_open(path, "pt") as file:  # looks whether the file is as long as it says
@@ -32,7 +34,25 @@ def last_whole_checkpoint(folder: Path, tell: Callable[[str], None]) -> str | No
     """The newest checkpoint that is whole; what was being written when the training was killed is removed."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -steps_of(path.name)):
         if is_whole(checkpoint):
+            _find_best(checkpoint / STATE, folder, tell)
             return str(checkpoint)
         tell(f"{checkpoint.name} is not whole and is left out")
         shutil.rmtree(checkpoint)
     return None
+
+
+def _find_best(path: Path, folder: Path, tell: Callable[[str], None]) -> None:
+    """Let a trainer's state name its best checkpoint where it lies now, or none if that is lost."""
+    state = json.loads(path.read_bytes())
+    named = state.get("best_model_checkpoint")
+    if not named:
+        return
+    best = folder / Path(named).name
+    if is_whole(best):
+        found: dict[str, str | None] = {"best_model_checkpoint": str(best)}
+    else:
+        tell(f"{best.name}, the best so far, is not whole: the best from here on is taken, else the last")
+        found = dict.fromkeys(("best_model_checkpoint", "best_metric", "best_global_step"))
+    written = path.with_suffix(".new")
+    written.write_text(json.dumps({**state, **found}, indent=2), encoding="utf-8")
+    written.replace(path)

@@ -6,6 +6,7 @@ Loaded by `train` when a training begins.
 import math
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,7 @@ def _with_adapters(model: CrossEncoder, config: TrainConfig) -> Any:
     """LoRA in the linear layers of the body (Hu et al., 2021); the classification head is trained whole."""
     from peft import LoraConfig, TaskType, get_peft_model
 
+    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # an old name that peft asks for
     options = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=config.lora or 16,

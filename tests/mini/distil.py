@@ -12,6 +12,7 @@ In all of them the means of both texts, below the two upper layers, are drawn to
 text instead of one a pair, which is what makes hours of two cores enough.
 """
 
+import itertools
 import json
 import random
 import time
@@ -35,6 +36,7 @@ BATCH_TOKENS, QUERY_TOKENS = 3600, 64
 WINDOWS, WINDOW_WEIGHTS = (32, 64, 96, 128, 224), (2, 3, 3, 2, 1)  # tokens of a passage
 KINDS = ("words", "pairs", "groups")
 EARLY, LATE = (0.15, 0.40, 0.45), (0.05, 0.20, 0.75)  # shares of the kinds, in the first half and after it
+OFTENER = {"selqa-test": 3, "qed": 2, "pubmedqa": 2, "arcd-train": 5}  # sources that are small for what they stand for
 WEIGHT_OF_MEANS, WEIGHT_OF_PAIRS, WEIGHT_OF_CHOICE, WEIGHT_OF_CALIBRATION = 10.0, 0.15, 0.5, 0.3
 EMBEDDINGS_LEARN, WARM_UP, LEAST = 4.0, 60, 0.02  # times the rate; steps; share of the rate at the end
 KEPT_OF_AVERAGE = 0.99  # in each step: what is saved is the average of the last hundred steps or so
@@ -116,6 +118,8 @@ class Sampler:
         self._rarity = np.log(1 + len(passages) / (1 + np.bincount(seen, minlength=tokenizer.get_vocab_size())))
         held_out = set(random.Random(99).sample(range(len(pool.queries)), HELD_OUT))
         self._taught = [place for place in range(len(pool.queries)) if place not in held_out]
+        times = (OFTENER.get(pool.query_sources[place], 1) for place in self._taught)
+        self._until = list(itertools.accumulate(times))
         self._scripts: dict[str, list[str]] = {}
         for word in words:
             self._scripts.setdefault(unicodedata.name(word[0], "?").split()[0], []).append(word)
@@ -150,11 +154,14 @@ class Sampler:
         end = min(start + window, len(ids))
         return text[offsets[start][0] : offsets[end - 1][1]], ids[start:end].tolist()
 
+    def _query(self) -> int:
+        return self._draw.choices(self._taught, cum_weights=self._until)[0]
+
     def _random(self, language: str) -> int:
         return self._draw.choice(self._here[language])
 
     def _group(self, made: Batch, window: int) -> None:
-        draw, query = self._draw, self._draw.choice(self._taught)
+        draw, query = self._draw, self._query()
         positives = self._pool.positives[query]
         if draw.random() < 0.27:
             other = self._near.other[query].tolist()
@@ -182,7 +189,7 @@ class Sampler:
         made.randoms.append(len(others))
 
     def _pair(self, made: Batch, window: int) -> None:
-        draw, query, kind = self._draw, self._draw.choice(self._taught), self._draw.random()
+        draw, query, kind = self._draw, self._query(), self._draw.random()
         lexical = [place for place in self._near.lexical[query].tolist() if place >= 0]
         if kind < 0.35:
             self._add(made, query, draw.choice(self._pool.positives[query]), window, shared=True)

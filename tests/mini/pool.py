@@ -25,6 +25,7 @@ class Pool:
     """`positives`: places of passages, by query. Languages are their first two letters: zh-Hant is zh."""
 
     queries: list[str]
+    query_sources: list[str]
     query_languages: list[str]
     positives: list[list[int]]
     passages: list[str]
@@ -57,6 +58,7 @@ def read_pool(folder: Path) -> Pool:
     place = {each["id"]: at for at, each in enumerate(passages)}
     return Pool(
         [each["query"] for each in queries],
+        [each["source"] for each in queries],
         [each["lang"][:2] for each in queries],
         [[place[name] for name in each["positives"]] for each in queries],
         [each["text"] for each in passages],

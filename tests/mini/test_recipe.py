@@ -107,7 +107,7 @@ def test_neighbours_are_nearest_by_vectors_and_by_words() -> None:
     passages = [f"common words number{at}" for at in range(70)]
     assert by_words(["number7 common"], passages, "en")[0, 0] == 7
     languages = ["en"] * 70 + ["zh"] * 70 + ["ja"] * 70
-    pool = Pool(["number3", "词"], ["en", "zh"], [[3], [75]], passages + ["词语"] * 140, languages)
+    pool = Pool(["number3", "词"], ["qamr", "drcd"], ["en", "zh"], [[3], [75]], passages + ["词语"] * 140, languages)
     vectors = np.eye(210, dtype=np.float32)
     near = find_neighbours(pool, vectors[[3, 75]], vectors, seed=1)
     assert near.own[0, 0] == 3

@@ -176,7 +176,7 @@ def test_another_training_is_not_continued(toy: TrainConfig) -> None:
 def test_the_command_shows_what_was_gained(toy: TrainConfig, base: Path) -> None:
     done = rerank(
         "train", toy.read.inputs[0], "-o", toy.output, "--model", base, "--eval", toy.held_out.inputs[0],  # type: ignore[union-attr]
-        "--max-length", "64", "--learning-rate", "5e-3", "--epochs", "3", "--loss", "listnet", "--device", "cpu",
+        "--max-length", "64", "--learning-rate", "3e-3", "--epochs", "8", "--loss", "listnet", "--device", "cpu",
         "--progress", "lines",
     )  # fmt: skip
     assert done.code == 0, done.said
@@ -187,9 +187,9 @@ def test_the_command_shows_what_was_gained(toy: TrainConfig, base: Path) -> None
     card = (toy.output / "README.md").read_text()
     assert "| nDCG@10 |" in card
     assert "listnet" in card
-    record = b'{"query": "what is a ?", "candidates": ["c d", "c d a"]}'
+    record = b'{"query": "what is a ?", "candidates": ["c d", "d a", "b c"]}'
     scored = rerank("score", "-", "-o", "-", "--model", toy.output, stdin=record)
-    assert scored.records[0]["candidates"][0]["text"] == "c d a"
+    assert scored.records[0]["candidates"][0]["text"] == "d a"
     again = rerank("train", toy.read.inputs[0], "-o", toy.output, "--model", base)
     assert again.code == 8
     assert "exists" in again.said
@@ -223,6 +223,32 @@ def test_a_torn_checkpoint_is_left_out(toy: TrainConfig, name: str, content: byt
     train(replace(toy, resume=True), told.append, watch)
     assert watch.steps[0] == 2
     assert any("checkpoint-4 is not whole" in each for each in told)
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn", "moved"])
+@pytest.mark.parametrize("step", [7, 8])
+def test_a_training_outlives_its_best_checkpoint(toy: TrainConfig, damage: str, step: int) -> None:
+    toy = replace(toy, max_steps=8, learning_rate=0.0)  # so that the first is the best
+    stop(toy, step)
+    best = partial(toy) / "checkpoint-2"
+    if damage == "gone":
+        shutil.rmtree(best)
+    elif damage == "torn":
+        (best / "model.safetensors").write_bytes(b"torn")
+    else:
+        elsewhere = replace(toy, output=toy.output.with_name("elsewhere"))
+        partial(toy).rename(partial(elsewhere))
+        toy = elsewhere
+    told: list[str] = []
+    made = train(replace(toy, resume=True), told.append, Quiet())
+    assert made.note["training"]["steps"] == 8
+    lost = [each for each in told if "checkpoint-2, the best so far, is not whole" in each]
+    if damage == "moved":
+        assert not lost
+        assert made.note["training"]["best_checkpoint"] == "checkpoint-2"
+    else:
+        assert lost
+        assert made.note["training"]["best_checkpoint"] != "checkpoint-2"
 
 
 def test_a_training_killed_at_its_very_end_is_only_finished(toy: TrainConfig) -> None:
