@@ -35,7 +35,7 @@ def write_tokenizer(folder: Path, words: list[str], special: dict[str, str] | No
 
 def tiny_config(**changes: Any) -> BertConfig:
     """Of a BERT with one label, two layers and 64 positions."""
-    return BertConfig(vocab_size=len(WORDS), max_position_embeddings=64, **{"num_labels": 1, **SIZES, **changes})
+    return BertConfig(vocab_size=len(WORDS), **{"num_labels": 1, "max_position_embeddings": 64, **SIZES, **changes})
 
 
 def write_model(folder: Path, shard_size: str = "1GB", **changes: Any) -> None:

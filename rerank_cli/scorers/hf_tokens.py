@@ -207,6 +207,8 @@ class PairTokenizer(TextTokenizer):
         A window is encoded anew, so that it scores exactly as its text does alone.
         """
         offsets = self._backend.encode(document, add_special_tokens=False).offsets
+        while len(offsets) > 1 and document[slice(*offsets[-1])].isspace():  # no window for a space at the end
+            offsets.pop()
         breaks = [at for at, (start, _) in enumerate(offsets) if _begins_word(document, start)]
 
         def part(start: int, end: int) -> Part:

@@ -24,6 +24,7 @@ All of it is weights of a plain BertForSequenceClassification; training then mov
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,13 @@ ONLY_POOL = 14.0  # what text loses in the comparing layer
 MEAN_GAIN = 16.0  # the mean of a text drowns the token's own state by as much
 INNER_PRODUCT, BALANCE = 1 / 12, 1.6  # scale of the product in logits of attention, and what balances the two weights
 SCORE_GAIN, SCORE_READ, HEAD_GAIN = 3.0, 0.7, 8.0
-GATE, SIGN = 14.0, 10.0  # how steep the gates of the flags are
+NO_SINK = 0.75 * OWN_TEXT  # what <pool> loses in all layers; more would drown its neighbours in a row of eight bits
+GATE, SIGN, AMPLE = 14.0, 10.0, 0.7  # how steep the gates of the flags are, and how large a flag is at least
 GATES = 8  # neurons of the pooling layer that make flags exact; training leaves them alone
 KEEP = ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size", "max_position_embeddings")
 KEEP += ("type_vocab_size", "layer_norm_eps", "pad_token_id")
 
 Seen = dict[str, torch.Tensor]  # inputs of layers (tokens × hidden), by name
-
-
-def text_pairs(queries: list[str], passages: list[str]) -> list[tuple[str, str]]:
-    """What statistics are computed on."""
-    return [(query, passage[:250]) for query, passage in zip(queries, passages, strict=True)]
 
 
 class Recorder:
@@ -165,7 +162,7 @@ def separate(model: Any, seen: dict[str, torch.Tensor], kinds: torch.Tensor, res
             query, bias, key = (part.float() for part in freed_head(*(each.double() for each in weights), tokens[text]))
             query[-1, segment] = key[-1, segment] = flag
             bias[-2], key[-2] = 1, OWN_TEXT * math.sqrt(size) * sinks
-            key[-2, pool] = -3 * OWN_TEXT * math.sqrt(size)
+            key[-2, pool] = -NO_SINK * math.sqrt(size)
             attention.query.weight[rows], attention.query.bias[rows] = query, bias
             attention.key.weight[rows], attention.key.bias[rows] = key, 0
         norms = ((layer.attention.output, "norm1"), (layer.output, "norm2"))
@@ -271,11 +268,12 @@ def compare(model: Any, means: torch.Tensor, reserved: list[int], seed: int = 0)
 def _make_flags_exact(inner: nn.Linear, outer: nn.Linear, reserved: list[int]) -> None:
     """Neurons that set TEXT to 1 on text and 0 on <pool>, and SEGMENT to its sign, exactly in bfloat16 too."""
     segment, pool, plain = reserved
-    inner.weight[:GATES] = inner.bias[:GATES] = 0
+    inner.weight[:GATES] = inner.bias[:GATES] = outer.weight[reserved] = outer.bias[reserved] = 0
     inner.weight[0, pool], inner.bias[0], outer.weight[plain, 0] = -GATE, GATE / 2, 2 / GATE
     inner.weight[1:3, segment] = SIGN
-    inner.bias[1], inner.bias[2] = 0.3 * SIGN, -0.3 * SIGN
-    outer.weight[segment, 1], outer.weight[segment, 2], outer.bias[segment] = 2 / (0.6 * SIGN), -2 / (0.6 * SIGN), -1
+    inner.bias[1], inner.bias[2] = AMPLE * SIGN, -AMPLE * SIGN
+    outer.weight[segment, 1], outer.weight[segment, 2] = 1 / (AMPLE * SIGN), -1 / (AMPLE * SIGN)
+    outer.bias[segment] = -1
     inner.weight[3, segment], inner.weight[4, segment] = 1, -1  # gelu(x) - gelu(-x) is x: takes the old flag away
     outer.weight[segment, 3], outer.weight[segment, 4] = -1, 1
 
@@ -296,20 +294,45 @@ def begin(trimmed: Path, target: Path, queries: list[str], passages: list[str]) 
     model.save_pretrained(target)
     write_tokenizer(trimmed, target)
     compare_anew(target, queries, passages)
+    settle(target, queries, passages)
+
+
+@torch.no_grad()
+def states(model: Any, folder: Path, queries: list[str], passages: list[str]) -> Iterator[tuple[Any, int]]:
+    """The hidden states of pairs (by layer, tokens × hidden), and where the passage begins."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for query, passage in zip(queries, passages, strict=True):
+        encoded = tokenizer.encode(query, passage[:250])
+        given = {"input_ids": torch.tensor([encoded.ids]), "token_type_ids": torch.tensor([encoded.type_ids])}
+        made = model.bert(**given, output_hidden_states=True).hidden_states
+        yield [each[0] for each in made], encoded.type_ids.index(1)
 
 
 @torch.no_grad()
 def compare_anew(folder: Path, queries: list[str], passages: list[str]) -> None:
     """Write the upper layers of a cross-encoder once more, for the body that it has now."""
-    model = BertForSequenceClassification.from_pretrained(folder).eval()
-    tokenizer, means = Tokenizer.from_file(str(folder / "tokenizer.json")), []
-    for pair in text_pairs(queries, passages):
-        encoded = tokenizer.encode(*pair)
-        middle = encoded.type_ids.index(1)
-        given = {"input_ids": torch.tensor([encoded.ids]), "token_type_ids": torch.tensor([encoded.type_ids])}
-        state = model.bert(**given, output_hidden_states=True).hidden_states[-3][0]
-        means += [state[2 : middle - 1].mean(0), state[middle:-2].mean(0)]
+    model, means = BertForSequenceClassification.from_pretrained(folder).eval(), []
+    for layers, middle in states(model, folder, queries, passages):
+        means += [layers[-3][2 : middle - 1].mean(0), layers[-3][middle:-2].mean(0)]
     compare(model, torch.stack(means), model.config.reserved)
+    model.save_pretrained(folder)
+
+
+@torch.no_grad()
+def settle(folder: Path, queries: list[str], passages: list[str]) -> None:
+    """Let TEXT be 0 on <pool> where it was nearly, and change nothing else.
+
+    It is read with a large weight, so that rounding what is nearly 0 moves the score; 0 is rounded to 0.
+    """
+    model = BertForSequenceClassification.from_pretrained(folder).eval()
+    plain = model.config.reserved[2]
+    found = [layers[-2][[0, -1], plain].mean() for layers, _ in states(model, folder, queries, passages)]
+    value, (below, last) = torch.stack(found).mean(), model.bert.encoder.layer[-2:]
+    below.output.LayerNorm.bias[plain] -= value
+    attention = last.attention.self
+    for linear in (attention.query, attention.key, attention.value):
+        linear.bias += linear.weight[:, plain] * value
+    last.attention.output.dense.bias[plain] += value
     model.save_pretrained(folder)
 
 

@@ -18,6 +18,7 @@ import random
 import time
 import unicodedata
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,10 +219,19 @@ class Student:
         self._free = torch.ones(self.model.config.hidden_size)
         self._free[self.model.config.reserved] = 0
         self._pool_token = self.model.config.vocab_size - 1
-        comparing = self.model.bert.encoder.layer[-2]  # its gates hold flags that must stay exact
-        for weights, columns in ((comparing.intermediate.dense.weight, False), (comparing.output.dense.weight, True)):
-            weights.register_hook(lambda gradient, columns=columns: silenced(gradient, columns))
-        comparing.intermediate.dense.bias.register_hook(lambda gradient: silenced(gradient, False))
+        reserved, (below, last) = self.model.config.reserved, self.model.bert.encoder.layer[-2:]
+        inner, outer, value = below.intermediate.dense, below.output.dense, last.attention.self.value
+        marked = slice(None, None, last.attention.self.attention_head_size)
+        for weights, place in (
+            (inner.weight, slice(GATES)),
+            (inner.bias, slice(GATES)),
+            (outer.weight, (slice(None), slice(GATES))),
+            (outer.weight, reserved),
+            (outer.bias, reserved),
+            (value.weight, marked),
+            (value.bias, marked),
+        ):  # flags that must stay exact, and their readers
+            weights.register_hook(partial(silenced, place=place))
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits (pairs), and the means of queries and passages below the upper layers (pairs × hidden)."""
@@ -250,10 +260,10 @@ class Student:
         return (1 - functional.cosine_similarity(means, vectors * self._free)).mean()
 
 
-def silenced(gradient: torch.Tensor, columns: bool) -> torch.Tensor:
-    """A gradient without that of the gates."""
+def silenced(gradient: torch.Tensor, place: Any) -> torch.Tensor:
+    """A gradient without that of some weights."""
     gradient = gradient.clone()
-    gradient[(slice(None), slice(0, GATES)) if columns else (slice(0, GATES),)] = 0
+    gradient[place] = 0
     return gradient
 
 

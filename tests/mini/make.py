@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from body import begin, copy_tokenizer, forget_reserved
+from body import begin, copy_tokenizer, forget_reserved, settle
 from distil import Sampler, Student, Teacher, distil
 from pool import Pool, find_neighbours, read_pool
 from tokenizers import Tokenizer
@@ -68,6 +68,21 @@ def sampler_of(work: Path, base: Path, pool: Pool) -> Sampler:
     return Sampler(pool, near, lost_words(base, work / "trimmed"), tokenizer, vectors, SEED)
 
 
+def some(pool: Pool) -> tuple[list[str], list[str]]:
+    """Queries and passages to see what layers read."""
+    draw = random.Random(SEED)
+    return draw.sample(pool.queries, 150), draw.sample(pool.passages, 150)
+
+
+def finish(trained: Path, out: Path, pool: Pool) -> None:
+    """The folder that ships."""
+    BertForSequenceClassification.from_pretrained(trained).save_pretrained(out)
+    copy_tokenizer(trained, out)
+    settle(out, *some(pool))
+    BertForSequenceClassification.from_pretrained(out).to(torch.float16).save_pretrained(out)
+    forget_reserved(out)
+
+
 def main() -> None:
     """All steps."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -82,14 +97,11 @@ def main() -> None:
     if not (work / "trimmed/tokenizer_config.json").is_file():
         trim(base, work / "trimmed", PIECES, CHARACTERS)
     if not (work / "start/tokenizer.json").is_file():
-        draw = random.Random(SEED)
-        begin(work / "trimmed", work / "start", draw.sample(pool.queries, 150), draw.sample(pool.passages, 150))
+        begin(work / "trimmed", work / "start", *some(pool))
     copy_tokenizer(work / "start", trained)
     student = Student(trained / "last" if (trained / "progress.json").is_file() else work / "start")
     distil(student, Teacher(base), sampler_of(work, base, pool), trained, options.minutes, RATE)
-    BertForSequenceClassification.from_pretrained(trained).to(torch.float16).save_pretrained(options.out)
-    copy_tokenizer(trained, options.out)
-    forget_reserved(options.out)
+    finish(trained, options.out, pool)
     print(f"{options.out}: {(options.out / 'model.safetensors').stat().st_size / 1e6:.1f} MB")
 
 

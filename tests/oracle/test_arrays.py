@@ -1,6 +1,7 @@
 """The arrays of a batch: how far its rows are filled up, and what the mask says of it."""
 
 import pytest
+from tiny import WORDS, write_model, write_tokenizer
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.scorers import Batch
@@ -8,8 +9,11 @@ from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 
 @pytest.fixture(scope="module")
-def encoder() -> CrossEncoder:
-    return CrossEncoder(ModelConfig("mini", max_length=512))
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> CrossEncoder:
+    folder = tmp_path_factory.mktemp("tiny")
+    write_model(folder, max_position_embeddings=512)
+    write_tokenizer(folder, WORDS)
+    return CrossEncoder(ModelConfig(str(folder), max_length=512))
 
 
 def filled(encoder: CrossEncoder, texts: list[str], masked: bool, multiple: int) -> tuple[list[str], list[list[int]]]:
