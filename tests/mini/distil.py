@@ -3,7 +3,7 @@
 Three kinds of batches of about 3,600 tokens:
 
 - groups: a query with eight passages: a positive, neighbours by the teacher and by words, and random ones; or eight in
-  another language. KL to softmax(teacher / 0.02), and where the positive is known 0.5 cross-entropy and 0.3 binary
+  another language. KL to softmax(teacher / 0.02), and where the positive is known cross-entropy and 0.3 binary
   cross-entropy.
 - pairs: a query and one passage of any of these kinds: the logit is drawn to (teacher - 0.82) / 0.02.
 - lost words: words of all scripts that were one piece and are several now.
@@ -38,7 +38,7 @@ WINDOWS, WINDOW_WEIGHTS = (32, 64, 96, 128, 224), (2, 3, 3, 2, 1)  # tokens of a
 KINDS = ("words", "pairs", "groups")
 EARLY, LATE = (0.15, 0.40, 0.45), (0.05, 0.20, 0.75)  # shares of the kinds, in the first half and after it
 OFTENER = {"selqa-test": 3, "qed": 2, "pubmedqa": 2, "arcd-train": 5}  # sources that are small for what they stand for
-WEIGHT_OF_MEANS, WEIGHT_OF_PAIRS, WEIGHT_OF_CHOICE, WEIGHT_OF_CALIBRATION = 10.0, 0.15, 0.5, 0.3
+WEIGHT_OF_MEANS, WEIGHT_OF_PAIRS, WEIGHT_OF_CHOICE, WEIGHT_OF_CALIBRATION = 10.0, 0.15, 1.0, 0.3
 EMBEDDINGS_LEARN, WARM_UP, LEAST = 4.0, 60, 0.02  # times the rate; steps; share of the rate at the end
 KEPT_OF_AVERAGE = 0.99  # in each step: what is saved is the average of the last hundred steps or so
 SAVE_EVERY, LONGEST_STEP = 6.0, 40 / 60  # minutes; a step that took longer was one of a machine that stood still
