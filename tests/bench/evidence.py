@@ -1,9 +1,11 @@
 """Does a model help? First stage and reranked, on every shared collection: a table for the README, JSON last.
 
-    python tests/bench/evidence.py [--shared ../shared] [--out FOLDER] [--only noveleval,…] [options of rerank score]
+    python tests/bench/evidence.py [--shared ../shared] [--out FOLDER] [--only noveleval,…] [--beside NAME=FOLDER …]
+        [options of rerank score]
 
 Each collection is reranked by one `rerank score`, from its folder or file to a TREC run in FOLDER, and measured by one
-`rerank eval` against its first stage. With the same FOLDER, what is done is not done again.
+`rerank eval` against its first stage. With the same FOLDER, what is done is not done again. `--beside` adds a column
+with the runs of an earlier FOLDER.
 """
 
 import argparse
@@ -46,29 +48,40 @@ def measured(folder: Path, target: Path) -> dict[str, Any]:
     return dict(found)
 
 
+def ndcg(made: dict[str, Any]) -> dict[str, Any]:
+    """The row of the measure that is told."""
+    return next(each for each in made["differences"] if each["measure"] == "nDCG@10")
+
+
 def main() -> None:
     """Rerank, measure and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("RERANK_SHARED", ROOT.parent / "shared")))
     parser.add_argument("--out", type=Path, default=ROOT / "evidence")
     parser.add_argument("--only", default=",".join(COLLECTIONS))
+    parser.add_argument("--beside", action="append", default=[], type=lambda given: given.split("=", 1))
     options, more = parser.parse_known_args()
     more = more or ["--model", "mini"]
     options.out.mkdir(parents=True, exist_ok=True)
     found = {}
-    print("| collection | queries | first stage nDCG@10 | reranked | gain [95 % interval] | p | better, worse, same |")
-    print("|---|---|---|---|---|---|---|")
+    named = "".join(f" {name} |" for name, _ in options.beside)
+    print(
+        f"| collection | queries | first stage nDCG@10 |{named} reranked | gain [95 % interval] | p | better, worse, same |"
+    )
+    print("|---" * (7 + len(options.beside)) + "|")
     for name in options.only.split(","):
         folder, target = options.shared.resolve() / "data" / name, options.out.resolve() / f"{name}.run"
         reranked(folder, target, more)
         found[name] = made = measured(folder, target)
-        row = next(each for each in made["differences"] if each["measure"] == "nDCG@10")
+        row = ndcg(made)
+        runs = [Path(other).resolve() / f"{name}.run" for _, other in options.beside]
+        others = "".join(f" {ndcg(measured(folder, run))['after']:.3f} |" if run.is_file() else " |" for run in runs)
         interval = f"{row['gain']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
         p_value = "< 0.001" if row["p_value"] < 0.001 else f"{row['p_value']:.3f}"
         counts = f"{row['better']}, {row['worse']}, {row['same']}"
         print(
-            f"| {name} | {made['judged_queries']} | {row['before']:.3f} | {row['after']:.3f} | {interval} | {p_value} "
-            f"| {counts} |",
+            f"| {name} | {made['judged_queries']} | {row['before']:.3f} |{others} {row['after']:.3f} | {interval} "
+            f"| {p_value} | {counts} |",
             flush=True,
         )
     print(json.dumps(found))
