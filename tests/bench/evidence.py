@@ -65,9 +65,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     found = {}
     named = "".join(f" {name} |" for name, _ in options.beside)
-    print(
-        f"| collection | queries | first stage nDCG@10 |{named} reranked | gain [95 % interval] | p | better, worse, same |"
-    )
+    print(f"| collection | queries | first stage nDCG@10 |{named} reranked | gain [95 %] | p | better, worse, same |")
     print("|---" * (7 + len(options.beside)) + "|")
     for name in options.only.split(","):
         folder, target = options.shared.resolve() / "data" / name, options.out.resolve() / f"{name}.run"
