@@ -21,7 +21,7 @@ from rerank_cli.scorers.hf_files import ModelFolder, find_model
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
 from rerank_cli.scorers.self_test import self_test
 
-RECIPE = 3  # counts our ways of computing: with another, graphs are made anew, and no run of the former is continued
+RECIPE = 4  # counts our ways of computing: with another, graphs are made anew, and no run of the former is continued
 LARGE = 2**28  # bytes of weights
 POSITIONS_START_AFTER_PADDING = {
     "roberta",

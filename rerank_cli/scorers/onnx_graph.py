@@ -1,9 +1,10 @@
 """Make an ONNX graph of a cross-encoder from its torch model, once.
 
-int8 stores weights in eight bits with a scale per output channel; activations are rounded as they come
-(onnxruntime's dynamic quantization).
+int8 stores weights in eight bits with a scale per output channel, but for the upper layers; activations are rounded as
+they come (onnxruntime's dynamic quantization).
 """
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,20 +43,22 @@ def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
             )
         if dtype == "int8":
             with quietly():
-                _quantize(plain, target / MAIN["onnx"])
+                _quantize(plain, target / MAIN["onnx"], model.upper)
         session = onnxruntime.InferenceSession(str(target / MAIN["onnx"]), providers=["CPUExecutionProvider"])
         prove_graph(encoder, model, lambda inputs: session.run(None, inputs)[0], TOLERANCE[dtype])
 
 
-def _quantize(plain: Path, target: Path) -> None:
+def _quantize(plain: Path, target: Path, spared: str) -> None:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(str(plain))
     graph.graph.ClearField("value_info")  # shapes that torch's exporter notes and its optimizer then changes
+    scopes = {node.name: " ".join(each.value for each in node.metadata_props) for node in graph.graph.node}
     quantize_dynamic(
         graph,
         target,
+        nodes_to_exclude=[name for name, scope in scopes.items() if re.match(spared, scope, re.DOTALL)],
         per_channel=True,
         weight_type=QuantType.QInt8,
         op_types_to_quantize=["MatMul", "Gemm"],

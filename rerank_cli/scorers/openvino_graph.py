@@ -1,8 +1,8 @@
 """Make OpenVINO's graph of a cross-encoder from its torch model, once.
 
 int8 stores each weight in eight bits with one scale per row of its matrix (nncf's data-free compression), except those
-of the head: near the top of a list it decides the order. (OpenVINO 2026.4 also gives garbage for a compressed layer
-with one output, when it computes in bfloat16 on two streams.)
+of the head and of the upper layers: near the top of a list they decide the order. (OpenVINO 2026.4 also gives garbage
+for a compressed layer with one output, when it computes in bfloat16 on two streams.)
 """
 
 import logging
@@ -44,7 +44,7 @@ def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
         with quietly(), torch.inference_mode():
             graph = openvino.convert_model(model, example_input=example_inputs(encoder))
         if dtype == "int8":
-            graph = _compressed(graph, model.body)
+            graph = _compressed(graph, model)
         openvino.save_model(graph, str(written), compress_to_fp16=dtype == "fp16")
         del graph
         for half in (False, True) if computes_bfloat16() else (False,):
@@ -58,10 +58,11 @@ def _logits(compiled: Any, inputs: dict[str, Any]) -> Any:
     return compiled(inputs)[0]
 
 
-def _compressed(graph: Any, body: str) -> Any:
+def _compressed(graph: Any, model: LogitsOnly) -> Any:
     import nncf
 
     nncf.set_log_level(logging.ERROR)
-    head = nncf.IgnoredScope(patterns=[rf"__module\._model\.(?!{body}\b).*", r".*\bpooler\b.*"], validate=False)
+    head = (rf"__module\._model\.(?!{model.body}\b).*", r".*\bpooler\b.*")
+    spared = nncf.IgnoredScope(patterns=[*head, model.upper], validate=False)
     with quietly():
-        return nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=head)
+        return nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=spared)

@@ -14,6 +14,14 @@ from rerank_cli.errors import ModelError, RerankError
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
 from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
 
+UPPER_LAYERS = 2  # that int8 leaves in float, at most; and no more than one of six
+
+
+def upper_layers(count: int) -> str:
+    """A pattern of the names of a body's upper layers, which int8 leaves in float: they decide the order at the top."""
+    upper = range(count - min(UPPER_LAYERS, count // 6), count)
+    return rf".*\blayers?\.({'|'.join(map(str, upper)) or '(?!)'})\b.*"
+
 
 class LogitsOnly(nn.Module):
     """The model of `encoder`, its head in float32: named int64 tensors (rows × longest) in, logits (rows × 1) out."""
@@ -23,6 +31,7 @@ class LogitsOnly(nn.Module):
         self._model = load_model(encoder.folder, encoder.config, dtype).eval()
         keep_head_in_float32(self._model, encoder.folder)
         self.body: str = self._model.base_model_prefix  # the head is all that is not below it
+        self.upper = upper_layers(int(getattr(encoder.config, "num_hidden_layers", 0)))
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None

@@ -266,10 +266,10 @@ def compare(model: Any, means: torch.Tensor, reserved: list[int], seed: int = 0)
 
 
 def _make_flags_exact(inner: nn.Linear, outer: nn.Linear, reserved: list[int]) -> None:
-    """Neurons that set TEXT to 1 on text and 0 on <pool>, and SEGMENT to its sign, exactly in bfloat16 too."""
+    """Neurons that set TEXT on text, to 0 on <pool>, and SEGMENT to its sign, exactly in bfloat16 too."""
     segment, pool, plain = reserved
     inner.weight[:GATES] = inner.bias[:GATES] = outer.weight[reserved] = outer.bias[reserved] = 0
-    inner.weight[0, pool], inner.bias[0], outer.weight[plain, 0] = -GATE, GATE / 2, 2 / GATE
+    inner.weight[0, pool], inner.bias[0], outer.weight[plain, 0] = -GATE, GATE / 3, 2.5 / GATE
     inner.weight[1:3, segment] = SIGN
     inner.bias[1], inner.bias[2] = AMPLE * SIGN, -AMPLE * SIGN
     outer.weight[segment, 1], outer.weight[segment, 2] = 1 / (AMPLE * SIGN), -1 / (AMPLE * SIGN)

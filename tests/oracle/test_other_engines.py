@@ -2,18 +2,21 @@
 
 import json
 import os
+import re
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import write_reranker
+from tiny import WORDS, write_model, write_reranker, write_tokenizer
 
 from rerank_cli.agreement import agreement
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, ModelError
 from rerank_cli.export import logits_of
 from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.scorers.graph_files import MAIN
 from rerank_cli.scorers.self_test import score_together
 
 Query = tuple[str, list[str]]
@@ -91,6 +94,33 @@ def test_int8_of_openvino_does_not_depend_on_the_batch() -> None:
     pairs = scorer.prepare([("what is panda?", text) for text in texts])
     alone = [score_together(scorer, [pair])[0] for pair in pairs]
     assert score_together(scorer, pairs) == pytest.approx(alone, abs=0.005)
+
+
+@pytest.mark.parametrize("form", ENGINES)
+def test_int8_leaves_the_upper_layers_in_float(form: str, tmp_path: Path) -> None:
+    pytest.importorskip({"openvino": "openvino", "onnx": "onnxruntime"}[form])
+    from rerank_cli.scorers.cross_encoder import CrossEncoder
+
+    write_model(tmp_path, num_hidden_layers=12)
+    write_tokenizer(tmp_path, WORDS)
+    graphs: Any = import_module(f"rerank_cli.scorers.{form}_graph")
+    graphs.make_graph(CrossEncoder(ModelConfig(model=str(tmp_path))), "int8", tmp_path)
+    if form == "openvino":
+        import openvino
+
+        operations = openvino.Core().read_model(str(tmp_path / MAIN[form])).get_ops()
+        constants = [each for each in operations if each.get_type_name() == "Constant"]
+        rounded = {each.get_friendly_name() for each in constants if each.get_element_type() == openvino.Type.i8}
+        layers = {int(found[1]) for name in rounded if (found := re.search(r"layer\.(\d+)\.", name))}
+        assert layers == set(range(10))
+    else:
+        import onnx
+
+        nodes = onnx.load(str(tmp_path / MAIN[form]), load_external_data=False).graph.node
+        assert sum(node.op_type == "MatMulInteger" for node in nodes) >= 10 * 6
+        scopes = [node.metadata_props for node in nodes if node.op_type == "MatMul"]
+        left = {int(found[1]) for each in scopes if (found := re.search(r"layer\.(\d+)\.\w+\.dense", str(each)))}
+        assert left == {10, 11}
 
 
 def test_what_no_exporter_can_take_is_a_model_error(tiny: Path) -> None:
