@@ -2,8 +2,8 @@
 
 A speed figure depends on the lengths of the texts, so those are what this imitates: documents are log-normal, with a
 median near 150 tokens and sigma 0.6 (of the logarithm), cut near 512. Tokens become words by one constant, measured on
-these texts with the tokenizer of the embedded English model: 1.2 tokens a word, as in everyday prose (XLM-R's makes
-1.44; scientific abstracts have 1.5 and more). Documents high in a list share the query's topic more often, and scores
+these texts with BERT's uncased English vocabulary: 1.2 tokens a word, as in everyday prose (XLM-R's makes 1.44;
+scientific abstracts have 1.5 and more). Documents high in a list share the query's topic more often, and scores
 fall like BM25's. The texts mean nothing: no quality can be measured on them. Fewer records are a prefix of more.
 
     python sample_data/generate.py --records 2000 --candidates 20 --seed 7 > big.jsonl
