@@ -1,7 +1,7 @@
 """Make an ONNX graph of a cross-encoder from its torch model, once.
 
-int8 stores weights in eight bits with a scale per output channel, but for the upper layers; activations are rounded as
-they come (onnxruntime's dynamic quantization).
+int8 stores weights in eight bits with a scale per output channel, but for upper layers where a model asks for it;
+activations are rounded as they come (onnxruntime's dynamic quantization).
 """
 
 import re

@@ -1,8 +1,8 @@
 """Make OpenVINO's graph of a cross-encoder from its torch model, once.
 
 int8 stores each weight in eight bits with one scale per row of its matrix (nncf's data-free compression), except those
-of the head and of the upper layers: near the top of a list they decide the order. (OpenVINO 2026.4 also gives garbage
-for a compressed layer with one output, when it computes in bfloat16 on two streams.)
+of the head, and of upper layers where a model asks for it: near the top of a list they decide the order. (OpenVINO
+2026.4 also gives garbage for a compressed layer with one output, when it computes in bfloat16 on two streams.)
 """
 
 import logging

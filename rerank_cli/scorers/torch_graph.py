@@ -14,12 +14,16 @@ from rerank_cli.errors import ModelError, RerankError
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
 from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
 
-UPPER_LAYERS = 2  # that int8 leaves in float, at most; and no more than one of six
 
+def upper_layers(config: Any) -> str:
+    """A pattern of the names of the body's upper layers that int8 leaves in float: as many as config.json asks for.
 
-def upper_layers(count: int) -> str:
-    """A pattern of the names of a body's upper layers, which int8 leaves in float: they decide the order at the top."""
-    upper = range(count - min(UPPER_LAYERS, count // 6), count)
+    A key of ours, `layers_in_float`: most models need none (LOG.md), those that multiply small differences do.
+    """
+    count, asked = (getattr(config, name, None) for name in ("num_hidden_layers", "layers_in_float"))
+    if not isinstance(count, int) or not isinstance(asked, int):
+        count = asked = 0
+    upper = range(max(0, count - max(0, asked)), count)
     return rf".*\blayers?\.({'|'.join(map(str, upper)) or '(?!)'})\b.*"
 
 
@@ -31,7 +35,7 @@ class LogitsOnly(nn.Module):
         self._model = load_model(encoder.folder, encoder.config, dtype).eval()
         keep_head_in_float32(self._model, encoder.folder)
         self.body: str = self._model.base_model_prefix  # the head is all that is not below it
-        self.upper = upper_layers(int(getattr(encoder.config, "num_hidden_layers", 0)))
+        self.upper = upper_layers(encoder.config)
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None

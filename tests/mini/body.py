@@ -357,9 +357,10 @@ def copy_tokenizer(source: Path, target: Path) -> None:
         shutil.copy(source / name, target / name)
 
 
-def forget_reserved(folder: Path) -> None:
-    """Take our own key out of config.json: it is of use in training only."""
+def finish_config(folder: Path) -> None:
+    """Take out of config.json what is of use in training only, and ask int8 to leave the two upper layers in float."""
     path = folder / "config.json"
     config = json.loads(path.read_bytes())
     config.pop("reserved", None)
+    config["layers_in_float"] = 2
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -8,8 +8,8 @@ Three kinds of batches of about 3,600 tokens:
 - pairs: a query and one passage of any of these kinds: the logit is drawn to (teacher - 0.82) / 0.02.
 - lost words: words of all scripts that were one piece and are several now.
 
-In all of them the means of both texts, below the two upper layers, are drawn to the teacher's vectors: 384 numbers a
-text instead of one a pair, which is what makes hours of two cores enough.
+In all of them the means of both texts, as the pooling layer takes them, are drawn to the teacher's vectors: 384 numbers
+a text instead of one a pair, which is what makes hours of two cores enough.
 """
 
 import itertools
@@ -36,7 +36,7 @@ TEMPERATURE, UNDECIDED = 0.02, 0.82  # of the teacher's cosines
 BATCH_TOKENS, QUERY_TOKENS = 3600, 64
 WINDOWS, WINDOW_WEIGHTS = (32, 64, 96, 128, 224), (2, 3, 3, 2, 1)  # tokens of a passage
 KINDS = ("words", "pairs", "groups")
-EARLY, LATE = (0.15, 0.40, 0.45), (0.05, 0.20, 0.75)  # shares of the kinds, in the first half and after it
+EARLY, LATE = (0.15, 0.40, 0.45), (0.25, 0.20, 0.55)  # shares of the kinds, in the first half and after it
 OFTENER = {"selqa-test": 3, "qed": 2, "pubmedqa": 2, "arcd-train": 5}  # sources that are small for what they stand for
 WEIGHT_OF_MEANS, WEIGHT_OF_PAIRS, WEIGHT_OF_CHOICE, WEIGHT_OF_CALIBRATION = 10.0, 0.15, 1.0, 0.3
 EMBEDDINGS_LEARN, WARM_UP, LEAST = 4.0, 60, 0.02  # times the rate; steps; share of the rate at the end
@@ -204,7 +204,7 @@ class Sampler:
             self._add(made, query, self._random(self._pool.query_languages[query]), window, shared=False)
 
     def _lost_words(self, made: Batch, window: int) -> None:
-        weights = [len(some) ** 0.7 * (3 if name == "ARABIC" else 1) for name, some in self._scripts.items()]
+        weights = [len(some) ** 0.7 * (8 if name == "ARABIC" else 1) for name, some in self._scripts.items()]
         some = self._draw.choices(list(self._scripts.values()), weights)[0]
         texts = [" ".join(self._draw.sample(some, count)) for count in (self._draw.randint(1, 6), max(2, window // 8))]
         query, passage = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in texts)
@@ -221,6 +221,8 @@ class Student:
         self._pool_token = self.model.config.vocab_size - 1
         reserved, (below, last) = self.model.config.reserved, self.model.bert.encoder.layer[-2:]
         inner, outer, value = below.intermediate.dense, below.output.dense, last.attention.self.value
+        self._pooled: list[torch.Tensor] = []
+        below.attention.output.dense.register_forward_hook(lambda *given: self._pooled.append(given[2]))
         marked = slice(None, None, last.attention.self.attention_head_size)
         for weights, place in (
             (inner.weight, slice(GATES)),
@@ -234,7 +236,7 @@ class Student:
             weights.register_hook(partial(silenced, place=place))
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Logits (pairs), and the means of queries and passages below the upper layers (pairs × hidden)."""
+        """Logits (pairs), and the means of queries and passages that are compared (pairs × hidden)."""
         rows = [
             [self._pool_token, 0, *query, 2, *passage, 2, self._pool_token]
             for query, passage in zip(batch.queries, batch.passages, strict=True)
@@ -247,13 +249,10 @@ class Student:
                 input_ids=tokens,
                 token_type_ids=((columns >= begins) & mask).long(),
                 attention_mask=mask.long(),
-                output_hidden_states=True,
             )
             logits = self.model.classifier(made.pooler_output).float()[:, 0]
-        below = made.hidden_states[-3].float() * self._free
-        of_query = (columns >= 2) & (columns < begins - 1)
-        of_passage = (columns >= begins) & (columns < lengths - 2)
-        return logits, (below * of_query[..., None]).sum(1), (below * of_passage[..., None]).sum(1)
+        means = self._pooled.pop().float() * self._free
+        return logits, means[:, 0], means[torch.arange(len(rows)), lengths[:, 0] - 1]
 
     def like(self, vectors: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
         """How far means are from vectors: 1 - cosine, the mean over texts."""

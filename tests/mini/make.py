@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from body import begin, copy_tokenizer, forget_reserved, settle
+from body import begin, copy_tokenizer, finish_config, settle
 from distil import Sampler, Student, Teacher, distil
 from pool import Pool, find_neighbours, read_pool
 from tokenizers import Tokenizer
@@ -80,7 +80,9 @@ def finish(trained: Path, out: Path, pool: Pool) -> None:
     copy_tokenizer(trained, out)
     settle(out, *some(pool))
     BertForSequenceClassification.from_pretrained(out).to(torch.float16).save_pretrained(out)
-    forget_reserved(out)
+    finish_config(out)
+    tokenizer = out / "tokenizer.json"
+    Tokenizer.from_file(str(tokenizer)).save(str(tokenizer), pretty=False)
 
 
 def main() -> None:
