@@ -39,8 +39,8 @@ OWN_TEXT = 4.0  # added to logits of attention within a text, taken away between
 POOLING_TEXT, NOT_POOL = 6.0, 16.0  # the same in the pooling layer, and what <pool> loses there
 ONLY_POOL = 14.0  # what text loses in the comparing layer
 MEAN_GAIN = 16.0  # the mean of a text drowns the token's own state by as much
-INNER_PRODUCT, BALANCE = 1 / 12, 1.6  # scale of the product in logits of attention, and what balances the two weights
-SCORE_GAIN, SCORE_READ, HEAD_GAIN = 3.0, 0.7, 8.0
+INNER_PRODUCT, BALANCE = 1 / 48, 0.4  # scale of the product in logits of attention, and what balances the two weights
+SCORE_GAIN, SCORE_READ, HEAD_GAIN = 12.0, 0.7, 8.0
 NO_SINK = 0.75 * OWN_TEXT  # what <pool> loses in all layers; more would drown its neighbours in a row of eight bits
 GATE, SIGN, AMPLE = 14.0, 10.0, 0.7  # how steep the gates of the flags are, and how large a flag is at least
 GATES = 8  # neurons of the pooling layer that make flags exact; training leaves them alone
@@ -248,12 +248,19 @@ def compare(model: Any, means: torch.Tensor, reserved: list[int], seed: int = 0)
     second.bias.copy_(-centre * gain)
     second.weight[reserved], second.bias[reserved] = 1, 0
     _make_flags_exact(layer.intermediate.dense, layer.output.dense, reserved)
+    kept = torch.linalg.eigh(torch.cov(((normed - centre) * free).T))[1].flip(1)[:, : heads * (size - 2)]
+    mixed = torch.linalg.qr(torch.randn(kept.shape[1], kept.shape[1], generator=draw))[0]
+    directions = (kept @ mixed).T * free  # without those in which means differ least
 
     layer = _emptied(model.bert.encoder.layer[-1], draw)
     attention, strength = layer.attention.self, math.sqrt(INNER_PRODUCT * root)
     for start in range(0, hidden, size):
         product, only, balance = slice(start, start + size - 2), start + size - 2, start + size - 1
-        attention.query.weight[product] = attention.key.weight[product] = turned[product] * free * strength
+        part = directions[start // size * (size - 2) :][: size - 2] * strength
+        attention.query.weight[product] = attention.key.weight[product] = part
+        attention.query.bias[product] = part @ (
+            centre * gain
+        )  # the query's own centre ranks nothing, the document's does
         attention.query.bias[only], attention.key.weight[only, plain] = 1, -ONLY_POOL * root
         attention.query.bias[balance], attention.key.weight[balance, segment] = 1, -BALANCE / 2 * root
         attention.value.weight[start, segment] = -1
