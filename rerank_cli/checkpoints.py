@@ -1,12 +1,15 @@
-"""Checkpoints of a training: which is the newest that is whole."""
+"""Checkpoints of a training: which is the newest that is whole, and what is said when one cannot be written."""
 
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+
+from rerank_cli.errors import OutputError
 
 STATE = "trainer_state.json"
 
@@ -14,6 +17,18 @@ STATE = "trainer_state.json"
 def steps_of(checkpoint: str) -> int:
     """The step at which it was written."""
     return int(checkpoint.rpartition("-")[2])
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises OutputError for a full or broken disk, whatever it leads the system, safetensors and torch to raise."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as fault:
+        raise OutputError(
+            f"{path}: cannot be written: {str(fault).splitlines()[0]}",
+            "Check the folder and its disk; then --resume continues from the last whole checkpoint.",
+        ) from None
 
 
 def is_whole(checkpoint: Path) -> bool:
@@ -31,13 +46,17 @@ def is_whole(checkpoint: Path) -> bool:
 
 
 def last_whole_checkpoint(folder: Path, tell: Callable[[str], None]) -> str | None:
-    """The newest checkpoint that is whole; what was being written when the training was killed is removed."""
+    """The newest checkpoint that is whole; what was being written when the training was killed is removed.
+
+    Raises OutputError.
+    """
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -steps_of(path.name)):
-        if is_whole(checkpoint):
-            _find_best(checkpoint / STATE, folder, tell)
-            return str(checkpoint)
-        tell(f"{checkpoint.name} is not whole and is left out")
-        shutil.rmtree(checkpoint)
+        with writing(checkpoint):
+            if is_whole(checkpoint):
+                _find_best(checkpoint / STATE, folder, tell)
+                return str(checkpoint)
+            tell(f"{checkpoint.name} is not whole and is left out")
+            shutil.rmtree(checkpoint)
     return None
 
 

@@ -22,11 +22,12 @@ from sentence_transformers.cross_encoder.trainer import CrossEncoderTrainer
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
 
-from rerank_cli.checkpoints import last_whole_checkpoint, steps_of
+from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
 from rerank_cli.errors import ConfigError, DeviceError
 from rerank_cli.evaluate import means_of, parsed_measures, per_query
 from rerank_cli.judged import HeldOut
 from rerank_cli.lessons import LOSSES, Row
+from rerank_cli.scorers.cross_encoder import usable_positions
 from rerank_cli.scorers.hf_files import find_model
 from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memory
 from rerank_cli.train import TrainConfig
@@ -112,7 +113,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
 
 class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
-    """A trainer whose checkpoints are read back as the weights they are, adapters too."""
+    """A trainer that tells of a full disk, and reads checkpoints back as the weights they are, adapters too."""
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with writing(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"):
+            super()._save_checkpoint(model, trial)
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
         state: dict[str, torch.Tensor] = {}
@@ -141,7 +146,7 @@ def fit(
     """Train on `rows` in `folder` and leave the model in its folder `model`; returns steps and the log.
 
     Raises ConfigError for a dtype that the device has not, DeviceError when its memory is too small, or the loss or a
-    weight is not finite any more.
+    weight is not finite any more, OutputError.
     """
     disable_progress_bar()
     device = choose_device(config.model.device)
@@ -158,7 +163,7 @@ def fit(
     trainer = _trainer(config, folder, model, rows, held_out, device.type, watch)
     last = last_whole_checkpoint(folder, tell) if resumed else None
     if last:
-        tell(f"from the checkpoint at step {last.rpartition('-')[2]}")
+        tell(f"from the checkpoint at step {steps_of(last)}")
     try:
         started = time.monotonic()
         if last and steps_of(last) >= trainer.args.max_steps:
@@ -176,7 +181,8 @@ def fit(
     if adapted is not None:
         adapted.merge_and_unload()
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # of a training that was killed while it wrote
-    model.save_pretrained(str(folder / MODEL), create_model_card=False)
+    with writing(folder / MODEL):
+        model.save_pretrained(str(folder / MODEL), create_model_card=False)
     begun = watch.log[0]["step"] if watch.log else math.inf
     before = [entry for entry in _kept_log(trainer) if entry["step"] < begun]
     return {
@@ -204,18 +210,12 @@ def _opened(config: TrainConfig, device: str) -> CrossEncoder:
     return CrossEncoder(
         str(folder.path),
         num_labels=1,
-        max_length=_max_length(config, folder.config),
+        max_length=min(config.model.max_length, usable_positions(folder.config)),
         device=device,
         local_files_only=True,
         trust_remote_code=False,
         model_kwargs={"dtype": torch.float32, "use_safetensors": True},
     )
-
-
-def _max_length(config: TrainConfig, described: dict[str, Any]) -> int:
-    from rerank_cli.scorers.cross_encoder import usable_positions
-
-    return min(config.model.max_length, usable_positions(described))
 
 
 def _with_adapters(model: CrossEncoder, config: TrainConfig) -> Any:

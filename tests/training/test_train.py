@@ -1,7 +1,10 @@
 """`rerank train`: every loss learns the toy task, the folder loads elsewhere, and a stopped training continues."""
 
 import json
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 
 from rerank_cli.config import ReadConfig
-from rerank_cli.errors import ConfigError, DeviceError, InputError, Interrupted, OutputBusy, Refused
+from rerank_cli.errors import ConfigError, DeviceError, InputError, Interrupted, OutputBusy, OutputError, Refused
 from rerank_cli.export import logits_of
 from rerank_cli.lessons import LOSSES
 from rerank_cli.lock import Lock
@@ -223,6 +226,47 @@ def test_a_torn_checkpoint_is_left_out(toy: TrainConfig, name: str, content: byt
     train(replace(toy, resume=True), told.append, watch)
     assert watch.steps[0] == 2
     assert any("checkpoint-4 is not whole" in each for each in told)
+
+
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """As a disk that is full: no file can grow beyond `size` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("part", ["model.safetensors", "optimizer.pt"])
+def test_a_full_disk_is_told_and_the_training_continues(toy: TrainConfig, part: str) -> None:
+    toy = replace(toy, max_steps=8, held_out=None)
+    train(toy, lambda _: None, Quiet())
+    expected = weights(toy.output)
+    other = replace(toy, output=toy.output.with_name("other"))
+    stop(other, 5)
+    size = (partial(other) / "checkpoint-4" / part).stat().st_size
+    other = replace(other, resume=True)
+    with files_at_most(size - 1), pytest.raises(OutputError, match="checkpoint-6: cannot be written") as caught:
+        train(other, lambda _: None, Quiet())
+    assert "--resume" in str(caught.value.advice)
+    watch = Quiet()
+    train(other, lambda _: None, watch)
+    assert watch.steps[0] == 4
+    assert all(torch.equal(weights(other.output)[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_model_that_cannot_be_written_is_told(toy: TrainConfig) -> None:
+    toy = replace(toy, max_steps=4, held_out=None)
+    stop(toy, 4)
+    toy = replace(toy, resume=True)
+    in_the_way = partial(toy) / "model"
+    in_the_way.touch()
+    with pytest.raises(OutputError, match="model: cannot be written"):
+        train(toy, lambda _: None, Quiet())
+    in_the_way.unlink()
+    assert train(toy, lambda _: None, Quiet()).note["training"]["steps"] == 4
 
 
 @pytest.mark.parametrize("damage", ["gone", "torn", "moved"])
