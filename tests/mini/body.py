@@ -37,13 +37,15 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel, P
 SINKS_FROM_LAYER = 5  # of multilingual-e5-small: from here on </s> is a sink of attention, as <s> is from the first
 OWN_TEXT = 4.0  # added to logits of attention within a text, taken away between texts
 POOLING_TEXT, NOT_POOL = 6.0, 16.0  # the same in the pooling layer, and what <pool> loses there
-ONLY_POOL = 14.0  # what text loses in the comparing layer
+ONLY_POOL = 1.5  # what text loses in the comparing layer, for each unit of TEXT (some 8)
 MEAN_GAIN = 16.0  # the mean of a text drowns the token's own state by as much
 INNER_PRODUCT, BALANCE = 1 / 48, 0.4  # scale of the product in logits of attention, and what balances the two weights
 SCORE_GAIN, SCORE_READ, HEAD_GAIN = 12.0, 0.7, 8.0
 NO_SINK = 0.75 * OWN_TEXT  # what <pool> loses in all layers; more would drown its neighbours in a row of eight bits
-GATE, SIGN, AMPLE = 14.0, 10.0, 0.7  # how steep the gates of the flags are, and how large a flag is at least
-GATES = 8  # neurons of the pooling layer that make flags exact; training leaves them alone
+FLAG = 1 / 1024  # how large the first norm of the pooling layer leaves flags: made anew, they are as good as gone
+GATE, SIGN = 14.0 / FLAG, 32.0 / FLAG  # how steep the gates of the flags are
+PAIRS = 512
+GATES = 1 + 2 * PAIRS  # neurons of the pooling layer that make flags exact; training leaves them alone
 KEEP = ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size", "max_position_embeddings")
 KEEP += ("type_vocab_size", "layer_norm_eps", "pad_token_id")
 
@@ -239,7 +241,7 @@ def compare(model: Any, means: torch.Tensor, reserved: list[int], seed: int = 0)
     layer.attention.output.dense.weight.copy_(MEAN_GAIN * turned.T * free[:, None])
     grown = means * free * MEAN_GAIN
     first, second = layer.attention.output.LayerNorm, layer.output.LayerNorm
-    first.weight[[segment, pool]] = grown.std(1, unbiased=False).mean()
+    first.weight[[segment, pool]] = FLAG * grown.std(1, unbiased=False).mean()
     first.weight[plain] = 0
     normed = scaled(scaled(grown))
     centre = normed.mean(0) * free
@@ -273,16 +275,21 @@ def compare(model: Any, means: torch.Tensor, reserved: list[int], seed: int = 0)
 
 
 def _make_flags_exact(inner: nn.Linear, outer: nn.Linear, reserved: list[int]) -> None:
-    """Neurons that set TEXT on text, to 0 on <pool>, and SEGMENT to its sign, exactly in bfloat16 too."""
+    """Neurons that set TEXT on text, to 0 on <pool>, and SEGMENT to its sign, exactly in bfloat16 too.
+
+    Two neurons, gelu(sx + a) - gelu(sx - a), are 2a where x is positive and 0 where it is negative, but for rounding:
+    the mean of many such pairs, no two with the same s and a, is so near that bfloat16 has no other number for it.
+    """
     segment, pool, plain = reserved
     inner.weight[:GATES] = inner.bias[:GATES] = outer.weight[reserved] = outer.bias[reserved] = 0
-    inner.weight[0, pool], inner.bias[0], outer.weight[plain, 0] = -GATE, GATE / 3, 2.5 / GATE
-    inner.weight[1:3, segment] = SIGN
-    inner.bias[1], inner.bias[2] = AMPLE * SIGN, -AMPLE * SIGN
-    outer.weight[segment, 1], outer.weight[segment, 2] = 1 / (AMPLE * SIGN), -1 / (AMPLE * SIGN)
+    inner.weight[0, pool], inner.bias[0], outer.weight[plain, 0] = -GATE, GATE * FLAG / 3, 25 / (GATE * FLAG)
+    number = torch.arange(PAIRS)
+    ample = 12 + number % 64 / 16  # bfloat16 has all of these
+    steep = SIGN * (1 + (number // 64 * 4 + number * 13) % 32 / 128)
+    for sign, rows in ((1, slice(1, 1 + PAIRS)), (-1, slice(1 + PAIRS, GATES))):
+        inner.weight[rows, segment], inner.bias[rows] = steep, sign * ample
+        outer.weight[segment, rows] = sign / (PAIRS * ample)
     outer.bias[segment] = -1
-    inner.weight[3, segment], inner.weight[4, segment] = 1, -1  # gelu(x) - gelu(-x) is x: takes the old flag away
-    outer.weight[segment, 3], outer.weight[segment, 4] = -1, 1
 
 
 def begin(trimmed: Path, target: Path, queries: list[str], passages: list[str]) -> None:
@@ -327,19 +334,23 @@ def compare_anew(folder: Path, queries: list[str], passages: list[str]) -> None:
 
 @torch.no_grad()
 def settle(folder: Path, queries: list[str], passages: list[str]) -> None:
-    """Let TEXT be 0 on <pool> where it was nearly, and change nothing else.
+    """Let TEXT be 0 and SEGMENT 1 and -1 on <pool>, where they were nearly, and change nothing else.
 
-    It is read with a large weight, so that rounding what is nearly 0 moves the score; 0 is rounded to 0.
+    They are read with large weights, so that rounding what is nearly 0 or 1 moves the score; 0 and 1 are rounded to
+    themselves.
     """
     model = BertForSequenceClassification.from_pretrained(folder).eval()
-    plain = model.config.reserved[2]
-    found = [layers[-2][[0, -1], plain].mean() for layers, _ in states(model, folder, queries, passages)]
-    value, (below, last) = torch.stack(found).mean(), model.bert.encoder.layer[-2:]
+    segment, _, plain = model.config.reserved
+    flags = torch.stack([layers[-2][[0, -1]] for layers, _ in states(model, folder, queries, passages)])
+    (below, last), value = model.bert.encoder.layer[-2:], flags[..., plain].mean()
     below.output.LayerNorm.bias[plain] -= value
     attention = last.attention.self
     for linear in (attention.query, attention.key, attention.value):
         linear.bias += linear.weight[:, plain] * value
     last.attention.output.dense.bias[plain] += value
+    norm, middle = below.output.LayerNorm, flags[..., segment].mean()
+    size = (flags[:, 0, segment] - flags[:, 1, segment]).mean() / 2
+    norm.weight[segment], norm.bias[segment] = norm.weight[segment] / size, (norm.bias[segment] - middle) / size
     model.save_pretrained(folder)
 
 

@@ -36,7 +36,7 @@ TEMPERATURE, UNDECIDED = 0.02, 0.82  # of the teacher's cosines
 BATCH_TOKENS, QUERY_TOKENS = 3600, 64
 WINDOWS, WINDOW_WEIGHTS = (32, 64, 96, 128, 224), (2, 3, 3, 2, 1)  # tokens of a passage
 KINDS = ("words", "pairs", "groups")
-EARLY, LATE = (0.15, 0.40, 0.45), (0.25, 0.20, 0.55)  # shares of the kinds, in the first half and after it
+EARLY, LATE = (0.15, 0.40, 0.45), (0.20, 0.20, 0.60)  # shares of the kinds, in the first half and after it
 OFTENER = {"selqa-test": 3, "qed": 2, "pubmedqa": 2, "arcd-train": 5}  # sources that are small for what they stand for
 WEIGHT_OF_MEANS, WEIGHT_OF_PAIRS, WEIGHT_OF_CHOICE, WEIGHT_OF_CALIBRATION = 10.0, 0.15, 1.0, 0.3
 EMBEDDINGS_LEARN, WARM_UP, LEAST = 4.0, 60, 0.02  # times the rate; steps; share of the rate at the end
@@ -221,6 +221,7 @@ class Student:
         self._pool_token = self.model.config.vocab_size - 1
         reserved, (below, last) = self.model.config.reserved, self.model.bert.encoder.layer[-2:]
         inner, outer, value = below.intermediate.dense, below.output.dense, last.attention.self.value
+        first, second, everything = below.attention.output.LayerNorm, below.output.LayerNorm, slice(None)
         self._pooled: list[torch.Tensor] = []
         below.attention.output.dense.register_forward_hook(lambda *given: self._pooled.append(given[2]))
         marked = slice(None, None, last.attention.self.attention_head_size)
@@ -232,6 +233,10 @@ class Student:
             (outer.bias, reserved),
             (value.weight, marked),
             (value.bias, marked),
+            (first.weight, everything),
+            (first.bias, everything),
+            (second.weight, reserved),
+            (second.bias, reserved),
         ):  # flags that must stay exact, and their readers
             weights.register_hook(partial(silenced, place=place))
 

@@ -28,11 +28,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     torch.manual_seed(3)
     config = BertConfig(
-        vocab_size=len(VOCABULARY), hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=128,
+        vocab_size=len(VOCABULARY), hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=1200,
         max_position_embeddings=128, pad_token_id=1, initializer_range=0.08,
     )  # fmt: skip
     model = BertModel(config, add_pooling_layer=False)
     model.embeddings.position_embeddings.weight.data *= 0.05  # so that a text's mean is one of its words
+    for layer in model.encoder.layer:
+        layer.output.dense.weight.data *= 0.2
     model.save_pretrained(folder)
     backend = Tokenizer(models.Unigram([(piece, score) for piece, score in VOCABULARY], 3))
     backend.pre_tokenizer = pre_tokenizers.Metaspace()
