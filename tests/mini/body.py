@@ -16,7 +16,8 @@ is encoded as two texts that do not see each other, and two layers on top compar
   and takes it from <pool>.
 - The first of two new layers replaces each token by the mean of its text. The second compares the means: the first
   <pool> attends to the two <pool> tokens, and how much more to the document's than to its own is, nearly linearly, the
-  inner product. The classification head reads that.
+  cosine. Means are not centred for that: a norm makes them equally long, so the product of a mean with itself is the
+  same for all, whatever the other text changed in it. The classification head reads that.
 
 All of it is weights of a plain BertForSequenceClassification; training then moves them as it likes.
 """
@@ -39,8 +40,10 @@ OWN_TEXT = 4.0  # added to logits of attention within a text, taken away between
 POOLING_TEXT, NOT_POOL = 6.0, 16.0  # the same in the pooling layer, and what <pool> loses there
 ONLY_POOL = 1.5  # what text loses in the comparing layer, for each unit of TEXT (some 8)
 MEAN_GAIN = 16.0  # the mean of a text drowns the token's own state by as much
-INNER_PRODUCT, BALANCE = 1 / 48, 0.4  # scale of the product in logits of attention, and what balances the two weights
-SCORE_GAIN, SCORE_READ, HEAD_GAIN = 12.0, 0.7, 8.0
+GAIN = 2.0  # of means before they are compared; bfloat16 has it
+INNER_PRODUCT = 1 / 48  # scale of the product in logits of attention
+SCORE_GAIN, SCORE_READ, HEAD_GAIN = 18.0, 0.7, 8.0
+UNRELATED = -4.0  # the logit of texts that have nothing to do with each other
 NO_SINK = 0.75 * OWN_TEXT  # what <pool> loses in all layers; more would drown its neighbours in a row of eight bits
 FLAG = 1 / 1024  # how large the first norm of the pooling layer leaves flags: made anew, they are as good as gone
 GATE, SIGN = 14.0 / FLAG, 32.0 / FLAG  # how steep the gates of the flags are
@@ -223,7 +226,10 @@ def scaled(rows: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def compare(model: Any, means: torch.Tensor, reserved: list[int], seed: int = 0) -> None:
-    """Write the two upper layers and the head, for texts whose means (texts × hidden) are like these."""
+    """Write the two upper layers and the head.
+
+    `means` (texts × hidden) are what they will see: of a query, of a document unrelated to it, of the next query, …
+    """
     segment, pool, plain = reserved
     config, draw = model.config, torch.Generator().manual_seed(seed)
     hidden, heads = config.hidden_size, config.num_attention_heads
@@ -243,16 +249,15 @@ def compare(model: Any, means: torch.Tensor, reserved: list[int], seed: int = 0)
     first, second = layer.attention.output.LayerNorm, layer.output.LayerNorm
     first.weight[[segment, pool]] = FLAG * grown.std(1, unbiased=False).mean()
     first.weight[plain] = 0
-    normed = scaled(scaled(grown))
-    centre = normed.mean(0) * free
-    gain = math.sqrt(hidden / ((normed - centre) * free).pow(2).sum(1).mean())
-    second.weight.fill_(gain)
-    second.bias.copy_(-centre * gain)
-    second.weight[reserved], second.bias[reserved] = 1, 0
+    normed = scaled(scaled(grown)) * free
+    second.weight.fill_(GAIN)
+    second.weight[reserved] = 1
     _make_flags_exact(layer.intermediate.dense, layer.output.dense, reserved)
-    kept = torch.linalg.eigh(torch.cov(((normed - centre) * free).T))[1].flip(1)[:, : heads * (size - 2)]
+    kept = torch.linalg.eigh(normed.T @ normed)[1].flip(1)[:, : heads * (size - 2)]  # but the directions least used
     mixed = torch.linalg.qr(torch.randn(kept.shape[1], kept.shape[1], generator=draw))[0]
-    directions = (kept @ mixed).T * free  # without those in which means differ least
+    directions = (kept @ mixed).T * free
+    queries, documents = normed[0::2], normed[1::2]
+    unrelated = ((queries * (queries - documents)).sum(1)).mean() * GAIN**2 * INNER_PRODUCT / heads
 
     layer = _emptied(model.bert.encoder.layer[-1], draw)
     attention, strength = layer.attention.self, math.sqrt(INNER_PRODUCT * root)
@@ -260,18 +265,16 @@ def compare(model: Any, means: torch.Tensor, reserved: list[int], seed: int = 0)
         product, only, balance = slice(start, start + size - 2), start + size - 2, start + size - 1
         part = directions[start // size * (size - 2) :][: size - 2] * strength
         attention.query.weight[product] = attention.key.weight[product] = part
-        attention.query.bias[product] = part @ (
-            centre * gain
-        )  # the query's own centre ranks nothing, the document's does
         attention.query.bias[only], attention.key.weight[only, plain] = 1, -ONLY_POOL * root
-        attention.query.bias[balance], attention.key.weight[balance, segment] = 1, -BALANCE / 2 * root
+        attention.query.bias[balance], attention.key.weight[balance, segment] = 1, -unrelated / 2 * root
         attention.value.weight[start, segment] = -1
         layer.attention.output.dense.weight[plain, start] = SCORE_GAIN / heads
     head = model.bert.pooler.dense
     head.weight.normal_(0, 0.02, generator=draw)
     head.bias.zero_()
-    head.weight[0] = model.classifier.weight[:] = model.classifier.bias[:] = 0
+    head.weight[0] = model.classifier.weight[:] = 0
     head.weight[0, plain], model.classifier.weight[0, 0] = SCORE_READ, HEAD_GAIN
+    model.classifier.bias.fill_(UNRELATED)
 
 
 def _make_flags_exact(inner: nn.Linear, outer: nn.Linear, reserved: list[int]) -> None:
@@ -350,7 +353,9 @@ def settle(folder: Path, queries: list[str], passages: list[str]) -> None:
     last.attention.output.dense.bias[plain] += value
     norm, middle = below.output.LayerNorm, flags[..., segment].mean()
     size = (flags[:, 0, segment] - flags[:, 1, segment]).mean() / 2
-    norm.weight[segment], norm.bias[segment] = norm.weight[segment] / size, (norm.bias[segment] - middle) / size
+    size, norm.bias[segment] = size / norm.weight[segment], norm.bias[segment] - middle
+    weights = 1 + torch.arange(1, 9) / 128  # of these, the one that leaves it nearest to a number that bfloat16 has
+    norm.weight[segment] = weights[(size * weights - (size * weights).bfloat16()).abs().argmin()]
     model.save_pretrained(folder)
 
 
