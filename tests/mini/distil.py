@@ -18,13 +18,11 @@ import random
 import time
 import unicodedata
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from body import GATES
 from pool import HELD_OUT, Neighbours, Pool
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
@@ -219,26 +217,12 @@ class Student:
         self._free = torch.ones(self.model.config.hidden_size)
         self._free[self.model.config.reserved] = 0
         self._pool_token = self.model.config.vocab_size - 1
-        reserved, (below, last) = self.model.config.reserved, self.model.bert.encoder.layer[-2:]
-        inner, outer, value = below.intermediate.dense, below.output.dense, last.attention.self.value
-        first, second, everything = below.attention.output.LayerNorm, below.output.LayerNorm, slice(None)
+        below, last = self.model.bert.encoder.layer[-2:]
         self._pooled: list[torch.Tensor] = []
         below.attention.output.dense.register_forward_hook(lambda *given: self._pooled.append(given[2]))
-        marked = slice(None, None, last.attention.self.attention_head_size)
-        for weights, place in (
-            (inner.weight, slice(GATES)),
-            (inner.bias, slice(GATES)),
-            (outer.weight, (slice(None), slice(GATES))),
-            (outer.weight, reserved),
-            (outer.bias, reserved),
-            (value.weight, marked),
-            (value.bias, marked),
-            (first.weight, everything),
-            (first.bias, everything),
-            (second.weight, reserved),
-            (second.bias, reserved),
-        ):  # flags that must stay exact, and their readers
-            weights.register_hook(partial(silenced, place=place))
+        written = (below.attention.output.LayerNorm, below.intermediate, below.output, last, self.model.bert.pooler)
+        for part in (*written, self.model.classifier):
+            part.requires_grad_(False)  # it compares well as body.py wrote it, and worse when it learns
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits (pairs), and the means of queries and passages that are compared (pairs × hidden)."""
@@ -262,13 +246,6 @@ class Student:
     def like(self, vectors: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
         """How far means are from vectors: 1 - cosine, the mean over texts."""
         return (1 - functional.cosine_similarity(means, vectors * self._free)).mean()
-
-
-def silenced(gradient: torch.Tensor, place: Any) -> torch.Tensor:
-    """A gradient without that of some weights."""
-    gradient = gradient.clone()
-    gradient[place] = 0
-    return gradient
 
 
 def losses(student: Student, teacher: Teacher, batch: Batch) -> dict[str, torch.Tensor]:
@@ -321,7 +298,7 @@ def distil(student: Student, teacher: Teacher, sampler: Sampler, target: Path, m
         told = json.loads(progress.read_bytes())
         active, step, former = told["minutes"], told["steps"], load_file(target / "model.safetensors")
     model, average = student.model, Average(student.model, former)
-    draw, named = random.Random(step), list(model.named_parameters())
+    draw, named = random.Random(step), [each for each in model.named_parameters() if each[1].requires_grad]
     apart = [[weight for name, weight in named if ("embeddings" in name) is embedded] for embedded in (False, True)]
     optimizer = torch.optim.AdamW(
         [{"params": apart[0], "peak": rate}, {"params": apart[1], "peak": rate * EMBEDDINGS_LEARN}],

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from body import begin
+from distil import Batch, Student, Teacher, losses
 from pool import Pool, by_words, find_neighbours, nearest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, BertModel
@@ -102,6 +103,33 @@ def test_the_cross_encoder_begins_as_its_bi_encoder(trimmed: Path, tmp_path: Pat
     assert spread < 0.02, "what the query is must not depend on the document"
     cosines = torch.cosine_similarity(means[0], torch.stack(documents))
     assert np.corrcoef(cosines, logits)[0, 1] > 0.5
+
+
+def test_what_is_learnt_is_the_body_and_brings_means_nearer_to_the_teacher(
+    base: Path, trimmed: Path, tmp_path: Path
+) -> None:
+    begin(trimmed, tmp_path, texts(60, 6, 1), texts(60, 20, 2))
+    student, teacher = Student(tmp_path), Teacher(base)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    batch = Batch(randoms=[5, None])
+    for query, passage in zip(texts(16, 6, 7), texts(16, 20, 8), strict=True):
+        asked, known = (tokenizer.encode(text, add_special_tokens=False).ids for text in (query, passage))
+        batch.add((query, asked), (passage, known))
+    before = {name: weight.detach().clone() for name, weight in student.model.named_parameters()}
+    optimizer = torch.optim.Adam([each for each in student.model.parameters() if each.requires_grad], 1e-3)
+    means = []
+    for _ in range(10):
+        parts = losses(student, teacher, batch)
+        means.append(parts["means"].item())
+        torch.stack(list(parts.values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert parts.keys() == {"means", "kl", "choice", "calibration"}
+    assert means[-1] < 0.9 * means[0]
+    moved = {name for name, weight in student.model.named_parameters() if not torch.equal(weight, before[name])}
+    assert any(name.startswith("bert.encoder.layer.0.") for name in moved)
+    assert any(name.startswith("bert.encoder.layer.3.attention.self.value") for name in moved)
+    assert not any(name.startswith(("bert.encoder.layer.4.", "bert.pooler", "classifier")) for name in moved)
 
 
 def test_neighbours_are_nearest_by_vectors_and_by_words() -> None:
