@@ -13,13 +13,12 @@ from typing import Any
 from rerank_cli.errors import ConfigError
 
 WORDS = (  # noqa: SIM905
-    "time people year way day man thing woman life child world school state family student group country "
-    "problem hand part place case week company system program question work government number night point "
-    "home water room mother area money story fact month lot right study book eye job word business issue "
-    "side kind head house service friend father power hour game line end member law car city community "
-    "name president team minute idea body information back parent face others level office door health "
-    "person art war history party result change morning reason research girl guy moment air teacher force "
-    "education "
+    "time people year way day man thing food life child world school state family student group country problem "
+    "hand part place case week company system program question work government number night point home water "
+    "room music area money story fact month lot right film book page job word business issue side kind head "
+    "house service land sea power second game line end member law car city community name president team minute "
+    "idea body information back list face others level office door health person art war history party result "
+    "change sun reason research girl star moment air test fire course "
 ).split()
 CANDIDATES = 20  # a record
 MEAN, SIGMA, QUERY_WORDS, SPECIALS = 230, 0.6, 6, 4

@@ -70,15 +70,16 @@ class Teacher:
     @torch.inference_mode()
     def vectors(self, texts: list[str], prompt: str, longest: int = 300) -> torch.Tensor:
         """Texts × hidden, float32: the mean over all tokens, normalized."""
-        encoded = self._tokenizer.encode_batch([prompt + text for text in texts], add_special_tokens=False)
+        places_of = {text: place for place, text in enumerate(dict.fromkeys(texts))}  # a group asks one query
+        encoded = self._tokenizer.encode_batch([prompt + text for text in places_of], add_special_tokens=False)
         ids = [[0, *each.ids[:longest], 2] for each in encoded]
-        made = torch.empty(len(texts), self._model.config.hidden_size)
+        made = torch.empty(len(ids), self._model.config.hidden_size)
         for places in by_length([len(each) for each in ids], BATCH_TOKENS):
             tokens = padded([ids[place] for place in places])
             mask = (tokens != 1).long()
             hidden = self._model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
             made[places] = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        return functional.normalize(made, dim=-1)
+        return functional.normalize(made[[places_of[text] for text in texts]], dim=-1)
 
 
 def by_length(lengths: list[int], tokens: int) -> list[list[int]]:
