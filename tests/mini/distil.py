@@ -100,6 +100,12 @@ def padded(ids: list[list[int]]) -> torch.Tensor:
     return made
 
 
+def script(word: str) -> str:
+    """The script of a word; what Persian, Urdu and others write with more letters than Arabic has is not ARABIC."""
+    name = unicodedata.name(word[0], "?").split()[0]
+    return name if name != "ARABIC" or all("\u0621" <= each <= "\u064a" for each in word) else "ARABIC, EXTENDED"
+
+
 class Sampler:
     """Draws batches from the pool; the same seed draws the same."""
 
@@ -122,7 +128,7 @@ class Sampler:
         self._until = list(itertools.accumulate(times))
         self._scripts: dict[str, list[str]] = {}
         for word in words:
-            self._scripts.setdefault(unicodedata.name(word[0], "?").split()[0], []).append(word)
+            self._scripts.setdefault(script(word), []).append(word)
         self._scripts = {name: some for name, some in self._scripts.items() if len(some) > 300}
 
     def batch(self, kind: str) -> Batch:
@@ -205,7 +211,9 @@ class Sampler:
     def _lost_words(self, made: Batch, window: int) -> None:
         weights = [len(some) ** 0.7 * (8 if name == "ARABIC" else 1) for name, some in self._scripts.items()]
         some = self._draw.choices(list(self._scripts.values()), weights)[0]
-        texts = [" ".join(self._draw.sample(some, count)) for count in (self._draw.randint(1, 6), max(2, window // 8))]
+        counts = (self._draw.randint(1, 6), max(2, window // 8))
+        # words stand in the order of their likelihood: the first tenth is drawn as often as the last half
+        texts = [" ".join(some[int(len(some) * self._draw.random() ** 2)] for _ in range(count)) for count in counts]
         query, passage = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in texts)
         made.add((texts[0], query[:QUERY_TOKENS]), (texts[1], passage))
 

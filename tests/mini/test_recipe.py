@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from body import begin
-from distil import Batch, Student, Teacher, losses
+from distil import Batch, Student, Teacher, losses, script
 from pool import Pool, by_words, find_neighbours, nearest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, BertModel
@@ -75,6 +75,12 @@ def test_lost_words_are_those_that_are_in_parts_now(base: Path, trimmed: Path) -
     pieces = {piece for piece, _ in json.loads((trimmed / "tokenizer.json").read_bytes())["model"]["vocab"]}
     assert lost_words(base, trimmed) == []  # none of them is of letters alone
     assert not set(WORDS) <= pieces
+
+
+def test_arabic_is_told_from_what_else_is_written_with_its_letters() -> None:
+    assert [script(word) for word in ("الرئيسية", "پزشکی", "слово", "wort")] == [
+        "ARABIC", "ARABIC, EXTENDED", "CYRILLIC", "LATIN",
+    ]  # fmt: skip
 
 
 def test_the_cross_encoder_begins_as_its_bi_encoder(trimmed: Path, tmp_path: Path) -> None:
