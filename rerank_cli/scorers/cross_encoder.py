@@ -197,6 +197,11 @@ class CrossEncoder:
         prepared: list[PreparedPair] = self._tokenizer.prepare(pairs)
         return prepared
 
+    def composed(self, query: list[int], document: list[int]) -> PreparedPair:
+        """A pair of two encoded texts."""
+        pair: PreparedPair = self._tokenizer.composed(query, document)
+        return pair
+
     def arrays(
         self, batch: Batch, masked: bool, multiple: int = 1
     ) -> "tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]":

@@ -177,7 +177,7 @@ class PairTokenizer(TextTokenizer):
         for query, document in pairs:
             room = self._room - min(len(queries[query]), self._query_room)
             if self._chunk_overlap is None or len(documents[document]) <= room:
-                composed.append(self._composed(queries[query], documents[document]))
+                composed.append(self.composed(queries[query], documents[document]))
                 continue
             key = (document, room)
             if key not in parts:
@@ -185,7 +185,8 @@ class PairTokenizer(TextTokenizer):
             composed.append(self._in_parts(queries[query], documents[document], parts[key]))
         return composed
 
-    def _composed(self, query: list[int], document: list[int]) -> PreparedPair:
+    def composed(self, query: list[int], document: list[int]) -> PreparedPair:
+        """A pair of two encoded texts, the query cut to its cap and the document to what is left."""
         kept = query[: self._query_room]
         room = self._room - len(kept)
         template = self.template
@@ -197,7 +198,7 @@ class PairTokenizer(TextTokenizer):
 
     def _in_parts(self, query: list[int], document: list[int], parts: list[Part]) -> PreparedPair:
         """The pair's first part with the others in it."""
-        first, *others = [replace(self._composed(query, ids), span=span, uncut=0) for ids, span in parts]
+        first, *others = [replace(self.composed(query, ids), span=span, uncut=0) for ids, span in parts]
         uncut = len(query) + len(document) + self.template.num_specials
         return replace(first, more=tuple(others), uncut=uncut)
 

@@ -7,12 +7,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from rerank_cli.errors import ModelError, RerankError
+from rerank_cli.scorers import Batch
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
 from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
+
+PROBES = (((2, 3),), ((9, 20), (9, 20), (7, 13)), ((3, 8), (3, 8)), (*[(6, 12)] * 4, (1, 1)))
+"""Batches that a new graph is tried with: tokens of each pair's query and document."""
 
 
 def upper_layers(config: Any) -> str:
@@ -74,17 +79,16 @@ def prove_graph(
 ) -> None:
     """Compare a new graph with the torch model it was made from; `compute` takes named int64 arrays, gives logits.
 
-    Batches of several shapes, with and without padding, since tracing may freeze any of them. Raises ModelError.
+    Random tokens where texts stand, in batches of several shapes, with and without padding: tracing may freeze any of
+    them. Raises ModelError.
     """
-    random = torch.Generator().manual_seed(1)
-    for rows, length, padding in ((1, 7, 0), (3, 33, 9), (2, 16, 0), (5, 21, 20)):
-        inputs = {name: torch.zeros(rows, length, dtype=torch.long) for name in encoder.inputs}
-        inputs["input_ids"] = torch.randint(4, int(encoder.config.vocab_size), (rows, length), generator=random)
-        inputs["attention_mask"] += 1
-        inputs["attention_mask"][-1, length - padding :] = 0
-        inputs["input_ids"][-1, length - padding :] = encoder.pad_id
-        if "token_type_ids" in inputs:
-            inputs["token_type_ids"][:, length // 2 : length - padding] = 1
+    draw = np.random.default_rng(1)
+    size = int(encoder.config.vocab_size)
+    for lengths in PROBES:
+        pairs = [encoder.composed(*(draw.integers(4, size, length).tolist() for length in pair)) for pair in lengths]
+        batch = Batch(tuple(pairs), sum(pair.cost for pair in pairs), pairs[0].cost * len(pairs))
+        names, arrays = encoder.arrays(batch, masked=True)
+        inputs = {name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)}
         with torch.inference_mode():
             expected = model(**inputs).flatten()
         found = torch.as_tensor(compute({name: array.numpy() for name, array in inputs.items()})).flatten()

@@ -45,6 +45,7 @@ INNER_PRODUCT = 1 / 48  # scale of the product in logits of attention
 SCORE_GAIN, SCORE_READ, HEAD_GAIN = 18.0, 0.7, 8.0
 UNRELATED = -4.0  # the logit of texts that have nothing to do with each other
 NO_SINK = 0.75 * OWN_TEXT  # what <pool> loses in all layers; more would drown its neighbours in a row of eight bits
+NO_SINK_MADE = 0.3  # of what a neuron that makes sinks reads on them: what it reads less for each unit of POOL
 FLAG = 1 / 1024  # how large the first norm of the pooling layer leaves flags: made anew, they are as good as gone
 GATE, SIGN = 14.0 / FLAG, 32.0 / FLAG  # how steep the gates of the flags are
 PAIRS = 512
@@ -170,6 +171,8 @@ def separate(model: Any, seen: dict[str, torch.Tensor], kinds: torch.Tensor, res
             key[-2, pool] = -NO_SINK * math.sqrt(size)
             attention.query.weight[rows], attention.query.bias[rows] = query, bias
             attention.key.weight[rows], attention.key.bias[rows] = key, 0
+        if number >= SINKS_FROM_LAYER - 1:
+            _make_no_sink_of_pool(layer, seen[f"{number}.inner"][kinds == 2], pool)
         norms = ((layer.attention.output, "norm1"), (layer.output, "norm2"))
         for module, name in norms:
             _pass_flags_on(module, seen[f"{number}.{name}"][text], [segment, pool])
@@ -195,6 +198,14 @@ def _set_flags(body: Any, embedded: torch.Tensor, reserved: list[int], pool_toke
     norm.weight[plain] = norm.bias[plain] = 0
     types[0, segment], types[1, segment] = 2 * deviation, -2 * deviation
     words[pool_token, pool] = 2 * deviation
+
+
+def _make_no_sink_of_pool(layer: Any, sinks: torch.Tensor, pool: int) -> None:
+    """Let the neuron that makes sinks, by a vector that drowns all else, not make one of <pool>: its flags would go."""
+    inner = layer.intermediate.dense
+    read = inner(sinks).clamp(min=0).mean(0)
+    maker = int((read * layer.output.dense.weight.norm(dim=0)).argmax())
+    inner.weight[maker, pool] = -NO_SINK_MADE * read[maker]
 
 
 def _pass_flags_on(module: Any, normed: torch.Tensor, flags: list[int]) -> None:
