@@ -23,12 +23,12 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402
 
-TOLERANCE = {  # of the largest logit; random tokens are far from what a model was trained for
+TOLERANCE = {  # of the largest logit; random tokens, and texts of one, are far from what a model learnt from
     ("fp32", False): 1e-3,
     ("fp16", False): 2e-2,
     ("int8", False): 0.5,
-    ("fp32", True): 0.2,
-    ("fp16", True): 0.2,
+    ("fp32", True): 0.5,
+    ("fp16", True): 0.5,
     ("int8", True): 0.5,
 }
 
