@@ -33,12 +33,13 @@ class HeldOut:
     """Judged records that are not learnt from: texts by query id, and judgements of documents, named by place."""
 
     queries: dict[str, Example]
+    left_out: int = 0  # records that could not be measured
 
     @property
     def qrels(self) -> Qrels:
-        """Judgements; the grades are whole numbers."""
+        """Judgements, also of documents that are no candidates; the grades are whole numbers."""
         return {
-            qid: {str(place): int(value) for place, value in enumerate(example.relevance)}
+            qid: {str(place): int(value) for place, value in enumerate((*example.relevance, *example.elsewhere))}
             for qid, example in self.queries.items()
         }
 
@@ -70,9 +71,8 @@ def examples(
             skipped, first = skipped + 1, first or str(entry)
             continue
         record = shape.native(entry)
-        if qrels is not None:
-            _judge(record, qrels, fields.relevance)
-        example = _example(entry.query, entry.texts, as_objects(record), fields)
+        elsewhere = () if qrels is None else _judge(record, qrels, fields.relevance)
+        example = _example(entry.query, entry.texts, as_objects(record), fields, elsewhere)
         if example is None:
             place = f"{entry.origin}: candidates without a number {fields.relevance!r} (at most {MAX_RELEVANCE:,})"
             skipped, first = skipped + 1, first or place
@@ -88,21 +88,28 @@ def examples(
     return found, skipped
 
 
-def _judge(record: dict[str, Any], qrels: Qrels, field: str) -> None:
-    """Put judgements into a record, by its id and those of its candidates; what is not judged is not relevant."""
+def _judge(record: dict[str, Any], qrels: Qrels, field: str) -> tuple[float, ...]:
+    """Put judgements into a record, by its id and those of its candidates; what is not judged is not relevant.
+
+    Returns the grades of documents that are no candidates: the best ranking has them.
+    """
     judged = qrels.get(str(record.get("id")))
+    here = {str(each.get("id")) for each in as_objects(record)}
     record["candidates"] = [
         {**each, field: None if judged is None else judged.get(str(each.get("id")), 0)} for each in as_objects(record)
     ]
+    return tuple(float(grade) for name, grade in (judged or {}).items() if name not in here)
 
 
-def _example(query: str, texts: Sequence[str], candidates: list[dict[str, Any]], fields: Fields) -> Example | None:
+def _example(
+    query: str, texts: Sequence[str], candidates: list[dict[str, Any]], fields: Fields, elsewhere: tuple[float, ...]
+) -> Example | None:
     relevance = [_number(each.get(fields.relevance)) for each in candidates]
     if not texts or any(value is None for value in relevance):
         return None
     teacher = [_number(each.get(fields.teacher)) for each in candidates]
     known = None if any(value is None for value in teacher) else tuple(value or 0.0 for value in teacher)
-    return Example(query, tuple(texts), tuple(value or 0.0 for value in relevance), known)
+    return Example(query, tuple(texts), tuple(value or 0.0 for value in relevance), known, elsewhere)
 
 
 def _number(value: Any) -> float | None:
@@ -112,12 +119,17 @@ def _number(value: Any) -> float | None:
 
 
 def held_out(read: ReadConfig, fields: Fields, tell: Tell, qrels: str | None) -> HeldOut:
-    """The held-out queries that can be measured. Raises InputError when there are none."""
-    found_records, _ = examples(read, fields, tell, read_qrels(qrels) if qrels else None)
-    found = {qid: example for qid, example in found_records if example.positives and len(example.texts) > 1}
+    """The held-out queries that can be measured: with `qrels` all that are judged, as `rerank eval` has them.
+
+    Raises InputError when there are none.
+    """
+    records, skipped = examples(read, fields, tell, read_qrels(qrels) if qrels else None)
+    found = {qid: each for qid, each in records if qrels or (each.positives and len(each.texts) > 1)}
+    if less := len(records) - len(found):
+        tell(f"{less:,} records of --eval have no relevant text, or no other one, and are not measured")
     for example in found.values():
         if odd := next((value for value in example.relevance if value != int(value)), None):
             raise InputError(f"--eval: a relevance is {odd}, not a whole number", "Measures are defined for grades.")
-    if not found:
+    if not any(max(0, *each.relevance, *each.elsewhere) for each in found.values()):
         raise InputError("--eval: no record with a relevant text and another one", "Nothing could be measured.")
-    return HeldOut(found)
+    return HeldOut(found, skipped + less)

@@ -14,12 +14,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query with its texts; a `relevance` above 0 is relevant; `teacher`: logits, where a teacher gave them."""
+    """A query with its texts; a `relevance` above 0 is relevant; `teacher`: logits, where a teacher gave them.
+
+    `elsewhere`: the relevance of documents that are judged and not among the texts.
+    """
 
     query: str
     texts: tuple[str, ...]
     relevance: tuple[float, ...]
     teacher: tuple[float, ...] | None = None
+    elsewhere: tuple[float, ...] = ()
 
     @property
     def positives(self) -> list[int]:
@@ -40,6 +44,12 @@ class Loss:
     rows: str
     teacher: bool
     says: str
+
+    @property
+    def needs(self) -> str:
+        """What an example must have."""
+        texts = "a relevant text and another one" if self.rows != "pairs" and self.name != "kl" else "texts"
+        return f"it needs {texts}" + (" with a teacher's logits" if self.teacher else "")
 
 
 LOSSES = {
@@ -70,51 +80,47 @@ def useful(example: Example, loss: Loss) -> bool:
     return bool(example.positives) and bool(example.negatives)
 
 
-def rows(example: Example, loss: Loss, negatives: int, draw: Random) -> Iterator[Row]:
-    """The rows of a useful example, with at most `negatives` negatives for each relevant text (or list).
+def rows(example: Example, loss: Loss, negatives: int, draw: Random, best: float = 1.0) -> Iterator[Row]:
+    """The rows of a useful example, with at most `negatives` negatives for each relevant text.
 
-    Grades become labels between 0 and 1 in pairs, and stay as they are in lists.
+    A list has at most one text more than `negatives`, and no fewer negatives than half of it where it has as many.
+    Grades stay as they are in lists; in pairs they are divided by `best`, the highest grade of all examples, so that
+    the same grade is the same label in each.
     """
-    made = {"pairs": _pairs, "lists": _lists, "margins": _margins, "triplets": _triplets}[loss.rows]
-    yield from made(example, loss, negatives, draw)
+    if loss.rows == "pairs":
+        yield from _pairs(example, negatives, draw, best)
+    elif loss.rows == "lists":
+        yield _list(example, loss, negatives + 1, draw)
+    else:
+        yield from _margins(example, loss, negatives, draw)
 
 
 def _some(places: list[int], count: int, draw: Random) -> list[int]:
     return places if len(places) <= count else sorted(draw.sample(places, count))
 
 
-def _pairs(example: Example, _loss: Loss, negatives: int, draw: Random) -> Iterator[Row]:
+def _pairs(example: Example, negatives: int, draw: Random, best: float) -> Iterator[Row]:
     chosen = example.positives + _some(example.negatives, negatives * max(1, len(example.positives)), draw)
-    best = max(1.0, *example.relevance)
     for place in sorted(chosen):
         label = max(0.0, example.relevance[place]) / best
         yield {"query": example.query, "text": example.texts[place], "label": label}
 
 
-def _lists(example: Example, loss: Loss, negatives: int, draw: Random) -> Iterator[Row]:
-    positives = _some(example.positives, negatives, draw)
-    chosen = sorted(positives + _some(example.negatives, negatives, draw))
+def _list(example: Example, loss: Loss, size: int, draw: Random) -> Row:
+    others = min(len(example.negatives), max(size - len(example.positives), size // 2))
+    chosen = sorted(_some(example.positives, size - others, draw) + _some(example.negatives, others, draw))
     values = example.teacher if loss.teacher and example.teacher is not None else example.relevance
-    yield {
+    return {
         "query": example.query,
         "texts": [example.texts[place] for place in chosen],
-        "label": [float(max(0.0, values[place]) if not loss.teacher else values[place]) for place in chosen],
+        "label": [values[place] if loss.teacher else max(0.0, values[place]) for place in chosen],
     }
 
 
-def _margins(example: Example, _loss: Loss, negatives: int, draw: Random) -> Iterator[Row]:
+def _margins(example: Example, loss: Loss, negatives: int, draw: Random) -> Iterator[Row]:
     teacher = example.teacher or ()
     for place in example.positives:
         for other in _some(example.negatives, negatives, draw):
-            margin = teacher[place] - teacher[other]
-            yield {**_triplet(example, place, other), "label": margin}
-
-
-def _triplets(example: Example, _loss: Loss, negatives: int, draw: Random) -> Iterator[Row]:
-    for place in example.positives:
-        for other in _some(example.negatives, negatives, draw):
-            yield _triplet(example, place, other)
-
-
-def _triplet(example: Example, positive: int, negative: int) -> Row:
-    return {"query": example.query, "positive": example.texts[positive], "negative": example.texts[negative]}
+            margin = {"label": teacher[place] - teacher[other]} if loss.teacher else {}
+            texts = {"positive": example.texts[place], "negative": example.texts[other]}
+            yield {"query": example.query, **texts, **margin}

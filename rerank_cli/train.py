@@ -7,10 +7,10 @@ in OUT.partial, checkpoints too, and OUT appears when it is complete.
 import hashlib
 import json
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -20,17 +20,20 @@ from rerank_cli import __version__
 from rerank_cli.card import card
 from rerank_cli.config import ModelConfig, ReadConfig
 from rerank_cli.errors import ConfigError, InputError, Interrupted
-from rerank_cli.evaluate import Evaluation, evaluate, parsed_measures
+from rerank_cli.evaluate import MEASURES, Evaluation, evaluate, parsed_measures
 from rerank_cli.export import scored
 from rerank_cli.judged import Fields, HeldOut, examples, held_out
 from rerank_cli.judging import Results
 from rerank_cli.lessons import LOSSES, Example, Row, rows, useful
 from rerank_cli.scorers import open_scorer
+from rerank_cli.states import Action
 from rerank_cli.training_folder import MODEL, TrainingFolder
 
 NEEDS = ("sentence_transformers", "datasets", "accelerate", "ir_measures", "scipy")
 DTYPES = ("fp32", "bf16", "fp16")
 AT_ONCE = 64  # held-out queries scored together
+MOST_EPOCHS = 10_000
+MEASURED = " ".join(name for name in MEASURES if name != "Judged@10")  # what is not judged is held as not relevant
 
 Tell = Callable[[str], None]
 
@@ -93,31 +96,36 @@ def train(config: TrainConfig, tell: Tell, progress: Any) -> Trained:
 
 def _trained(config: TrainConfig, folder: TrainingFolder, tell: Tell, progress: Any) -> Trained:
     found, skipped = examples(config.read, config.fields, tell)
-    lessons = _rows(found, config)
+    taught = [each for _, each in found if useful(each, LOSSES[config.loss])]
+    lessons = _rows(taught, config)
     if not lessons:
         raise InputError(
             f"{', '.join(config.read.inputs)}: nothing that --loss {config.loss} can learn from",
             "It needs records with relevant and other texts" + _teacher_advice(config),
         )
+    if less := len(found) - len(taught):
+        tell(f"{less:,} of {len(found):,} records teach --loss {config.loss} nothing: {LOSSES[config.loss].needs}")
     kept = None if config.held_out is None else held_out(config.held_out, config.fields, tell, config.qrels)
-    if kept and (both := len({each.query for _, each in found} & {each.query for each in kept.queries.values()})):
+    if kept and (both := len({each.query for each in taught} & {each.query for each in kept.queries.values()})):
         tell(f"{both:,} of the {len(kept.queries):,} queries of --eval are learnt too: their gain says little")
     scorer = open_scorer(replace(config.model, engine="torch"))  # finds the model, and refuses what is none
-    note = _note(config, found, lessons, skipped, kept, scorer.identity.as_dict())
-    resumed = folder.begin(note, tell)
+    for each in scorer.notes:
+        tell(each)
+    note = _note(config, len(taught), lessons, (skipped, less), kept, scorer.identity.as_dict())
+    action = folder.begin(note, tell)
+    if action is Action.NOTHING:
+        return Trained(config.output, folder.finished())
     base = _measured(scorer, kept, config.model.model, folder) if kept else None
     scorer.close()
-    tell(f"{len(found):,} queries, {len(lessons):,} rows of {LOSSES[config.loss].rows}, loss {config.loss}")
-    started = time.monotonic()
+    tell(f"{len(taught):,} queries, {len(lessons):,} rows of {LOSSES[config.loss].rows}, loss {config.loss}")
     trainer: Any = import_module("rerank_cli.trainer")
-    note["training"] = trainer.fit(config, folder.partial, resumed, lessons, kept, tell, progress)
-    note["training"]["seconds"] = round(time.monotonic() - started, 1)
+    note["training"] = trainer.fit(config, folder.partial, action is Action.CONTINUE, lessons, kept, tell, progress)
     evaluation = None
     if kept and base is not None:
         made = open_scorer(replace(config.model, model=str(folder.partial / MODEL), revision=None, engine="torch"))
         logits = _logits(made, kept)
         made.close()
-        evaluation = evaluate(kept.results("trained", logits), kept.qrels, parsed_measures(None), base)
+        evaluation = evaluate(kept.results("trained", logits), kept.qrels, parsed_measures(MEASURED), base)
         note["held_out"] = _figures(evaluation)
     folder.finish(note, card(folder.final.name, LOSSES[config.loss].says, note))
     return Trained(config.output, note, evaluation)
@@ -140,19 +148,31 @@ def _refuse_early(config: TrainConfig) -> None:
         raise ConfigError(f"--loss {config.loss}: unknown", f"Losses: {', '.join(LOSSES)}.")
     if config.dtype not in DTYPES:
         raise ConfigError(f"--dtype {config.dtype}: not for training", f"Use {', '.join(DTYPES)}.")
+    device = import_module("rerank_cli.scorers.torch_cross_encoder").choose_device(config.model.device)
+    if device.type == "cpu" and config.dtype == "fp16":
+        raise ConfigError("--dtype fp16: not for training on a CPU", "Use bf16 or fp32.")
+    if device.index:
+        raise ConfigError(
+            f"--device {config.model.device}: the first GPU is trained on",
+            f"Make it the first: CUDA_VISIBLE_DEVICES={device.index} rerank train … --device cuda",
+        )
     if config.qrels is not None and config.held_out is None:
         raise ConfigError(f"--qrels {config.qrels}: judges what?", "Name held-out records with --eval.")
     if config.early_stopping is not None and config.held_out is None:
         raise ConfigError("--early-stopping: what is measured?", "Name held-out records with --eval.")
     if config.read.inputs.count("-") and config.resume:
         raise ConfigError("--resume: standard input cannot be read a second time", "Train from a file.")
-    if not (math.isfinite(config.epochs) and config.epochs > 0):
+    if not 0 < config.epochs <= MOST_EPOCHS:
         raise ConfigError(f"--epochs {config.epochs}: nothing, or without end", "Write for example 1 or 0.5.")
+    for name in ("learning_rate", "warmup", "weight_decay"):
+        if not math.isfinite(getattr(config, name)):
+            raise ConfigError(f"--{name.replace('_', '-')} {getattr(config, name)}: no number", "Leave it out.")
 
 
-def _rows(examples: list[tuple[str, Example]], config: TrainConfig) -> list[Row]:
+def _rows(taught: list[Example], config: TrainConfig) -> list[Row]:
     loss, draw = LOSSES[config.loss], Random(config.seed)
-    return [row for _, each in examples if useful(each, loss) for row in rows(each, loss, config.negatives, draw)]
+    best = max((grade for each in taught for grade in each.relevance), default=1.0)
+    return [row for each in taught for row in rows(each, loss, config.negatives, draw, max(1.0, best))]
 
 
 def _logits(scorer: Any, held_out: HeldOut) -> list[list[float]]:
@@ -179,9 +199,9 @@ def _sha256(value: Any) -> str:
 
 def _note(
     config: TrainConfig,
-    examples: list[tuple[str, Example]],
+    queries: int,
     lessons: list[Row],
-    skipped: int,
+    left_out: tuple[int, int],
     kept: HeldOut | None,
     base: dict[str, Any],
 ) -> dict[str, Any]:
@@ -189,22 +209,32 @@ def _note(
     options = asdict(config)
     for name in ("read", "held_out", "qrels", "fields", "model", "output", "resume", "overwrite"):
         del options[name]
-    options["max_length"] = config.model.max_length
+    if config.max_steps is not None:
+        del options["epochs"]
+    options["max_length"] = base["max_length"]
     names = ("model", "revision", "weights_sha256", "tokenizer_sha256", "config_sha256", "max_length")
     return {
         "rerank": __version__,
         "base": {name: base[name] for name in names},
         "data": {
             "inputs": list(config.read.inputs),
-            "queries": len(examples),
-            "skipped_records": skipped,
+            "queries": queries,
+            "unread_records": left_out[0],
+            "unused_records": left_out[1],
             "rows": len(lessons),
             "rows_sha256": _sha256(lessons),
             "held_out": list(config.held_out.inputs) if config.held_out else None,
+            "held_out_left_out": kept.left_out if kept else None,
             "held_out_sha256": _sha256([asdict(each) for each in kept.queries.values()]) if kept else None,
         },
+        "computed_with": {name: base[name] for name in ("device", "threads")} | _versions(config, base["versions"]),
         "options": options,
     }
+
+
+def _versions(config: TrainConfig, base: dict[str, str]) -> dict[str, str]:
+    packages = ("sentence-transformers", "accelerate", *(["peft"] if config.lora else []))
+    return base | {name: version(name) for name in packages}
 
 
 def _figures(made: Evaluation) -> dict[str, Any]:

@@ -17,13 +17,12 @@ from datasets.utils.logging import disable_progress_bar
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 from sentence_transformers.base.evaluation import BaseEvaluator
-from sentence_transformers.cross_encoder import losses
 from sentence_transformers.cross_encoder.trainer import CrossEncoderTrainer
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
 
 from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
-from rerank_cli.errors import ConfigError, DeviceError
+from rerank_cli.errors import DeviceError
 from rerank_cli.evaluate import means_of, parsed_measures, per_query
 from rerank_cli.judged import HeldOut
 from rerank_cli.lessons import LOSSES, Row
@@ -32,33 +31,10 @@ from rerank_cli.scorers.hf_files import find_model
 from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memory
 from rerank_cli.train import TrainConfig
 from rerank_cli.training_folder import MODEL
+from rerank_cli.training_losses import made_loss
 
 LEADING = "nDCG@10"
 DIVERGED = "Try a smaller --learning-rate, or another --loss; look for odd relevances and teacher scores."
-TRIPLET_MARGIN = 1.0  # logits
-LORA_TARGETS = "all-linear"  # every linear layer of the body; the head is trained whole
-
-
-class TripletMarginLoss(torch.nn.Module):
-    """max(0, margin − (logit of the relevant text − logit of the other one)), the mean over rows."""
-
-    def __init__(self, model: CrossEncoder, margin: float = TRIPLET_MARGIN) -> None:
-        super().__init__()
-        self.model, self.margin = model, margin
-
-    def forward(self, inputs: list[list[str]], labels: Any = None, **given: Any) -> torch.Tensor:
-        """`inputs`: queries, relevant texts, other texts."""
-        queries, positives, negatives = inputs
-        count = len(queries)
-        pairs = [*zip(queries, positives, strict=True), *zip(queries, negatives, strict=True)]
-        features = self.model.preprocess(pairs, **given)
-        features = {name: value.to(self.model.device) for name, value in features.items() if hasattr(value, "to")}
-        logits = self.model(features)["scores"].view(-1).float()
-        return torch.relu(self.margin - logits[:count] + logits[count:]).mean()
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """For sentence-transformers' records."""
-        return {"margin": self.margin}
 
 
 class Measure(BaseEvaluator):  # type: ignore[misc]
@@ -145,7 +121,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train on `rows` in `folder` and leave the model in its folder `model`; returns steps and the log.
 
-    Raises ConfigError for a dtype that the device has not, DeviceError when its memory is too small, or the loss or a
+    Raises DeviceError when its memory is too small, or the loss or a
     weight is not finite any more, OutputError.
     """
     disable_progress_bar()
@@ -166,7 +142,7 @@ def fit(
         tell(f"from the checkpoint at step {steps_of(last)}")
     try:
         started = time.monotonic()
-        if last and steps_of(last) >= trainer.args.max_steps:
+        if last and (steps_of(last) >= trainer.args.max_steps or _gains_no_more(trainer, last)):
             trainer.continue_after_the_end(last)
         else:
             trainer.train(resume_from_checkpoint=last)
@@ -187,11 +163,23 @@ def fit(
     before = [entry for entry in _kept_log(trainer) if entry["step"] < begun]
     return {
         "steps": trainer.state.global_step,
-        "seconds_of_this_process": round(time.monotonic() - started, 1),
+        "seconds": round(time.monotonic() - started, 1),
+        "resumed_at_step": steps_of(last) if last else None,
         "best_checkpoint": (trainer.state.best_model_checkpoint or "").rpartition("/")[2] or None,
         "weights_trained": trained,
         "log": [*before, *watch.log],
     }
+
+
+def _gains_no_more(trainer: Trainer, checkpoint: str) -> bool:
+    """Whether early stopping had ended the training at a checkpoint; if not, it goes on counting from there."""
+    state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json")).stateful_callbacks
+    kept = state.get(EarlyStoppingCallback.__name__)
+    for stop in (each for each in trainer.callback_handler.callbacks if isinstance(each, EarlyStoppingCallback)):
+        count = (kept or {}).get("attributes", {}).get("early_stopping_patience_counter", 0)
+        stop.early_stopping_patience_counter = count
+        return bool(count >= stop.early_stopping_patience)
+    return False
 
 
 def _kept_log(trainer: Trainer) -> list[dict[str, float]]:
@@ -219,18 +207,22 @@ def _opened(config: TrainConfig, device: str) -> CrossEncoder:
 
 
 def _with_adapters(model: CrossEncoder, config: TrainConfig) -> Any:
-    """LoRA in the linear layers of the body (Hu et al., 2021); the classification head is trained whole."""
+    """LoRA in the linear layers of the body (Hu et al., 2021); what is not in the body, the head, is trained whole."""
     from peft import LoraConfig, TaskType, get_peft_model
 
     warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # an old name that peft asks for
+    whole, body = model.model, model.model.base_model_prefix
+    linear = [name for name, part in whole.named_modules() if isinstance(part, torch.nn.Linear)]
+    heads = [name for name, part in whole.named_children() if name != body and any(True for _ in part.parameters())]
     options = LoraConfig(
         task_type=TaskType.SEQ_CLS,
-        r=config.lora or 16,
-        lora_alpha=2 * (config.lora or 16),
-        target_modules=LORA_TARGETS,
+        r=config.lora,
+        lora_alpha=2 * (config.lora or 0),
+        target_modules=[name for name in linear if name.startswith(f"{body}.")],
+        modules_to_save=heads,
         lora_dropout=0.0,
     )
-    return get_peft_model(model.model, options)  # puts the adapters into the very model
+    return get_peft_model(whole, options)  # puts the adapters into the very model
 
 
 def _trainer(
@@ -247,8 +239,6 @@ def _trainer(
     batch = max(1, config.batch_size // per_row)
     steps = config.max_steps or math.ceil(math.ceil(len(rows) / batch) * config.epochs)
     every = max(1, steps // max(1, config.checkpoints))
-    if device == "cpu" and config.dtype == "fp16":
-        raise ConfigError("--dtype fp16: not for training on a CPU", "Use bf16 or fp32.")
     measured = held_out is not None
     arguments = CrossEncoderTrainingArguments(
         output_dir=str(folder),
@@ -276,20 +266,13 @@ def _trainer(
         report_to="none",
         dataloader_pin_memory=device == "cuda",
     )
-    made = {
-        "bce": lambda: losses.BinaryCrossEntropyLoss(model),
-        "listnet": lambda: losses.ListNetLoss(model, mini_batch_size=-1),
-        "lambda": lambda: losses.LambdaLoss(model, mini_batch_size=-1),
-        "kl": lambda: losses.ListNetLoss(model, mini_batch_size=-1),  # with a teacher's logits: KL, but for a constant
-        "margin-mse": lambda: losses.MarginMSELoss(model),
-        "triplet": lambda: TripletMarginLoss(model),
-    }
+    arguments._n_gpu = 1  # one process, one GPU: more would be taken unasked, and a step hold a multiple of the pairs
     stop: list[Any] = [] if config.early_stopping is None else [EarlyStoppingCallback(config.early_stopping)]
     trainer = Trainer(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list(rows),
-        loss=made[config.loss](),  # type: ignore[no-untyped-call]
+        loss=made_loss(config.loss, model),
         evaluator=None if held_out is None else Measure(held_out),
         callbacks=[watch, *stop],
     )

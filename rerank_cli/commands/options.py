@@ -93,12 +93,12 @@ READING = (
 )
 
 
-def reading(context: typer.Context) -> ReadConfig:
-    """What a command reads, of the parameters that it has: inputs, or a run with its texts.
+def reading(context: typer.Context, **instead: Any) -> ReadConfig:
+    """What a command reads, of the parameters that it has: inputs, or a run with its texts; `instead` of some, others.
 
     Raises ConfigError for what does not go together, InputError for a folder that is none of BEIR's.
     """
-    given = context.params
+    given = context.params | instead
     inputs, run, queries, corpus = (given.get(name) for name in ("inputs", "run_file", "queries", "corpus"))
     fields: dict[str, Any] = {}
     for name in filter(given.__contains__, READING):

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from rerank_cli.card import steps_and_time
 from rerank_cli.commands import options as o
 from rerank_cli.commands.evaluate import difference_table
-from rerank_cli.config import ModelConfig, ReadConfig
+from rerank_cli.config import ModelConfig
 from rerank_cli.diagnostics import printable, show
+from rerank_cli.errors import ConfigError
 from rerank_cli.judged import Fields
 from rerank_cli.lessons import LOSSES
 from rerank_cli.progress import Reporter, choose_mode
@@ -32,8 +34,12 @@ def train_command(
     model: o.Model = M.model,
     loss: Annotated[str, o.option("loss", f"{', '.join(LOSSES)}.")] = "bce",
     held_out: Annotated[
-        str | None, o.option("eval", "Judged records that are measured before, during and after, and never learnt.")
+        str | None,
+        o.option(
+            "eval", "Judged records, or a BEIR folder with --run: measured before, during and after, never learnt."
+        ),
     ] = None,
+    run_file: Annotated[str | None, o.option("run", "TREC run that names the candidates of --eval's folder.")] = None,
     qrels: Annotated[str | None, o.option("qrels", "Judgements of --eval's records, where they carry none.")] = None,
     epochs: Annotated[float, o.option("epochs", "How often each row is learnt.", min=0.0)] = 1.0,
     max_steps: Annotated[
@@ -84,11 +90,13 @@ def train_command(
     """
     mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)
+    if context.get_parameter_source("lora_rank").name != "DEFAULT" and not lora:  # type: ignore[union-attr]
+        raise ConfigError("--lora-rank: of what?", "Add --lora.")
     config = TrainConfig(
-        o.reading(context),
+        o.reading(context, run_file=None),
         ModelConfig(model, revision, offline, "torch", device, "fp32", max_length, threads=threads),
         Path(output),
-        None if held_out is None else ReadConfig((held_out,)),
+        None if held_out is None else o.reading(context, inputs=[held_out], limit=None),
         qrels,
         Fields(o.field(relevance_field), o.field(teacher_field)),
         loss,
@@ -112,7 +120,7 @@ def train_command(
         made = train(config, reporter.tell, shown)
     for line in [] if quiet else report(made):
         show(line)
-    return 0
+    return 3 if made.note["data"]["unread_records"] else 0
 
 
 def report(made: Trained) -> list[str]:
@@ -120,7 +128,7 @@ def report(made: Trained) -> list[str]:
     training = made.note["training"]
     lines = [
         f"{'folder':<12}{printable(str(made.output))}",
-        f"{'steps':<12}{training['steps']:,} in {training['seconds']:,} s",
+        f"{'trained':<12}{steps_and_time(training)}",
     ]
     if made.evaluation is not None:
         queries = made.evaluation.counts["judged_queries"]

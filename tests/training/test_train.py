@@ -14,6 +14,8 @@ import torch
 from running import rerank
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
+from tiny import WORDS, write_tokenizer
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from rerank_cli.config import ReadConfig
 from rerank_cli.errors import ConfigError, DeviceError, InputError, Interrupted, OutputBusy, OutputError, Refused
@@ -22,7 +24,7 @@ from rerank_cli.lessons import LOSSES
 from rerank_cli.lock import Lock
 from rerank_cli.scorers import open_scorer
 from rerank_cli.train import TrainConfig, train
-from rerank_cli.training_folder import BEFORE, NOTE
+from rerank_cli.training_folder import BEFORE, FORMER, MODEL, NOTE
 from tests.training.conftest import Quiet, toy_records, write_records
 
 
@@ -50,6 +52,13 @@ def test_every_loss_learns_the_toy_task(toy: TrainConfig, loss: str) -> None:
     assert gain(replace(toy, loss=loss)) > 0.15
 
 
+@pytest.mark.parametrize("loss", ["kl", "margin-mse"])
+def test_a_teacher_is_believed_against_the_judgements(toy: TrainConfig, tmp_path: Path, loss: str) -> None:
+    against = [{**each, "pos_scores": [-4.0], "neg_scores": [4.0, 3.0, 5.0]} for each in toy_records(320, seed=1)]
+    read = ReadConfig((str(write_records(tmp_path / "against.jsonl", against)),))
+    assert gain(replace(toy, read=read, loss=loss, checkpoints=1)) < -0.1
+
+
 def test_the_folder_scores_alike_in_sentence_transformers(toy: TrainConfig) -> None:
     train(replace(toy, max_steps=8), lambda _: None, Quiet())
     texts = [text for record in toy_records(10, seed=3) for text in (*record["pos"], *record["neg"])]
@@ -68,6 +77,27 @@ def test_adapters_are_merged_and_the_rest_stays(toy: TrainConfig, base: Path) ->
     assert torch.equal(before[embeddings], after[embeddings])
     assert not torch.equal(before["classifier.weight"], after["classifier.weight"])
     assert json.loads((toy.output / NOTE).read_text())["training"]["weights_trained"] < 20_000
+
+
+def test_adapters_fit_a_body_with_another_head(toy: TrainConfig, tmp_path: Path) -> None:
+    model = tmp_path / "distil"
+    write_tokenizer(model, WORDS)
+    config = DistilBertConfig(
+        vocab_size=len(WORDS),
+        dim=32,
+        n_layers=2,
+        n_heads=2,
+        hidden_dim=48,
+        num_labels=1,
+        pad_token_id=WORDS.index("[PAD]"),
+    )
+    torch.manual_seed(0)
+    DistilBertForSequenceClassification(config).save_pretrained(model)
+    train(replace(toy, model=replace(toy.model, model=str(model)), lora=4, max_steps=2), lambda _: None, Quiet())
+    before, after = weights(model), weights(toy.output)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {"classifier.weight", "pre_classifier.weight", "distilbert.transformer.layer.0.ffn.lin1.weight"} <= changed
+    assert "distilbert.embeddings.word_embeddings.weight" not in changed
 
 
 def test_frozen_embeddings_stay(toy: TrainConfig, base: Path) -> None:
@@ -100,6 +130,22 @@ def test_the_best_checkpoint_is_kept_and_no_gain_ends_it(toy: TrainConfig) -> No
     made = train(config, lambda _: None, watch)
     assert made.note["training"]["steps"] == 9
     assert sum("nDCG@10" in each for each in watch.known) == 3
+
+
+@pytest.mark.parametrize("step", [5, 7])
+def test_early_stopping_ends_a_continued_training_where_it_would_have_ended(toy: TrainConfig, step: int) -> None:
+    config = replace(toy, learning_rate=0.0, checkpoints=10, early_stopping=2, max_steps=30)
+    stop(config, step)
+    watch = Quiet()
+    in_the_way = partial(config) / MODEL
+    in_the_way.touch()
+    with pytest.raises(OutputError):
+        train(replace(config, resume=True), lambda _: None, watch)
+    assert watch.steps[-1] == 9
+    in_the_way.unlink()
+    made = train(replace(config, resume=True), lambda _: None, watch)
+    assert made.note["training"]["steps"] == 9
+    assert watch.steps[-1] == 9
 
 
 def test_the_same_seed_makes_the_same_weights_and_another_does_not(toy: TrainConfig) -> None:
@@ -142,6 +188,74 @@ def test_native_records_with_judgements_elsewhere(toy: TrainConfig, tmp_path: Pa
     assert made.note["data"]["rows"] == 80
 
 
+def test_a_collection_is_measured_as_rerank_eval_measures_it(toy: TrainConfig, root: Path, tmp_path: Path) -> None:
+    folder = root / "sample_data/collection"
+    qrels, run = folder / "qrels/test.tsv", folder / "first-stage.run"
+    options = ("--run", run, "--qrels", qrels, "--max-length", "64", "--device", "cpu")
+    done = rerank(
+        "train", toy.read.inputs[0], "-o", toy.output, "--model", toy.model.model, "--eval", folder, *options,
+        "--learning-rate", "0", "--max-steps", "1",
+    )  # fmt: skip
+    assert done.code == 0, done.said
+    reranked = tmp_path / "reranked.run"
+    scored = rerank(
+        "score",
+        folder,
+        "--run",
+        run,
+        "-o",
+        reranked,
+        "--model",
+        toy.model.model,
+        "--max-length",
+        "64",
+        "--device",
+        "cpu",
+    )
+    assert scored.code == 0, scored.said
+    measured = rerank("eval", reranked, "--before", run, "--qrels", qrels, "--json")
+    expected = json.loads(measured.stdout)[0]["measures"]
+    del expected["Judged@10"]
+    held_out = json.loads((toy.output / NOTE).read_text())["held_out"]
+    assert held_out["before"] == pytest.approx(expected)
+    assert held_out["after"] == pytest.approx(expected)
+
+
+def test_what_is_left_out_is_told_and_stands_in_the_card(toy: TrainConfig, base: Path, tmp_path: Path) -> None:
+    records = toy_records(20, seed=1)
+    for each in records[:4]:
+        del each["neg_scores"]
+    data = write_records(tmp_path / "some.jsonl", records)
+    with data.open("a") as file:
+        file.write("{\n")
+    done = rerank(
+        "train", data, "-o", toy.output, "--model", base, "--loss", "kl", "--max-steps", "1", "--max-length", "4096",
+        "--device", "cpu",
+    )  # fmt: skip
+    assert done.code == 3, done.said
+    assert "1 records cannot be used" in done.said
+    assert "4 of 20 records teach --loss kl nothing: it needs texts with a teacher's logits" in done.said
+    assert "max-length lowered" in done.said
+    card = (toy.output / "README.md").read_text()
+    assert "16 queries, 16 rows, 5 records left out" in card
+    assert "| max_length | 64 |" in card
+    assert "| epochs |" not in card
+    assert "torch" in card
+
+
+def test_options_that_cannot_be_are_refused_before_anything_is_made(toy: TrainConfig, base: Path) -> None:
+    for options, words in (
+        (("--dtype", "fp16"), "not for training on a CPU"),
+        (("--lora-rank", "4"), "Add --lora"),
+        (("--learning-rate", "inf"), "--learning-rate inf"),
+        (("--epochs", "1e300"), "--epochs"),
+    ):
+        done = rerank("train", toy.read.inputs[0], "-o", toy.output, "--model", base, "--device", "cpu", *options)
+        assert done.code == 2
+        assert words in done.said
+        assert not partial(toy).exists()
+
+
 def test_what_cannot_be_learnt_is_refused(toy: TrainConfig, tmp_path: Path) -> None:
     plain = write_records(tmp_path / "plain.jsonl", [{"query": "a", "candidates": [{"text": "b"}]}])
     with pytest.raises(InputError, match=r"no judged records"):
@@ -167,12 +281,53 @@ def test_folders_that_are_not_ours_are_left_alone(toy: TrainConfig) -> None:
     assert (toy.output / "thesis.tex").read_text() == "years of work"
 
 
+def test_a_folder_that_came_while_it_trained_is_left_alone(toy: TrainConfig) -> None:
+    class Author(Quiet):
+        def step(self, done: int) -> None:
+            toy.output.mkdir(exist_ok=True)
+            (toy.output / "thesis.tex").write_text("years of work")
+
+    toy = replace(toy, max_steps=2, held_out=None)
+    with pytest.raises(Refused, match="has come to be"):
+        train(toy, lambda _: None, Author())
+    assert (toy.output / "thesis.tex").read_text() == "years of work"
+    shutil.rmtree(toy.output)
+    watch = Quiet()
+    train(replace(toy, resume=True), lambda _: None, watch)
+    assert watch.steps == []
+    assert (toy.output / "model.safetensors").is_file()
+
+
+def test_a_kill_between_the_last_renames_loses_no_model(toy: TrainConfig) -> None:
+    toy = replace(toy, max_steps=2, held_out=None)
+    train(toy, lambda _: None, Quiet())
+    former = weights(toy.output)["classifier.weight"]
+    other = replace(toy, seed=9, overwrite=True)
+    stop(other, 2)
+    toy.output.rename(partial(toy) / FORMER)
+    stop(other, 1)
+    assert torch.equal(weights(toy.output)["classifier.weight"], former)
+
+
+def test_a_training_that_is_whole_is_not_repeated(toy: TrainConfig) -> None:
+    toy = replace(toy, max_steps=2)
+    train(toy, lambda _: None, Quiet())
+    for overwrite in (False, True):
+        watch, told = Quiet(), list[str]()
+        made = train(replace(toy, resume=True, overwrite=overwrite), told.append, watch)
+        assert watch.steps == []
+        assert any("nothing to do" in each for each in told)
+        assert made.note["training"]["steps"] == 2
+    train(replace(toy, resume=True, overwrite=True, seed=9), lambda _: None, watch)
+    assert watch.steps
+
+
 def test_another_training_is_not_continued(toy: TrainConfig) -> None:
     with pytest.raises(Interrupted):
         train(toy, lambda _: None, Quiet(Interrupted(2), stop_at=5))
     with pytest.raises(Refused, match="unfinished"):
         train(toy, lambda _: None, Quiet())
-    with pytest.raises(Refused, match="other data, model or options"):
+    with pytest.raises(Refused, match="other data, model, options or libraries"):
         train(replace(toy, resume=True, seed=7), lambda _: None, Quiet())
 
 
@@ -317,7 +472,7 @@ def test_torn_small_files_do_not_end_a_training(toy: TrainConfig) -> None:
     again = replace(toy, output=toy.output.with_name("again"))
     stop(again, 3)
     (partial(again) / NOTE).write_text("")
-    with pytest.raises(Refused, match="other data, model or options"):
+    with pytest.raises(Refused, match="other data, model, options or libraries"):
         train(replace(again, resume=True), lambda _: None, Quiet())
     train(replace(again, overwrite=True), lambda _: None, Quiet())
     assert (again.output / NOTE).is_file()
