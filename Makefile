@@ -53,7 +53,7 @@ gpu-bench: ## on a CUDA machine, with the torch it has: speed, drift and the che
 drift: $(READY) ## what narrower numbers cost: logits and nDCG@10 on the shared collections; half an hour
 	$(BIN)/python tests/bench/drift.py
 
-mini: $(READY) ## make the multilingual successor of the embedded model, from the shared base and pool: hours
+mini: $(READY) ## make the embedded model anew, from the shared base and pool: hours
 	$(BIN)/python tests/mini/make.py
 
 bench: $(READY) ## throughput beside every installed peer on this machine, interleaved; half an hour

@@ -54,7 +54,7 @@ QueryTemplate = Annotated[str | None, option("query-template", "Query composed o
 DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of fields, such as "{title} {text}".')]
 
 # model
-Model = Annotated[str, option("model", "Hub id, local folder, or mini (the embedded English model).", "-m")]
+Model = Annotated[str, option("model", "Hub id, local folder, or mini (the embedded multilingual model).", "-m")]
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
 Offline = Annotated[bool, option("offline", "Never open a network connection.")]
 Engine = Annotated[str, option("engine", "auto, torch, openvino, onnx, bi-encoder (cosine) or fake.")]

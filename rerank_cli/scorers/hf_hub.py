@@ -29,7 +29,7 @@ TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # and no kind of network fault
 WAYS_OUT = (
     "Three ways out: on a connected machine `hf download {model}` and copy the hub cache (HF_HOME) or the folder here; "
-    "`--model PATH` with a folder that holds the model; `--model mini` for the small English model inside this package."
+    "`--model PATH` with a folder that holds the model; `--model mini` for the small model inside this package."
 )
 
 

@@ -54,7 +54,7 @@ def test_a_document_in_parts_has_the_logit_of_its_best_part_alone() -> None:
         text = best["text"][slice(*best["chunk"])]
         (alone,) = scorer.prepare([(record["query"], text)])
         assert not alone.truncated
-        assert score_together(scorer, [alone])[0] == pytest.approx(best["logit"], abs=2e-5)
+        assert score_together(scorer, [alone])[0] == pytest.approx(best["logit"], abs=1e-4)
 
 
 SCRIPTS = [

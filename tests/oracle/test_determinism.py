@@ -11,7 +11,7 @@ from bench.determinism import agreement, logits_in, records_of
 from rerank_cli.config import ModelConfig
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 
-TOLERANCE = {"fp32": 2e-5, "bf16": 0.1}  # of a logit; README, "Determinism"
+TOLERANCE = {"fp32": 1e-4, "bf16": 0.4}  # of a logit; README, "Determinism"
 
 
 @pytest.mark.parametrize(("dtype", "compositions"), [("fp32", (7, 32, "window")), ("bf16", (32, "window"))])

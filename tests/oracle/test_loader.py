@@ -57,15 +57,15 @@ def test_dtype_of_other_engines_is_a_usage_error(folder: Path, options: dict[str
         open_and_load(folder, **options)
 
 
-@pytest.mark.parametrize("dtype", ["fp16", "bf16"])
-def test_half_precision_body_keeps_a_float32_head(dtype: str) -> None:
+@pytest.mark.parametrize(("dtype", "near"), [("fp16", 0.1), ("bf16", 0.6)])
+def test_half_precision_body_keeps_a_float32_head(dtype: str, near: float) -> None:
     exact = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype="fp32"))
     half = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype=dtype))
     for scorer in (exact, half):
         scorer.load()
     assert half._model.classifier.weight.dtype is torch.float32
     ours, theirs = (score_together(scorer, scorer.prepare(PAIRS)) for scorer in (half, exact))
-    assert ours == pytest.approx(theirs, abs=0.1)
+    assert ours == pytest.approx(theirs, abs=near)
     assert any(value != torch.tensor(value).to(half._dtype).item() for value in ours)
 
 

