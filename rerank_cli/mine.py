@@ -21,6 +21,7 @@ from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, InputError, OutputError, Refused
 from rerank_cli.finishing import umask
 from rerank_cli.formats.streams import Inputs, Line
+from rerank_cli.records import Origin
 from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.hf_config import has_head
 from rerank_cli.scorers.hf_files import find_model
@@ -130,9 +131,13 @@ def _objects(path: str) -> Iterator[tuple[Line, dict[str, Any]]]:
 
 
 def _pool(paths: tuple[str, ...]) -> tuple[list[str], dict[str, int]]:
-    """The distinct texts of a pool, and the place of each id (`id` or `_id`). Raises InputError."""
+    """The distinct texts of a pool, and the place of each id (`id` or `_id`).
+
+    Raises InputError, also for an id that stands for two texts: which of them answers a query, nobody could tell.
+    """
     places: dict[str, int] = {}
     ids: dict[str, int] = {}
+    first: dict[str, Origin] = {}
     for path in paths:
         for line, value in _objects(path):
             text = value.get("text")
@@ -142,8 +147,14 @@ def _pool(paths: tuple[str, ...]) -> tuple[list[str], dict[str, int]]:
             whole = f"{title} {text}" if isinstance(title, str) and title and "_id" in value else text  # BEIR's
             place = places.setdefault(whole, len(places))
             name = value.get("id", value.get("_id"))
-            if name is not None:
-                ids[str(name)] = place
+            if name is None:
+                continue
+            if ids.setdefault(str(name), place) != place:
+                raise InputError(
+                    f"{line.origin}: the id {str(name)[:60]!r} has another text than in {first[str(name)]}",
+                    "Give each text of the pool its own id, or mine each file with its own queries.",
+                )
+            first.setdefault(str(name), line.origin)
     if not places:
         raise InputError(f"{', '.join(paths)}: no texts", "Name JSON lines with `text`.")
     return list(places), ids

@@ -1,6 +1,7 @@
 """`rerank mine`: what it takes, what it leaves, and that the outcome can be trained on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from running import rerank
 from transformers import AutoModel
 
+from rerank_cli.config import ModelConfig
+from rerank_cli.errors import InputError
+from rerank_cli.mine import MineConfig, mine
 from tests.training.conftest import write_records
 
 POOL = [
@@ -46,6 +50,20 @@ def model(files: Path, root: Path) -> None:
     AutoModel.from_pretrained(root / "rerank_cli/mini").save_pretrained(files / "model")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (files / "model" / name).symlink_to(root / "rerank_cli/mini" / name)
+
+
+@pytest.fixture
+def config(files: Path, tmp_path: Path) -> MineConfig:
+    """One query, six texts, and a result of all that may be a negative: for a test that does without a process."""
+    model = ModelConfig(str(files / "model"), engine="bi-encoder", device="cpu", dtype="fp32", max_length=512)
+    queries, pool = files / "queries.jsonl", files / "pool.jsonl"
+    return MineConfig(str(queries), (str(pool),), model, tmp_path / "out.jsonl", margin=None)
+
+
+def found(config: MineConfig) -> list[dict[str, Any]]:
+    """The records that are made."""
+    mine(config, lambda _: None)
+    return [json.loads(line) for line in config.output.read_text().splitlines()]
 
 
 def test_negatives_are_the_nearest_texts_that_are_not_relevant(files: Path, tmp_path: Path) -> None:
@@ -99,6 +117,19 @@ def test_a_bad_query_is_named(files: Path, tmp_path: Path, line: str, words: str
     assert words in done.said
     assert "bad.jsonl:2" in done.said
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_an_id_that_stands_for_two_texts_is_refused_with_both_places(config: MineConfig, tmp_path: Path) -> None:
+    more = write_records(tmp_path / "more.jsonl", [{"id": "p9", "text": "New."}, {"id": "p0", "text": "Another text."}])
+    with pytest.raises(InputError, match=r"more\.jsonl:2: the id 'p0' has another text than in .*pool\.jsonl:1"):
+        mine(replace(config, corpus=(*config.corpus, str(more))), lambda _: None)
+    assert not config.output.exists()
+
+
+def test_an_id_may_come_again_with_its_text(config: MineConfig) -> None:
+    (once,) = found(config)
+    (twice,) = found(replace(config, corpus=config.corpus * 2, overwrite=True))
+    assert twice == once
 
 
 def test_nothing_is_overwritten_unasked(files: Path, tmp_path: Path) -> None:
