@@ -10,7 +10,7 @@ from rerank_cli.commands import options as o
 from rerank_cli.config import ModelConfig
 from rerank_cli.diagnostics import printable, say, show
 from rerank_cli.errors import ConfigError
-from rerank_cli.mine import MineConfig, mine
+from rerank_cli.mine import MARGIN, MineConfig, mine
 
 M = ModelConfig()
 
@@ -23,8 +23,8 @@ def mine_command(
     negatives: Annotated[int, o.option("negatives", "Negatives a query, drawn from the window.", min=1)] = 7,
     ranks: Annotated[str, o.option("ranks", "Window of ranks to draw from.")] = "1:50",
     margin: Annotated[
-        float | None, o.option("margin", "How far below the query's relevant texts a cosine must lie.")
-    ] = 0.0,
+        float, o.option("margin", "A negative's cosine lies further than this below those of the relevant texts.")
+    ] = MARGIN,
     seed: Annotated[int, o.option("seed", "Of the drawing.", min=0)] = 42,
     overwrite: Annotated[bool, o.option("overwrite", "Replace the file.")] = False,
     revision: o.Revision = None,

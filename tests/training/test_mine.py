@@ -12,7 +12,7 @@ from transformers import AutoModel
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import InputError
-from rerank_cli.mine import MineConfig, mine
+from rerank_cli.mine import MARGIN, MineConfig, mine
 from tests.training.conftest import write_records
 
 POOL = [
@@ -57,7 +57,7 @@ def config(files: Path, tmp_path: Path) -> MineConfig:
     """One query, six texts, and a result of all that may be a negative: for a test that does without a process."""
     model = ModelConfig(str(files / "model"), engine="bi-encoder", device="cpu", dtype="fp32", max_length=512)
     queries, pool = files / "queries.jsonl", files / "pool.jsonl"
-    return MineConfig(str(queries), (str(pool),), model, tmp_path / "out.jsonl", margin=None)
+    return MineConfig(str(queries), (str(pool),), model, tmp_path / "out.jsonl", margin=-2)
 
 
 def found(config: MineConfig) -> list[dict[str, Any]]:
@@ -82,6 +82,38 @@ def test_the_window_and_the_margin_leave_out_what_may_be_an_answer(files: Path, 
     assert later["neg"] == whole["neg"][2:]
     (none,) = mined(files, tmp_path, "--negatives", "5", "--margin", "2")
     assert none["neg"] == []
+
+
+COPIES = [
+    "THE CAT sleeps on the warm stove.",
+    "  The cat\tsleeps\non the  warm stove. ",
+    "the cat ſleeps on the WARM stove.",
+]
+
+
+def test_no_copy_of_a_relevant_text_is_a_negative_whatever_the_margin(config: MineConfig, tmp_path: Path) -> None:
+    more = write_records(tmp_path / "more.jsonl", [{"text": text} for text in COPIES])
+    (without,) = found(config)
+    (beside,) = found(replace(config, corpus=(*config.corpus, str(more)), overwrite=True))
+    assert beside == without
+    assert len(beside["neg"]) == len(POOL) - 1
+
+
+def test_copies_take_no_ranks(config: MineConfig, tmp_path: Path) -> None:
+    texts = [POOL[0] + " " * count for count in range(1, 30)]
+    more = write_records(tmp_path / "more.jsonl", [{"text": text} for text in texts])
+    (without,) = found(replace(config, first=2, last=3))
+    (beside,) = found(replace(config, first=2, last=3, corpus=(*config.corpus, str(more)), overwrite=True))
+    assert beside == without
+    assert len(beside["neg"]) == 2
+
+
+def test_what_the_model_takes_for_a_relevant_text_is_left_out_by_default(config: MineConfig, tmp_path: Path) -> None:
+    alike = "The cät sleeps on the warm stove."  # the tokenizer drops accents
+    more = write_records(tmp_path / "more.jsonl", [{"text": alike}])
+    config = replace(config, corpus=(*config.corpus, str(more)), overwrite=True)
+    assert alike in found(config)[0]["neg"]
+    assert alike not in found(replace(config, margin=MARGIN))[0]["neg"]
 
 
 def test_positives_may_be_given_as_texts(files: Path, tmp_path: Path) -> None:
