@@ -18,20 +18,16 @@ from typing import Any
 import orjson
 
 from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, InputError, OutputError, Refused
+from rerank_cli.errors import ConfigError, OutputError, Refused
 from rerank_cli.finishing import umask
-from rerank_cli.formats.streams import Inputs, Line
-from rerank_cli.records import Origin
+from rerank_cli.pool import Pool, Query, read_pool, read_queries
 from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.hf_config import has_head
 from rerank_cli.scorers.hf_files import find_model
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
 QUERIES_AT_ONCE = 256
 MARGIN = 0.001  # see MineConfig
 EVERYTHING = -2.0  # a margin that excludes nothing: cosines lie between -1 and 1
-QUERY_ADVICE = "A query needs `pos`, a list of texts, or `positives`, a list of ids of the pool."
-
 REPLACED = ("query", "pos", "neg", "positives", "pos_scores", "neg_scores")  # scores were those of other negatives
 
 Tell = Callable[[str], None]
@@ -77,16 +73,14 @@ def mine(config: MineConfig, tell: Tell) -> Mined:
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
     """
     _refuse_early(config)
-    pool, ids = _pool(config.corpus)
-    queries = list(_queries(config.queries, pool, ids))
-    if not queries:
-        raise InputError(f"{config.queries}: no queries", QUERY_ADVICE)
+    pool = read_pool(config.corpus)
+    queries = read_queries(config.queries, pool)
     scorer: Any = open_scorer(config.model)
     for note in scorer.notes:
         tell(note)
     scorer.load()
-    tell(f"encoding {len(pool):,} texts and {len(queries):,} queries")
-    found = Mined(pool=len(pool))
+    tell(f"encoding {len(pool.texts):,} texts and {len(queries):,} queries")
+    found = Mined(pool=len(pool.texts))
     made = None
     try:
         with NamedTemporaryFile("wb", prefix=f".{config.output.name}.", dir=config.output.parent, delete=False) as file:
@@ -123,99 +117,39 @@ def _refuse_early(config: MineConfig) -> None:
         )
 
 
-def _objects(path: str) -> Iterator[tuple[Line, dict[str, Any]]]:
-    for line in Inputs((path,)).lines(MAX_LINE_BYTES):
-        if not line.raw.strip():
-            continue
-        try:
-            value = orjson.loads(line.raw)
-        except orjson.JSONDecodeError:
-            value = None
-        if not isinstance(value, dict):
-            raise InputError(f"{line.origin}: not a JSON object", "One object in valid UTF-8 a line.")
-        yield line, value
-
-
-def _pool(paths: tuple[str, ...]) -> tuple[list[str], dict[str, int]]:
-    """The distinct texts of a pool, and the place of each id (`id` or `_id`).
-
-    Raises InputError, also for an id that stands for two texts: which of them answers a query, nobody could tell.
-    """
-    places: dict[str, int] = {}
-    ids: dict[str, int] = {}
-    first: dict[str, Origin] = {}
-    for path in paths:
-        for line, value in _objects(path):
-            text = value.get("text")
-            if not isinstance(text, str):
-                raise InputError(f"{line.origin}: no text in `text`", 'A text of the pool is {"id": …, "text": …}.')
-            title = value.get("title")
-            whole = f"{title} {text}" if isinstance(title, str) and title and "_id" in value else text  # BEIR's
-            place = places.setdefault(whole, len(places))
-            name = value.get("id", value.get("_id"))
-            if name is None:
-                continue
-            if ids.setdefault(str(name), place) != place:
-                raise InputError(
-                    f"{line.origin}: the id {str(name)[:60]!r} has another text than in {first[str(name)]}",
-                    "Give each text of the pool its own id, or mine each file with its own queries.",
-                )
-            first.setdefault(str(name), line.origin)
-    if not places:
-        raise InputError(f"{', '.join(paths)}: no texts", "Name JSON lines with `text`.")
-    return list(places), ids
-
-
-def _queries(path: str, pool: list[str], ids: dict[str, int]) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """Each query's record with its relevant texts. Raises InputError for one without any."""
-    for line, value in _objects(path):
-        texts = value.get("pos")
-        if texts is None and isinstance(value.get("positives"), list):
-            unknown = [name for name in value["positives"] if str(name) not in ids]
-            if unknown:
-                raise InputError(f"{line.origin}: the pool has no {str(unknown[0])[:60]!r}", QUERY_ADVICE)
-            texts = [pool[ids[str(name)]] for name in value["positives"]]
-        if not isinstance(value.get("query"), str) or not isinstance(texts, list) or not texts:
-            raise InputError(f"{line.origin}: no query with relevant texts", QUERY_ADVICE)
-        if not all(isinstance(text, str) for text in texts):
-            raise InputError(f"{line.origin}: `pos` holds what is no text", QUERY_ADVICE)
-        yield value, texts
-
-
 def _records(
-    config: MineConfig, queries: list[tuple[dict[str, Any], list[str]]], pool: list[str], scorer: Any, found: Mined
+    config: MineConfig, queries: list[Query], pool: Pool, scorer: Any, found: Mined
 ) -> Iterator[dict[str, Any]]:
-    vectors = scorer.encoded_texts(pool, "document")
+    vectors = scorer.encoded_texts(pool.texts, "document")
     draw = Random(config.seed)
     for start in range(0, len(queries), QUERIES_AT_ONCE):
         some = queries[start : start + QUERIES_AT_ONCE]
-        asked = scorer.encoded_texts([value["query"] for value, _ in some], "query")
-        own = [text for _, texts in some for text in texts]
-        theirs = iter(scorer.encoded_texts(own, "document"))
-        cosines = asked @ vectors.T
-        for (value, texts), query, row in zip(some, asked, cosines, strict=True):
-            least = min(float(query @ next(theirs)) for _ in texts)
-            window = _window(config, texts, pool, row)
+        asked = scorer.encoded_texts([query.record["query"] for query in some], "query")
+        others = iter(scorer.encoded_texts([text for query in some for text in query.others], "document"))
+        for query, vector, row in zip(some, asked, asked @ vectors.T, strict=True):
+            relevant = [*row[query.places], *(vector @ next(others) for _ in query.others)]
+            window = _window(config, query, pool, row)
             if config.margin > EVERYTHING:
-                window = [place for place in window if row[place] < least - config.margin]
+                window = [place for place in window if row[place] < min(relevant) - config.margin]
             chosen = window if len(window) <= config.negatives else sorted(draw.sample(window, config.negatives))
             found.queries += 1
             found.short += len(chosen) < config.negatives
             found.negatives += len(chosen)
-            rest = {name: given for name, given in value.items() if name not in REPLACED}
-            yield {"query": value["query"], "pos": texts, "neg": [pool[place] for place in chosen], **rest}
+            rest = {name: given for name, given in query.record.items() if name not in REPLACED}
+            negatives = [pool.texts[place] for place in chosen]
+            yield {"query": query.record["query"], "pos": query.positives, "neg": negatives, **rest}
 
 
-def _window(config: MineConfig, positives: list[str], pool: list[str], cosines: Any) -> list[int]:
-    """Places of the pool's texts at the ranks that are looked at, `positives` and their copies passed over."""
-    own = {folded(text) for text in positives}
+def _window(config: MineConfig, query: Query, pool: Pool, cosines: Any) -> list[int]:
+    """Places of the pool's texts at the ranks that are looked at, relevant texts and their copies passed over."""
+    own = {folded(text) for text in query.positives}
     depth = config.last + len(own)
     while True:  # as deep as it takes: how many copies there are, only their texts tell
-        depth = min(depth, len(pool))
+        depth = min(depth, len(cosines))
         best = (-cosines).argpartition(depth - 1)[:depth]
         ranked = [int(place) for place in best[(-cosines[best]).argsort(kind="stable")]]
-        others = [place for place in ranked if folded(pool[place]) not in own]
-        if len(others) >= config.last or depth == len(pool):
+        others = [place for place in ranked if folded(pool.texts[place]) not in own]
+        if len(others) >= config.last or depth == len(cosines):
             return others[config.first - 1 : config.last]
         depth *= 2
 
