@@ -2,8 +2,11 @@
 
 For each query the pool is ranked by cosine. The first ranks may hold answers that nobody marked, so candidates come
 from a window of ranks, and each lies more than a margin below the query's own relevant texts; of those that are left,
-some are drawn. A copy of a relevant text is none, wherever it lies. The pool's vectors are held in memory: four bytes a
-dimension and text.
+some are drawn. A copy of a relevant text is none, wherever it lies.
+
+Held in memory are the pool's texts (their characters, and some 400 bytes each for places and ids) and their vectors
+(four bytes a dimension and text); the cosines of queries compared together are 64 MiB, or 32 bytes a text if that is
+more. Tokens are there of a few thousand texts at a time.
 """
 
 import math
@@ -25,7 +28,8 @@ from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.hf_config import has_head
 from rerank_cli.scorers.hf_files import find_model
 
-QUERIES_AT_ONCE = 256
+MOST_QUERIES, FEWEST_QUERIES = 256, 8  # compared with the pool together
+COSINES = 2**24  # of queries compared together, unless they are the fewest: 64 MiB
 MARGIN = 0.001  # see MineConfig
 EVERYTHING = -2.0  # a margin that excludes nothing: cosines lie between -1 and 1
 REPLACED = ("query", "pos", "neg", "positives", "pos_scores", "neg_scores")  # scores were those of other negatives
@@ -67,8 +71,8 @@ class Mined:
     pool: int = 0
 
 
-def mine(config: MineConfig, tell: Tell) -> Mined:
-    """Write the queries with their negatives, in FlagEmbedding's shape.
+def mine(config: MineConfig, tell: Tell, progress: Any) -> Mined:
+    """Write the queries with their negatives, in FlagEmbedding's shape. `progress` is told of texts that were encoded.
 
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
     """
@@ -80,12 +84,13 @@ def mine(config: MineConfig, tell: Tell) -> Mined:
         tell(note)
     scorer.load()
     tell(f"encoding {len(pool.texts):,} texts and {len(queries):,} queries")
+    progress.begin(0, len(pool.texts) + sum(1 + len(query.others) for query in queries))
     found = Mined(pool=len(pool.texts))
     made = None
     try:
         with NamedTemporaryFile("wb", prefix=f".{config.output.name}.", dir=config.output.parent, delete=False) as file:
             made = Path(file.name)
-            for record in _records(config, queries, pool, scorer, found):
+            for record in _records(config, queries, pool, scorer, found, progress):
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
         made.chmod(0o666 & ~umask())
         made.replace(config.output)
@@ -118,14 +123,16 @@ def _refuse_early(config: MineConfig) -> None:
 
 
 def _records(
-    config: MineConfig, queries: list[Query], pool: Pool, scorer: Any, found: Mined
+    config: MineConfig, queries: list[Query], pool: Pool, scorer: Any, found: Mined, progress: Any
 ) -> Iterator[dict[str, Any]]:
-    vectors = scorer.encoded_texts(pool.texts, "document")
+    vectors = scorer.encoded_texts(pool.texts, "document", progress.more)
     draw = Random(config.seed)
-    for start in range(0, len(queries), QUERIES_AT_ONCE):
-        some = queries[start : start + QUERIES_AT_ONCE]
-        asked = scorer.encoded_texts([query.record["query"] for query in some], "query")
-        others = iter(scorer.encoded_texts([text for query in some for text in query.others], "document"))
+    at_once = max(FEWEST_QUERIES, min(MOST_QUERIES, COSINES // len(vectors)))
+    for start in range(0, len(queries), at_once):
+        some = queries[start : start + at_once]
+        asked = scorer.encoded_texts([query.record["query"] for query in some], "query", progress.more)
+        unseen = [text for query in some for text in query.others]
+        others = iter(scorer.encoded_texts(unseen, "document", progress.more))
         for query, vector, row in zip(some, asked, asked @ vectors.T, strict=True):
             relevant = [*row[query.places], *(vector @ next(others) for _ in query.others)]
             window = _window(config, query, pool, row)

@@ -1,6 +1,8 @@
 """`rerank mine`: hard negatives for `rerank train`."""
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +10,11 @@ import typer
 
 from rerank_cli.commands import options as o
 from rerank_cli.config import ModelConfig
-from rerank_cli.diagnostics import printable, say, show
+from rerank_cli.diagnostics import printable, show
 from rerank_cli.errors import ConfigError
 from rerank_cli.mine import MARGIN, MineConfig, mine
+from rerank_cli.progress import Reporter, choose_mode
+from rerank_cli.training_progress import TrainingProgress
 
 M = ModelConfig()
 
@@ -35,6 +39,7 @@ def mine_command(
     ] = M.dtype,
     max_length: o.MaxLength = 512,
     threads: o.Threads = None,
+    progress: o.ProgressOption = "auto",
     quiet: o.Quiet = False,
 ) -> int:
     """Find hard negatives: texts of a pool that a bi-encoder ranks high and that do not answer the query.
@@ -59,7 +64,10 @@ def mine_command(
         seed,
         overwrite,
     )
-    made = mine(config, (lambda _: None) if quiet else say)
+    mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
+    reporter = Reporter(mode, sys.stderr, quiet)
+    with TrainingProgress(reporter, unit="text") as shown:
+        made = mine(config, reporter.tell, shown)
     if quiet:
         return 0
     show(f"{made.queries:,} queries, {made.negatives:,} negatives of {made.pool:,} texts: {printable(output)}")

@@ -1,18 +1,25 @@
 """`rerank mine`: what it takes, what it leaves, and that the outcome can be trained on."""
 
+import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from running import rerank
-from transformers import AutoModel
+from making import Clock
+from running import environment, rerank
+from transformers import AutoModel, BertModel
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import InputError
 from rerank_cli.mine import MARGIN, MineConfig, mine
+from rerank_cli.progress import Reporter
+from rerank_cli.scorers.torch_bi_encoder import slices
+from rerank_cli.training_progress import TrainingProgress
 from tests.training.conftest import write_records
 
 POOL = [
@@ -60,9 +67,23 @@ def config(files: Path, tmp_path: Path) -> MineConfig:
     return MineConfig(str(queries), (str(pool),), model, tmp_path / "out.jsonl", margin=-2)
 
 
-def found(config: MineConfig) -> list[dict[str, Any]]:
+class Shown:
+    """What a person would see of the encoding."""
+
+    def __init__(self) -> None:
+        self.done, self.total, self.steps = 0, 0, 0
+
+    def begin(self, step: int, total: int) -> None:
+        self.done, self.total = step, total
+
+    def more(self, count: int) -> None:
+        self.done += count
+        self.steps += 1
+
+
+def found(config: MineConfig, shown: Shown | None = None) -> list[dict[str, Any]]:
     """The records that are made."""
-    mine(config, lambda _: None)
+    mine(config, lambda _: None, shown or Shown())
     return [json.loads(line) for line in config.output.read_text().splitlines()]
 
 
@@ -154,7 +175,7 @@ def test_a_bad_query_is_named(files: Path, tmp_path: Path, line: str, words: str
 def test_an_id_that_stands_for_two_texts_is_refused_with_both_places(config: MineConfig, tmp_path: Path) -> None:
     more = write_records(tmp_path / "more.jsonl", [{"id": "p9", "text": "New."}, {"id": "p0", "text": "Another text."}])
     with pytest.raises(InputError, match=r"more\.jsonl:2: the id 'p0' has another text than in .*pool\.jsonl:1"):
-        mine(replace(config, corpus=(*config.corpus, str(more))), lambda _: None)
+        found(replace(config, corpus=(*config.corpus, str(more))))
     assert not config.output.exists()
 
 
@@ -183,6 +204,73 @@ def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
     alone = np.concatenate([scorer.encoded_texts([text], "document") for text in POOL])
     assert np.abs(together - alone).max() < 1e-5
     assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_each_text_that_is_encoded_is_told(config: MineConfig, tmp_path: Path) -> None:
+    records = [{"query": f"question {number}", "pos": [POOL[0], f"answer {number}"]} for number in range(40)]
+    shown = Shown()
+    found(replace(config, queries=str(write_records(tmp_path / "q.jsonl", records))), shown)
+    assert shown.done == shown.total == len(POOL) + 40 + 40  # the answers that the pool does not hold
+    assert shown.steps >= 3
+
+
+def test_progress_is_plain_lines_or_a_bar_and_nothing_when_quiet(files: Path, tmp_path: Path) -> None:
+    arguments = ("mine", files / "queries.jsonl", "--pool", files / "pool.jsonl", "--model", files / "model")
+    bar = rerank(*arguments, "-o", tmp_path / "bar.jsonl", "--progress", "bar")
+    assert (bar.code, "text 7/7" in bar.said) == (0, True), bar.said
+    lines = rerank(*arguments, "-o", tmp_path / "lines.jsonl")
+    assert (lines.code, "text 7/7" in lines.said) == (0, False)
+    assert "encoding 6 texts and 1 queries" in lines.said
+    quiet = rerank(*arguments, "-o", tmp_path / "quiet.jsonl", "--progress", "bar", "-q")
+    assert (quiet.code, quiet.stdout, quiet.stderr) == (0, b"", b"")
+
+
+def test_lines_say_how_many_texts_are_done() -> None:
+    said, clock = io.StringIO(), Clock()
+    shown = TrainingProgress(Reporter("lines", said), clock, "text")
+    shown.begin(0, 30_000)
+    shown.more(2048)
+    assert said.getvalue() == ""
+    clock.now += 31
+    shown.more(64)
+    assert said.getvalue().endswith("Z text=2112 texts=30000\n")
+    assert shown.figures_now() == "text 2,112/30,000 · 00:00:31 · eta 00:06:49"
+
+
+MEMORY = """
+import sys
+from rerank_cli.config import ModelConfig
+from rerank_cli.scorers import open_scorer
+
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) // 1024
+
+config = ModelConfig(sys.argv[1], engine="bi-encoder", device="cpu", dtype="fp32", max_length=16, threads=1)
+scorer = open_scorer(config)
+scorer.load()
+texts = [f"{'a b c ' * 50} {number}" for number in range(12_000)]
+before = peak()
+scorer.encoded_texts(texts, "document")
+print(peak() - before)
+"""
+
+
+def test_memory_of_the_encoding_does_not_grow_with_the_pool(base: Path, tmp_path: Path) -> None:
+    BertModel.from_pretrained(base).save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).symlink_to(base / name)
+    program = [sys.executable, "-c", MEMORY, str(tmp_path)]
+    done = subprocess.run(program, capture_output=True, timeout=300, check=True, env=environment())
+    assert int(done.stdout) < 80  # MiB; all at once it is 145, and the vectors are 2
+
+
+def test_slices_are_short_in_texts_and_in_characters() -> None:
+    for texts in ([], ["a"] * 5000, ["a" * 300_000] * 9, ["a", "b" * 3_000_000, "c"]):
+        bounds = list(slices(texts))
+        assert [end for _, end in bounds[:-1]] == [start for start, _ in bounds[1:]]
+        assert [text for start, end in bounds for text in texts[start:end]] == texts
+        assert all(end - start <= 2048 for start, end in bounds)
+        assert all(end - start == 1 or sum(map(len, texts[start:end])) <= 2**20 for start, end in bounds)
 
 
 def test_a_cross_encoder_is_refused(files: Path, tmp_path: Path) -> None:
