@@ -4,9 +4,9 @@ For each query the pool is ranked by cosine. The first ranks may hold answers th
 from a window of ranks, and each lies more than a margin below the query's own relevant texts; of those that are left,
 some are drawn. A copy of a relevant text is none, wherever it lies.
 
-Held in memory are the pool's texts (their characters, and some 400 bytes each for places and ids) and their vectors
-(four bytes a dimension and text); the cosines of queries compared together are 64 MiB, or 32 bytes a text if that is
-more. Tokens are there of a few thousand texts at a time.
+Held in memory are the pool's texts (their characters, twice with a template, and some 400 bytes each for places and
+ids) and their vectors (four bytes a dimension and text); the cosines of queries compared together are 64 MiB, or 32
+bytes a text if that is more. Tokens are there of a few thousand texts at a time.
 """
 
 import math
@@ -23,7 +23,7 @@ import orjson
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, OutputError, Refused
 from rerank_cli.finishing import umask
-from rerank_cli.pool import Pool, Query, read_pool, read_queries
+from rerank_cli.pool import Pool, Query, Templates, read_pool, read_queries
 from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.hf_config import has_head
 from rerank_cli.scorers.hf_files import find_model
@@ -59,6 +59,8 @@ class MineConfig:
     margin: float = MARGIN
     seed: int = 42
     overwrite: bool = False
+    query_template: str | None = None
+    doc_template: str | None = None
 
 
 @dataclass(slots=True)
@@ -77,8 +79,9 @@ def mine(config: MineConfig, tell: Tell, progress: Any) -> Mined:
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
     """
     _refuse_early(config)
-    pool = read_pool(config.corpus)
-    queries = read_queries(config.queries, pool)
+    templates = Templates.of(config.query_template, config.doc_template)
+    pool = read_pool(config.corpus, templates.document)
+    queries = read_queries(config.queries, pool, templates)
     scorer: Any = open_scorer(config.model)
     for note in scorer.notes:
         tell(note)
@@ -125,12 +128,12 @@ def _refuse_early(config: MineConfig) -> None:
 def _records(
     config: MineConfig, queries: list[Query], pool: Pool, scorer: Any, found: Mined, progress: Any
 ) -> Iterator[dict[str, Any]]:
-    vectors = scorer.encoded_texts(pool.texts, "document", progress.more)
+    vectors = scorer.encoded_texts(pool.given, "document", progress.more)
     draw = Random(config.seed)
     at_once = max(FEWEST_QUERIES, min(MOST_QUERIES, COSINES // len(vectors)))
     for start in range(0, len(queries), at_once):
         some = queries[start : start + at_once]
-        asked = scorer.encoded_texts([query.record["query"] for query in some], "query", progress.more)
+        asked = scorer.encoded_texts([query.given for query in some], "query", progress.more)
         unseen = [text for query in some for text in query.others]
         others = iter(scorer.encoded_texts(unseen, "document", progress.more))
         for query, vector, row in zip(some, asked, asked @ vectors.T, strict=True):

@@ -30,6 +30,8 @@ def mine_command(
         float, o.option("margin", "A negative's cosine lies further than this below those of the relevant texts.")
     ] = MARGIN,
     seed: Annotated[int, o.option("seed", "Of the drawing.", min=0)] = 42,
+    query_template: o.QueryTemplate = None,
+    doc_template: o.DocTemplate = None,
     overwrite: Annotated[bool, o.option("overwrite", "Replace the file.")] = False,
     revision: o.Revision = None,
     offline: o.Offline = False,
@@ -45,7 +47,8 @@ def mine_command(
     """Find hard negatives: texts of a pool that a bi-encoder ranks high and that do not answer the query.
 
     \b
-    rerank mine queries.jsonl --pool passages.jsonl -o train.jsonl --model ./multilingual-e5-small
+    rerank mine queries.jsonl --pool passages.jsonl -o train.jsonl --model ./multilingual-e5-small \\
+      --query-template "query: {query}" --doc-template "passage: {text}"
     rerank train train.jsonl -o ./tuned
     """
     window = re.fullmatch(r"(\d+):(\d+)", ranks)
@@ -63,6 +66,8 @@ def mine_command(
         margin,
         seed,
         overwrite,
+        query_template,
+        doc_template,
     )
     mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)

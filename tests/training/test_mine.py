@@ -15,7 +15,7 @@ from running import environment, rerank
 from transformers import AutoModel, BertModel
 
 from rerank_cli.config import ModelConfig
-from rerank_cli.errors import InputError
+from rerank_cli.errors import ConfigError, InputError
 from rerank_cli.mine import MARGIN, MineConfig, mine
 from rerank_cli.progress import Reporter
 from rerank_cli.scorers.torch_bi_encoder import slices
@@ -204,6 +204,64 @@ def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
     alone = np.concatenate([scorer.encoded_texts([text], "document") for text in POOL])
     assert np.abs(together - alone).max() < 1e-5
     assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+HINTS = [{"id": f"p{at}", "text": text, "hint": f"{'a cat' if at == 5 else 'a book'}"} for at, text in enumerate(POOL)]
+
+
+def test_templates_compose_what_is_compared_and_not_what_is_written(config: MineConfig, tmp_path: Path) -> None:
+    pool = write_records(tmp_path / "hints.jsonl", HINTS)
+    query = {"query": "Where does the cat sleep?", "positives": ["p0"], "topic": "a cat"}
+    queries = write_records(tmp_path / "topics.jsonl", [query])
+    config = replace(config, queries=str(queries), corpus=(str(pool),), overwrite=True)
+    assert found(config)[0]["neg"][0] != POOL[5]
+    (record,) = found(replace(config, query_template="{topic}", doc_template="{hint}"))
+    assert record["neg"][0] == POOL[5]
+    assert (record["query"], record["pos"]) == (query["query"], [POOL[0]])
+
+
+def test_templates_give_the_same_as_the_prompts_of_a_model(files: Path, config: MineConfig, tmp_path: Path) -> None:
+    for path in (files / "model").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    steps = [{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": "1_Pooling"}]
+    (tmp_path / "modules.json").write_text(json.dumps(steps))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode": "mean"}')
+    prompts = {"prompts": {"query": "bread oven: ", "document": "Monday: "}}
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    queries = write_records(tmp_path / "q.jsonl", [{"query": "a cat", "pos": [POOL[1], "not of the pool"]}])
+    config = replace(config, queries=str(queries), margin=-0.1, overwrite=True)
+    prompted = found(replace(config, model=replace(config.model, model=str(tmp_path))))
+    assert 0 < len(prompted[0]["neg"]) < 5  # the margin, too, is between texts as the model is given them
+    assert found(replace(config, query_template="bread oven: {query}", doc_template="Monday: {text}")) == prompted
+    assert found(config) != prompted
+
+
+def test_a_template_may_take_titles(config: MineConfig, tmp_path: Path) -> None:
+    lines = [{"_id": "d1", "title": "Oven", "text": "It is hot."}, {"_id": "d2", "text": "It is cold."}]
+    lines.append({"_id": "d3", "title": None, "text": "It is red."})
+    queries = write_records(tmp_path / "q.jsonl", [{"query": "hot?", "positives": ["d1"]}])
+    pool = write_records(tmp_path / "beir.jsonl", lines)
+    config = replace(config, queries=str(queries), corpus=(str(pool),), doc_template="passage: {title} {text}")
+    (record,) = found(config)
+    record["neg"].sort()
+    assert (record["pos"], record["neg"]) == (["Oven It is hot."], ["It is cold.", "It is red."])
+
+
+def test_what_a_template_lacks_is_named(config: MineConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--doc-template 'passage: ': names no field"):
+        found(replace(config, doc_template="passage: "))
+    with pytest.raises(InputError, match=r'pool\.jsonl:1: --doc-template: no field "title"'):
+        found(replace(config, doc_template="{title}"))
+    with pytest.raises(InputError, match=r'queries\.jsonl:1: --query-template: no field "topic"'):
+        found(replace(config, query_template="{topic} {query}"))
+    pool = write_records(tmp_path / "hints.jsonl", HINTS)
+    queries = write_records(tmp_path / "q.jsonl", [{"query": "a", "pos": ["b"]}])
+    config = replace(config, corpus=(str(pool),), queries=str(queries), doc_template="{hint}")
+    with pytest.raises(InputError, match=r'q\.jsonl:1: --doc-template: no field "hint".*pos\[0\]'):
+        found(config)
+    write_records(queries, [{"query": "a", "pos": ["b"], "hint": "of the record"}])
+    assert len(found(config)[0]["neg"]) == 6
 
 
 def test_each_text_that_is_encoded_is_told(config: MineConfig, tmp_path: Path) -> None:
