@@ -39,7 +39,14 @@ def mine_command(
     dtype: Annotated[
         str, typer.Option("--dtype", help="auto, fp32, fp16 or bf16.", envvar="RERANK_MINE_DTYPE")
     ] = M.dtype,
-    max_length: o.MaxLength = 512,
+    max_length: Annotated[
+        int,
+        o.option(
+            "max-length",
+            "Tokens of a document; more are cut. A query has 256, or 3/4 of it if that is less.",
+            min=16,
+        ),
+    ] = 512,
     threads: o.Threads = None,
     progress: o.ProgressOption = "auto",
     quiet: o.Quiet = False,

@@ -18,6 +18,7 @@ from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, InputError
 from rerank_cli.mine import MARGIN, MineConfig, mine
 from rerank_cli.progress import Reporter
+from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.torch_bi_encoder import slices
 from rerank_cli.training_progress import TrainingProgress
 from tests.training.conftest import write_records
@@ -185,6 +186,21 @@ def test_an_id_may_come_again_with_its_text(config: MineConfig) -> None:
     assert twice == once
 
 
+def test_help_says_what_the_length_is_of() -> None:
+    said = " ".join(rerank("mine", "--help").stdout.decode().split())
+    assert "Tokens of a document; more are cut. A query has 256, or 3/4 of it if that is less." in said
+    assert "together" not in said
+
+
+def test_texts_are_cut_to_the_lengths_that_help_names(files: Path) -> None:
+    for longest, of_query in ((512, 256), (128, 96)):
+        scorer: Any = open_scorer(
+            ModelConfig(str(files / "model"), engine="bi-encoder", device="cpu", max_length=longest)
+        )
+        (pair,) = scorer.prepare([("word " * 600, "word " * 600)])
+        assert (len(pair.payload.query), len(pair.payload.ids)) == (of_query, longest)
+
+
 def test_nothing_is_overwritten_unasked(files: Path, tmp_path: Path) -> None:
     arguments = ("mine", files / "queries.jsonl", "--pool", files / "pool.jsonl", "--model", files / "model")
     (tmp_path / "out.jsonl").write_text("kept")
@@ -195,9 +211,6 @@ def test_nothing_is_overwritten_unasked(files: Path, tmp_path: Path) -> None:
 
 
 def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
-    from rerank_cli.config import ModelConfig
-    from rerank_cli.scorers import open_scorer
-
     scorer: Any = open_scorer(ModelConfig(model=str(root / "rerank_cli/mini"), engine="bi-encoder", device="cpu"))
     scorer.load()
     together = scorer.encoded_texts(POOL, "document")
