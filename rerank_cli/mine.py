@@ -15,18 +15,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import orjson
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, OutputError, Refused
-from rerank_cli.finishing import umask
+from rerank_cli.finishing import whole_file
 from rerank_cli.pool import Pool, Query, Templates, read_pool, read_queries
+from rerank_cli.preflight import is_file
 from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.hf_config import has_head
 from rerank_cli.scorers.hf_files import find_model
+from rerank_cli.states import real_path
 
 MOST_QUERIES, FEWEST_QUERIES = 256, 8  # compared with the pool together
 COSINES = 2**24  # of queries compared together, unless they are the fewest: 64 MiB
@@ -89,20 +90,14 @@ def mine(config: MineConfig, tell: Tell, progress: Any) -> Mined:
     tell(f"encoding {len(pool.texts):,} texts and {len(queries):,} queries")
     progress.begin(0, len(pool.texts) + sum(1 + len(query.others) for query in queries))
     found = Mined(pool=len(pool.texts))
-    made = None
     try:
-        with NamedTemporaryFile("wb", prefix=f".{config.output.name}.", dir=config.output.parent, delete=False) as file:
-            made = Path(file.name)
+        with whole_file(real_path(str(config.output))) as file:
             for record in _records(config, queries, pool, scorer, found, progress):
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-        made.chmod(0o666 & ~umask())
-        made.replace(config.output)
     except OSError as fault:
         raise OutputError(f"{config.output}: {fault.strerror or fault}", "Check the folder and its disk.") from None
     finally:
         scorer.close()
-        if made is not None:
-            made.unlink(missing_ok=True)
     return found
 
 
@@ -111,12 +106,13 @@ def _refuse_early(config: MineConfig) -> None:
         raise ConfigError(f"--ranks {config.first}:{config.last}: not a window", "Write for example 5:50.")
     if not math.isfinite(config.margin):
         raise ConfigError(f"--margin {config.margin}: not a difference of cosines", "Write for example 0.02.")
-    if config.output.name in ("", "-", "..") or config.output.suffix in (".gz", ".zst") or config.output.is_dir():
-        raise ConfigError(f"-o {config.output}: is not a file to write", "Name a file; it is not compressed.")
-    if os.path.lexists(config.output) and not config.overwrite:
-        raise Refused(f"{config.output}: exists", "Choose another name, or replace it with --overwrite.")
-    if not os.access(config.output.parent, os.W_OK):
-        raise OutputError(f"{config.output.parent}: cannot write here", "Check the folder of -o.")
+    output, final = config.output, real_path(str(config.output))
+    if output.name in ("", "-", "..") or output.suffix in (".gz", ".zst") or not is_file(str(output)):
+        raise ConfigError(f"-o {output}: is not a file to write", "Name a regular file; it is not compressed.")
+    if os.path.lexists(final) and not config.overwrite:
+        raise Refused(f"{output}: exists", "Choose another name, or replace it with --overwrite.")
+    if not os.access(final.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{final.parent}: cannot write here", "Check the folder of -o.")
     folder = find_model(config.model)
     if has_head(folder.config):
         raise ConfigError(

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +17,7 @@ from running import environment, rerank
 from transformers import AutoModel, BertModel
 
 from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.errors import ConfigError, InputError, Refused
 from rerank_cli.mine import MARGIN, MineConfig, mine
 from rerank_cli.progress import Reporter
 from rerank_cli.scorers import open_scorer
@@ -208,6 +210,39 @@ def test_nothing_is_overwritten_unasked(files: Path, tmp_path: Path) -> None:
     assert rerank(*arguments, "-o", files / "pool.jsonl", "--overwrite").code == 2
     assert rerank(*arguments, "-o", tmp_path / "new.jsonl", "--ranks", "5:1").code == 2
     assert (tmp_path / "out.jsonl").read_text() == "kept"
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(config: MineConfig) -> None:
+    config.output.write_text("old")
+    config.output.chmod(0o600)
+    assert found(replace(config, overwrite=True))
+    assert config.output.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_followed_and_kept(config: MineConfig, tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    config.output.symlink_to(folder / "real.jsonl")
+    if there:
+        (folder / "real.jsonl").write_text("old")
+        with pytest.raises(Refused):
+            found(config)
+    assert found(replace(config, overwrite=there))
+    assert config.output.is_symlink()
+    assert [path.name for path in folder.iterdir()] == ["real.jsonl"]
+    assert len((folder / "real.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_is_no_regular_file_is_refused(config: MineConfig, tmp_path: Path, overwrite: bool) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("fifo", "link", "."):
+        with pytest.raises(ConfigError, match="is not a file to write"):
+            found(replace(config, output=tmp_path / name, overwrite=overwrite))
+    assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
