@@ -79,8 +79,8 @@ def mine(config: MineConfig, tell: Tell, progress: Any) -> Mined:
 
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
     """
-    _refuse_early(config)
     templates = Templates.of(config.query_template, config.doc_template)
+    _refuse_early(config)
     pool = read_pool(config.corpus, templates.document)
     queries = read_queries(config.queries, pool, templates)
     scorer: Any = open_scorer(config.model)
@@ -133,10 +133,10 @@ def _records(
         unseen = [text for query in some for text in query.others]
         others = iter(scorer.encoded_texts(unseen, "document", progress.more))
         for query, vector, row in zip(some, asked, asked @ vectors.T, strict=True):
-            relevant = [*row[query.places], *(vector @ next(others) for _ in query.others)]
+            least = min([*row[query.places], *(vector @ next(others) for _ in query.others)])
             window = _window(config, query, pool, row)
             if config.margin > EVERYTHING:
-                window = [place for place in window if row[place] < min(relevant) - config.margin]
+                window = [place for place in window if row[place] < least - config.margin]
             chosen = window if len(window) <= config.negatives else sorted(draw.sample(window, config.negatives))
             found.queries += 1
             found.short += len(chosen) < config.negatives

@@ -41,11 +41,7 @@ def mine_command(
     ] = M.dtype,
     max_length: Annotated[
         int,
-        o.option(
-            "max-length",
-            "Tokens of a document; more are cut. A query has 256, or 3/4 of it if that is less.",
-            min=16,
-        ),
+        o.option("max-length", "Tokens of a document; more are cut. A query has 256, or 3/4 of it if less.", min=16),
     ] = 512,
     threads: o.Threads = None,
     progress: o.ProgressOption = "auto",

@@ -190,7 +190,7 @@ def test_an_id_may_come_again_with_its_text(config: MineConfig) -> None:
 
 def test_help_says_what_the_length_is_of() -> None:
     said = " ".join(rerank("mine", "--help").stdout.decode().split())
-    assert "Tokens of a document; more are cut. A query has 256, or 3/4 of it if that is less." in said
+    assert "Tokens of a document; more are cut. A query has 256, or 3/4 of it if less." in said
     assert "together" not in said
 
 
@@ -297,8 +297,9 @@ def test_a_template_may_take_titles(config: MineConfig, tmp_path: Path) -> None:
 
 
 def test_what_a_template_lacks_is_named(config: MineConfig, tmp_path: Path) -> None:
+    absent = replace(config.model, model=str(tmp_path / "absent"))  # told before a model is looked for
     with pytest.raises(ConfigError, match="--doc-template 'passage: ': names no field"):
-        found(replace(config, doc_template="passage: "))
+        found(replace(config, model=absent, doc_template="passage: "))
     with pytest.raises(InputError, match=r'pool\.jsonl:1: --doc-template: no field "title"'):
         found(replace(config, doc_template="{title}"))
     with pytest.raises(InputError, match=r'queries\.jsonl:1: --query-template: no field "topic"'):
