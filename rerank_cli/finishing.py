@@ -1,7 +1,12 @@
 """The last steps of a file's run: what becomes FILE, whether it is all there, and the renames that make it final."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
 from zlib import crc32
 
 from rerank_cli.appended import matches, replace_file
@@ -58,6 +63,27 @@ def finish_renames(paths: Paths, has_errors: bool) -> None:
         paths.beside(".partial").unlink(missing_ok=True)
     paths.errors_partial.unlink(missing_ok=True)
     paths.beside(".journal").unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(final: Path) -> Iterator[IO[bytes]]:
+    """A file to fill that becomes `final` when the block ends well, and of which nothing is left when it does not.
+
+    For what takes too little time to be resumed. It is on disk before it takes its name, and gets the permissions of
+    the file that it replaces; until then nobody else may open it. `final` is no symbolic link. Raises OSError.
+    """
+    with NamedTemporaryFile("wb", prefix=f".{final.name}.", dir=final.parent, delete=False) as file:
+        made = Path(file.name)
+        try:
+            yield file
+            file.flush()
+            if mode_of(final) is None:
+                os.fchmod(file.fileno(), 0o666 & ~umask())
+            os.fsync(file.fileno())
+            replace_file(made, final)
+            sync_folder(final.parent)
+        finally:
+            made.unlink(missing_ok=True)
 
 
 def umask() -> int:

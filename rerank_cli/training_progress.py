@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar of steps on a terminal, plain lines elsewhere."""
+"""What a person sees of a training, or of texts that are encoded: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -15,8 +15,9 @@ Clock = Callable[[], float]
 class TrainingProgress:
     """Steps, the last loss and measure, and when it will be over. Used as a context manager."""
 
-    def __init__(self, reporter: Reporter, clock: Clock = time.monotonic) -> None:
-        self._reporter, self._clock = reporter, clock
+    def __init__(self, reporter: Reporter, clock: Clock = time.monotonic, unit: str = "step") -> None:
+        """`unit` is what is counted."""
+        self._reporter, self._clock, self._unit = reporter, clock, unit
         self._mode: Mode = reporter.mode
         self._known: dict[str, float] = {}
         self._done = self._first = self._total = 0
@@ -49,6 +50,10 @@ class TrainingProgress:
         self._done = done
         self._show()
 
+    def more(self, count: int) -> None:
+        """So many steps more are made."""
+        self.step(self._done + count)
+
     def figures(self, found: dict[str, float]) -> None:
         """A loss or a measure; a measure is always shown."""
         self._known.update(found)
@@ -63,7 +68,7 @@ class TrainingProgress:
         left = "?" if not made else duration((self._total - self._done) * seconds / made)
         known = " · ".join(f"{name} {value:.4f}" for name, value in self._known.items())
         return " · ".join(
-            filter(None, [f"step {self._done:,}/{self._total:,}", known, duration(seconds), f"eta {left}"])
+            filter(None, [f"{self._unit} {self._done:,}/{self._total:,}", known, duration(seconds), f"eta {left}"])
         )
 
     def _show(self) -> None:
@@ -74,5 +79,6 @@ class TrainingProgress:
 
     def _line(self) -> None:
         self._said = self._clock()
-        known = " ".join(f"{name}={value:.4f}" for name, value in self._known.items())
-        self._reporter.line(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} step={self._done} steps={self._total} {known}")
+        known = [f"{name}={value:.4f}" for name, value in self._known.items()]
+        done = [f"{self._unit}={self._done}", f"{self._unit}s={self._total}"]
+        self._reporter.line(" ".join([f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", *done, *known]))

@@ -1,6 +1,8 @@
 """`rerank mine`: hard negatives for `rerank train`."""
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +10,11 @@ import typer
 
 from rerank_cli.commands import options as o
 from rerank_cli.config import ModelConfig
-from rerank_cli.diagnostics import printable, say, show
+from rerank_cli.diagnostics import printable, show
 from rerank_cli.errors import ConfigError
-from rerank_cli.mine import MineConfig, mine
+from rerank_cli.mine import MARGIN, MineConfig, mine
+from rerank_cli.progress import Reporter, choose_mode
+from rerank_cli.training_progress import TrainingProgress
 
 M = ModelConfig()
 
@@ -23,9 +27,11 @@ def mine_command(
     negatives: Annotated[int, o.option("negatives", "Negatives a query, drawn from the window.", min=1)] = 7,
     ranks: Annotated[str, o.option("ranks", "Window of ranks to draw from.")] = "1:50",
     margin: Annotated[
-        float | None, o.option("margin", "How far below the query's relevant texts a cosine must lie.")
-    ] = 0.0,
+        float, o.option("margin", "A negative's cosine lies further than this below those of the relevant texts.")
+    ] = MARGIN,
     seed: Annotated[int, o.option("seed", "Of the drawing.", min=0)] = 42,
+    query_template: o.QueryTemplate = None,
+    doc_template: o.DocTemplate = None,
     overwrite: Annotated[bool, o.option("overwrite", "Replace the file.")] = False,
     revision: o.Revision = None,
     offline: o.Offline = False,
@@ -33,14 +39,19 @@ def mine_command(
     dtype: Annotated[
         str, typer.Option("--dtype", help="auto, fp32, fp16 or bf16.", envvar="RERANK_MINE_DTYPE")
     ] = M.dtype,
-    max_length: o.MaxLength = 512,
+    max_length: Annotated[
+        int,
+        o.option("max-length", "Tokens of a document; more are cut. A query has 256, or 3/4 of it if less.", min=16),
+    ] = 512,
     threads: o.Threads = None,
+    progress: o.ProgressOption = "auto",
     quiet: o.Quiet = False,
 ) -> int:
     """Find hard negatives: texts of a pool that a bi-encoder ranks high and that do not answer the query.
 
     \b
-    rerank mine queries.jsonl --pool passages.jsonl -o train.jsonl --model ./multilingual-e5-small
+    rerank mine queries.jsonl --pool passages.jsonl -o train.jsonl --model ./multilingual-e5-small \\
+      --query-template "query: {query}" --doc-template "passage: {text}"
     rerank train train.jsonl -o ./tuned
     """
     window = re.fullmatch(r"(\d+):(\d+)", ranks)
@@ -58,8 +69,13 @@ def mine_command(
         margin,
         seed,
         overwrite,
+        query_template,
+        doc_template,
     )
-    made = mine(config, (lambda _: None) if quiet else say)
+    mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
+    reporter = Reporter(mode, sys.stderr, quiet)
+    with TrainingProgress(reporter, unit="text") as shown:
+        made = mine(config, reporter.tell, shown)
     if quiet:
         return 0
     show(f"{made.queries:,} queries, {made.negatives:,} negatives of {made.pool:,} texts: {printable(output)}")

@@ -16,6 +16,8 @@ from rerank_cli.scorers.hf_files import ModelFolder
 from rerank_cli.scorers.hf_modules import Encoding
 from rerank_cli.scorers.hf_tokens import TextTokenizer, load_tokenizer
 
+PROMPTS = "only --query-template and --doc-template put prompts before the texts"
+
 
 @dataclass(frozen=True, slots=True)
 class TextPair:
@@ -67,7 +69,9 @@ class BiEncoder(CrossEncoder):
             raise ConfigError("--long-docs chunk: not offered by the bi-encoder engine", "Use truncate or error.")
         encoding = self.encoding
         if encoding.assumed:
-            self.notes.append("no modules.json: the mean of all tokens is taken, and nothing is put before the texts")
+            self.notes.append(f"no modules.json: the mean of all tokens is taken, and {PROMPTS}")
+        elif not (encoding.query_prompt or encoding.document_prompt):
+            self.notes.append(f"the model's files name no prompts: {PROMPTS}")
         return SingleTexts(self.folder, self.config, encoding, (self.max_length, self.query_max_length))
 
     def _lengths(self, config: ModelConfig) -> tuple[int, int]:

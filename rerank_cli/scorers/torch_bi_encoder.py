@@ -5,7 +5,7 @@ once for all its candidates. Vectors are pooled and compared in float32 in any b
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import Any
 
@@ -23,6 +23,7 @@ from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder, is_out_of_
 
 SMALLER = "Use a smaller --max-length, or --device cpu."
 QUERIES_KEPT = 4096  # vectors of queries; a record's candidates stand close together
+TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 2048, 2**20  # tokenized together: some 40 MiB, at 20 KiB a text of 120 tokens
 
 
 class TorchBiEncoder(TorchCrossEncoder):
@@ -49,23 +50,45 @@ class TorchBiEncoder(TorchCrossEncoder):
         vectors: torch.Tensor = normalize(pooled(hidden, mask, self._encoder.encoding.pooling), dim=1)
         return vectors
 
-    @torch.inference_mode()
-    def encoded_texts(self, texts: Sequence[str], role: str) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        """Unit vectors (texts × hidden) of texts that play the `role` of a "query" or a "document"."""
+    def encoded_texts(
+        self, texts: Sequence[str], role: str, told: Callable[[int], None] = lambda count: None
+    ) -> "np.ndarray[Any, np.dtype[np.float32]]":
+        """Unit vectors (texts × hidden) of texts that play the `role` of a "query" or a "document".
+
+        They are tokenized a slice at a time, because their tokens take ten times the room of their vectors. `told`
+        hears of each batch how many texts it held. Raises DeviceError when one does not fit.
+        """
+        made = np.empty((len(texts), self._encoder.config.hidden_size), dtype=np.float32)
+        for start, end in slices(texts):
+            for places, vectors in self._encoded(texts[start:end], role):
+                made[[start + place for place in places]] = vectors
+                told(len(places))
+        return made
+
+    def _encoded(
+        self, texts: Sequence[str], role: str
+    ) -> "Iterator[tuple[tuple[int, ...], np.ndarray[Any, np.dtype[np.float32]]]]":
+        """Vectors of a slice, batch by batch, with their places in it."""
         pairs = [(text, "") if role == "query" else ("", text) for text in texts]
         prepared = [pair.payload for pair in self.prepare(pairs)]
         ids = [pair.query if role == "query" else pair.ids for pair in prepared]
         alone = [PreparedPair(len(each), False, TextPair(each, each)) for each in ids]
-        made = np.empty((len(texts), self._encoder.config.hidden_size), dtype=np.float32)
         for plan in plan_batches([pair.cost for pair in alone], Budget(self.traits.batch_tokens), self.traits.multiple):
-            batch = Batch(tuple(alone[place] for place in plan.indices), plan.tokens, plan.padded)
-            try:
-                made[list(plan.indices)] = self.vectors(self._inputs(batch)).cpu().numpy()
-            except RuntimeError as fault:
-                if is_out_of_memory(fault):
-                    raise DeviceError(f"{self.device}: no memory for a batch of texts", SMALLER) from None
-                raise
-        return made
+            yield (
+                plan.indices,
+                self._fetched(Batch(tuple(alone[place] for place in plan.indices), plan.tokens, plan.padded)),
+            )
+
+    @torch.inference_mode()
+    def _fetched(self, batch: Batch) -> "np.ndarray[Any, np.dtype[np.float32]]":
+        """Vectors of a batch, on the host. Raises DeviceError."""
+        try:
+            vectors: np.ndarray[Any, np.dtype[np.float32]] = self.vectors(self._inputs(batch)).cpu().numpy()
+        except RuntimeError as fault:
+            if is_out_of_memory(fault):
+                raise DeviceError(f"{self.device}: no memory for a batch of texts", SMALLER) from None
+            raise
+        return vectors
 
     def _query(self, ids: bytes) -> torch.Tensor:
         with self._lock:
@@ -79,6 +102,18 @@ class TorchBiEncoder(TorchCrossEncoder):
             if len(self._queries) > QUERIES_KEPT:
                 self._queries.popitem(last=False)
         return made
+
+
+def slices(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Start and end of slices of at most TEXTS_AT_ONCE texts and, unless one alone has more, CHARACTERS_AT_ONCE."""
+    start = characters = 0
+    for place, text in enumerate(texts):
+        characters += len(text)
+        if place > start and (place - start == TEXTS_AT_ONCE or characters > CHARACTERS_AT_ONCE):
+            yield start, place
+            start, characters = place, len(text)
+    if texts:
+        yield start, len(texts)
 
 
 def pooled(hidden: torch.Tensor, mask: torch.Tensor | None, mode: str) -> torch.Tensor:

@@ -91,6 +91,8 @@ def test_the_prompts_are_part_of_the_identity(folder: Path, tmp_path: Path) -> N
     (other / "config_sentence_transformers.json").unlink()
     (other / "config_sentence_transformers.json").write_text(json.dumps({**prompts, "prompts": {}}))
     ours, theirs = opened(folder), opened(other)
+    assert not any("prompts" in note for note in ours.notes)
+    assert any("--query-template" in note for note in theirs.notes)
     assert ours.identity.config_sha256 != theirs.identity.config_sha256
     assert cosines(ours, PAIRS) != pytest.approx(cosines(theirs, PAIRS), abs=1e-4)
 

@@ -1,0 +1,156 @@
+"""What `rerank mine` reads: a pool of texts, and queries whose relevant texts are known.
+
+Templates compose what the model is given, of the same fields as in `rerank score`. What is written are the texts as
+they were: another model, which learns from them, knows nothing of these prompts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from rerank_cli.errors import InputError
+from rerank_cli.formats.shape import Malformed
+from rerank_cli.formats.streams import Inputs, Line
+from rerank_cli.formats.templates import Template
+from rerank_cli.records import Origin
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+TEXT_ADVICE = 'A text of the pool is {"id": …, "text": …}.'
+QUERY_ADVICE = "A query needs `pos`, a list of texts, or `positives`, a list of ids of the pool."
+ID_ADVICE = "Give each text of the pool its own id, or mine each file with its own queries."
+FIELD_ADVICE = "A template names fields that every line has."
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """How queries and documents are composed; None: they are the texts themselves."""
+
+    query: Template | None = None
+    document: Template | None = None
+
+    @classmethod
+    def of(cls, query: str | None, document: str | None) -> "Templates":
+        """Raises ConfigError for what is no template."""
+        return cls(
+            Template.of("--query-template", query) if query else None,
+            Template.of("--doc-template", document) if document else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The distinct `texts`, what the model is `given` of each (the same list without a template), and their places.
+
+    `places` are those of the texts, `ids` those of their ids. Of lines with the same text the first is composed.
+    """
+
+    texts: list[str]
+    given: list[str]
+    places: dict[str, int]
+    ids: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query's whole record with its relevant texts, and what the model is `given` of it.
+
+    `places` are those of the relevant texts that the pool has; `others` is what the model is given of the others.
+    """
+
+    record: dict[str, Any]
+    given: str
+    positives: list[str]
+    places: list[int]
+    others: list[str]
+
+
+def read_pool(paths: tuple[str, ...], template: Template | None = None) -> Pool:
+    """The texts of JSON lines with `text` and, if they are to be named, `id` or `_id` (BEIR's, with titles).
+
+    Raises InputError, also for an id that stands for two texts: which of them answers a query, nobody could tell.
+    """
+    places: dict[str, int] = {}
+    ids: dict[str, int] = {}
+    first: dict[str, Origin] = {}
+    given: list[str] = []
+    for path in paths:
+        for line, value in _objects(path):
+            whole, fields = _document(line, value)
+            place = places.setdefault(whole, len(places))
+            if template is not None and place == len(given):
+                given.append(_composed(template, line, (fields, "$")))
+            name = value.get("id", value.get("_id"))
+            if name is None:
+                continue
+            if ids.setdefault(str(name), place) != place:
+                raise InputError(
+                    f"{line.origin}: the id {str(name)[:60]!r} has another text than in {first[str(name)]}", ID_ADVICE
+                )
+            first.setdefault(str(name), line.origin)
+    if not places:
+        raise InputError(f"{', '.join(paths)}: no texts", "Name JSON lines with `text`.")
+    texts = list(places)
+    return Pool(texts, texts if template is None else given, places, ids)
+
+
+def _document(line: Line, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A text of the pool, and the fields for templates. BEIR's (`_id`) have a title, which is a part of the text."""
+    text, title = value.get("text"), value.get("title")
+    if not isinstance(text, str):
+        raise InputError(f"{line.origin}: no text in `text`", TEXT_ADVICE)
+    if "_id" not in value:
+        return text, value
+    return f"{title} {text}" if isinstance(title, str) and title else text, {**value, "title": title or ""}
+
+
+def read_queries(path: str, pool: Pool, templates: Templates) -> list[Query]:
+    """The queries in a file. Raises InputError for one without relevant texts, and for a file without any."""
+    found = [_query(line, value, pool, templates) for line, value in _objects(path)]
+    if not found:
+        raise InputError(f"{path}: no queries", QUERY_ADVICE)
+    return found
+
+
+def _query(line: Line, value: dict[str, Any], pool: Pool, templates: Templates) -> Query:
+    texts = value.get("pos")
+    if texts is None and isinstance(value.get("positives"), list):
+        unknown = [name for name in value["positives"] if str(name) not in pool.ids]
+        if unknown:
+            raise InputError(f"{line.origin}: the pool has no {str(unknown[0])[:60]!r}", QUERY_ADVICE)
+        texts = [pool.texts[pool.ids[str(name)]] for name in value["positives"]]
+    if not isinstance(value.get("query"), str) or not isinstance(texts, list) or not texts:
+        raise InputError(f"{line.origin}: no query with relevant texts", QUERY_ADVICE)
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{line.origin}: `pos` holds what is no text", QUERY_ADVICE)
+    query = value["query"] if templates.query is None else _composed(templates.query, line, (value, "$"))
+    others = [
+        text
+        if templates.document is None
+        else _composed(templates.document, line, ({"text": text}, place), (value, "$"))
+        for text, place in ((text, f"$.pos[{index}]") for index, text in enumerate(texts))
+        if text not in pool.places
+    ]
+    return Query(value, query, texts, [pool.places[text] for text in texts if text in pool.places], others)
+
+
+def _composed(template: Template, line: Line, *sources: tuple[dict[str, Any], str]) -> str:
+    """What a template makes of the fields in `sources`, objects with their JSON paths. Raises InputError."""
+    try:
+        return template.render(sources)[0]
+    except Malformed as fault:
+        raise InputError(f"{line.origin}: {fault.reason} (at {fault.path})", FIELD_ADVICE) from None
+
+
+def _objects(path: str) -> Iterator[tuple[Line, dict[str, Any]]]:
+    for line in Inputs((path,)).lines(MAX_LINE_BYTES):
+        if not line.raw.strip():
+            continue
+        try:
+            value = orjson.loads(line.raw)
+        except orjson.JSONDecodeError:
+            value = None
+        if not isinstance(value, dict):
+            raise InputError(f"{line.origin}: not a JSON object", "One object in valid UTF-8 a line.")
+        yield line, value
