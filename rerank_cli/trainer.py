@@ -17,15 +17,18 @@ from datasets.utils.logging import disable_progress_bar
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.base.sampler import DefaultBatchSampler
 from sentence_transformers.cross_encoder.trainer import CrossEncoderTrainer
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
+from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.utils.logging import set_verbosity_error
 
 from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
 from rerank_cli.errors import DeviceError
 from rerank_cli.evaluate import means_of, parsed_measures, per_query
 from rerank_cli.judged import HeldOut
-from rerank_cli.lessons import LOSSES, Row
+from rerank_cli.lessons import LOSSES, Row, length
 from rerank_cli.scorers.cross_encoder import usable_positions
 from rerank_cli.scorers.hf_files import find_model
 from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memory
@@ -89,7 +92,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
 
 class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
-    """A trainer that tells of a full disk, and reads checkpoints back as the weights they are, adapters too."""
+    """A trainer that puts rows of like lengths together, since padding costs what text costs.
+
+    It tells of a full disk, and reads checkpoints back as the weights they are, adapters too.
+    """
+
+    def get_batch_sampler(
+        self, dataset: Dataset, batch_size: int, drop_last: bool, generator: torch.Generator | None = None, **given: Any
+    ) -> DefaultBatchSampler:
+        """Drawn at random in windows of at most 50 batches, and a quarter of the rows; sorted by length in each."""
+        drawn = LengthGroupedSampler(batch_size, lengths=[length(row) for row in dataset], generator=generator)
+        return DefaultBatchSampler(drawn, batch_size, drop_last, generator=generator, **given)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with writing(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"):
@@ -125,6 +138,7 @@ def fit(
     weight is not finite any more, OutputError.
     """
     disable_progress_bar()
+    set_verbosity_error()  # it warns of configs whose special tokens it completes, and of quick checkpoints' times
     device = choose_device(config.model.device)
     if config.model.threads:
         torch.set_num_threads(config.model.threads)

@@ -68,8 +68,32 @@ def test_the_folder_scores_alike_in_sentence_transformers(toy: TrainConfig) -> N
     assert ours == pytest.approx(theirs.predict([("what is a ?", text) for text in texts]).tolist(), abs=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["bce", "listnet", "triplet"])
+def test_rows_of_like_lengths_are_computed_together(toy: TrainConfig, tmp_path: Path, loss: str) -> None:
+    records = toy_records(320, seed=1)
+    for record in records[::4]:
+        for name in ("pos", "neg"):
+            record[name] = [text + " a" * 40 for text in record[name]]
+    data = write_records(tmp_path / "of-two-lengths.jsonl", records)
+    computed, needed = 0, 0
+
+    def see(module: torch.nn.Module, inputs: Any) -> None:
+        nonlocal computed, needed
+        if isinstance(module, torch.nn.Embedding) and module.num_embeddings == len(WORDS) and torch.is_grad_enabled():
+            computed, needed = computed + inputs[0].numel(), needed + int((inputs[0] != module.padding_idx).sum())
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(see)
+    try:
+        train(
+            replace(toy, read=ReadConfig((str(data),)), loss=loss, epochs=1.0, held_out=None), lambda _: None, Quiet()
+        )
+    finally:
+        hook.remove()
+    assert 0 < needed <= computed < 1.25 * needed
+
+
 def test_adapters_are_merged_and_the_rest_stays(toy: TrainConfig, base: Path) -> None:
-    config = replace(toy, lora=4, learning_rate=2e-2)
+    config = replace(toy, lora=16, loss="listnet", epochs=12.0)
     assert gain(config) > 0.15
     before, after = weights(base), weights(toy.output)
     assert before.keys() == after.keys()
@@ -342,6 +366,7 @@ def test_the_command_shows_what_was_gained(toy: TrainConfig, base: Path) -> None
     assert "40 held-out queries" in out
     assert "nDCG@10" in out
     assert "step=" in done.said
+    assert "[transformers]" not in done.said
     card = (toy.output / "README.md").read_text()
     assert "| nDCG@10 |" in card
     assert "listnet" in card
