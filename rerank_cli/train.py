@@ -33,6 +33,8 @@ NEEDS = ("sentence_transformers", "datasets", "accelerate", "ir_measures", "scip
 DTYPES = ("fp32", "bf16", "fp16")
 AT_ONCE = 64  # held-out queries scored together
 MOST_EPOCHS = 10_000
+LEARNING_RATE = 2e-5
+LORA_LEARNING_RATE = 2e-4  # ten times as high, as adapters want it (Schulman et al., "LoRA Without Regret", 2025)
 MEASURED = " ".join(name for name in MEASURES if name != "Judged@10")  # what is not judged is held as not relevant
 
 Tell = Callable[[str], None]
@@ -53,7 +55,7 @@ class TrainConfig:
     batch_size: int = 32
     epochs: float = 1.0
     max_steps: int | None = None
-    learning_rate: float = 2e-5
+    learning_rate: float = LEARNING_RATE
     warmup: float = 0.1
     weight_decay: float = 0.01
     lora: int | None = None  # the rank of the adapters

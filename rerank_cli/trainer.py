@@ -6,7 +6,6 @@ Loaded by `train` when a training begins.
 import math
 import shutil
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,11 @@ from rerank_cli.errors import DeviceError
 from rerank_cli.evaluate import means_of, parsed_measures, per_query
 from rerank_cli.judged import HeldOut
 from rerank_cli.lessons import LOSSES, Row, length
-from rerank_cli.scorers.cross_encoder import usable_positions
-from rerank_cli.scorers.hf_files import find_model
 from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memory
 from rerank_cli.train import TrainConfig
 from rerank_cli.training_folder import MODEL
 from rerank_cli.training_losses import made_loss
+from rerank_cli.training_model import freeze, opened, with_adapters
 
 LEADING = "nDCG@10"
 DIVERGED = "Try a smaller --learning-rate, or another --loss; look for odd relevances and teacher scores."
@@ -143,10 +141,9 @@ def fit(
     if config.model.threads:
         torch.set_num_threads(config.model.threads)
     torch.manual_seed(config.seed)
-    model = _opened(config, str(device))
-    adapted = _with_adapters(model, config) if config.lora else None
-    if config.freeze_embeddings:
-        model.model.get_input_embeddings().weight.requires_grad_(False)
+    model = opened(config, str(device))
+    adapted = with_adapters(model, config.lora) if config.lora else None
+    freeze(model, config.freeze_embeddings)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     tell(f"{trained:,} of {sum(weight.numel() for weight in model.parameters()):,} weights are trained, on {device}")
     watch = Watch(progress)
@@ -204,39 +201,6 @@ def _kept_log(trainer: Trainer) -> list[dict[str, float]]:
         for entry in trainer.state.log_history
         if any(name in entry for name in names)
     ]
-
-
-def _opened(config: TrainConfig, device: str) -> CrossEncoder:
-    """The base in float32: half precision is for computing, not for small steps."""
-    folder = find_model(config.model)
-    return CrossEncoder(
-        str(folder.path),
-        num_labels=1,
-        max_length=min(config.model.max_length, usable_positions(folder.config)),
-        device=device,
-        local_files_only=True,
-        trust_remote_code=False,
-        model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-    )
-
-
-def _with_adapters(model: CrossEncoder, config: TrainConfig) -> Any:
-    """LoRA in the linear layers of the body (Hu et al., 2021); what is not in the body, the head, is trained whole."""
-    from peft import LoraConfig, TaskType, get_peft_model
-
-    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # an old name that peft asks for
-    whole, body = model.model, model.model.base_model_prefix
-    linear = [name for name, part in whole.named_modules() if isinstance(part, torch.nn.Linear)]
-    heads = [name for name, part in whole.named_children() if name != body and any(True for _ in part.parameters())]
-    options = LoraConfig(
-        task_type=TaskType.SEQ_CLS,
-        r=config.lora,
-        lora_alpha=2 * (config.lora or 0),
-        target_modules=[name for name in linear if name.startswith(f"{body}.")],
-        modules_to_save=heads,
-        lora_dropout=0.0,
-    )
-    return get_peft_model(whole, options)  # puts the adapters into the very model
 
 
 def _trainer(

@@ -16,7 +16,7 @@ from rerank_cli.errors import ConfigError
 from rerank_cli.judged import Fields
 from rerank_cli.lessons import LOSSES
 from rerank_cli.progress import Reporter, choose_mode
-from rerank_cli.train import TrainConfig, Trained, train
+from rerank_cli.train import LEARNING_RATE, LORA_LEARNING_RATE, TrainConfig, Trained, train
 from rerank_cli.training_progress import TrainingProgress
 
 M = ModelConfig()
@@ -47,7 +47,14 @@ def train_command(
     ] = None,
     batch_size: Annotated[int, o.option("batch-size", "Pairs a step.", min=1)] = 32,
     negatives: Annotated[int, o.option("negatives", "Of each relevant text, or a list, at most.", min=1)] = 7,
-    learning_rate: Annotated[float, o.option("learning-rate", "Its peak; it rises, then falls to 0.", min=0.0)] = 2e-5,
+    learning_rate: Annotated[
+        float | None,
+        o.option(
+            "learning-rate",
+            f"Its peak; it rises, then falls to 0 (default: {LEARNING_RATE:g}, with --lora {LORA_LEARNING_RATE:g}).",
+            min=0.0,
+        ),
+    ] = None,
     warmup: Annotated[float, o.option("warmup", "Share of the steps in which it rises.", min=0.0, max=1.0)] = 0.1,
     weight_decay: Annotated[float, o.option("weight-decay", "As AdamW takes it.", min=0.0)] = 0.01,
     lora: Annotated[bool, o.option("lora", "Train low-rank adapters and merge them at the end.")] = False,
@@ -104,7 +111,7 @@ def train_command(
         batch_size,
         epochs,
         max_steps,
-        learning_rate,
+        learning_rate if learning_rate is not None else LORA_LEARNING_RATE if lora else LEARNING_RATE,
         warmup,
         weight_decay,
         lora_rank if lora else None,

@@ -392,9 +392,12 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 
 
 def finish_config(folder: Path) -> None:
-    """Take out of config.json what is of use in training only, and ask int8 to leave the two upper layers in float."""
+    """Take out of config.json what only the distillation needs, and ask int8 and fine-tuning to spare what compares."""
     path = folder / "config.json"
     config = json.loads(path.read_bytes())
     config.pop("reserved", None)
     config["layers_in_float"] = 2
+    below, last = (f"bert.encoder.layer.{config['num_hidden_layers'] - back}" for back in (2, 1))
+    written = (f"{below}.attention.output.LayerNorm", f"{below}.intermediate", f"{below}.output", last, "bert.pooler")
+    config["frozen_in_training"] = list(written)
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

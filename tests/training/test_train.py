@@ -14,7 +14,7 @@ import torch
 from running import rerank
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
-from tiny import WORDS, write_tokenizer
+from tiny import WORDS, edit_json, write_tokenizer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from rerank_cli.config import ReadConfig
@@ -128,6 +128,22 @@ def test_frozen_embeddings_stay(toy: TrainConfig, base: Path) -> None:
     train(replace(toy, freeze_embeddings=True, max_steps=4), lambda _: None, Quiet())
     name = "bert.embeddings.word_embeddings.weight"
     assert torch.equal(weights(base)[name], weights(toy.output)[name])
+
+
+@pytest.mark.parametrize("lora", [None, 4])
+@pytest.mark.parametrize("asked", ["bert.encoder.layer.1", "classifier"])
+def test_what_the_model_asks_to_spare_stays(
+    toy: TrainConfig, base: Path, tmp_path: Path, lora: int | None, asked: str
+) -> None:
+    sparing = shutil.copytree(base, tmp_path / "sparing")
+    edit_json(sparing / "config.json", frozen_in_training=[asked])
+    train(replace(toy, model=replace(toy.model, model=str(sparing)), lora=lora, max_steps=4), lambda _: None, Quiet())
+    before, after = weights(base), weights(toy.output)
+    moved = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    assert moved
+    assert not [name for name in moved if name.startswith(f"{asked}.")]
+    assert "bert.encoder.layer.0.attention.self.query.weight" in moved
+    assert json.loads((toy.output / "config.json").read_text())["frozen_in_training"] == [asked]
 
 
 @pytest.mark.parametrize("lora", [None, 4])
@@ -376,6 +392,15 @@ def test_the_command_shows_what_was_gained(toy: TrainConfig, base: Path) -> None
     again = rerank("train", toy.read.inputs[0], "-o", toy.output, "--model", base)
     assert again.code == 8
     assert "exists" in again.said
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"), [((), 2e-5), (("--lora",), 2e-4), (("--lora", "--learning-rate", "1e-3"), 1e-3)]
+)
+def test_adapters_learn_faster_unless_told(toy: TrainConfig, base: Path, options: tuple[str, ...], rate: float) -> None:
+    done = rerank("train", toy.read.inputs[0], "-o", toy.output, "--model", base, "--max-steps", "1", *options)
+    assert done.code == 0, done.said
+    assert json.loads((toy.output / NOTE).read_text())["options"]["learning_rate"] == rate
 
 
 def test_training_needs_its_extra(toy: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
