@@ -117,9 +117,11 @@ def _trained(config: TrainConfig, folder: TrainingFolder, tell: Tell, progress: 
     action = folder.begin(note, tell)
     if action is Action.NOTHING:
         return Trained(config.output, folder.finished())
+    tell(f"{len(taught):,} queries, {len(lessons):,} rows of {LOSSES[config.loss].rows}, loss {config.loss}")
+    if kept:
+        tell(f"{len(kept.queries):,} held-out queries are measured before, on the way and after")
     base = _measured(scorer, kept, config.model.model, folder) if kept else None
     scorer.close()
-    tell(f"{len(taught):,} queries, {len(lessons):,} rows of {LOSSES[config.loss].rows}, loss {config.loss}")
     trainer: Any = import_module("rerank_cli.trainer")
     note["training"] = trainer.fit(config, folder.partial, action is Action.CONTINUE, lessons, kept, tell, progress)
     evaluation = None
