@@ -6,7 +6,7 @@ Loaded by `train` when a training begins.
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,18 +89,23 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             raise DeviceError("the loss is not finite any more", DIVERGED)
 
 
-class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
-    """A trainer that puts rows of like lengths together, since padding costs what text costs.
+class BatchesByLength(DefaultBatchSampler):  # type: ignore[misc]
+    """Rows in windows of at most 50 batches, and a quarter of the rows, drawn at random; sorted by length in each.
 
-    It tells of a full disk, and reads checkpoints back as the weights they are, adapters too.
+    An epoch's order depends on the seed and its number alone, so a training continued in any epoch goes on in it.
     """
 
-    def get_batch_sampler(
-        self, dataset: Dataset, batch_size: int, drop_last: bool, generator: torch.Generator | None = None, **given: Any
-    ) -> DefaultBatchSampler:
-        """Drawn at random in windows of at most 50 batches, and a quarter of the rows; sorted by length in each."""
-        drawn = LengthGroupedSampler(batch_size, lengths=[length(row) for row in dataset], generator=generator)
-        return DefaultBatchSampler(drawn, batch_size, drop_last, generator=generator, **given)
+    def __init__(self, dataset: Dataset, batch_size: int, drop_last: bool, **given: Any) -> None:
+        drawn = LengthGroupedSampler(batch_size, lengths=[length(row) for row in dataset], generator=given["generator"])
+        super().__init__(drawn, batch_size, drop_last, **given)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        self.generator.manual_seed(self.seed + self.epoch)
+        yield from super().__iter__()
+
+
+class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
+    """A trainer that tells of a full disk, and reads checkpoints back as the weights they are, adapters too."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with writing(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"):
@@ -230,6 +235,7 @@ def _trainer(
         use_cpu=device == "cpu",
         seed=config.seed,
         data_seed=config.seed,
+        batch_sampler=BatchesByLength,  # padding costs what text costs
         save_strategy="steps",
         save_steps=every,
         save_total_limit=2,

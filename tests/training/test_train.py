@@ -146,19 +146,21 @@ def test_what_the_model_asks_to_spare_stays(
     assert json.loads((toy.output / "config.json").read_text())["frozen_in_training"] == [asked]
 
 
-@pytest.mark.parametrize("lora", [None, 4])
-def test_a_stopped_training_continues_to_the_very_same_weights(toy: TrainConfig, lora: int | None) -> None:
-    toy = replace(toy, lora=lora, max_steps=16, held_out=None)
+@pytest.mark.parametrize(("lora", "steps", "stopped_at"), [(None, 16, 10), (4, 16, 10), (None, 56, 54)])
+def test_a_stopped_training_continues_to_the_very_same_weights(
+    toy: TrainConfig, lora: int | None, steps: int, stopped_at: int
+) -> None:
+    toy = replace(toy, lora=lora, max_steps=steps, held_out=None)  # 40 steps are an epoch
     train(toy, lambda _: None, Quiet())
     whole = weights(toy.output)
     stopped = replace(toy, output=toy.output.with_name("stopped"))
     with pytest.raises(Interrupted) as caught:
-        train(stopped, lambda _: None, Quiet(Interrupted(15), stop_at=10))
+        train(stopped, lambda _: None, Quiet(Interrupted(15), stop_at=stopped_at))
     assert "--resume" in caught.value.advice
     assert not stopped.output.exists()
     watch = Quiet()
     train(replace(stopped, resume=True), lambda _: None, watch)
-    assert watch.steps[0] == 8
+    assert watch.steps[0] == stopped_at - stopped_at % (steps // 4)
     resumed = weights(stopped.output)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert not partial(stopped).exists()
