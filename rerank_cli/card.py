@@ -23,7 +23,8 @@ def card(name: str, loss: str, note: dict[str, Any]) -> str:
         "",
         f"Data: {', '.join(data['inputs'])}; {data['queries']:,} queries, {data['rows']:,} rows"
         f"{_left_out(data['unread_records'] + data['unused_records'])}.",
-        f"Training: {steps_and_time(training)}, loss {loss}; {', '.join(computed)}.",
+        f"Training: {steps_and_time(training)}, loss {loss}; {', '.join(computed)}."
+        + (f" Left as they were: {', '.join(training['left_alone'])}." if training["left_alone"] else ""),
         "",
         "| option | value |",
         "|---|---|",

@@ -55,7 +55,7 @@ class TrainConfig:
     batch_size: int = 32
     epochs: float = 1.0
     max_steps: int | None = None
-    learning_rate: float = LEARNING_RATE
+    learning_rate: float | None = None
     warmup: float = 0.1
     weight_decay: float = 0.01
     lora: int | None = None  # the rank of the adapters
@@ -66,6 +66,12 @@ class TrainConfig:
     early_stopping: int | None = None
     resume: bool = False
     overwrite: bool = False
+
+    @property
+    def rate(self) -> float:
+        """The learning rate: the one asked for, or what suits all weights or adapters."""
+        usual = LEARNING_RATE if self.lora is None else LORA_LEARNING_RATE
+        return usual if self.learning_rate is None else self.learning_rate
 
 
 @dataclass(slots=True)
@@ -168,9 +174,13 @@ def _refuse_early(config: TrainConfig) -> None:
         raise ConfigError("--resume: standard input cannot be read a second time", "Train from a file.")
     if not 0 < config.epochs <= MOST_EPOCHS:
         raise ConfigError(f"--epochs {config.epochs}: nothing, or without end", "Write for example 1 or 0.5.")
-    for name in ("learning_rate", "warmup", "weight_decay"):
-        if not math.isfinite(getattr(config, name)):
-            raise ConfigError(f"--{name.replace('_', '-')} {getattr(config, name)}: no number", "Leave it out.")
+    for name, value in (
+        ("learning-rate", config.rate),
+        ("warmup", config.warmup),
+        ("weight-decay", config.weight_decay),
+    ):
+        if not math.isfinite(value):
+            raise ConfigError(f"--{name} {value}: no number", "Leave it out.")
 
 
 def _rows(taught: list[Example], config: TrainConfig) -> list[Row]:
@@ -215,7 +225,7 @@ def _note(
         del options[name]
     if config.max_steps is not None:
         del options["epochs"]
-    options["max_length"] = base["max_length"]
+    options["max_length"], options["learning_rate"] = base["max_length"], config.rate
     names = ("model", "revision", "weights_sha256", "tokenizer_sha256", "config_sha256", "max_length")
     return {
         "rerank": __version__,

@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from sentence_transformers.cross_encoder.trainer import CrossEncoderTrainer
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.utils.logging import set_verbosity_error
+from transformers.utils.logging import get_verbosity, set_verbosity, set_verbosity_error
 
 from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
-from rerank_cli.errors import DeviceError
+from rerank_cli.errors import DeviceError, ModelError
 from rerank_cli.evaluate import means_of, parsed_measures, per_query
 from rerank_cli.judged import HeldOut
 from rerank_cli.lessons import LOSSES, Row, length
@@ -32,7 +33,7 @@ from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memo
 from rerank_cli.train import TrainConfig
 from rerank_cli.training_folder import MODEL
 from rerank_cli.training_losses import made_loss
-from rerank_cli.training_model import freeze, opened, with_adapters
+from rerank_cli.training_model import TAKE_OUT, freeze, left_alone, opened, with_adapters
 
 LEADING = "nDCG@10"
 DIVERGED = "Try a smaller --learning-rate, or another --loss; look for odd relevances and teacher scores."
@@ -90,9 +91,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
 
 class BatchesByLength(DefaultBatchSampler):  # type: ignore[misc]
-    """Rows in windows of at most 50 batches, and a quarter of the rows, drawn at random; sorted by length in each.
+    """Batches of rows of like lengths, in random order: padding costs what text costs.
 
-    An epoch's order depends on the seed and its number alone, so a training continued in any epoch goes on in it.
+    Rows are drawn at random and sorted by length in windows of 50 batches, or of a quarter of all rows where that is
+    less. The price: a batch is less of a mixture than one drawn at random. An epoch's order depends on the seed and
+    its number alone, so a training that is continued in any epoch goes on in it.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, drop_last: bool, **given: Any) -> None:
@@ -101,7 +104,9 @@ class BatchesByLength(DefaultBatchSampler):  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[list[int]]:
         self.generator.manual_seed(self.seed + self.epoch)
-        yield from super().__iter__()
+        batches = list(super().__iter__())
+        for place in torch.randperm(len(batches), generator=self.generator).tolist():
+            yield batches[place]
 
 
 class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
@@ -126,6 +131,18 @@ class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
         self._load_from_checkpoint(self.state.best_model_checkpoint or checkpoint)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' warnings, of special tokens that it adds to a configuration and of checkpoints' times."""
+    before = get_verbosity()
+    set_verbosity_error()
+    try:
+        yield
+    finally:
+        set_verbosity(before)
+
+
+@_quiet()
 def fit(
     config: TrainConfig,
     folder: Path,
@@ -137,19 +154,23 @@ def fit(
 ) -> dict[str, Any]:
     """Train on `rows` in `folder` and leave the model in its folder `model`; returns steps and the log.
 
-    Raises DeviceError when its memory is too small, or the loss or a
-    weight is not finite any more, OutputError.
+    Raises ModelError (nothing in it may learn), DeviceError when its memory is too small, or the loss or a weight is
+    not finite any more, OutputError.
     """
     disable_progress_bar()
-    set_verbosity_error()  # it warns of configs whose special tokens it completes, and of quick checkpoints' times
     device = choose_device(config.model.device)
     if config.model.threads:
         torch.set_num_threads(config.model.threads)
     torch.manual_seed(config.seed)
     model = opened(config, str(device))
-    adapted = with_adapters(model, config.lora) if config.lora else None
-    freeze(model, config.freeze_embeddings)
+    spared = left_alone(model)
+    adapted = with_adapters(model, config.lora, spared) if config.lora else None
+    freeze(model, spared, config.freeze_embeddings)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    if not trained:
+        raise ModelError("config.json: frozen_in_training leaves nothing to train", TAKE_OUT)
+    if spared:
+        tell(f"left as they are, as frozen_in_training of config.json asks: {', '.join(spared)}")
     tell(f"{trained:,} of {sum(weight.numel() for weight in model.parameters()):,} weights are trained, on {device}")
     watch = Watch(progress)
     trainer = _trainer(config, folder, model, rows, held_out, device.type, watch)
@@ -183,6 +204,7 @@ def fit(
         "resumed_at_step": steps_of(last) if last else None,
         "best_checkpoint": (trainer.state.best_model_checkpoint or "").rpartition("/")[2] or None,
         "weights_trained": trained,
+        "left_alone": spared,
         "log": [*before, *watch.log],
     }
 
@@ -227,7 +249,7 @@ def _trainer(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=batch,
-        learning_rate=config.learning_rate,
+        learning_rate=config.rate,
         warmup_steps=round(config.warmup * steps),
         weight_decay=config.weight_decay,
         bf16=config.dtype == "bf16",
@@ -235,7 +257,7 @@ def _trainer(
         use_cpu=device == "cpu",
         seed=config.seed,
         data_seed=config.seed,
-        batch_sampler=BatchesByLength,  # padding costs what text costs
+        batch_sampler=BatchesByLength,
         save_strategy="steps",
         save_steps=every,
         save_total_limit=2,

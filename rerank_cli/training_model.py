@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from sentence_transformers import CrossEncoder
 
+from rerank_cli.errors import ModelError
 from rerank_cli.scorers.cross_encoder import usable_positions
 from rerank_cli.scorers.hf_files import find_model
 from rerank_cli.train import TrainConfig
+
+TAKE_OUT = "Correct it, or take the key out of config.json to train all weights."
 
 
 def opened(config: TrainConfig, device: str) -> CrossEncoder:
@@ -28,38 +31,54 @@ def opened(config: TrainConfig, device: str) -> CrossEncoder:
     )
 
 
-def _is_frozen(model: CrossEncoder, name: str) -> bool:
-    """Whether config.json asks that a part, or what holds it, stays as it is.
+def left_alone(model: CrossEncoder) -> list[str]:
+    """The modules that config.json asks to leave as they are, in the key `frozen_in_training`, a key of ours.
 
-    A key of ours, `frozen_in_training`, names of modules: what was written and not learnt does not survive learning.
+    For weights that were written and not learnt, and that learning spoils. Raises ModelError when it is something
+    else than a list of such names: a slip would freeze nothing, and nobody would see it.
     """
-    asked = getattr(model.model.config, "frozen_in_training", None) or ()
-    return any(name == part or name.startswith(f"{part}.") for part in asked)
+    asked = getattr(model.model.config, "frozen_in_training", None)
+    known = {name for name, _ in model.model.named_modules() if name}
+    if asked is not None and not (isinstance(asked, list) and all(isinstance(name, str) for name in asked)):
+        raise ModelError("config.json: frozen_in_training is not a list of names", TAKE_OUT)
+    for name in asked or ():
+        if name not in known:
+            raise ModelError(f"config.json: frozen_in_training: the model has no part {name[:80]}", TAKE_OUT)
+    return asked or []
 
 
-def freeze(model: CrossEncoder, embeddings: bool) -> None:
-    """Leave alone what config.json names, and with `embeddings` those of the tokens."""
-    for name, weight in model.model.named_parameters():
-        if _is_frozen(model, name):
-            weight.requires_grad_(False)
+def freeze(model: CrossEncoder, names: list[str], embeddings: bool) -> None:
+    """Leave the modules of these names alone, and with `embeddings` those of the tokens."""
+    for name in names:
+        model.model.get_submodule(name).requires_grad_(False)
     if embeddings:
         model.model.get_input_embeddings().weight.requires_grad_(False)
 
 
-def with_adapters(model: CrossEncoder, rank: int) -> Any:
-    """LoRA in the linear layers of the body (Hu et al., 2021); what is not in the body, the head, is trained whole."""
+def with_adapters(model: CrossEncoder, rank: int, spared: list[str]) -> Any:
+    """LoRA in the linear layers of the body (Hu et al., 2021); what is not in the body, the head, is trained whole.
+
+    Modules in `spared` get neither. Raises ModelError when no layer is left.
+    """
     from peft import LoraConfig, TaskType, get_peft_model
 
     warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # an old name that peft asks for
     whole, body = model.model, model.model.base_model_prefix
+
+    def learns(name: str) -> bool:
+        return not any(name == part or name.startswith(f"{part}.") for part in spared)
+
     linear = [name for name, part in whole.named_modules() if isinstance(part, torch.nn.Linear)]
     heads = [name for name, part in whole.named_children() if name != body and any(True for _ in part.parameters())]
+    adapted = [name for name in linear if name.startswith(f"{body}.") and learns(name)]
+    if not adapted:
+        raise ModelError("config.json: frozen_in_training leaves nothing to adapt", TAKE_OUT)
     options = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=rank,
         lora_alpha=2 * rank,
-        target_modules=[name for name in linear if name.startswith(f"{body}.") and not _is_frozen(model, name)],
-        modules_to_save=[name for name in heads if not _is_frozen(model, name)],
+        target_modules=adapted,
+        modules_to_save=[name for name in heads if learns(name)],
         lora_dropout=0.0,
     )
     return get_peft_model(whole, options)  # puts the adapters into the very model

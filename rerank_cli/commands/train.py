@@ -111,7 +111,7 @@ def train_command(
         batch_size,
         epochs,
         max_steps,
-        learning_rate if learning_rate is not None else LORA_LEARNING_RATE if lora else LEARNING_RATE,
+        learning_rate,
         warmup,
         weight_decay,
         lora_rank if lora else None,

@@ -391,13 +391,17 @@ def copy_tokenizer(source: Path, target: Path) -> None:
         shutil.copy(source / name, target / name)
 
 
+def written_parts(layers: int) -> tuple[str, ...]:
+    """The modules that compare well as they are written here, and worse when they learn."""
+    below, last = (f"bert.encoder.layer.{layers - back}" for back in (2, 1))
+    return f"{below}.attention.output.LayerNorm", f"{below}.intermediate", f"{below}.output", last, "bert.pooler"
+
+
 def finish_config(folder: Path) -> None:
     """Take out of config.json what only the distillation needs, and ask int8 and fine-tuning to spare what compares."""
     path = folder / "config.json"
     config = json.loads(path.read_bytes())
     config.pop("reserved", None)
     config["layers_in_float"] = 2
-    below, last = (f"bert.encoder.layer.{config['num_hidden_layers'] - back}" for back in (2, 1))
-    written = (f"{below}.attention.output.LayerNorm", f"{below}.intermediate", f"{below}.output", last, "bert.pooler")
-    config["frozen_in_training"] = list(written)
+    config["frozen_in_training"] = list(written_parts(config["num_hidden_layers"]))
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from body import written_parts
 from pool import HELD_OUT, Neighbours, Pool
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
@@ -226,12 +227,11 @@ class Student:
         self._free = torch.ones(self.model.config.hidden_size)
         self._free[self.model.config.reserved] = 0
         self._pool_token = self.model.config.vocab_size - 1
-        below, last = self.model.bert.encoder.layer[-2:]
+        below = self.model.bert.encoder.layer[-2]
         self._pooled: list[torch.Tensor] = []
         below.attention.output.dense.register_forward_hook(lambda *given: self._pooled.append(given[2]))
-        written = (below.attention.output.LayerNorm, below.intermediate, below.output, last, self.model.bert.pooler)
-        for part in (*written, self.model.classifier):
-            part.requires_grad_(False)  # it compares well as body.py wrote it, and worse when it learns
+        for part in (*written_parts(self.model.config.num_hidden_layers), "classifier"):
+            self.model.get_submodule(part).requires_grad_(False)
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits (pairs), and the means of queries and passages that are compared (pairs × hidden)."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from body import begin
+from body import begin, written_parts
 from distil import Batch, Student, Teacher, losses, script
 from pool import Pool, by_words, find_neighbours, nearest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -150,3 +150,12 @@ def test_neighbours_are_nearest_by_vectors_and_by_words() -> None:
     assert near.own[1, 0] == 75
     assert set(near.other[1].tolist()) <= {*range(70), *range(140, 210)}
     assert near.lexical[0, 0] == 3
+
+
+def test_the_model_that_ships_names_the_parts_that_were_written() -> None:
+    folder = Path(__file__).parents[2] / "rerank_cli/mini"
+    asked = json.loads((folder / "config.json").read_bytes())["frozen_in_training"]
+    with torch.device("meta"):
+        model = BertForSequenceClassification(BertConfig.from_pretrained(folder))
+    assert asked == list(written_parts(model.config.num_hidden_layers))
+    assert all(list(model.get_submodule(name).parameters()) for name in asked)

@@ -3,7 +3,7 @@
 import json
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,16 @@ from tiny import WORDS, edit_json, write_tokenizer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from rerank_cli.config import ReadConfig
-from rerank_cli.errors import ConfigError, DeviceError, InputError, Interrupted, OutputBusy, OutputError, Refused
+from rerank_cli.errors import (
+    ConfigError,
+    DeviceError,
+    InputError,
+    Interrupted,
+    ModelError,
+    OutputBusy,
+    OutputError,
+    Refused,
+)
 from rerank_cli.export import logits_of
 from rerank_cli.lessons import LOSSES
 from rerank_cli.lock import Lock
@@ -130,23 +139,57 @@ def test_frozen_embeddings_stay(toy: TrainConfig, base: Path) -> None:
     assert torch.equal(weights(base)[name], weights(toy.output)[name])
 
 
+@pytest.fixture
+def asking(toy: TrainConfig, base: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
+    """The toy training of a base whose configuration asks for something."""
+
+    def make(asked: Any, **changes: Any) -> TrainConfig:
+        sparing = shutil.copytree(base, tmp_path / "sparing")
+        edit_json(sparing / "config.json", frozen_in_training=asked)
+        return replace(toy, model=replace(toy.model, model=str(sparing)), max_steps=4, **changes)
+
+    return make
+
+
 @pytest.mark.parametrize("lora", [None, 4])
-@pytest.mark.parametrize("asked", ["bert.encoder.layer.1", "classifier"])
+@pytest.mark.parametrize("asked", ["bert.encoder.layer.1", "bert.encoder.layer.1.attention.self.key", "classifier"])
 def test_what_the_model_asks_to_spare_stays(
-    toy: TrainConfig, base: Path, tmp_path: Path, lora: int | None, asked: str
+    asking: Callable[..., TrainConfig], base: Path, lora: int | None, asked: str
 ) -> None:
-    sparing = shutil.copytree(base, tmp_path / "sparing")
-    edit_json(sparing / "config.json", frozen_in_training=[asked])
-    train(replace(toy, model=replace(toy.model, model=str(sparing)), lora=lora, max_steps=4), lambda _: None, Quiet())
-    before, after = weights(base), weights(toy.output)
+    told = list[str]()
+    config = asking([asked], lora=lora)
+    made = train(config, told.append, Quiet())
+    before, after = weights(base), weights(config.output)
     moved = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
-    assert moved
     assert not [name for name in moved if name.startswith(f"{asked}.")]
     assert "bert.encoder.layer.0.attention.self.query.weight" in moved
-    assert json.loads((toy.output / "config.json").read_text())["frozen_in_training"] == [asked]
+    assert ("bert.encoder.layer.1.attention.self.query.weight" in moved) == (asked != "bert.encoder.layer.1")
+    assert json.loads((config.output / "config.json").read_text())["frozen_in_training"] == [asked]
+    assert made.note["training"]["left_alone"] == [asked]
+    assert any(asked in each for each in told)
+    assert f"Left as they were: {asked}." in (config.output / "README.md").read_text()
 
 
-@pytest.mark.parametrize(("lora", "steps", "stopped_at"), [(None, 16, 10), (4, 16, 10), (None, 56, 54)])
+@pytest.mark.parametrize(
+    ("asked", "lora", "says"),
+    [
+        ("bert.encoder", None, "not a list of names"),
+        (True, None, "not a list of names"),
+        ([7], None, "not a list of names"),
+        (["bert.encoder.layer.10"], None, "no part bert.encoder.layer.10"),
+        (["bert.encoder.layer.1.attention.self.key.weight"], None, "no part"),
+        (["bert", "classifier"], None, "nothing to train"),
+        (["bert.encoder", "bert.pooler"], 4, "nothing to adapt"),
+    ],
+)
+def test_what_the_model_cannot_ask_for_is_refused(
+    asking: Callable[..., TrainConfig], asked: Any, lora: int | None, says: str
+) -> None:
+    with pytest.raises(ModelError, match=says):
+        train(asking(asked, lora=lora), lambda _: None, Quiet())
+
+
+@pytest.mark.parametrize(("lora", "steps", "stopped_at"), [(None, 16, 10), (4, 16, 10), (None, 56, 54), (None, 80, 45)])
 def test_a_stopped_training_continues_to_the_very_same_weights(
     toy: TrainConfig, lora: int | None, steps: int, stopped_at: int
 ) -> None:

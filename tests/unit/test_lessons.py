@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from rerank_cli.lessons import LOSSES, Example, rows
+from rerank_cli.lessons import LOSSES, Example, length, rows
 
 GRADED = Example("q", tuple("abcdefgh"), (3.0, 0.0, 1.0, 0.0, 0.0, -1.0, 0.0, 0.0), tuple(map(float, range(8))))
 
@@ -50,3 +50,10 @@ def test_negatives_are_drawn_by_the_seed() -> None:
     taken = [tuple(row["negative"] for row in rows(GRADED, LOSSES["triplet"], 2, Random(seed))) for seed in (1, 1, 2)]
     assert len(taken[0]) == 4
     assert taken[0] == taken[1] != taken[2]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_row_is_as_long_as_its_query_and_longest_text_in_bytes(loss: str) -> None:
+    example = Example("who?", ("a", "长城在哪里", "bbbbb"), (1.0, 0.0, 0.0), (3.0, 2.0, 1.0))
+    expected = {"bce": [5, 19, 9], "margin-mse": [19, 9], "triplet": [19, 9]}.get(loss, [19])
+    assert [length(row) for row in rows(example, LOSSES[loss], 2, Random(1))] == expected
