@@ -74,5 +74,5 @@ def check_input(config: ReadConfig) -> Check:
     check = Check(shape.name)
     for entry in read_entries(shape, inputs, config, None):
         check.count(entry)
-    check.notes = inputs.notes
+    check.notes = [*inputs.notes, *shape.notes]
     return check

@@ -60,6 +60,7 @@ class WriteConfig:
     no_text: bool = False
     score: ScoreKind = "sigmoid"
     model: str = ""  # as the answers of APIs name it
+    scored: bool = False  # a ranking will be written, so scores of the input decide nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def convert(config: RunConfig, tell: Tell) -> Conversion:
         if counters.records != read:
             raise AccountingError(f"{read} records read, {counters.records} written. This is a bug.", "Report it.")
         output.commit(counters, end, Budget(1))
-        for note in inputs.notes:
+        for note in (*inputs.notes, *shape.notes):
             tell(note)
         input_ = {"input_bytes": end.total, "input_sha256": end.sha256, "options": readable(asdict(config.read))}
         output.finish({**about, **counters.as_dict(), **input_})

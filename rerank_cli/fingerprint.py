@@ -25,7 +25,7 @@ def fingerprint(
     for irrelevant in ("inputs", "format", "run", "queries", "corpus", "folder"):
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
-    del write["model"]  # a name of the engine's model, which is there
+    del write["model"], write["scored"]  # a name of the engine's model, which is there; the same in every run
     versions = {f"{name}_version": version for name, version in identity.versions.items()}
     engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
     flat = {

@@ -11,7 +11,7 @@ CUDA needs.
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -88,6 +88,7 @@ class Reranker:
     tell: Tell
     candidates_path: str = "$.candidates"  # where in a record the candidates are, for failures
     refuse_cut: bool = False  # records with texts that do not fit are failures
+    refuse_empty: bool = False  # records of which no candidate is kept are failures: they would leave no line
     _last: _Work | None = None  # the slice begun last
 
     def windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[Done]:
@@ -105,8 +106,7 @@ class Reranker:
                     yield from self._score(begun, slices)
 
     def _windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[Slice]:
-        refuse_cut = self.candidates_path if self.refuse_cut else None
-        return windows(entries, self.scorer.prepare, self.limits, start, refuse_cut)
+        return windows(entries, self.scorer.prepare, self.limits, start, self.refuse_cut, self.candidates_path)
 
     def _begin(self, slice_: Slice) -> _Work:
         """Plan a slice; it goes on with the window of the slice before it, unless that closed one."""
@@ -221,14 +221,22 @@ class Reranker:
             if logit is None or not math.isfinite(logit):
                 return failed(request, self._why(logit), f"{self.candidates_path}[{position}]")
             logits.append(logit)
+        ranking = self._ranked(entry, logits, best)
+        if self.refuse_empty and not ranking.indices:
+            reason = "no candidate reaches --min-score, so the record would leave no line in the output"
+            return failed(request, reason, self.candidates_path)
         counters.scored += 1
         counters.chunked += len(entry.chunks)
         counters.chunks += sum(map(len, entry.chunks.values()))
         counters.pairs += len(logits)
         counters.truncated += len(entry.truncated)
         counters.empty_texts += request.texts.count("")
-        write = self.write
-        ranking = rank(
+        return request, ranking
+
+    def _ranked(self, entry: Numbered, logits: list[float], best: Mapping[int, tuple[int, int]]) -> Ranking:
+        """A request's ranking; `best` are the spans of the best parts, by position."""
+        write, request = self.write, entry.request
+        return rank(
             logits,
             top_k=write.top_k,
             min_score=write.min_score,
@@ -237,7 +245,6 @@ class Reranker:
             chunks={at: within for at, span in best.items() if (within := _within(request, at, span)) is not None},
             tokens=entry.tokens,
         )
-        return request, ranking
 
     def _why(self, logit: float | None) -> str:
         if logit is None:

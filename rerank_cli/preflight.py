@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rerank_cli.config import FileConfig, RunConfig
 from rerank_cli.errors import ConfigError, InputError, OutputError
+from rerank_cli.formats.lines import by_jq
 from rerank_cli.records import Blank, Entry, Failure
 from rerank_cli.states import Paths, real_path
 
@@ -19,6 +20,7 @@ NATIVE_SHAPE = (
     'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Fields of other '
     "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors."
 )
+CONTENT = "The format is read as meant. `rerank check` shows the first ten errors."
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
 NO_COLUMNS = ("trec", "beir", "tei")  # shapes whose lines are no JSON objects
@@ -127,12 +129,23 @@ def refuse_foreign(entries: Iterator[Entry], shape: str = "native") -> Iterator[
             bad.append(entry)
         if len(bad) == FIRST_RECORDS or len(seen) == LOOK_AT_MOST or not isinstance(entry, Blank | Failure):
             break
-    number = "only record is" if len(bad) == 1 else f"first {len(bad)} records are all"
     none_good = len(seen) < LOOK_AT_MOST and all(isinstance(entry, Blank | Failure) for entry in seen)
     if bad and (len(bad) == FIRST_RECORDS or none_good):
-        raise InputError(
-            f"{bad[0].origin.source}: the {number} bad; it looks like another format. "
-            f"Line {bad[0].origin.line}: {bad[0].reason} (at {bad[0].path})",
-            OTHER_SHAPE if shape != "native" else NATIVE_SHAPE,
-        )
+        raise _all_bad(bad, shape)
     return chain(seen, entries)
+
+
+def _all_bad(bad: list[Failure], shape: str) -> InputError:
+    """What is said when the first records are all bad: another format is the cause only where most show one."""
+    number = "only record is" if len(bad) == 1 else f"first {len(bad)} records are all"
+    foreign = [failure for failure in bad if not failure.content]
+    if 2 * len(foreign) > len(bad):
+        first, cause = foreign[0], "; it looks like another format"
+        advice = OTHER_SHAPE if shape != "native" else NATIVE_SHAPE
+        if first.raw.strip() == b"{":
+            cause, advice = "; it looks like JSON over several lines", by_jq(".", first.origin.source)
+    else:
+        first = next(failure for failure in bad if failure.content)
+        cause, advice = "", CONTENT
+    line = f"Line {first.origin.line}: {first.reason} (at {first.path})"
+    return InputError(f"{first.origin.source}: the {number} bad{cause}. {line}", advice)

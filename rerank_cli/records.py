@@ -54,7 +54,8 @@ class Request:
 
     `raw` is the record's line, at most RAW_CAP bytes of it, for the errors file should scoring fail. `fields` says
     where in each text the candidate's own text stands (characters, None: nowhere); empty means that it is all of it.
-    `followed` counts the entries that stood inside the record and come after it: they end where it ends.
+    `followed` counts the entries that stood inside the record and come after it: they end where it ends. With
+    `refuses_cut` the record itself says that a text which does not fit is an error.
     """
 
     origin: Origin
@@ -65,6 +66,7 @@ class Request:
     body: Any
     fields: tuple[tuple[int, int] | None, ...] = ()
     followed: int = 0
+    refuses_cut: bool = False
 
     @property
     def size(self) -> int:
@@ -76,7 +78,8 @@ class Request:
 class Failure:
     """A record that gives no output: why (`reason`), where inside it (`path`, JSON path), and its bytes.
 
-    `length` is said where `end` is not that of its own line, but of the record that it stands in.
+    `length` is said where `end` is not that of its own line, but of the record that it stands in. `content`: the record
+    is of the format that it is read as, and the fault lies in what it holds.
     """
 
     origin: Origin
@@ -86,6 +89,7 @@ class Failure:
     path: str = "$"
     length: int | None = None
     followed: int = 0
+    content: bool = False
 
     @property
     def size(self) -> int:
@@ -110,4 +114,4 @@ Entry = Request | Failure | Blank
 
 def failed(request: Request, reason: str, path: str = "$") -> Failure:
     """The failure of a request that was read well and could not be scored."""
-    return Failure(request.origin, request.end, request.raw, reason, path)
+    return Failure(request.origin, request.end, request.raw, reason, path, content=True)

@@ -5,7 +5,7 @@ It goes the way of a run as far as the device, so its windows, batches and paddi
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rerank_cli.config import RunConfig
@@ -84,7 +84,7 @@ def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Re
     """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
     inputs = Inputs(config.read.sources)
     refuse_same_files(config)
-    shape = open_format(config.read, config.write, inputs)
+    shape = open_format(config.read, replace(config.write, scored=True), inputs)
     entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
     scorer = open_scorer(config.model)
     for note in scorer.notes:
@@ -98,7 +98,7 @@ def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Re
         FATES[config.model.long_docs],
     )
     stats.bytes_total = inputs.size
-    refuse_cut = shape.candidates_path if config.model.long_docs == "error" else None
+    refuse_cut = config.model.long_docs == "error"
     limits = WindowLimits(budgets["window_tokens"])
 
     def prepare(pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
@@ -106,9 +106,11 @@ def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Re
         found.lengths.update(pair.uncut or pair.cost for pair in prepared)
         return prepared
 
-    for slice_ in windows(entries, prepare, limits, Mark(), refuse_cut):
+    for slice_ in windows(entries, prepare, limits, Mark(), refuse_cut, shape.candidates_path):
         _plan(slice_.pairs, Budget(budgets["batch_tokens"]), scorer, found, stats)
         _count(slice_, found, stats)
+    for note in shape.notes:
+        tell(note)
     return found
 
 

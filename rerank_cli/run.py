@@ -5,7 +5,7 @@ the model is looked for, and the files found at the output before its weights ar
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Run:
     _read: int = 0  # records that came out of the reader, for the accounting check
     _handed_over: int = 0  # records that went to the output or the errors file
     _end: Mark = field(default_factory=Mark)
+    _told: set[str] = field(default_factory=set)  # notes on the input
 
     @classmethod
     def of(cls, config: RunConfig, tell: Tell, clock: Clock) -> "Run":
@@ -63,7 +64,7 @@ class Run:
         config = self.config
         inputs = Inputs(config.read.sources)
         refuse_same_files(config)
-        shape = open_format(config.read, config.write, inputs)
+        shape = open_format(config.read, replace(config.write, scored=True), inputs)
         refuse_table_of_lines(config, shape.name)
         if config.read.format == "auto" and shape.name != "native":
             self.tell(f"the records are read as {shape.name} (--format {shape.name})")
@@ -168,6 +169,7 @@ class Run:
             self.tell(f"continuing after {commit.counters.records} records")
         else:
             entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
+            self._tell_once(shape.notes)
             scorer = self._loaded_scorer()
             budgets = resolved(config, scorer.traits)
             commit = output.start(self._fingerprint(shape), budgets)
@@ -181,10 +183,17 @@ class Run:
             self.tell,
             shape.candidates_path,
             config.model.long_docs == "error",
+            shape.needs_candidates,
         )
         for done in reranker.windows(self._counted(entries), self._end):
             self._commit(done, shape, output)
         return self._finish(shape, inputs, output, budgets)
+
+    def _tell_once(self, notes: list[str]) -> None:
+        for note in notes:
+            if note not in self._told:
+                self._told.add(note)
+                self.tell(note)
 
     def _close_scorer(self, theirs: Scorer | None) -> None:
         """Free the device, unless the scorer was given to us. Not done on errors: its thread may be inside it."""
@@ -240,8 +249,7 @@ class Run:
                 "This is a bug.",
                 "The partial output is kept. Please report this with the statistics.",
             )
-        for note in inputs.notes:
-            self.tell(note)
+        self._tell_once([*inputs.notes, *shape.notes])
         self.document = self._described(shape, budgets)
         output.finish(self.document)
         return ExitStatus.SOME_FAILED if total.failed else ExitStatus.OK

@@ -67,17 +67,23 @@ class _Piece:
 
 
 def windows(
-    entries: Iterator[Entry], prepare: Prepare, limits: WindowLimits, start: Mark, refuse_cut: str | None = None
+    entries: Iterator[Entry],
+    prepare: Prepare,
+    limits: WindowLimits,
+    start: Mark,
+    refuse_cut: bool = False,
+    candidates_path: str = "$.candidates",
 ) -> Iterator[Slice]:
     """Prepare entries and gather them into windows, each yielded as one or more slices.
 
-    With `refuse_cut`, the path of a record's candidates, records in which a text would be cut are failures.
+    With `refuse_cut`, records in which a text would be cut are failures; so are those that refuse it themselves. A
+    record's candidates stand at `candidates_path`.
     """
-    current = _Open(start, refuse_cut)
+    current = _Open(start, refuse_cut, candidates_path)
     for piece in _pieces(entries, prepare):
         if piece.first and current.must_close_before(piece, limits):
             yield current.close()
-            current = _Open(current.end, refuse_cut)
+            current = _Open(current.end, refuse_cut, candidates_path)
         current.add(piece)
         if piece.long and not piece.last:
             yield current.slice()
@@ -90,7 +96,8 @@ class _Open:
     """The window being filled."""
 
     start: Mark
-    refuse_cut: str | None
+    refuse_cut: bool
+    candidates_path: str
     end: Mark = field(init=False)
     entries: list[Numbered | Failure] = field(default_factory=list)
     blank: int = 0
@@ -129,7 +136,7 @@ class _Open:
         """Take a piece in; identical pairs get the same number and are scored once."""
         entry = piece.entry
         if isinstance(entry, Request):
-            if not piece.long and self.refuse_cut and any(pair.truncated for pair in piece.pairs):
+            if not piece.long and self._refuses(entry) and any(pair.truncated for pair in piece.pairs):
                 cut = next(position for position, pair in enumerate(piece.pairs) if pair.truncated)
                 self.entries.append(self._too_long(entry, cut))
             else:
@@ -145,14 +152,18 @@ class _Open:
             self.blank += 1
         self.end = entry.end
 
+    def _refuses(self, request: Request) -> bool:
+        return self.refuse_cut or request.refuses_cut
+
     def _numbered(self, request: Request) -> Numbered | Failure:
-        if self.refuse_cut and self.truncated:
+        if self.truncated and self._refuses(request):
             return self._too_long(request, self.truncated[0])
         return Numbered(request, self.pairs, frozenset(self.truncated), self.chunks, self.record_tokens)
 
     def _too_long(self, request: Request, position: int) -> Failure:
-        reason = "query and document do not fit into --max-length tokens, and --long-docs is error"
-        return failed(request, reason, f"{self.refuse_cut}[{position}]")
+        why = "--long-docs is error" if self.refuse_cut else "the request says that nothing may be truncated"
+        reason = f"query and document do not fit into --max-length tokens, and {why}"
+        return failed(request, reason, f"{self.candidates_path}[{position}]")
 
     def _number(self, request: Request, pairs: list[PreparedPair]) -> None:
         for position, pair in enumerate(pairs, len(self.pairs)):

@@ -42,7 +42,9 @@ def convert_command(
     """
     read = o.reading(context)
     write = WriteConfig(output_format, model=model)
-    done = convert(RunConfig(read, write, files=FileConfig(output, errors, overwrite=overwrite)), say)
+    done = convert(
+        RunConfig(read, write, files=FileConfig(output, errors, overwrite=overwrite)), _silent if quiet else say
+    )
     count = done.counters
     if not quiet:
         say(f"{count.scored} records, {count.pairs} candidates: {done.source} to {done.target}")
@@ -50,3 +52,7 @@ def convert_command(
         where = errors or (f"{output}.errors.jsonl" if is_file(output) else "above")
         say(f"{count.failed} of {count.records} records failed: see {where}")
     return done.status
+
+
+def _silent(sentence: str) -> None:
+    """For --quiet: what is told is no fault."""

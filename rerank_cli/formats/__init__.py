@@ -1,8 +1,8 @@
 """Record shapes: lines in, entries out; a request and its ranking in, lines out.
 
-A shape is a file with a class that has the verbs of `shape.Shape`, and a line in FORMATS: where it is, and the fields
-by which the first record of an input is known. What all shapes share is here: choosing one, counting the limit, and the
-line of the errors file.
+A shape is a file with a class that has the verbs of `shape.Shape`, and a line in `known.FORMATS`: where it is, and the
+fields by which the first record of an input is known. What all shapes share is here: choosing one, counting the limit,
+and the line of the errors file.
 """
 
 import base64
@@ -11,108 +11,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import orjson
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
 from rerank_cli.formats.groups import Groups
-from rerank_cli.formats.lines import Records
-from rerank_cli.formats.shape import Malformed, Shape, parse_object
-from rerank_cli.formats.streams import Inputs, Line
-from rerank_cli.ranking import Ranking
-from rerank_cli.records import Blank, Entry, Failure, Mark, Request, failed
+from rerank_cli.formats.known import FORMATS, shape_of
+from rerank_cli.formats.lines import Records, refuse_spread
+from rerank_cli.formats.shape import Malformed, parse_object
+from rerank_cli.formats.streams import Inputs
+from rerank_cli.formats.translated import Format, Translated
+from rerank_cli.records import Blank, Entry, Failure, Mark
 
 RUN_COLUMNS = 6  # of a TREC run
 LOOK_AT_RECORDS = 100  # for the first that shows its shape
+__all__ = ["FORMATS", "Format", "failure_line", "open_format", "read_entries"]
+
 NEWLINE_AND_BOM = 4  # bytes that a whole line may have beside its raw ones
-
-
-class Known(NamedTuple):
-    """A shape: where its class is, and the dotted fields that a record of it has and none of the shapes above has."""
-
-    where: str
-    fields: tuple[str, ...] = ()
-
-
-FORMATS = {
-    "rank-llm": Known("rank_llm:RankLlm", ("query.text", "candidates")),
-    "native": Known("native:Native", ("query", "candidates")),
-    "openai-batch": Known("openai_batch:OpenAiBatch", ("custom_id", "url", "body")),
-    "tevatron": Known("tevatron:Tevatron", ("query_id|qid", "query", "docid", "text")),
-    "flag-embedding": Known("flag_embedding:FlagEmbedding", ("query", "pos", "neg")),
-    "langchain": Known("langchain:LangChain", ("query", "documents.0.page_content")),
-    "voyage": Known("api:Voyage", ("query", "documents", "top_k")),
-    "rerank-api": Known("api:RerankApi", ("query", "documents")),
-    "mixedbread": Known("api:Mixedbread", ("query", "input")),
-    "tei": Known("api:Tei", ("query", "texts")),
-    "beir": Known("trec:TrecRun"),
-    "trec": Known("trec:TrecRun"),
-    "flashrank": Known("flashrank:FlashRank", ("query", "passages")),
-}
-
-
-class Format(Protocol):
-    """How records are read and written: a shape, one record a line or several lines a record."""
-
-    name: str
-    hashes: dict[str, str]  # of files that it looks into
-    candidates_path: str  # where in a record the candidates are, for failures
-
-    def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
-        """Turn lines into entries: every non-blank line ends in exactly one Request or Failure."""
-
-    def native(self, request: Request) -> dict[str, Any]:
-        """The native record of a request that was read."""
-
-    def converted(self, request: Request) -> bytes:
-        """The output lines, newlines included, for a request as it was read, without a ranking."""
-
-    def write(self, request: Request, ranking: Ranking) -> bytes:
-        """The output lines, newlines included, for a ranked request."""
-
-
-class Translated:
-    """A format that reads one shape and writes another."""
-
-    def __init__(self, source: Format, target: Shape) -> None:
-        self._source = source
-        self._target = target
-        self.name, self.hashes = source.name, source.hashes
-        self.candidates_path = source.candidates_path
-
-    def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
-        """See Format.read. What lacks something that the other shape must have is a failure."""
-        for entry in self._source.read(lines):
-            if not isinstance(entry, Request):
-                yield entry
-                continue
-            try:
-                yield self._made(entry)
-            except Malformed as fault:
-                yield replace(failed(entry, fault.reason, fault.path), followed=entry.followed)
-
-    def _made(self, entry: Request) -> Request:
-        record = self._source.native(entry)
-        made = replace(entry, body=self._target.made(record))
-        if order := getattr(self._target, "order", None):
-            places = order(record)
-            fields = tuple([entry.fields[place] for place in places]) if entry.fields else ()
-            made = replace(made, texts=tuple([entry.texts[place] for place in places]), fields=fields)
-        return made
-
-    def native(self, request: Request) -> dict[str, Any]:
-        """See Format.native."""
-        return self._target.native(request.body)
-
-    def converted(self, request: Request) -> bytes:
-        """See Format.converted."""
-        return self._target.dumped(request.body)
-
-    def write(self, request: Request, ranking: Ranking) -> bytes:
-        """See Format.write."""
-        return self._target.dumped(self._target.ranked(request.body, ranking))
 
 
 def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = None) -> Format:
@@ -136,7 +53,7 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
         return source
     if write.format == "beir":
         raise ConfigError("--output-format beir: folders are read, not written", "trec writes a run.")
-    return Translated(source, _shape(write.format, ReadConfig(), write))
+    return Translated(source, _shape(write.format, ReadConfig(), write), write.format)
 
 
 def _shape(name: str, read: ReadConfig, write: WriteConfig) -> Any:
@@ -165,40 +82,30 @@ def _recognised(read: ReadConfig, inputs: Inputs | None) -> str:
             body = parse_object(line.raw)
         except Malformed:
             continue
-        fitting = [name for name, known in FORMATS.items() if known.fields and all(has(body, f) for f in known.fields)]
-        if fitting and body.get("documents") != []:  # of which several shapes have lists
-            return fitting[0]
-        likely = likely or next(iter(fitting), None)
+        name = shape_of(body)
+        if name is not None and body.get("documents") != []:  # of which several shapes have lists
+            return name
+        likely = likely or name
     return likely or "native"
-
-
-def has(body: Any, field: str) -> bool:
-    """Whether a record has a dotted field; `a|b` is either, a number is a place in a list.
-
-    >>> has({"documents": [{"page_content": ""}]}, "documents.0.page_content"), has({}, "qid|query_id")
-    (True, False)
-    """
-    if "|" in field:
-        return any(has(body, each) for each in field.split("|"))
-    for name in field.split("."):
-        if isinstance(body, list) and name.isdecimal() and int(name) < len(body):
-            body = body[int(name)]
-        elif isinstance(body, dict) and name in body:
-            body = body[name]
-        else:
-            return False
-    return True
 
 
 def read_entries(
     shape: Format, inputs: Inputs, config: ReadConfig, start: Mark | None, skip: int = 0
 ) -> Iterator[Entry]:
-    """The entries of all inputs after `start`, of which `skip` records were read before; ends at `--limit`."""
+    """The entries of all inputs after `start`, of which `skip` records were read before; ends at `--limit`.
+
+    Raises InputError for a file that is a JSON array.
+    """
     left = None if config.limit is None else config.limit - skip
     if left is not None and left <= 0:
         return
     entries = shape.read(inputs.lines(config.max_line_bytes, start))
+    begun = "" if start is None or not start.line else inputs.sources[start.source].name
     for entry in entries:
+        if not isinstance(entry, Blank) and entry.origin.source != begun:
+            begun = entry.origin.source
+            if isinstance(entry, Failure) and not isinstance(shape, Groups):
+                refuse_spread(entry)
         yield entry
         if left is not None and not isinstance(entry, Blank):
             left -= 1

@@ -7,65 +7,23 @@ They differ in the names of their fields. An answer has no place for other field
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
-from rerank_cli.formats.shape import (
-    Malformed,
-    as_objects,
-    check_id,
-    json_line,
-    kind,
-    list_at,
-    text_at,
-    without,
-)
+from rerank_cli.formats import dialects
+from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI, TOPS, VOYAGE, Dialect, problem
+from rerank_cli.formats.dropped import Dropped, rest_of
+from rerank_cli.formats.shape import Malformed, as_objects, check_id, json_line, kind, list_at, named, text_at
 from rerank_cli.ranking import Ranking
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """The names that one API gives its fields, in requests and in answers; "" for what it does not have."""
-
-    documents: str
-    top: str
-    echo: str  # the flag that asks for the documents' texts in the answer
-    results: str  # "" when the answer is the bare list
-    score: str
-    document: str
-    raw: str = ""  # the flag that asks for logits
-    bare: bool = False  # a document that came as a string is answered as one
-    object: str = ""  # what an answer says it is
-
-
-TOPS = ("top_n", "top_k")
-ECHOES = ("return_documents", "return_input", "return_text")
-RAWS = ("raw_scores",)
-COHERE = Dialect("documents", "top_n", "return_documents", "results", "relevance_score", "document")
-VOYAGE = Dialect(
-    "documents", "top_k", "return_documents", "data", "relevance_score", "document", bare=True, object="list"
-)
-MIXEDBREAD = Dialect("input", "top_k", "return_input", "data", "score", "input", bare=True, object="list")
-TEI = Dialect("texts", "", "return_text", "", "score", "text", raw="raw_scores", bare=True)
-
-
-def _count(body: dict[str, Any], name: str) -> int | None:
-    """How many results a request asks for. Raises Malformed."""
-    value = body.get(name)
-    if value is not None and (type(value) is not int or value < 0):
-        raise Malformed(f"$.{name} is not a count", f"$.{name}")
-    return value
-
-
-def _flag(body: dict[str, Any], name: str) -> bool | None:
-    """What a request says to a question. Raises Malformed."""
-    value = body.get(name)
-    if not isinstance(value, bool | None):
-        raise Malformed(f"$.{name} is {kind(value)}, not true or false", f"$.{name}")
-    return value
+def check_options(body: dict[str, Any], dialect: Dialect) -> None:
+    """Raises Malformed for an option that would be answered otherwise than its sender expects."""
+    for name in OPTIONS.intersection(body):
+        if reason := problem(name, body[name], dialect):
+            raise Malformed(reason, f"$.{name}", content=True)
 
 
 class Api:
@@ -79,22 +37,27 @@ class Api:
                 "Leave it out (tei requests may ask for raw_scores), or write native records.",
             )
         self.dialect = dialect
+        self.titled = self.needs_candidates = False
         self.candidates_path = f"$.{dialect.documents}"
         self._write = write
 
-    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.native. Raises Malformed also for what would be answered otherwise than its sender expects."""
         names = self.dialect
         query = text_at(body, "query", "$")
-        if body.get("rank_fields"):
-            raise Malformed("rank_fields is not known here: leave it out and use --doc-template", "$.rank_fields")
+        check_options(body, names)
         documents = [self._document(each, index) for index, each in enumerate(list_at(body, names.documents, "$"))]
-        if names.top:
-            _count(body, names.top)
-        for flag in filter(None, (names.echo, names.raw)):
-            _flag(body, flag)
         check_id(body, "id", "$")
-        return {**without(body, names.documents), "query": query, "candidates": documents}
+        rest = rest_of(body, {names.documents}, {"candidates"}, dropped)
+        return {**rest, "query": query, "candidates": documents}
+
+    def refuses_cut(self, body: dict[str, Any]) -> bool:
+        """Whether a request says that a text which does not fit is an error."""
+        return dialects.refuses_cut(body)
+
+    def wants_logits(self, body: dict[str, Any]) -> bool:
+        """Whether a request asks for raw scores."""
+        return dialects.wants_logits(body)
 
     def _document(self, document: Any, index: int) -> str | dict[str, Any]:
         place = f"{self.candidates_path}[{index}]"
@@ -106,22 +69,24 @@ class Api:
         text_at(document, "text", place)
         return document
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.made: candidates that have nothing but a text become strings, other APIs' options this one's."""
         names = self.dialect
         documents = [each["text"] if each.keys() == {"text"} else each for each in as_objects(record)]
         asked: dict[str, Any] = {}
-        for name in filter(record.__contains__, TOPS):
-            asked = {names.top: _count(record, name)} if names.top else {}
-        for name in filter(record.__contains__, ECHOES):
-            asked[names.echo] = _flag(record, name)
-        rest = without(record, "candidates", "query", *TOPS, *ECHOES, *(() if names.raw else RAWS))
+        moved = {"candidates", "query"}
+        for name, ours in (*((name, names.top) for name in TOPS), *((name, names.echo) for name in ECHOES)):
+            if ours and name in record and problem(ours, record[name], names) is None:
+                asked[ours] = record[name]
+                moved.add(name)
+        lost = {name for name in OPTIONS.intersection(record) if problem(name, record[name], names)}
+        rest = rest_of(record, moved, {names.documents, *lost}, dropped)
         return {**rest, "query": record["query"], **asked, names.documents: documents}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> Any:
         """The answer: as many results as the request asks for (all for 0, as with vLLM), with documents if it does."""
         names = self.dialect
-        raw = names.raw and body.get(names.raw)
+        raw = self.wants_logits(body)
         echo = body.get(names.echo) and not self._write.no_text
         results = []
         for index, score, logit in zip(ranking.indices, ranking.scores, ranking.logits, strict=True):
@@ -134,7 +99,7 @@ class Api:
         results = results[: body.get(names.top) or None]
         if not names.results:
             return results
-        about = {"id": body["id"]} if "id" in body else {}
+        about = named(body.get("id"))
         kind_of = {"object": names.object} if names.object else {}
         usage = {"usage": {"total_tokens": ranking.tokens}}
         return {**about, **kind_of, "model": self._write.model, names.results: results, **usage}

@@ -1,21 +1,40 @@
 """FlagEmbedding's training data: `{"query", "pos": […], "neg": […]}`, given `pos_scores` and `neg_scores`.
 
 The scores are a teacher's, for distillation, so they are logits, as FlagEmbedding's own script writes them; the texts
-keep their places.
+keep their places. `neg` may be missing, and a single text may stand for a list. Ids of candidates stand in `pos_ids`
+and `neg_ids`, in the order of the texts; FlagEmbedding passes over them.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
-from rerank_cli.formats.shape import Malformed, as_objects, json_line, kind, list_at, text_at, without
+from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
+from rerank_cli.formats.shape import (
+    Malformed,
+    as_objects,
+    is_id,
+    json_line,
+    kind,
+    list_at,
+    named,
+    number_of,
+    numbers_of,
+    text_at,
+)
 from rerank_cli.ranking import Ranking
+
+SIDES = ("pos", "neg")
+COMPUTED = frozenset({"pos", "neg", "pos_scores", "neg_scores", "pos_ids", "neg_ids"})
+HELD = frozenset({"text", "relevance", "logit", "id"})  # fields of a candidate that have a place
 
 
 class FlagEmbedding:
     """See the module."""
 
     candidates_path = "$.pos and $.neg"
+    titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for options that would leave texts without a score, or scores without a text."""
@@ -25,62 +44,95 @@ class FlagEmbedding:
                 "--top-k, --min-score and --no-text: in flag-embedding records every text keeps its place and score",
                 "Leave them out, or write native records.",
             )
+        self._scored = write.scored
 
-    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.native: positives first, each candidate with a `relevance` of 1 or 0."""
         query = text_at(body, "query", "$")
-        candidates = [
-            {"text": _text(text, f"$.{name}[{index}]"), "relevance": relevance}
-            for name, relevance in (("pos", 1), ("neg", 0))
-            for index, text in enumerate(list_at(body, name, "$"))
+        sides = {name: _texts(body, name) for name in SIDES}
+        ids = _of_texts(body, sides, "ids", lambda value: value is None or is_id(value))
+        teacher = _of_texts(body, sides, "scores", lambda value: number_of(value) is not None)
+        candidates: list[dict[str, Any]] = [
+            {"text": text, "relevance": int(name == "pos")} for name in SIDES for text in sides[name]
         ]
-        rest = without(body, "pos", "neg")
-        if (teacher := _teacher(body)) is not None:
-            rest = without(rest, "pos_scores", "neg_scores")
-            for each, logit in zip(candidates, teacher, strict=True):
-                each["logit"] = logit
+        for place, each in enumerate(candidates):
+            each |= named(ids[place]) if ids else {}
+            each |= {"logit": teacher[place]} if teacher else {}
+        moved = {*SIDES, *(f"{name}_ids" for name in SIDES if ids), *(f"{name}_scores" for name in SIDES if teacher)}
+        rest = rest_of(body, moved, {"candidates"}, dropped)
         return {**rest, "query": query, "candidates": candidates}
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.made: candidates of a `relevance` above 0 are positives."""
-        texts: dict[bool, list[str]] = {True: [], False: []}
-        scores: dict[bool, list[Any]] = {True: [], False: []}
-        for index, each in enumerate(as_objects(record)):
-            relevance = each.get("relevance")
-            if not isinstance(relevance, int | float):
-                raise Malformed('flag-embedding needs a "relevance" (a number)', f"$.candidates[{index}].relevance")
-            texts[relevance > 0].append(each["text"])
-            scores[relevance > 0].append(each.get("logit"))
-        rest = without(record, "query", "candidates")
-        made = {"query": record["query"], "pos": texts[True], "neg": texts[False], **rest}
-        if any(scores.values()) and None not in [*scores[True], *scores[False]]:
-            made |= {"pos_scores": scores[True], "neg_scores": scores[False]}
+        candidates = as_objects(record)
+        relevant = _relevant(candidates)
+        rest = rest_of(record, {"query", "candidates"}, COMPUTED, dropped)
+        made = {"query": record["query"], **_sides("", [each["text"] for each in candidates], relevant), **rest}
+        if any(each.get("id") is not None for each in candidates):
+            made |= _sides("_ids", [each.get("id") for each in candidates], relevant)
+        if teacher := None if self._scored else numbers_of(candidates, "logit"):
+            made |= _sides("_scores", teacher, relevant)
+        for each in candidates if dropped is not None else ():
+            note_rest(each, HELD, dropped, "candidates[].")
+            graded = number_of(each["relevance"]) not in (None, 0, 1)
+            note_rest({"relevance grade": graded or None}, (), dropped, "candidates[].")
         return made
 
     def order(self, record: dict[str, Any]) -> list[int]:
         """See Shape.made: positives stand before the others, so candidates change their places."""
-        relevant = [each.get("relevance", 0) > 0 for each in as_objects(record)]
+        relevant = _relevant(as_objects(record))
         return sorted(range(len(relevant)), key=lambda index: not relevant[index])
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with a logit for each text."""
         logits = [logit for _, logit in sorted(zip(ranking.indices, ranking.logits, strict=True))]
-        positives = len(body["pos"])
+        positives = len(_texts(body, "pos"))
         return {**body, "pos_scores": logits[:positives], "neg_scores": logits[positives:]}
 
     dumped = staticmethod(json_line)
 
 
-def _teacher(body: dict[str, Any]) -> list[float] | None:
-    """The scores of positives, then of negatives, where every text has one."""
-    pairs = [(body.get(f"{name}_scores"), body[name]) for name in ("pos", "neg")]
-    if not all(isinstance(scores, list) and len(scores) == len(texts) for scores, texts in pairs):
-        return None
-    scores = [value for given, _ in pairs for value in given or []]
-    return scores if all(isinstance(value, int | float) for value in scores) else None
+def _sides(suffix: str, values: list[Any], relevant: list[bool]) -> dict[str, list[Any]]:
+    """The values of relevant texts and those of the others, under the names of their lists."""
+    pairs = list(zip(values, relevant, strict=True))
+    return {f"{name}{suffix}": [value for value, yes in pairs if yes == (name == "pos")] for name in SIDES}
 
 
-def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise Malformed(f"{place} is {kind(value)}, not a string", place)
-    return value
+def _relevant(candidates: list[dict[str, Any]]) -> list[bool]:
+    """Which candidates are relevant. Raises Malformed for one that does not say."""
+    found = []
+    for index, each in enumerate(candidates):
+        value = each.get("relevance")
+        relevance = float(value) if isinstance(value, bool) else number_of(value)
+        if relevance is None:
+            path = f"$.candidates[{index}].relevance"
+            raise Malformed('flag-embedding needs a "relevance" (a number)', path, content=True)
+        found.append(relevance > 0)
+    return found
+
+
+def _of_texts(
+    body: dict[str, Any], sides: dict[str, list[str]], suffix: str, fits: Callable[[Any], bool]
+) -> list[Any] | None:
+    """What `pos_<suffix>` and `neg_<suffix>` say of the texts, one value each; None unless they do of every text."""
+    values: list[Any] = []
+    for name, texts in sides.items():
+        given = body.get(f"{name}_{suffix}", [] if not texts else None)
+        if not isinstance(given, list) or len(given) != len(texts):
+            return None
+        values += given
+    return values if values and all(map(fits, values)) else None
+
+
+def _texts(body: dict[str, Any], name: str) -> list[str]:
+    """The texts of one side. Raises Malformed."""
+    if isinstance(body.get(name), str):
+        return [body[name]]
+    if name == "neg" and body.get(name) is None:
+        return []
+    texts = list_at(body, name, "$")
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            place = f"$.{name}[{index}]"
+            raise Malformed(f"{place} is {kind(text)}, not a string", place)
+    return texts

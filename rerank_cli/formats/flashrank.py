@@ -4,7 +4,8 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
-from rerank_cli.formats.shape import as_objects, check_id, json_line, list_at, object_at, text_at, without
+from rerank_cli.formats.dropped import Dropped, rest_of
+from rerank_cli.formats.shape import as_objects, check_id, json_line, list_at, object_at, text_at
 from rerank_cli.ranking import Ranking
 
 
@@ -12,13 +13,14 @@ class FlashRank:
     """See the module."""
 
     candidates_path = "$.passages"
+    titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for --no-text: a passage is its text."""
         if write.no_text and write.format in ("same", "flashrank"):
             raise ConfigError("--no-text: flashrank passages have their text", "Write native records or a TREC run.")
 
-    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.native."""
         query = text_at(body, "query", "$")
         passages = list_at(body, "passages", "$")
@@ -26,11 +28,12 @@ class FlashRank:
             place = f"$.passages[{index}]"
             text_at(object_at(passage, place), "text", place)
             check_id(passage, "id", place)
-        return {**without(body, "passages"), "query": query, "candidates": passages}
+        rest = rest_of(body, {"passages"}, {"candidates"}, dropped)
+        return {**rest, "query": query, "candidates": passages}
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.made."""
-        return {**without(record, "candidates"), "passages": as_objects(record)}
+        return {**rest_of(record, {"candidates"}, {"passages"}, dropped), "passages": as_objects(record)}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its passages best first."""

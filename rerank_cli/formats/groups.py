@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.formats.lines import Composer, check_count
+from rerank_cli.formats.dropped import Dropped
+from rerank_cli.formats.lines import UNSCORED_TITLES, Composer, check_count, check_length, failure_of
 from rerank_cli.formats.shape import Malformed, Shape
 from rerank_cli.formats.streams import Line
 from rerank_cli.ranking import Ranking
@@ -21,7 +22,6 @@ MAX_INSIDE = 1000  # bad and blank lines within a group: with more of them it en
 class GroupedShape(Shape, Protocol):
     """A shape with several lines a record."""
 
-    doc_template: str | None  # how its documents are composed, unless the user says otherwise
     hashes: dict[str, str]  # of files that are looked into, by name: part of what makes two runs the same
 
     def parsed(self, raw: bytes) -> tuple[str | int, Any]:
@@ -61,9 +61,24 @@ class Groups:
         self.shape = shape
         self.hashes = shape.hashes
         self.candidates_path = shape.candidates_path
-        self._composer = Composer(read, shape.doc_template)
+        self.titled, self.needs_candidates = shape.titled, shape.needs_candidates
+        self._composer = Composer(read, shape.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
+        self._split = 0  # records that ended because too many bad and blank lines stood inside them
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the user on what was read so far."""
+        notes: list[str] = [*getattr(self.shape, "notes", [])]
+        if self._composer.unscored_titles:
+            notes.append(UNSCORED_TITLES)
+        if self._split:
+            notes.append(
+                f"{self._split:,} records end at {MAX_INSIDE:,} bad or blank lines among theirs; lines of the same id "
+                "behind these are records of their own"
+            )
+        return notes
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """One entry a group, a bad line or a blank one."""
@@ -76,6 +91,7 @@ class Groups:
                     continue
                 group.inside.append(entry)
                 if len(group.inside) == MAX_INSIDE:
+                    self._split += 1
                     yield from self._closed(group)
                     group = None
                 continue
@@ -92,18 +108,19 @@ class Groups:
         if not line.raw.strip() and not line.too_long:
             return Blank(line.end)
         try:
-            if line.too_long:
-                raise Malformed(f"the line is longer than --max-line-bytes ({self._max_line_bytes})")
+            check_length(line, self._max_line_bytes)
             return self.shape.parsed(line.raw)
         except Malformed as fault:
-            return Failure(line.origin, line.end, line.raw[:RAW_CAP], fault.reason, fault.path)
+            return failure_of(line, fault)
 
     def _closed(self, group: _Group) -> Iterator[Entry]:
         inside = sum(entry.end.total < group.end.total for entry in group.inside)
         try:
             yield replace(self._request(group), followed=inside)
         except Malformed as fault:
-            yield Failure(group.origin, group.end, group.raw, fault.reason, fault.path, followed=inside)
+            yield Failure(
+                group.origin, group.end, group.raw, fault.reason, fault.path, followed=inside, content=fault.content
+            )
         for entry in group.inside:
             if entry.end.total > group.end.total:
                 yield entry
@@ -114,16 +131,16 @@ class Groups:
 
     def _request(self, group: _Group) -> Request:
         if group.size > self._max_line_bytes:
-            raise Malformed(f"its lines hold more than --max-line-bytes ({self._max_line_bytes})")
+            raise Malformed(f"its lines hold more than --max-line-bytes ({self._max_line_bytes})", content=True)
         body = self.shape.gathered(group.key, group.rows)
         record = self.shape.native(body)
         check_count(record, self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
         return Request(group.origin, group.end, group.raw, found.query, found.texts, body, found.fields)
 
-    def native(self, request: Request) -> dict[str, Any]:
+    def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request that was read."""
-        return self.shape.native(request.body)
+        return self.shape.native(request.body, dropped)
 
     def converted(self, request: Request) -> bytes:
         """The lines of a request as it was read."""

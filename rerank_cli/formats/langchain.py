@@ -7,16 +7,18 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
+from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.shape import (
     Malformed,
     as_objects,
     check_id,
+    is_id,
     json_line,
     kind,
     list_at,
+    named,
     object_at,
     text_at,
-    without,
 )
 from rerank_cli.ranking import Ranking
 
@@ -25,29 +27,27 @@ class LangChain:
     """See the module."""
 
     candidates_path = "$.documents"
+    titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for --no-text: a document without its text is none."""
         if write.no_text and write.format in ("same", "langchain"):
             raise ConfigError("--no-text: langchain documents have their text", "Write native records or a TREC run.")
 
-    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.native: what the metadata say become fields of the candidate."""
         query = text_at(body, "query", "$")
-        candidates = [_candidate(each, index) for index, each in enumerate(list_at(body, "documents", "$"))]
-        return {**without(body, "documents"), "query": query, "candidates": candidates}
+        candidates = [_candidate(each, index, dropped) for index, each in enumerate(list_at(body, "documents", "$"))]
+        rest = rest_of(body, {"documents"}, {"candidates"}, dropped)
+        return {**rest, "query": query, "candidates": candidates}
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.made: a candidate's other fields become metadata."""
         documents = [
-            {
-                **({"id": str(each["id"])} if "id" in each else {}),
-                "page_content": each["text"],
-                "metadata": without(each, "id", "text"),
-            }
+            {**named(each.get("id")), "page_content": each["text"], "metadata": rest_of(each, {"id", "text"})}
             for each in as_objects(record)
         ]
-        return {**without(record, "candidates"), "documents": documents}
+        return {**rest_of(record, {"candidates"}, {"documents"}, dropped), "documents": documents}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its documents best first."""
@@ -60,15 +60,16 @@ class LangChain:
     dumped = staticmethod(json_line)
 
 
-def _candidate(document: Any, index: int) -> dict[str, Any]:
+def _candidate(document: Any, index: int, dropped: Dropped | None) -> dict[str, Any]:
+    """The native candidate. Its id is the document's, else that of the metadata if it can be one."""
     place = f"$.documents[{index}]"
     text = text_at(object_at(document, place), "page_content", place)
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise Malformed(f"{place}.metadata is {kind(metadata)}, not an object", f"{place}.metadata")
-    name = {}
-    named = document if document.get("id") is not None else metadata
-    if named.get("id") is not None:
-        check_id(named, "id", place)
-        name = {"id": named["id"]}
-    return {**name, **without(metadata, "id", "text"), "text": text}
+    check_id(document, "id", place)
+    note_rest(document, ("id", "page_content", "metadata"), dropped, "documents[].")
+    name, moved = document.get("id"), ()
+    if name is None and is_id(metadata.get("id")):
+        name, moved = metadata["id"], ("id",)  # type: ignore[assignment]
+    return {**named(name), **rest_of(metadata, moved, ("id", "text"), dropped, "documents[].metadata."), "text": text}

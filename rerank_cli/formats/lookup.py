@@ -11,30 +11,36 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from rerank_cli.errors import ConfigError, InputError
-from rerank_cli.formats.shape import Malformed, kind, parse_object
+from rerank_cli.formats.shape import Malformed, is_id, kind, parse_object
 from rerank_cli.formats.sources import Source
 from rerank_cli.formats.streams import Inputs, Line
 
 IDS = ("_id", "id", "docid", "doc_id", "qid", "query_id")  # the first of these that a JSON line has
 TEXTS = ("text", "contents", "content", "body", "query")
 AT_ONCE = 500  # rows a statement
+LOOK_AT = 100  # lines: when none of these can be read, the file is not what we take it for
 ADVICE = "One JSON object a line with _id and text (BEIR), or tab-separated: id, text or id, title, text."
 
 
 class Lookup:
-    """The lines of a file by their ids. Used by one thread at a time."""
+    """The lines of a file by their ids. Used by one thread at a time.
 
-    def __init__(self, path: str, max_line_bytes: int) -> None:
-        """Index the file.
+    A line that cannot be read, or an id that stands for two texts, is a fault of the records that need it alone.
+    """
 
-        Raises InputError for a line that has no id or text, and for an id that stands twice; ConfigError for a pipe.
+    def __init__(self, path: str, max_line_bytes: int, titled: bool = True) -> None:
+        """Index the file. Without `titled`, all behind the first tab of a line is the text.
+
+        Raises InputError when none of the first lines can be read; ConfigError for a pipe.
         """
         self.path = path
+        self._lines = LineReader(titled)
+        self._bad, self._first_bad, self._equal = 0, "", 0
         self._packed = False
         self._file: IO[bytes] | None = None
         self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._rows.execute("PRAGMA journal_mode = OFF")
-        self._rows.execute("CREATE TABLE lines (id TEXT, place INTEGER, line BLOB)")
+        self._rows.execute("CREATE TABLE lines (id TEXT, place INTEGER, line BLOB, fault TEXT, digest INTEGER)")
         inputs = Inputs((path,))
         self._source = inputs.sources[0]
         if self._source.size is None or path == "-":
@@ -49,36 +55,75 @@ class Lookup:
         if not self._packed:
             self._file = open(path, "rb")  # noqa: SIM115 (it is read as long as we live)
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the file."""
+        notes = []
+        if self._bad:
+            notes.append(f"{self.path}: {self._bad:,} lines cannot be read (the first: {self._first_bad})")
+        if self._equal:
+            notes.append(f"{self.path}: {self._equal:,} lines repeat an equal one and were left out")
+        return notes
+
     def _fill(self, inputs: Inputs, max_line_bytes: int) -> None:
         digest = hashlib.sha256()
         self._rows.execute("BEGIN")
         self._rows.executemany(
-            "INSERT INTO lines VALUES (?, ?, ?)", self._indexed(inputs.lines(max_line_bytes), digest)
+            "INSERT INTO lines VALUES (?, ?, ?, ?, ?)", self._indexed(inputs.lines(max_line_bytes), digest)
         )
-        twice = self._rows.execute("SELECT id FROM lines GROUP BY id HAVING count(*) > 1 LIMIT 1").fetchone()
-        if twice is not None:
-            raise InputError(f"{self.path}: the id {twice[0]!r} stands twice", "Remove one of the lines.")
+        self._join_equal_lines()
         self._rows.execute("CREATE UNIQUE INDEX by_id ON lines (id)")
         self._rows.execute("COMMIT")
         self.sha256 = digest.hexdigest()
 
-    def _indexed(self, lines: Iterator[Line], digest: Any) -> Iterator[tuple[str, int, bytes | None]]:
+    def _join_equal_lines(self) -> None:
+        """Keep one line of each id: of equal ones the first; of others none has the text that is meant."""
+        twice = self._rows.execute(
+            "SELECT id, min(rowid), count(*), count(DISTINCT digest) FROM lines GROUP BY id HAVING count(*) > 1"
+        ).fetchall()
+        if not twice:
+            return
+        self._rows.execute("CREATE INDEX for_a_while ON lines (id)")
+        for name, first, count, different in twice:
+            self._rows.execute("DELETE FROM lines WHERE id = ? AND rowid > ?", (name, first))
+            if different == 1:
+                self._equal += count - 1
+            else:
+                fault = "its id stands in several lines that differ"
+                self._rows.execute("UPDATE lines SET fault = ? WHERE rowid = ?", (fault, first))
+        self._rows.execute("DROP INDEX for_a_while")
+
+    def _indexed(self, lines: Iterator[Line], digest: Any) -> Iterator[tuple[str, int, bytes | None, str | None, int]]:
+        good = 0
         for line in lines:
             digest.update(line.raw + b"\n")
             if not line.raw.strip() and not line.too_long:
                 continue
             try:
                 if line.too_long:
-                    raise Malformed("the line is longer than --max-line-bytes")
-                name = entry_of(line.raw)["id"]
-            except Malformed as fault:
-                raise InputError(f"{line.origin}: {fault.reason} (at {fault.path})", ADVICE) from None
-            yield name, line.origin.byte_offset, line.raw if self._packed else None
+                    raise Unreadable("the line is longer than --max-line-bytes")
+                name, fault = self._lines.read(line.raw)["id"], None
+                good += 1
+            except Malformed as bad:
+                name, fault = getattr(bad, "name", None), f"{line.origin}: {bad.reason} (at {bad.path})"
+                self._bad, self._first_bad = self._bad + 1, self._first_bad or fault
+                self._refuse(good)
+                if name is None:
+                    continue
+            equal = int.from_bytes(hashlib.blake2b(line.raw.rstrip(b"\r"), digest_size=8).digest(), signed=True)
+            yield name, line.origin.byte_offset, line.raw if self._packed else None, fault, equal
+        self._refuse(good, whole=True)
+
+    def _refuse(self, good: int, whole: bool = False) -> None:
+        """Raises InputError when no line of the beginning, or of the whole file, can be read."""
+        if self._bad and not good and (whole or self._bad == LOOK_AT):
+            raise InputError(self._first_bad, ADVICE)
 
     def entries(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What the file says of these ids: `id`, `text` and other fields. Ids that it does not have are left out.
 
-        Raises InputError when a plain file was written to since it was indexed.
+        Raises Malformed for a line that cannot be read, and InputError when a plain file was written to since it was
+        indexed.
         """
         found: dict[str, dict[str, Any]] = {}
         if self._file is not None and self._source.was_written_to():
@@ -87,11 +132,18 @@ class Lookup:
         for start in range(0, len(distinct), AT_ONCE):
             some = distinct[start : start + AT_ONCE]
             marks = ",".join("?" * len(some))
-            for name, place, line in self._rows.execute(
-                f"SELECT id, place, line FROM lines WHERE id IN ({marks})", some
+            for name, place, line, fault in self._rows.execute(
+                f"SELECT id, place, line, fault FROM lines WHERE id IN ({marks})", some
             ):
-                found[name] = entry_of(line if self._file is None else self._line_at(self._file, place))
+                if fault is not None:
+                    raise Malformed(f"{name!r} cannot be read from {self.path}: {fault}", content=True)
+                found[name] = self._lines.read(line if self._file is None else self._line_at(self._file, place))
         return found
+
+    def missing(self, what: str, name: str) -> Malformed:
+        """The fault of a record that needs an id which the file does not have."""
+        less = f" ({self._bad:,} of its lines cannot be read, the first: {self._first_bad})" if self._bad else ""
+        return Malformed(f"{what} {name!r} is not in {self.path}{less}", content=True)
 
     def _line_at(self, file: IO[bytes], place: int) -> bytes:
         file.seek(place)
@@ -104,30 +156,55 @@ def is_packed(source: Source) -> bool:
         return opened.packed
 
 
-def entry_of(raw: bytes) -> dict[str, Any]:
-    """A line of a corpus or of queries: `id` and `text` as strings, and what else it says. Raises Malformed."""
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    if raw.lstrip().startswith(b"{"):
-        return _of_json(parse_object(raw))
-    try:
-        name, *fields = raw.decode("utf-8").rstrip("\r").split("\t")
-    except UnicodeDecodeError:
-        raise Malformed("not UTF-8") from None
-    if len(fields) == 1:
-        return {"id": name, "text": fields[0]}
-    if len(fields) == 2:
-        return {"id": name, "title": fields[0], "text": fields[1]}
-    raise Malformed(f"{len(fields) + 1} columns, not 2 or 3 with tabs between them")
+class Unreadable(Malformed):
+    """A line that is no entry; `name` is its id, where that can be told."""
+
+    def __init__(self, reason: str, path: str = "$", name: str | None = None) -> None:
+        super().__init__(reason, path, content=True)
+        self.name = name
+
+
+class LineReader:
+    """Lines of a corpus or of queries: JSON objects, or columns with tabs between them.
+
+    A corpus has id and text, or id, title and text, on all lines: the first one decides. Queries have no titles, so
+    there a second tab is part of the text.
+    """
+
+    def __init__(self, titled: bool) -> None:
+        self._titled = titled
+        self._width = 0  # columns behind the id, once known
+
+    def read(self, raw: bytes) -> dict[str, Any]:
+        """`id` and `text` as strings, and what else the line says. Raises Malformed."""
+        raw = raw.removeprefix(b"\xef\xbb\xbf")
+        if raw.lstrip().startswith(b"{"):
+            return _of_json(parse_object(raw))
+        try:
+            name, *fields = raw.decode("utf-8").rstrip("\r").split("\t", -1 if self._titled else 1)
+        except UnicodeDecodeError:
+            raise Unreadable("not UTF-8") from None
+        if not self._titled and fields:
+            return {"id": name, "text": fields[0]}
+        if len(fields) not in (1, 2):
+            raise Unreadable(f"{len(fields) + 1} columns, not 2 or 3 with tabs between them", name=name)
+        self._width = self._width or len(fields)
+        if len(fields) != self._width:
+            reason = f"{len(fields) + 1} columns, and the first line has {self._width + 1}: is a tab part of a text?"
+            raise Unreadable(reason, name=name)
+        return {"id": name, **({"title": fields[0]} if self._width == 2 else {}), "text": fields[-1]}
 
 
 def _of_json(body: dict[str, Any]) -> dict[str, Any]:
-    name = next((name for name in IDS if name in body), None)
-    text = next((name for name in TEXTS if name in body), None)
-    if name is None or text is None:
-        raise Malformed(f"no {' or '.join(IDS[:2] if name is None else TEXTS[:2])}")
-    if not isinstance(body[name], str | int) or isinstance(body[name], bool):
-        raise Malformed(f"{name} is {kind(body[name])}, not a string or an integer", f"$.{name}")
+    name = next((name for name in IDS if body.get(name) is not None), None)
+    if name is None:
+        raise Unreadable(f"no {' or '.join(IDS[:2])}")
+    if not is_id(body[name]):
+        raise Unreadable(f"{name} is {kind(body[name])}, not a string or an integer", f"$.{name}")
+    text = next((each for each in TEXTS if each in body), None)
+    if text is None:
+        raise Unreadable(f"no {' or '.join(TEXTS[:2])}", name=str(body[name]))
     if not isinstance(body[text], str):
-        raise Malformed(f"{text} is {kind(body[text])}, not a string", f"$.{text}")
+        raise Unreadable(f"{text} is {kind(body[text])}, not a string", f"$.{text}", str(body[name]))
     rest = {key: value for key, value in body.items() if key not in (name, text, "id", "text")}
     return {"id": str(body[name]), **rest, "text": body[text]}

@@ -8,6 +8,7 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
+from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.shape import (
     OUR_FIELDS,
     Malformed,
@@ -16,6 +17,7 @@ from rerank_cli.formats.shape import (
     json_line,
     kind,
     list_at,
+    named,
     pruned,
     removed,
     replaced,
@@ -27,6 +29,8 @@ from rerank_cli.ranking import Ranking
 
 class Native:
     """See the module."""
+
+    titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError when the candidates' text is where our own fields go."""
@@ -41,7 +45,7 @@ class Native:
         self._usual = not read.has_own_fields
         self._no_text = write.no_text
 
-    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The record itself, checked; with its fields under their usual names where they have others."""
         query = text_at(body, self._query, "$")
         candidates = list_at(body, self._candidates, "$")
@@ -49,15 +53,23 @@ class Native:
         texts = [self._candidate_text(value, index) for index, value in enumerate(candidates)]
         if self._usual:
             return body
-        named = [
-            {**pruned(old, self._text), "text": text} if isinstance(old, dict) else text
+        renamed = [
+            {**rest_of(pruned(old, self._text), (), ("text",), dropped, "candidates[]."), "text": text}
+            if isinstance(old, dict)
+            else text
             for old, text in zip(candidates, texts, strict=True)
         ]
+        rest = pruned(pruned(body, self._query), self._candidates)
+        name = self._id_in(body)
+        lost = {"query", "candidates", *(["id"] if name and self._id != "id" else [])}
+        return {**rest_of(rest, (), lost, dropped), **name, "query": query, "candidates": renamed}
+
+    def _id_in(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The record's id as a field `id`, if it has one."""
         try:
-            name = {"id": value_at(body, self._id, "$")}
+            return named(value_at(body, self._id, "$"))
         except Malformed:
-            name = {}
-        return {**pruned(pruned(body, self._query), self._candidates), **name, "query": query, "candidates": named}
+            return {}
 
     def _candidate_text(self, candidate: Any, index: int) -> str:
         if type(candidate) is str:
@@ -71,7 +83,7 @@ class Native:
             return text_at(candidate, self._text, place)
         raise Malformed(f"{place} is {kind(candidate)}, not a string or an object", place)
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The record itself."""
         return record
 

@@ -10,8 +10,20 @@
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.formats.api import RerankApi
-from rerank_cli.formats.shape import Malformed, as_objects, json_line, kind, object_at, text_at, value_at, without
+from rerank_cli.formats.api import RerankApi, check_options
+from rerank_cli.formats.dialects import COHERE
+from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
+from rerank_cli.formats.shape import (
+    Malformed,
+    as_objects,
+    id_of,
+    json_line,
+    kind,
+    object_at,
+    text_at,
+    value_at,
+    without,
+)
 from rerank_cli.ranking import Ranking
 
 RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
@@ -23,43 +35,49 @@ class OpenAiBatch:
     """See the module."""
 
     candidates_path = "$.body.documents"
+    titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self._api = RerankApi(read, write)
         self._write = write
 
-    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.native: the inner request, with the batch's `custom_id` as its id."""
         name = text_at(body, "custom_id", "$")
         url = text_at(body, "url", "$")
         inner = object_at(value_at(body, "body", "$"), "$.body")
-        if url in SCORE:
-            record = _of_score(inner)
-        elif url in RERANK:
-            try:
-                record = self._api.native(inner)
-            except Malformed as fault:
-                path = f"$.body{fault.path[1:]}"
-                raise Malformed(fault.reason.replace(fault.path, path), path) from None
-        else:
-            raise Malformed(f"$.url is {url[:60]!r}: only {', '.join(RERANK + SCORE)} can be answered", "$.url")
-        return {"id": name, **without(record, "id")}
+        if url not in RERANK + SCORE:
+            reason = f"$.url is {url[:60]!r}: only {', '.join(RERANK + SCORE)} can be answered"
+            raise Malformed(reason, "$.url", content=True)
+        note_rest(body, ("custom_id", "method", "url", "body"), dropped)
+        try:
+            record = _of_score(inner, dropped) if url in SCORE else self._api.native(inner, dropped)
+        except Malformed as fault:
+            path = f"$.body{fault.path[1:]}"
+            raise Malformed(fault.reason.replace(fault.path, path), path, content=fault.content) from None
+        return {"id": name, **rest_of(record, (), ("id",), dropped, "body.")}
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+    def refuses_cut(self, body: dict[str, Any]) -> bool:
+        """See Api.refuses_cut."""
+        return self._api.refuses_cut(body["body"])
+
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.made: a request to /v1/rerank."""
-        if "id" not in record:
-            raise Malformed('openai-batch needs an "id"', "$.id")
-        body = {"model": self._write.model, **without(self._api.made(record), "id")}
+        name = str(id_of(record, "$", "openai-batch"))
+        body = {"model": self._write.model, **without(self._api.made(record, dropped), "id")}
         body["documents"] = [each["text"] for each in as_objects(record)]  # older versions take nothing else
-        return {"custom_id": str(record["id"]), "method": "POST", "url": RERANK[0], "body": body}
+        for each in as_objects(record) if dropped is not None else ():
+            note_rest(each, ("text",), dropped, "candidates[].")
+        return {"custom_id": name, "method": "POST", "url": RERANK[0], "body": body}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The line of the batch's answer. Scores come in the order of their documents, as that endpoint gives them."""
         name = f"rerank-{body['custom_id']}"
         if body["url"] in SCORE:
+            scores = ranking.logits if self._api.wants_logits(body["body"]) else ranking.scores
             data = [
                 {"index": index, "object": "score", "score": score}
-                for index, score in sorted(zip(ranking.indices, ranking.scores, strict=True))
+                for index, score in sorted(zip(ranking.indices, scores, strict=True))
             ]
             usage = {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}
             answer: Any = {"id": name, "object": "list", "model": self._write.model, "data": data, "usage": usage}
@@ -72,19 +90,22 @@ class OpenAiBatch:
     dumped = staticmethod(json_line)
 
 
-def _of_score(inner: dict[str, Any]) -> dict[str, Any]:
+def _of_score(inner: dict[str, Any], dropped: Dropped | None) -> dict[str, Any]:
+    """The record of a request to score; paths are those below `body`."""
     query, documents = next((names for names in SCORE_FIELDS if inner.keys() >= {*names}), SCORE_FIELDS[0])
-    asked = value_at(inner, query, "$.body")
+    check_options(inner, COHERE)
+    asked = value_at(inner, query, "$")
     if isinstance(asked, list) and len(asked) == 1:
         asked = asked[0]
     if not isinstance(asked, str):
-        raise Malformed(f"$.body.{query} is {kind(asked)}, not one query", f"$.body.{query}")
-    texts = value_at(inner, documents, "$.body")
+        raise Malformed(f"$.{query} is {kind(asked)}, not one query", f"$.{query}")
+    texts = value_at(inner, documents, "$")
     texts = [texts] if isinstance(texts, str) else texts
-    place = f"$.body.{documents}"
+    place = f"$.{documents}"
     if not isinstance(texts, list):
         raise Malformed(f"{place} is {kind(texts)}, not a list", place)
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise Malformed(f"{place}[{index}] is {kind(text)}, not a string", f"{place}[{index}]")
-    return {**without(inner, query, documents), "query": asked, "candidates": texts}
+    lost = {"candidates", *(["query"] if query != "query" else [])}
+    return {**rest_of(inner, (query, documents), lost, dropped, "body."), "query": asked, "candidates": texts}

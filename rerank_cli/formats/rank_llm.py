@@ -1,12 +1,14 @@
 """RankLLM's requests and results: `{"query": {"text", "qid"}, "candidates": [{"docid", "score", "doc": {…}}]}`.
 
-A document's text is the first of DOC_TEXTS that it has. Written back as it came, best first, with `score` replaced.
+A document's text is the first of DOC_TEXTS that it has; its title is scored before it. Written back as it came, best
+first, with `score` replaced.
 """
 
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
+from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.shape import (
     Malformed,
     as_objects,
@@ -14,46 +16,58 @@ from rerank_cli.formats.shape import (
     id_of,
     json_line,
     list_at,
+    named,
+    numbers_of,
     object_at,
     text_at,
     value_at,
-    without,
 )
 from rerank_cli.ranking import Ranking
 
 DOC_TEXTS = ("text", "segment", "contents", "content", "body", "passage")
+OTHER_TEXTS = frozenset({*DOC_TEXTS} - {"text"})  # names under which a reader would take another field for the text
 
 
 class RankLlm:
     """See the module."""
 
     candidates_path = "$.candidates"
+    titled, needs_candidates = True, False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for --no-text: RankLLM's reader needs the documents."""
         if write.no_text and write.format in ("same", "rank-llm"):
             raise ConfigError("--no-text: rank-llm records have their documents", "Write native records or a TREC run.")
+        self._scored = write.scored
 
-    def native(self, body: dict[str, Any]) -> dict[str, Any]:
-        """See Shape.native: a document's other fields become the candidate's."""
+    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """See Shape.native: a document's other fields become the candidate's. Without a `qid` an `id` counts."""
         query = text_at(object_at(value_at(body, "query", "$"), "$.query"), "text", "$.query")
         check_id(body, "query.qid", "$")
-        name = {"id": body["query"]["qid"]} if "qid" in body["query"] else {}
-        candidates = [_candidate(each, index) for index, each in enumerate(list_at(body, "candidates", "$"))]
-        return {**name, **without(body, "query", "candidates", "id"), "query": query, "candidates": candidates}
+        note_rest(body["query"], ("text", "qid"), dropped, "query.")
+        name = body["query"].get("qid")
+        moved = {"query", "candidates", *(["id"] if name is None else [])}
+        name = body.get("id") if name is None else name
+        candidates = [_candidate(each, index, dropped) for index, each in enumerate(list_at(body, "candidates", "$"))]
+        return {**named(name), **rest_of(body, moved, {"id"}, dropped), "query": query, "candidates": candidates}
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
-        """See Shape.made. A candidate without a score gets 0."""
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """See Shape.made. Where no candidate has a score, each gets 0."""
+        objects = as_objects(record)
+        scores = (None if self._scored else numbers_of(objects, "score")) or [0.0] * len(objects)
         candidates = [
             {
                 "docid": id_of(each, f"$.candidates[{index}]", "rank-llm"),
-                "score": each.get("score", 0.0),
-                "doc": {"contents": each["text"], **without(each, "id", "text", "score")},
+                "score": scores[index],
+                "doc": {
+                    "contents": each["text"],
+                    **rest_of(each, ("id", "text", "score"), OTHER_TEXTS, dropped, "candidates[]."),
+                },
             }
-            for index, each in enumerate(as_objects(record))
+            for index, each in enumerate(objects)
         ]
         query = {"text": record["query"], "qid": id_of(record, "$", "rank-llm")}
-        return {"query": query, "candidates": candidates, **without(record, "id", "query", "candidates")}
+        return {"query": query, "candidates": candidates, **rest_of(record, ("id", "query", "candidates"))}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its candidates best first, their scores replaced."""
@@ -64,7 +78,7 @@ class RankLlm:
     dumped = staticmethod(json_line)
 
 
-def _candidate(candidate: Any, index: int) -> dict[str, Any]:
+def _candidate(candidate: Any, index: int, dropped: Dropped | None) -> dict[str, Any]:
     place = f"$.candidates[{index}]"
     check_id(object_at(candidate, place), "docid", place)
     doc = object_at(value_at(candidate, "doc", place), f"{place}.doc")
@@ -72,6 +86,7 @@ def _candidate(candidate: Any, index: int) -> dict[str, Any]:
     if field is None:
         raise Malformed(f"no text: none of {', '.join(DOC_TEXTS)}", f"{place}.doc")
     text = text_at(doc, field, f"{place}.doc")
-    name = {"id": candidate["docid"]} if "docid" in candidate else {}
-    score = {"score": candidate["score"]} if "score" in candidate else {}
-    return {**name, **without(doc, field, "id", "score"), "text": text, **score}
+    note_rest(candidate, ("docid", "score", "doc"), dropped, "candidates[].")
+    score = {} if candidate.get("score") is None else {"score": candidate["score"]}
+    rest = rest_of(doc, (field,), ("id", "score"), dropped, "candidates[].doc.")
+    return {**named(candidate.get("docid")), **rest, "text": text, **score}

@@ -3,13 +3,19 @@
 A shape knows JSON values and nothing of files, lines or limits: `lines` reads them one a line, `groups` several lines a
 record. All else follows from four verbs. With two shapes, `rerank convert` is `dumped(made(native(body)))`, and a
 ranking is written in another shape as `dumped(ranked(made(native(body)), ranking))`.
+
+The fields that a shape computes win over fields of the same name in the record. What has no place in the record written
+is counted in a `Dropped`, so that a conversion can report it.
 """
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
 
+from rerank_cli.formats.dropped import Dropped
 from rerank_cli.ranking import Ranking
 
 OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
@@ -21,27 +27,36 @@ KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or fals
 
 
 class Malformed(Exception):
-    """A record is not of this shape: the reason, and the JSON path of the place."""
+    """A record cannot be used: the reason, and the JSON path of the place.
 
-    def __init__(self, reason: str, path: str = "$") -> None:
+    `content`: the record is of this shape, and the fault lies in what it holds, so no other format would read it.
+    """
+
+    def __init__(self, reason: str, path: str = "$", *, content: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.path = path
+        self.content = content
 
 
 class Shape(Protocol):
     """One record shape. Made from what is read and what is to be written: Shape(ReadConfig, WriteConfig)."""
 
     candidates_path: str  # where in a record its candidates are, for messages
+    titled: bool  # whether a candidate's `title` is scored with its text
+    needs_candidates: bool  # whether a record without candidates leaves no line
 
-    def native(self, body: Any) -> dict[str, Any]:
+    def native(self, body: Any, dropped: Dropped | None = None) -> dict[str, Any]:
         """A record as a native one: `query`, and `candidates` that are strings or objects with a `text`.
 
-        Raises Malformed with the place in the record as it was. Fields that the native shape does not know ride along.
+        Raises Malformed with the place in the record as it was. Fields that the native shape does not know ride along;
+        those for which it has no place are counted in `dropped`.
         """
 
-    def made(self, record: dict[str, Any]) -> Any:
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> Any:
         """A record of this shape from a native one. Raises Malformed when that lacks what this shape must have.
+
+        Fields for which this shape has no place are counted in `dropped`.
 
         A shape whose candidates then stand in another order has `order(record)`, their former places in the new order.
         """
@@ -145,8 +160,14 @@ def text_at(body: dict[str, Any], field: str, place: str) -> str:
     """The string at a dotted path. Raises Malformed."""
     value = value_at(body, field, place)
     if not isinstance(value, str):
-        raise Malformed(f"{place}.{field} is {kind(value)}, not a string", f"{place}.{field}")
+        way = f"; --query-field {field}.text reads its text" if field == "query" and "text" in as_dict(value) else ""
+        raise Malformed(f"{place}.{field} is {kind(value)}, not a string{way}", f"{place}.{field}")
     return value
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """`value` if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def list_at(body: dict[str, Any], field: str, place: str) -> list[Any]:
@@ -164,22 +185,69 @@ def object_at(value: Any, place: str) -> dict[str, Any]:
     return value
 
 
+def is_id(value: Any) -> bool:
+    """Whether a value can be an id: a string or an integer. Anything else does not survive a round trip."""
+    return isinstance(value, str) or type(value) is int
+
+
 def check_id(body: dict[str, Any], field: str, place: str) -> None:
-    """An id, if there is one, must be a string or an integer: anything else does not survive a round trip."""
+    """Raises Malformed for an id that is neither a string nor an integer; null means that there is none."""
     try:
         value = value_at(body, field, place)
     except Malformed:
         return
-    if not isinstance(value, str) and type(value) is not int:
-        raise Malformed(f"{place}.{field} is {kind(value)}, not a string or an integer", f"{place}.{field}")
+    if value is not None and not is_id(value):
+        path = f"{place}.{field}"
+        raise Malformed(f"{path} is {kind(value)}, not a string or an integer", path, content=True)
 
 
 def id_of(body: dict[str, Any], place: str, shape: str) -> str | int:
     """The `id` of a native record or candidate, which `shape` cannot do without. Raises Malformed."""
-    value = body.get("id")
-    if not isinstance(value, str) and type(value) is not int:
-        raise Malformed(f'{shape} needs an "id"', f"{place}.id")
+    value: Any = body.get("id")
+    if not is_id(value):
+        raise Malformed(f'{shape} needs an "id"', f"{place}.id", content=True)
+    return value  # type: ignore[no-any-return]
+
+
+def named(value: Any) -> dict[str, Any]:
+    """An `id` field for an id; nothing for null.
+
+    >>> named("d1"), named(None)
+    ({'id': 'd1'}, {})
+    """
+    return {} if value is None else {"id": value}
+
+
+def number_of(value: Any) -> float | None:
+    """A finite number, also one that is written as a string; None for anything else.
+
+    >>> number_of(2), number_of("12.5"), number_of("x"), number_of(None), number_of("1e999")
+    (2, 12.5, None, None, None)
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
     return value
+
+
+def numbers_of(candidates: Sequence[dict[str, Any]], field: str, path: str = "$.candidates") -> list[float] | None:
+    """A number that every candidate has in `field`, one each; None where no candidate has one.
+
+    Null is none. Raises Malformed when only some have one: an order made of such scores would be invented.
+    """
+    values = [each.get(field) for each in candidates]
+    found = [number_of(value) for value in values]
+    if all(value is None for value in values):
+        return None
+    for index, (value, number) in enumerate(zip(values, found, strict=True)):
+        if number is None:
+            reason = f'no "{field}", other candidates have one' if value is None else f'"{field}" is not a number'
+            raise Malformed(reason, f"{path}[{index}].{field}", content=True)
+    return [number for number in found if number is not None]
 
 
 def replaced(body: dict[str, Any], field: str, value: Any) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Texts to score, composed from the fields of a record: `--doc-template "{title} {text}"`.
 
 A name in braces is a field (a dotted path): of the candidate for a document, else of the record. `{{` is a brace.
-White space that this leaves at either end is removed.
+`{title?}` is a field that may be missing, null or empty: it is then left out with the white space behind it. White
+space that this leaves at either end is removed.
 """
 
 from dataclasses import dataclass, replace
@@ -14,10 +15,10 @@ from rerank_cli.formats.shape import Malformed, kind, value_at
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Literal pieces, each with the field that follows it ("" for none)."""
+    """Literal pieces, each with the field that follows it ("" for none), and whether that field may be missing."""
 
     option: str
-    parts: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, str, bool], ...]
 
     @classmethod
     def of(cls, option: str, text: str) -> "Template":
@@ -26,15 +27,17 @@ class Template:
             parsed = list(Formatter().parse(text))
         except ValueError as fault:
             raise ConfigError(f"{option} {text!r}: {fault}", "A brace itself is written {{ or }}.") from None
-        if any(name == "" or spec or conversion for _, name, spec, conversion in parsed):
+        if any(name in ("", "?") or spec or conversion for _, name, spec, conversion in parsed):
             raise ConfigError(f"{option} {text!r}: only plain field names", 'For example "{title} {text}".')
         if not any(name for _, name, _, _ in parsed):
             raise ConfigError(f"{option} {text!r}: names no field", 'For example "{title} {text}".')
-        return cls(option, tuple((literal, name or "") for literal, name, _, _ in parsed))
+        fields = [(literal, name or "") for literal, name, _, _ in parsed]
+        return cls(option, tuple((literal, name.removesuffix("?"), name.endswith("?")) for literal, name in fields))
 
     def renamed(self, old: str, new: str) -> "Template":
         """The same with one field under another name."""
-        return replace(self, parts=tuple((literal, new if name == old else name) for literal, name in self.parts))
+        parts = tuple((literal, new if name == old else name, optional) for literal, name, optional in self.parts)
+        return replace(self, parts=parts)
 
     def render(
         self, sources: tuple[tuple[dict[str, Any], str], ...], marked: str = ""
@@ -44,9 +47,11 @@ class Template:
         `sources` are objects with their JSON paths; a field is taken from the first that has it. Raises Malformed.
         """
         pieces: list[str] = []
-        size, span = 0, None
-        for literal, name in self.parts:
-            value = self._value(name, sources) if name else ""
+        size, span, missing = 0, None, False
+        for literal, name, optional in self.parts:
+            value = self._value(name, optional, sources) if name else ""
+            literal = literal.lstrip() if missing else literal
+            missing = optional and not value
             if name and name == marked:
                 span = (size + len(literal), size + len(literal) + len(value))
             pieces += [literal, value]
@@ -58,15 +63,21 @@ class Template:
         before = len(text) - len(text.lstrip())
         return kept, (span[0] - before, span[1] - before)
 
-    def _value(self, name: str, sources: tuple[tuple[dict[str, Any], str], ...]) -> str:
+    def _value(self, name: str, optional: bool, sources: tuple[tuple[dict[str, Any], str], ...]) -> str:
         first = name.partition(".")[0]
         body, place = next((each for each in sources if first in each[0]), sources[0])
         try:
             value = value_at(body, name, place)
         except Malformed as fault:
-            raise Malformed(f"{self.option}: {fault.reason}", fault.path) from None
+            if optional:
+                return ""
+            way = f"; {{{name}?}} is a field that may be missing"
+            raise Malformed(f"{self.option}: {fault.reason}{way}", fault.path, content=True) from None
+        if value is None and optional:
+            return ""
         if isinstance(value, str):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
-        raise Malformed(f"{self.option}: {place}.{name} is {kind(value)}, not a string", f"{place}.{name}")
+        path = f"{place}.{name}"
+        raise Malformed(f"{self.option}: {path} is {kind(value)}, not a string", path, content=True)

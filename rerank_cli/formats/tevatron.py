@@ -1,12 +1,13 @@
 """Pairs, one a line, as Tevatron's reranker reads them: `{"query_id", "query", "docid", "title"?, "text", "score"?}`.
 
 Lines that follow each other with an equal `query_id` are one record. Written back best first within their record, each
-with our fields. `qid` is read as well as `query_id`.
+with our fields. `qid` is read as well as `query_id`. The title is scored before the text, as Tevatron does.
 """
 
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.shape import (
     REWRAPPED,
     Malformed,
@@ -15,6 +16,7 @@ from rerank_cli.formats.shape import (
     check_id,
     id_of,
     json_line,
+    named,
     parse_object,
     text_at,
     without,
@@ -22,13 +24,15 @@ from rerank_cli.formats.shape import (
 from rerank_cli.ranking import Ranking
 
 IDS = ("query_id", "qid")
+COMPUTED = frozenset({*IDS, "query", "docid"})
+LOST = frozenset({*IDS, "id"})  # beside the query's id and the document's
 
 
 class Tevatron:
     """See the module. A record is the list of its lines."""
 
     candidates_path = "$"
-    doc_template = None
+    titled = needs_candidates = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self.hashes: dict[str, str] = {}
@@ -37,8 +41,8 @@ class Tevatron:
     def parsed(self, raw: bytes) -> tuple[str | int, dict[str, Any]]:
         """See GroupedShape.parsed."""
         row = parse_object(raw, REWRAPPED)
-        name = next((name for name in IDS if name in row), IDS[0])
-        if name not in row:
+        name = _id_field(row)
+        if row.get(name) is None:
             raise Malformed('no field "query_id"', "$.query_id")
         check_id(row, name, "$")
         check_id(row, "docid", "$")
@@ -53,26 +57,33 @@ class Tevatron:
             raise Malformed(f"one query_id, two queries: {rows[0]['query'][:40]!r} and {other['query'][:40]!r}")
         return rows
 
-    def native(self, body: list[dict[str, Any]]) -> dict[str, Any]:
+    def native(self, body: list[dict[str, Any]], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.native."""
         candidates = [
-            {**({"id": row["docid"]} if "docid" in row else {}), **without(row, *IDS, "query", "docid", "id")}
+            {**named(row.get("docid")), **rest_of(row, ("query", "docid", _id_field(row)), LOST, dropped, "[].")}
             for row in body
         ]
-        first = body[0]
-        return {
-            "id": next(first[name] for name in IDS if name in first),
-            "query": first["query"],
-            "candidates": candidates,
-        }
+        return {"id": body[0][_id_field(body[0])], "query": body[0]["query"], "candidates": candidates}
 
-    def made(self, record: dict[str, Any]) -> list[dict[str, Any]]:
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> list[dict[str, Any]]:
         """See Shape.made."""
+        if not record["candidates"]:
+            raise Malformed("no candidates: tevatron has no line for such a record", "$.candidates", content=True)
         about = {"query_id": id_of(record, "$", "tevatron"), "query": record["query"]}
+        note_rest(record, ("id", "query", "candidates"), dropped)
         return [
-            {**about, "docid": id_of(each, f"$.candidates[{index}]", "tevatron"), **without(each, "id")}
+            {
+                **about,
+                "docid": id_of(each, f"$.candidates[{index}]", "tevatron"),
+                **rest_of(each, ("id",), COMPUTED, dropped, "candidates[]."),
+            }
             for index, each in enumerate(as_objects(record))
         ]
+
+    def key(self, body: list[dict[str, Any]]) -> str | int:
+        """See TrecRun.key."""
+        key: str | int = body[0][_id_field(body[0])]
+        return key
 
     def ranked(self, body: list[dict[str, Any]], ranking: Ranking) -> list[dict[str, Any]]:
         """The lines, best first."""
@@ -82,3 +93,8 @@ class Tevatron:
     def dumped(self, value: list[dict[str, Any]]) -> bytes:
         """See Shape.dumped."""
         return b"".join(map(json_line, value))
+
+
+def _id_field(row: dict[str, Any]) -> str:
+    """The name of the field with the query's id."""
+    return next((name for name in IDS if row.get(name) is not None), IDS[0])

@@ -13,33 +13,42 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
+from rerank_cli.formats.dropped import Dropped, note_rest
 from rerank_cli.formats.lookup import Lookup
-from rerank_cli.formats.shape import Malformed, as_objects, check_utf8, id_of
+from rerank_cli.formats.shape import Malformed, as_objects, check_utf8, id_of, number_of, numbers_of
 from rerank_cli.ranking import Ranking
 
 TAG = "rerank"
 LARGEST = 3e38  # float32 ends at 3.4e38
 COLUMNS = 6
+HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that a run holds, or is never expected to
 
 
 class TrecRun:
     """See the module. A record is `qid`, `rows` of docid and score, and the `query` and `docs` that were looked up."""
 
     candidates_path = "$"
-    doc_template: str | None = "{title} {text}"
+    titled = needs_candidates = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Index queries and corpus where they are named. Raises ConfigError when a run is read without them."""
         self.hashes: dict[str, str] = {}
+        self._scored = write.scored
         self._queries = self._corpus = None
         if read.run is not None:
             if read.queries is None or read.corpus is None:
                 raise ConfigError(
                     "--run: a run has no texts", "Name --queries and --corpus, or a BEIR folder as the INPUT."
                 )
-            self._queries = Lookup(read.queries, read.max_line_bytes)
+            self._queries = Lookup(read.queries, read.max_line_bytes, titled=False)
             self._corpus = Lookup(read.corpus, read.max_line_bytes)
             self.hashes = {"queries_sha256": self._queries.sha256, "corpus_sha256": self._corpus.sha256}
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the files that are looked into."""
+        files = (self._queries, self._corpus)
+        return [note for file in files if file is not None for note in file.notes]
 
     def parsed(self, raw: bytes) -> tuple[str, tuple[str, float]]:
         """See GroupedShape.parsed."""
@@ -62,14 +71,14 @@ class TrecRun:
             raise ConfigError("a TREC run is read with --run", "Name it so, with --queries and --corpus.")
         query = self._queries.entries([qid]).get(qid)
         if query is None:
-            raise Malformed(f"query {qid!r} is not in {self._queries.path}")
+            raise self._queries.missing("query", qid)
         docs = self._corpus.entries([docid for docid, _ in rows])
         for docid, _ in rows:
             if docid not in docs:
-                raise Malformed(f"document {docid!r} is not in {self._corpus.path}")
+                raise self._corpus.missing("document", docid)
         return {"qid": qid, "query": query["text"], "docs": docs, "rows": rows}
 
-    def native(self, body: dict[str, Any]) -> dict[str, Any]:
+    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.native."""
         docs = body["docs"]
         candidates = [
@@ -78,13 +87,38 @@ class TrecRun:
         ]
         return {"id": body["qid"], "query": body["query"], "candidates": candidates}
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
-        """See Shape.made: candidates without a score are taken to be best first."""
+    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """See Shape.made: logits count before scores; candidates without either are taken to be best first."""
+        candidates = as_objects(record)
+        if not candidates:
+            raise Malformed("no candidates: a run has no line for such a record", "$.candidates", content=True)
+        note_rest(record, HELD, dropped)
+        for each in candidates if dropped is not None else ():
+            note_rest(each, HELD, dropped, "candidates[].")
+        scores = self._scores(candidates)
         rows = [
-            (column(id_of(each, f"$.candidates[{index}]", "trec")), score_of(each, -index))
-            for index, each in enumerate(as_objects(record))
+            (column(id_of(each, f"$.candidates[{index}]", "trec")), scores[index])
+            for index, each in enumerate(candidates)
         ]
         return {"qid": column(id_of(record, "$", "trec")), "rows": rows}
+
+    def _scores(self, candidates: list[dict[str, Any]]) -> list[float]:
+        """What a run orders them by. Raises Malformed where only some have a score, or one is beyond float32."""
+        given = None
+        if not self._scored:
+            field = "logit" if all(number_of(each.get("logit")) is not None for each in candidates) else "score"
+            given = numbers_of(candidates, field)
+        if given is None:
+            return [float(-index) for index in range(len(candidates))]
+        for index, score in enumerate(given):
+            if not abs(score) < LARGEST:
+                path = f"$.candidates[{index}].{field}"
+                raise Malformed(f"the score {score} is beyond what a run can hold", path, content=True)
+        return [float(score) for score in given]
+
+    def key(self, body: dict[str, Any]) -> str:
+        """The query's id: lines that follow each other and have the same are one record."""
+        return str(body["qid"])
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The run of a record, best first, with the logits as scores."""
@@ -92,23 +126,16 @@ class TrecRun:
         return {"qid": body["qid"], "rows": rows}
 
     def dumped(self, value: dict[str, Any]) -> bytes:
-        """See Shape.dumped."""
+        """See Shape.dumped. Of a document that is named twice the better score counts: evaluators refuse two."""
         rows = sorted(value["rows"], key=lambda row: row[1], reverse=True)
+        best: dict[str, float] = {}
+        for docid, score in rows:
+            best.setdefault(docid, score)
         written, last = [], math.inf
-        for rank, (docid, score) in enumerate(rows, 1):
+        for rank, (docid, score) in enumerate(best.items(), 1):
             last = min(as_float32(score), below(last))
             written.append(f"{value['qid']} Q0 {docid} {rank} {last!r} {TAG}\n")
         return "".join(written).encode("utf-8")
-
-
-def score_of(candidate: dict[str, Any], otherwise: float) -> float:
-    """A candidate's score if it has one that is a number. Raises Malformed for one beyond float32."""
-    score = candidate.get("score")
-    if not isinstance(score, int | float) or isinstance(score, bool):
-        return otherwise
-    if not abs(score) < LARGEST:
-        raise Malformed(f"the score {score} is beyond what a run can hold")
-    return float(score)
 
 
 def column(name: str | int) -> str:

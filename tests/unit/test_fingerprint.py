@@ -79,9 +79,10 @@ def test_no_option_hides_another_of_the_same_name():
     written = fingerprint(RunConfig(write=WriteConfig(format="out")), "in", IDENTITY)
     assert (written["format"], written["output_format"]) == ("in", "out")
     groups = (ReadConfig, WriteConfig, BatchConfig, Identity)
-    left_out = ("inputs", "run", "queries", "corpus", "folder", "model of WriteConfig", "versions")
+    left_out = ("inputs", "run", "queries", "corpus", "folder", "model of WriteConfig", "scored", "versions")
     names = sum(len(group.__dataclass_fields__) for group in groups) - len(left_out)
-    assert len(written) == names + len(("rerank_version", "long_docs", "chunk_overlap")) + len(IDENTITY.versions)
+    added = ("rerank_version", "long_docs", "chunk_overlap")
+    assert len(written) == names + len(added) + len(IDENTITY.versions)
 
 
 def test_a_fingerprint_is_the_same_after_a_stay_in_the_journal():

@@ -304,3 +304,12 @@ def test_an_engine_that_loses_a_batch_is_a_bug_and_no_endless_loop():
 
     with pytest.raises(RuntimeError, match="fewer results"):
         windows(entries_of(*some(8)), Forgetful(ModelConfig(model="fake")), budget=40)
+
+
+def test_a_record_of_which_no_candidate_is_kept_is_a_failure_where_it_would_leave_no_line():
+    entries = entries_of({"query": "q", "candidates": ["a", "b"]})
+    for refuse_empty in (False, True):
+        (done,) = windows(entries, write=WriteConfig(min_score=1.1), refuse_empty=refuse_empty)
+        assert isinstance(done.results[0], Failure) == refuse_empty
+        counters = (done.counters.scored, done.counters.failed, done.counters.pairs)
+        assert counters == ((0, 1, 0) if refuse_empty else (1, 0, 2))

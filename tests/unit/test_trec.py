@@ -117,7 +117,6 @@ def test_texts_are_found_by_id_wherever_they_stand(tmp_path, pack):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"d1\tx\nd1\ty\n", "the id 'd1' stands twice"),
         (b"d1\n", "1 columns, not 2 or 3"),
         (b"d1\ta\tb\tc\n", "4 columns"),
         (b'{"text": "x"}\n', "no _id or id"),
@@ -245,3 +244,63 @@ def test_a_title_of_null_is_no_title(read):
         file.write(jsonl({"_id": "d9", "title": None, "text": "ninth"}))
     _, (entry,) = entries(read, b"q1 Q0 d9 1 2 bm25\n")
     assert entry.texts == ("ninth",)
+
+
+# lines of queries and of a corpus that are odd
+
+
+def texts_of(tmp_path, run, queries, corpus):
+    for name, content in (("q", queries), ("c", corpus), ("run", run)):
+        (tmp_path / name).write_bytes(content)
+    names = {name: str(tmp_path / file) for name, file in (("queries", "q"), ("corpus", "c"), ("run", "run"))}
+    shape, found = entries(ReadConfig((names["run"],), **names), run)
+    return shape, [(e.query, *e.texts) if isinstance(e, Request) else e.reason for e in found]
+
+
+def test_all_behind_the_first_tab_is_the_query(tmp_path):
+    queries = b"q1\tto work with\tcomputer terminals\ton a daily basis?\r\nq2\tb\n"
+    run = b"q1 Q0 d1 1 2.0 x\nq2 Q0 d1 1 2.0 x\n"
+    _, found = texts_of(tmp_path, run, queries, b"d1\tone\n")
+    assert found == [("to work with\tcomputer terminals\ton a daily basis?", "one"), ("b", "one")]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "text"), [(b"d1\tone\nd2\ta\tb\nd3\tc\n", "one"), (b"d1\tOne\tone\nd2\tb\nd3\tC\tc\n", "One one")]
+)
+def test_a_line_with_other_columns_than_the_first_fails_only_the_queries_that_need_it(tmp_path, corpus, text):
+    run = b"q1 Q0 d1 1 2.0 x\nq2 Q0 d2 1 2.0 x\nq3 Q0 d3 1 2.0 x\n"
+    shape, found = texts_of(tmp_path, run, b"q1\ta\nq2\ta\nq3\ta\n", corpus)
+    assert found[0] == ("a", text)
+    assert "is a tab part of a text?" in found[1]
+    assert found[2][0] == "a"
+    assert any("1 lines cannot be read" in note for note in shape.notes)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b'{"_id": "d2", "text": null}', b'{"_id": "d2"}', b'{"_id": "d2", "text": "x"}\n{"_id": "d2", "text": "y"}'],
+)
+@pytest.mark.parametrize("pack", [lambda content: content, gzip.compress], ids=["plain", "gz"])
+def test_a_bad_line_of_a_corpus_fails_only_the_queries_that_need_it(tmp_path, bad, pack):
+    corpus = pack(b'{"_id": "d1", "text": "one"}\n' + bad + b'\n{"text": "no id"}\n')
+    shape, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq2 Q0 d2 1 2.0 x\n", b"q1\ta\nq2\ta\n", corpus)
+    assert found[0] == ("a", "one")
+    assert "'d2' cannot be read" in found[1]
+    assert any("cannot be read" in note for note in shape.notes)
+
+
+def test_equal_lines_of_a_corpus_are_one(tmp_path):
+    corpus = b'{"_id": "d1", "text": "one"}\n{"_id": "d2", "text": "two"}\r\n{"_id": "d1", "text": "one"}\n' * 3
+    shape, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq1 Q0 d2 1 1.0 x\n", b"q1\ta\nq1\ta\n", corpus)
+    assert found == [("a", "one", "two")]
+    assert sorted(note.partition(": ")[2] for note in shape.notes) == [
+        "1 lines repeat an equal one and were left out",
+        "7 lines repeat an equal one and were left out",
+    ]
+
+
+def test_a_missing_document_says_how_many_lines_cannot_be_read(tmp_path):
+    corpus = b'{"_id": "d1", "text": "one"}\n{"text": "no id"}\n'
+    _, found = texts_of(tmp_path, b"q1 Q0 d9 1 2.0 x\n", b"q1\ta\n", corpus)
+    assert "document 'd9' is not in" in found[0]
+    assert "1 of its lines cannot be read" in found[0]

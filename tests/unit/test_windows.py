@@ -1,5 +1,7 @@
 """Whole records, gathered into windows whose edges follow from the records alone."""
 
+from dataclasses import replace
+
 import pytest
 from making import entries_of, fake
 
@@ -167,3 +169,16 @@ def test_an_error_of_the_reader_passes_through():
 
     with pytest.raises(OSError, match="gone"):
         list(windows(broken(), fake().prepare, WindowLimits(10), Mark()))
+
+
+def test_a_record_that_refuses_a_cut_is_a_failure_where_a_text_does_not_fit():
+    good, long = entries_of({"query": "q", "candidates": ["a"]}, {"query": "q", "candidates": ["a", "b " * 40]})
+    scorer = fake(max_length=16)
+    limits = WindowLimits(10**9)
+    for entries, failed in (([good, long], False), ([good, replace(long, refuses_cut=True)], True)):
+        (last,) = windows(iter(entries), scorer.prepare, limits, Mark(), False, "$.texts")
+        second = last.closes.entries[1]
+        assert isinstance(second, Failure) == failed
+        if failed:
+            assert second.path == "$.texts[1]"
+            assert "the request says" in second.reason

@@ -1,0 +1,123 @@
+"""How the requests of reranking APIs differ: the names of their fields, and which options change an answer.
+
+An option that changes the answer is honoured or refused by name. Nothing is answered otherwise than its sender expects.
+Sources: the references of Cohere (v1 and v2), Jina, Voyage, mixedbread and Pinecone; the servers vLLM, infinity,
+text-embeddings-inference and NVIDIA NIM.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rerank_cli.formats.shape import kind
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The names that one API gives its fields, in requests and in answers; "" for what it does not have."""
+
+    name: str
+    documents: str
+    top: str
+    echo: str  # the flag that asks for the documents' texts in the answer
+    results: str  # "" when the answer is the bare list
+    score: str
+    document: str
+    bare: bool = False  # a document that came as a string is answered as one
+    object: str = ""  # what an answer says it is
+
+
+COHERE = Dialect("rerank-api", "documents", "top_n", "return_documents", "results", "relevance_score", "document")
+VOYAGE = Dialect(
+    "voyage", "documents", "top_k", "return_documents", "data", "relevance_score", "document", bare=True, object="list"
+)
+MIXEDBREAD = Dialect("mixedbread", "input", "top_k", "return_input", "data", "score", "input", bare=True, object="list")
+TEI = Dialect("tei", "texts", "", "return_text", "", "score", "text", bare=True)
+
+TOPS = ("top_n", "top_k")
+ECHOES = ("return_documents", "return_input", "return_text")
+LOGITS_IF = {"raw_scores": True, "use_activation": False, "activation": False}  # infinity and TEI; vLLM
+WHOLE_IF = {
+    "truncate": (False, "NONE"),
+    "truncation": (False,),
+}  # TEI, NIM; Voyage: too long a text is an error
+CUT_IF = (True, "END", "RIGHT", "right")  # what those say of texts that may be truncated at their end
+FLAGS = (*ECHOES, *LOGITS_IF)
+
+# Options that are refused, each with the values that ask for nothing; null asks for nothing in all of them.
+REFUSED: dict[str, tuple[Any, ...]] = {
+    "rank_fields": ([], ["text"]),
+    "max_tokens_per_doc": (),
+    "max_chunks_per_doc": (),
+    "max_doc_length": (),
+    "max_query_length": (),
+    "truncate_prompt_tokens": (-1,),
+    "truncation_direction": ("Right", "right"),
+    "truncation_side": ("right",),
+    "overlap_tokens": (),
+    "instruction": ("",),
+    "instruct": ("",),
+    "score_threshold": (),
+    "softmax": (False,),
+    "normalize": (True,),
+    "rewrite_query": (False,),
+    "return_embeddings": (False,),
+    "chat_template": (),
+    "parameters": ({},),
+}
+OPTIONS = frozenset({*TOPS, *ECHOES, *LOGITS_IF, *WHOLE_IF, *REFUSED})
+WAYS = {
+    "rank_fields": "use --doc-template",
+    "max_tokens_per_doc": "use --max-length",
+    "max_doc_length": "use --max-length",
+    "max_query_length": "use --query-max-length",
+    "truncate_prompt_tokens": "use --max-length",
+    "overlap_tokens": "use --long-docs chunk with --chunk-overlap",
+    "max_chunks_per_doc": "use --long-docs chunk",
+    "score_threshold": "use --min-score",
+}
+
+
+def problem(name: str, value: Any, dialect: Dialect) -> str | None:
+    """Why a request with this option cannot be answered as its sender expects; None where it can.
+
+    >>> problem("top_n", 3, COHERE), problem("top_k", 3, COHERE)
+    (None, '"top_k" is not an option of rerank-api requests (use top_n)')
+    """
+    if value is None:
+        return None
+    if name in TOPS and (type(value) is not int or value < 0):
+        return f"$.{name} is not a count"
+    if name in FLAGS and not isinstance(value, bool):
+        return f"$.{name} is {kind(value)}, not true or false"
+    return _unanswered(name, value, dialect)
+
+
+def _unanswered(name: str, value: Any, dialect: Dialect) -> str | None:
+    if name in TOPS:
+        fits, way = name == dialect.top, f"use {dialect.top}" if dialect.top else "use --top-k"
+    elif name in ECHOES:
+        fits, way = name == dialect.echo or not value, f"use {dialect.echo}"
+    elif name in WHOLE_IF:
+        fits, way = _in(value, (*WHOLE_IF[name], *CUT_IF)), "use true or false"
+    else:
+        fits = name not in REFUSED or _in(value, REFUSED[name])
+        return (
+            None if fits else f'"{name}" is not supported and would change the answer ({WAYS.get(name, "remove it")})'
+        )
+    return None if fits else f'"{name}" is not an option of {dialect.name} requests ({way})'
+
+
+def _in(value: Any, values: tuple[Any, ...]) -> bool:
+    """Whether `value` is one of `values` and of its type: 0 is not False."""
+    return any(type(value) is type(each) and value == each for each in values)
+
+
+def wants_logits(body: Mapping[str, Any]) -> bool:
+    """Whether a request asks for raw scores."""
+    return any(body.get(name) is value for name, value in LOGITS_IF.items())
+
+
+def refuses_cut(body: Mapping[str, Any]) -> bool:
+    """Whether a request says that a text which does not fit is an error."""
+    return any(_in(body.get(name), values) for name, values in WHOLE_IF.items())

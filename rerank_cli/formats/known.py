@@ -1,0 +1,86 @@
+"""Which shapes there are, where their classes lie, and by which fields the first record of an input is known."""
+
+from functools import cache
+from itertools import chain
+from typing import Any, NamedTuple
+
+from rerank_cli.formats.dropped import Dropped
+from rerank_cli.formats.shape import without
+
+
+class Known(NamedTuple):
+    """A shape: where its class is, and the dotted fields that a record of it has and none of the shapes above has."""
+
+    where: str
+    fields: tuple[str, ...] = ()
+
+
+FORMATS = {
+    "rank-llm": Known("rank_llm:RankLlm", ("query.text", "candidates")),
+    "native": Known("native:Native", ("query", "candidates")),
+    "openai-batch": Known("openai_batch:OpenAiBatch", ("custom_id", "url", "body")),
+    "tevatron": Known("tevatron:Tevatron", ("query_id|qid", "query", "docid", "text")),
+    "flag-embedding": Known("flag_embedding:FlagEmbedding", ("query", "pos", "neg")),
+    "langchain": Known("langchain:LangChain", ("query", "documents.0.page_content")),
+    "voyage": Known("api:Voyage", ("query", "documents", "top_k")),
+    "rerank-api": Known("api:RerankApi", ("query", "documents")),
+    "mixedbread": Known("api:Mixedbread", ("query", "input")),
+    "tei": Known("api:Tei", ("query", "texts")),
+    "beir": Known("trec:TrecRun"),
+    "trec": Known("trec:TrecRun"),
+    "flashrank": Known("flashrank:FlashRank", ("query", "passages")),
+}
+LAST = {"flag-embedding": ("query", "pos")}  # what a record is taken for that has these fields and shows no other shape
+
+
+def shape_of(body: dict[str, Any]) -> str | None:
+    """The first shape of which a record has all fields."""
+    known = chain(((name, each.fields) for name, each in FORMATS.items() if each.fields), LAST.items())
+    return next((name for name, fields in known if all(has(body, field) for field in fields)), None)
+
+
+def has(body: Any, field: str) -> bool:
+    """Whether a record has a dotted field; `a|b` is either, a number is a place in a list.
+
+    >>> has({"documents": [{"page_content": ""}]}, "documents.0.page_content"), has({}, "qid|query_id")
+    (True, False)
+    """
+    if "|" in field:
+        return any(has(body, each) for each in field.split("|"))
+    for name in field.split("."):
+        if isinstance(body, list) and name.isdecimal() and int(name) < len(body):
+            body = body[int(name)]
+        elif isinstance(body, dict) and name in body:
+            body = body[name]
+        else:
+            return False
+    return True
+
+
+def unmistakable(made: Any, name: str, dropped: Dropped | None = None, where: str = "") -> Any:
+    """A record made for the shape `name` without fields of its own by which it would be taken for another shape.
+
+    >>> unmistakable({"query": "q", "input": ["x"], "documents": ["y"]}, "mixedbread")
+    {'query': 'q', 'input': ['x']}
+    """
+    if isinstance(made, list):
+        return [unmistakable(each, name, dropped, "candidates[].") for each in made]
+    if not isinstance(made, dict) or _foreign_marks(name).isdisjoint(made):
+        return made
+    while (other := shape_of(made)) is not None and not marks(other) <= marks(name):
+        field = next(each for each in sorted(marks(other) - marks(name)) if each in made)
+        if dropped is not None:
+            dropped.note([field], where)
+        made = without(made, field)
+    return made
+
+
+@cache
+def marks(name: str) -> frozenset[str]:
+    """The top-level fields by which records of a shape are known."""
+    return frozenset(each for field in FORMATS[name].fields for each in field.partition(".")[0].split("|"))
+
+
+@cache
+def _foreign_marks(name: str) -> frozenset[str]:
+    return frozenset[str]().union(*map(marks, FORMATS)) - marks(name)

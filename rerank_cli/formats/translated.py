@@ -1,0 +1,129 @@
+"""One shape read and another written: `rerank convert`, and a ranking with --output-format."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+from rerank_cli.formats.dropped import Dropped
+from rerank_cli.formats.known import unmistakable
+from rerank_cli.formats.lines import UNSCORED_TITLES, has_title
+from rerank_cli.formats.shape import Malformed, Shape
+from rerank_cli.formats.streams import Line
+from rerank_cli.ranking import Ranking
+from rerank_cli.records import Entry, Request, failed
+
+HELD = 1000  # bad and blank lines behind a record until which its id is compared with that of the next
+
+
+class Format(Protocol):
+    """How records are read and written: a shape, one record a line or several lines a record."""
+
+    name: str
+    hashes: dict[str, str]  # of files that it looks into
+    candidates_path: str  # where in a record the candidates are, for failures
+    titled: bool  # whether candidates' titles are scored with their texts
+    needs_candidates: bool  # whether a record of which no candidate is written leaves no line
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the user on what was read so far."""
+
+    def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
+        """Turn lines into entries: every non-blank line ends in exactly one Request or Failure."""
+
+    def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
+        """The native record of a request that was read; what it has no place for is counted in `dropped`."""
+
+    def converted(self, request: Request) -> bytes:
+        """The output lines, newlines included, for a request as it was read, without a ranking."""
+
+    def write(self, request: Request, ranking: Ranking) -> bytes:
+        """The output lines, newlines included, for a ranked request."""
+
+
+class Translated:
+    """A format that reads one shape and writes another."""
+
+    def __init__(self, source: Format, target: Shape, name: str) -> None:
+        """`name` is that of the target."""
+        self._source, self._target, self._target_name = source, target, name
+        self.name, self.hashes = source.name, source.hashes
+        self.candidates_path = source.candidates_path
+        self.titled, self.needs_candidates = source.titled, target.needs_candidates
+        self._dropped = Dropped()
+        self._titles = False  # whether a title was met that the other shape does not score
+
+    @property
+    def notes(self) -> list[str]:
+        """See Format.notes."""
+        notes = list(self._source.notes)
+        if self._titles:
+            notes.append(UNSCORED_TITLES.replace("candidates", f"{self._target_name} candidates", 1))
+        if self._dropped.names:
+            notes.append(self._dropped.sentence(self._target_name))
+        return notes
+
+    def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
+        """See Format.read. What lacks something that the other shape must have is a failure."""
+        entries = self._source.read(lines)
+        made = (self._translated(entry) if isinstance(entry, Request) else entry for entry in entries)
+        return self._distinct(made) if self._target.needs_candidates else made
+
+    def _translated(self, entry: Request) -> Entry:
+        try:
+            return self._made(entry)
+        except Malformed as fault:
+            return replace(failed(entry, fault.reason, fault.path), followed=entry.followed)
+
+    def _made(self, entry: Request) -> Request:
+        record = self._source.native(entry, self._dropped)
+        body = unmistakable(self._target.made(record, self._dropped), self._target_name, self._dropped)
+        made = replace(entry, body=body)
+        self._titles = self._titles or (
+            self.titled and not self._target.titled and any(map(has_title, record["candidates"]))
+        )
+        if order := getattr(self._target, "order", None):
+            places = order(record)
+            fields = tuple([entry.fields[place] for place in places]) if entry.fields else ()
+            made = replace(made, texts=tuple([entry.texts[place] for place in places]), fields=fields)
+        return made
+
+    def _distinct(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """The same entries, but a record is a failure when the next one has its id: in this shape the two would be one.
+
+        It is told by what follows and not by what came before, so that a resumed run decides alike.
+        """
+        held: list[Entry] = []  # a request, and what is no request behind it
+        for entry in entries:
+            if isinstance(entry, Request):
+                if held and isinstance(held[0], Request):
+                    held[0] = self._told_apart(held[0], entry)
+                yield from held
+                held = [entry]
+            elif held and len(held) < HELD:
+                held.append(entry)
+            else:
+                yield from held
+                held = []
+                yield entry
+        yield from held
+
+    def _told_apart(self, request: Request, following: Request) -> Entry:
+        key: Any = getattr(self._target, "key")  # noqa: B009 (shapes of several lines have it)
+        name = key(request.body)
+        if name != key(following.body):
+            return request
+        reason = f"the next record has the id {str(name)[:40]!r} too: {self._target_name} would take the two for one"
+        return replace(failed(request, reason, "$.id"), followed=request.followed)
+
+    def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
+        """See Format.native."""
+        return self._target.native(request.body, dropped)
+
+    def converted(self, request: Request) -> bytes:
+        """See Format.converted."""
+        return self._target.dumped(request.body)
+
+    def write(self, request: Request, ranking: Ranking) -> bytes:
+        """See Format.write."""
+        return self._target.dumped(self._target.ranked(request.body, ranking))

@@ -1,0 +1,290 @@
+"""Between any two shapes, query, ids, texts, judgements and teacher scores survive, or the record is refused.
+
+Records are built, and what was written is read, by the plain functions below and not by the shapes themselves. Every
+object of a record gets fields with names that some shape knows: none of them may take the place of the real thing.
+"""
+
+import json
+import random
+from dataclasses import asdict, dataclass
+from itertools import product
+
+import pytest
+from making import lines_of
+
+from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.formats import open_format
+from rerank_cli.formats.dialects import OPTIONS
+from rerank_cli.formats.known import FORMATS, marks, shape_of
+from rerank_cli.ranking import rank, sigmoid
+from rerank_cli.records import Failure, Request
+
+SHAPES = sorted(set(FORMATS) - {"trec", "beir"})
+APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}
+NAMES = sorted(
+    OPTIONS
+    | {name for shape in FORMATS for name in marks(shape)}
+    | {"id", "text", "title", "score", "index", "previous_score", "truncated", "chunk", "relevance_score", "results"}
+    | {"pos_scores", "neg_scores", "pos_ids", "neg_ids", "page_content", "metadata", "type", "meta", "doc", "method"}
+    | {
+        "segment",
+        "contents",
+        "content",
+        "body",
+        "passage",
+        "rank",
+        "tag",
+        "model",
+        "lang",
+        "text_1",
+        "text_2",
+        "queries",
+    }
+)
+A_PAIR = 33  # records, so that all pairs of shapes see 4,000
+
+
+@dataclass(frozen=True)
+class Document:
+    id: str | int
+    text: str
+    relevance: int
+    logit: float
+
+
+@dataclass(frozen=True)
+class Record:
+    id: str | int
+    query: str
+    documents: tuple[Document, ...]
+
+
+class Noise:
+    """Draws fields beside the real ones and remembers them."""
+
+    def __init__(self, rng):
+        self.rng, self.values = rng, {}
+
+    def around(self, *own, **fields):
+        """`fields` and some others, in any order; names in `own` are left alone too."""
+        for name in self.rng.sample(NAMES, self.rng.choice((0, 0, 1, 2, 4))):
+            if name not in fields and name not in own:
+                number = len(self.values)
+                value = self.rng.choice(
+                    (f"noise {number}", number + 1e6, 0.5 + number, [f"noise {number}"], None, True)
+                )
+                fields[name] = {"inner": f"noise {number}"} if self.rng.random() < 0.2 else value
+                self.values[number] = name, fields[name]
+        names = list(fields)
+        self.rng.shuffle(names)
+        return {name: fields[name] for name in names}
+
+
+def drawn(rng):
+    identify = rng.choice((str, int))
+    numbers = rng.sample(range(1000), rng.randrange(1, 6))
+    documents = [
+        Document(
+            identify(n), rng.choice((f"text {n}", f" text\t{n} \u2028")), rng.randrange(2), rng.randrange(-9, 9) / 4
+        )
+        for n in numbers
+    ]
+    return Record(rng.choice((str, int))(rng.randrange(1000)), f"query {rng.random()}", tuple(documents))
+
+
+def built(shape, record, noise):
+    """The lines of a record in a shape."""
+    whole = [asdict(document) for document in record.documents]
+    if shape == "native":
+        body = noise.around(
+            id=record.id, query=record.query, candidates=[noise.around("score", **each) for each in whole]
+        )
+    elif shape in APIS:
+        documents = [noise.around(**each) for each in whole]
+        body = noise.around(id=record.id, query=record.query, **{APIS[shape]: documents})
+    elif shape == "flashrank":
+        passages = [noise.around("score", **each) for each in whole]
+        body = noise.around(id=record.id, query=record.query, passages=passages)
+    elif shape == "openai-batch":
+        inner = noise.around(query=record.query, documents=[d.text for d in record.documents])
+        body = noise.around(custom_id=str(record.id), method="POST", url="/v1/rerank", body=inner)
+    elif shape == "flag-embedding":
+        sides = {name: [d for d in record.documents if d.relevance == yes] for name, yes in (("pos", 1), ("neg", 0))}
+        lists = {name: [d.text for d in side] for name, side in sides.items()}
+        lists |= {f"{name}_scores": [d.logit for d in side] for name, side in sides.items()}
+        lists |= {f"{name}_ids": [d.id for d in side] for name, side in sides.items()}
+        body = noise.around(id=record.id, query=record.query, **lists)
+    elif shape == "langchain":
+        documents = [
+            noise.around(
+                id=d.id, page_content=d.text, metadata=noise.around("score", relevance=d.relevance, logit=d.logit)
+            )
+            for d in record.documents
+        ]
+        body = noise.around(id=record.id, query=record.query, documents=documents)
+    elif shape == "rank-llm":
+        candidates = [
+            noise.around(docid=d.id, score=1.0, doc=noise.around(text=d.text, relevance=d.relevance, logit=d.logit))
+            for d in record.documents
+        ]
+        query = noise.around(text=record.query, qid=record.id)
+        body = noise.around(query=query, candidates=candidates)
+    else:
+        rows = [
+            noise.around("score", query_id=record.id, query=record.query, docid=d.id, **without_id)
+            for d, each in zip(record.documents, whole, strict=True)
+            for without_id in [{name: value for name, value in each.items() if name != "id"}]
+        ]
+        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    return json.dumps(body).encode() + b"\n"
+
+
+def understood(shape, lines):
+    """What the lines of one record in a shape say, as anybody would read them; None for what a shape cannot hold."""
+    values = [json.loads(line) for line in lines.splitlines()]
+    body = values[0]
+    qid, query = body.get("id"), body.get("query")
+    if shape == "native":
+        listed = body["candidates"]
+    elif shape in APIS:
+        listed = body[APIS[shape]]
+    elif shape == "flashrank":
+        listed = body["passages"]
+    elif shape == "openai-batch":
+        assert (body["method"], body["url"]) == ("POST", "/v1/rerank")
+        qid, query = body["custom_id"], body["body"]["query"]
+        listed = [{"text": each} for each in body["body"]["documents"]]
+    elif shape == "flag-embedding":
+        listed = []
+        for side in ("pos", "neg"):
+            ids, scores = (body.get(f"{side}_{name}", [None] * len(body[side])) for name in ("ids", "scores"))
+            for text, name, logit in zip(body[side], ids, scores, strict=True):
+                listed.append({"text": text, "id": name, "logit": logit, "relevance": int(side == "pos")})
+    elif shape == "langchain":
+        listed = [{**d.get("metadata"), "id": d.get("id"), "text": d["page_content"]} for d in body["documents"]]
+    elif shape == "rank-llm":
+        qid, query = body["query"]["qid"], body["query"]["text"]
+        texts = ("text", "segment", "contents", "content", "body", "passage")
+        listed = [
+            {**c["doc"], "id": c["docid"], "text": next(c["doc"][name] for name in texts if name in c["doc"])}
+            for c in body["candidates"]
+        ]
+    else:
+        qid, listed = body["query_id"], [{**row, "id": row["docid"]} for row in values]
+        assert {(row["query_id"], row["query"]) for row in values} == {(qid, query)}
+    listed = [{"text": each} if isinstance(each, str) else each for each in listed]
+    return qid, query, [{name: each.get(name) for name in ("id", "text", "relevance", "logit")} for each in listed]
+
+
+def read(source, target, lines, **options):
+    shape = open_format(ReadConfig(format=source), WriteConfig(format=target, model="m", **options))
+    entries = list(shape.read(iter(lines_of(lines))))
+    assert len(entries) == 1, entries
+    return shape, entries[0]
+
+
+def refused(entry):
+    """Whether a record was refused, as it may be; then with a reason and a path."""
+    if isinstance(entry, Failure):
+        assert entry.path.startswith("$")
+        assert entry.reason
+        return True
+    assert isinstance(entry, Request)
+    return False
+
+
+def holds(shape, field):
+    return shape != "openai-batch" or field == "text"
+
+
+def check_same(record, shape, lines, *ways):
+    """Whether lines of `shape`, which came by these shapes, still say what the record said."""
+    qid, query, listed = understood(shape, lines)
+    assert str(qid) == str(record.id)
+    assert query == record.query
+    assert len(listed) == len(record.documents)
+    by_text = {each["text"]: each for each in listed}
+    for document in record.documents:
+        found = by_text[document.text]
+        for field in ("id", "relevance", "logit"):
+            if all(holds(way, field) for way in (shape, *ways)):
+                assert found[field] == getattr(document, field), (field, found)
+
+
+def check_reported(shape, lines, noise):
+    """Whether each field that was beside the real ones is still there, or its name was said to be dropped."""
+    text = json.dumps([json.loads(line) for line in lines.splitlines()])
+    said = " ".join(shape.notes)
+    counted = "more names" in said
+    for number, (name, value) in noise.values.items():
+        lost = f"noise {number}" not in text and (not isinstance(value, int | float) or json.dumps(value) not in text)
+        if lost and value is not None and value is not True and not counted:
+            assert name in said, (name, value, said)
+
+
+def records_of_pair(source, target):
+    rng = random.Random(f"{source} {target}")
+    for _ in range(A_PAIR):
+        record, noise = drawn(rng), Noise(rng)
+        yield record, noise, built(source, record, noise)
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(SHAPES, SHAPES)))
+def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(source, target):
+    survived = 0
+    for record, noise, lines in records_of_pair(source, target):
+        check_same(record, source, lines)
+        shape, entry = read(source, target, lines)
+        if refused(entry):
+            continue
+        there = shape.converted(entry)
+        if source != target:
+            check_same(record, target, there, source)
+            check_reported(shape, there, noise)
+            known = shape_of(json.loads(there.splitlines()[0]))
+            assert known == target or marks(known) <= marks(target)
+        shape, entry = read(target, source, there)
+        if refused(entry):
+            continue
+        check_same(record, source, shape.converted(entry), source, target)
+        survived += 1
+    refusing = {"tevatron", "rank-llm", "flag-embedding"}  # what they need, openai-batch records lack
+    assert (
+        survived
+        or (source == "openai-batch" and target in refusing)
+        or (target == "openai-batch" and source in refusing)
+    )
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(SHAPES, SHAPES)))
+def test_a_score_stands_beside_the_text_that_has_it_in_every_shape(source, target):
+    for record, _, lines in records_of_pair(source, target):
+        shape, entry = read(source, target, lines, scored=True)
+        if refused(entry):
+            continue
+        logits = {document.text: number / 8 - 1 for number, document in enumerate(record.documents)}
+        texts = [next(text for text in logits if scored.rstrip().endswith(text.strip())) for scored in entry.texts]
+        out = shape.write(entry, rank([logits[text] for text in texts]))
+        body = json.loads(out.splitlines()[0])
+        if target in APIS or target == "openai-batch":
+            body = body["response"]["body"] if target == "openai-batch" else body
+            results = body if target == "tei" else body.get("results", body.get("data"))
+            scores = [(texts[each["index"]], each.get("score", each.get("relevance_score"))) for each in results]
+        elif target == "langchain":
+            scores = [(d["page_content"], d["metadata"]["relevance_score"]) for d in body["documents"]]
+        elif target == "flag-embedding":
+            scores = list(zip(body["pos"] + body["neg"], body["pos_scores"] + body["neg_scores"], strict=True))
+        elif target == "tevatron":
+            scores = [(row["text"], row["score"]) for row in map(json.loads, out.splitlines())]
+        elif target == "rank-llm":
+            scores = [
+                (next(c["doc"][name] for name in ("text", "contents") if name in c["doc"]), c["score"])
+                for c in body["candidates"]
+            ]
+        else:
+            scores = [
+                (each["text"], each["score"]) for each in body[{"flashrank": "passages"}.get(target, "candidates")]
+            ]
+        request = entry.body.get("body", entry.body) if target == "openai-batch" else entry.body
+        raw = target == "flag-embedding" or (target in (*APIS, "openai-batch") and request.get("raw_scores") is True)
+        assert dict(scores) == {text: logit if raw else sigmoid(logit) for text, logit in logits.items()}
