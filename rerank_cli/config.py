@@ -28,7 +28,7 @@ class ReadConfig:
     max_candidates: int | None = None
     run: str | None = None  # a TREC run, read instead of `inputs`, with the files that hold its texts
     queries: str | None = None
-    corpus: str | None = None
+    corpus: tuple[str, ...] = ()
     folder: str | None = None  # the BEIR folder that these were found in
     query_template: str | None = None
     doc_template: str | None = None
@@ -47,7 +47,7 @@ class ReadConfig:
     @property
     def files(self) -> tuple[str, ...]:
         """Everything that is read."""
-        return (*self.sources, *(name for name in (self.queries, self.corpus) if name is not None))
+        return (*self.sources, *([] if self.queries is None else [self.queries]), *self.corpus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ NATIVE_SHAPE = (
     'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Fields of other '
     "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors."
 )
-CONTENT = "The format is read as meant. `rerank check` shows the first ten errors."
+CONTENT = "The format is right, what the records hold is not. `rerank check` shows the first ten errors."
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
 NO_COLUMNS = ("trec", "beir", "tei")  # shapes whose lines are no JSON objects

@@ -49,7 +49,10 @@ RunFile = Annotated[
     option("run", "TREC run that names the candidates; INPUT is then a BEIR folder, or --queries and --corpus are."),
 ]
 Queries = Annotated[str | None, option("queries", "Texts of the run's queries: JSON lines or tab-separated.")]
-Corpus = Annotated[str | None, option("corpus", "Texts of the run's documents: JSON lines or tab-separated.")]
+Corpus = Annotated[
+    list[str] | None,
+    option("corpus", "Texts of the run's documents: JSON lines or tab-separated; again for each further file."),
+]
 QueryTemplate = Annotated[str | None, option("query-template", "Query composed of a record's {fields}.")]
 DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of fields, such as "{title} {text}".')]
 
@@ -105,7 +108,7 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
         fields[name] = field(given[name]) if name.endswith("_field") else given[name]
     if run is None:
         if queries or corpus:
-            named = f"--queries {queries}" if queries else f"--corpus {corpus}"
+            named = f"--queries {queries}" if queries else f"--corpus {' '.join(corpus or [])}"
             raise ConfigError(f"{named}: what for?", "Queries and corpus give the texts of a --run.")
         if folder := next(filter(os.path.isdir, inputs or []), None):
             raise InputError(
@@ -117,8 +120,8 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
     folder = inputs[0] if inputs else None
     if folder:
         found = in_folder(folder)
-        queries, corpus = queries or found[0], corpus or found[1]
-    return ReadConfig((run,), run=run, queries=queries, corpus=corpus, folder=folder, **fields)
+        queries, corpus = queries or found[0], corpus or [found[1]]
+    return ReadConfig((run,), run=run, queries=queries, corpus=tuple(corpus or ()), folder=folder, **fields)
 
 
 def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:

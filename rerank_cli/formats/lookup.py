@@ -1,4 +1,4 @@
-"""Texts by id from a file of any size: `queries.tsv`, `corpus.jsonl.gz` and their like, indexed on disk.
+"""Texts by id from files of any size: `queries.tsv`, `corpus.jsonl.gz` and their like, indexed on disk.
 
 The index is a temporary database that SQLite keeps in its folder for temporary files (SQLITE_TMPDIR) and that vanishes
 with the process. A plain file is indexed by places, of a compressed one the index holds the lines themselves. The trade
@@ -18,58 +18,62 @@ from rerank_cli.formats.streams import Inputs, Line
 IDS = ("_id", "id", "docid", "doc_id", "qid", "query_id")  # the first of these that a JSON line has
 TEXTS = ("text", "contents", "content", "body", "query")
 AT_ONCE = 500  # rows a statement
+NAMED = 2  # files in a sentence
 LOOK_AT = 100  # lines: when none of these can be read, the file is not what we take it for
 ADVICE = "One JSON object a line with _id and text (BEIR), or tab-separated: id, text or id, title, text."
 
 
 class Lookup:
-    """The lines of a file by their ids. Used by one thread at a time.
+    """The lines of one or more files by their ids. Used by one thread at a time.
 
     A line that cannot be read, or an id that stands for two texts, is a fault of the records that need it alone.
     """
 
-    def __init__(self, path: str, max_line_bytes: int, titled: bool = True) -> None:
-        """Index the file. Without `titled`, all behind the first tab of a line is the text.
+    def __init__(self, paths: Sequence[str], max_line_bytes: int, titled: bool = True) -> None:
+        """Index the files. Without `titled`, all behind the first tab of a line is the text.
 
         Raises InputError when none of the first lines can be read; ConfigError for a pipe.
         """
-        self.path = path
-        self._lines = LineReader(titled)
+        self.name = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more files" if len(paths) > NAMED else "")
+        self._lines = [LineReader(titled) for _ in paths]
         self._bad, self._first_bad, self._equal = 0, "", 0
-        self._packed = False
-        self._file: IO[bytes] | None = None
         self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._rows.execute("PRAGMA journal_mode = OFF")
-        self._rows.execute("CREATE TABLE lines (id TEXT, place INTEGER, line BLOB, fault TEXT, digest INTEGER)")
-        inputs = Inputs((path,))
-        self._source = inputs.sources[0]
-        if self._source.size is None or path == "-":
-            raise ConfigError(f"{path}: is no regular file", "Texts are looked up in it again and again: name a file.")
-        self._packed = is_packed(self._source)
+        self._rows.execute(
+            "CREATE TABLE lines (id TEXT, file INTEGER, place INTEGER, line BLOB, fault TEXT, digest INTEGER)"
+        )
+        inputs = Inputs(tuple(paths))
+        self._sources = inputs.sources
+        for source in self._sources:
+            if source.size is None or source.path == "-":
+                raise ConfigError(
+                    f"{source.path}: is no regular file", "Texts are looked up in it again and again: name a file."
+                )
+        packed = [is_packed(source) for source in self._sources]
         try:
-            self._fill(inputs, max_line_bytes)
+            self._fill(inputs, max_line_bytes, packed)
         except sqlite3.Error as fault:
             raise InputError(
-                f"{path}: cannot be indexed ({fault})", "Make room, or name another folder with SQLITE_TMPDIR."
+                f"{self.name}: cannot be indexed ({fault})", "Make room, or name another folder with SQLITE_TMPDIR."
             ) from None
-        if not self._packed:
-            self._file = open(path, "rb")  # noqa: SIM115 (it is read as long as we live)
+        # they are read as long as we live
+        self._files = [None if each else open(path, "rb") for path, each in zip(paths, packed, strict=True)]  # noqa: SIM115
 
     @property
     def notes(self) -> list[str]:
         """What the user should know of the file."""
         notes = []
         if self._bad:
-            notes.append(f"{self.path}: {self._bad:,} lines cannot be read (the first: {self._first_bad})")
+            notes.append(f"{self.name}: {self._bad:,} lines cannot be read (the first: {self._first_bad})")
         if self._equal:
-            notes.append(f"{self.path}: {self._equal:,} lines repeat an equal one and were left out")
+            notes.append(f"{self.name}: {self._equal:,} lines repeat an equal one and were left out")
         return notes
 
-    def _fill(self, inputs: Inputs, max_line_bytes: int) -> None:
+    def _fill(self, inputs: Inputs, max_line_bytes: int, packed: Sequence[bool]) -> None:
         digest = hashlib.sha256()
         self._rows.execute("BEGIN")
         self._rows.executemany(
-            "INSERT INTO lines VALUES (?, ?, ?, ?, ?)", self._indexed(inputs.lines(max_line_bytes), digest)
+            "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?)", self._indexed(inputs.lines(max_line_bytes), digest, packed)
         )
         self._join_equal_lines()
         self._rows.execute("CREATE UNIQUE INDEX by_id ON lines (id)")
@@ -93,16 +97,19 @@ class Lookup:
                 self._rows.execute("UPDATE lines SET fault = ? WHERE rowid = ?", (fault, first))
         self._rows.execute("DROP INDEX for_a_while")
 
-    def _indexed(self, lines: Iterator[Line], digest: Any) -> Iterator[tuple[str, int, bytes | None, str | None, int]]:
+    def _indexed(
+        self, lines: Iterator[Line], digest: Any, packed: Sequence[bool]
+    ) -> Iterator[tuple[str, int, int, bytes | None, str | None, int]]:
         good = 0
         for line in lines:
+            file = line.end.source
             digest.update(line.raw + b"\n")
             if not line.raw.strip() and not line.too_long:
                 continue
             try:
                 if line.too_long:
                     raise Unreadable("the line is longer than --max-line-bytes")
-                name, fault = self._lines.read(line.raw)["id"], None
+                name, fault = self._lines[file].read(line.raw)["id"], None
                 good += 1
             except Malformed as bad:
                 name, fault = getattr(bad, "name", None), f"{line.origin}: {bad.reason} (at {bad.path})"
@@ -111,7 +118,7 @@ class Lookup:
                 if name is None:
                     continue
             equal = int.from_bytes(hashlib.blake2b(line.raw.rstrip(b"\r"), digest_size=8).digest(), signed=True)
-            yield name, line.origin.byte_offset, line.raw if self._packed else None, fault, equal
+            yield name, file, line.origin.byte_offset, line.raw if packed[file] else None, fault, equal
         self._refuse(good, whole=True)
 
     def _refuse(self, good: int, whole: bool = False) -> None:
@@ -126,24 +133,27 @@ class Lookup:
         indexed.
         """
         found: dict[str, dict[str, Any]] = {}
-        if self._file is not None and self._source.was_written_to():
-            raise InputError(f"{self.path}: was rewritten while it was read", "Run again on a file that holds still.")
+        for source, file in zip(self._sources, self._files, strict=True):
+            if file is not None and source.was_written_to():
+                reason = f"{source.path}: was rewritten while it was read"
+                raise InputError(reason, "Run again on a file that holds still.")
         distinct = list(dict.fromkeys(names))
         for start in range(0, len(distinct), AT_ONCE):
             some = distinct[start : start + AT_ONCE]
             marks = ",".join("?" * len(some))
-            for name, place, line, fault in self._rows.execute(
-                f"SELECT id, place, line, fault FROM lines WHERE id IN ({marks})", some
+            for name, number, place, line, fault in self._rows.execute(
+                f"SELECT id, file, place, line, fault FROM lines WHERE id IN ({marks})", some
             ):
                 if fault is not None:
-                    raise Malformed(f"{name!r} cannot be read from {self.path}: {fault}", content=True)
-                found[name] = self._lines.read(line if self._file is None else self._line_at(self._file, place))
+                    raise Malformed(f"{name!r} cannot be read from {self.name}: {fault}", content=True)
+                file = self._files[number]
+                found[name] = self._lines[number].read(line if file is None else self._line_at(file, place))
         return found
 
     def missing(self, what: str, name: str) -> Malformed:
         """The fault of a record that needs an id which the file does not have."""
         less = f" ({self._bad:,} of its lines cannot be read, the first: {self._first_bad})" if self._bad else ""
-        return Malformed(f"{what} {name!r} is not in {self.path}{less}", content=True)
+        return Malformed(f"{what} {name!r} is not in {self.name}{less}", content=True)
 
     def _line_at(self, file: IO[bytes], place: int) -> bytes:
         file.seek(place)

@@ -36,11 +36,11 @@ class TrecRun:
         self._scored = write.scored
         self._queries = self._corpus = None
         if read.run is not None:
-            if read.queries is None or read.corpus is None:
+            if read.queries is None or not read.corpus:
                 raise ConfigError(
                     "--run: a run has no texts", "Name --queries and --corpus, or a BEIR folder as the INPUT."
                 )
-            self._queries = Lookup(read.queries, read.max_line_bytes, titled=False)
+            self._queries = Lookup([read.queries], read.max_line_bytes, titled=False)
             self._corpus = Lookup(read.corpus, read.max_line_bytes)
             self.hashes = {"queries_sha256": self._queries.sha256, "corpus_sha256": self._corpus.sha256}
 

@@ -41,7 +41,7 @@ def read(tmp_path):
         (str(tmp_path / "run"),),
         run=str(tmp_path / "run"),
         queries=str(tmp_path / "q.tsv"),
-        corpus=str(tmp_path / "c.jsonl"),
+        corpus=(str(tmp_path / "c.jsonl"),),
     )
 
 
@@ -88,7 +88,7 @@ def test_a_line_that_cannot_be_is_a_failure(read, line, reason):
 def test_the_hashes_of_the_texts_are_part_of_a_run(read):
     shape, _ = entries(read)
     assert set(shape.hashes) == {"queries_sha256", "corpus_sha256"}
-    with open(read.corpus, "ab") as file:
+    with open(read.corpus[0], "ab") as file:
         file.write(jsonl({"_id": "d4", "text": "x"}))
     assert open_format(read, WriteConfig()).hashes["corpus_sha256"] != shape.hashes["corpus_sha256"]
 
@@ -107,7 +107,7 @@ def test_texts_are_found_by_id_wherever_they_stand(tmp_path, pack):
     path.write_bytes(
         pack(b"\xef\xbb\xbf" + b"\n".join(b"d%d\tT%d\ttext %d \xe6\x96\x87" % (n, n, n) for n in range(3000)) + b"\n\n")
     )
-    lookup = Lookup(str(path), 1000)
+    lookup = Lookup([str(path)], 1000)
     names = [f"d{n}" for n in random.Random(1).sample(range(4000), 2000)]
     found = lookup.entries(names)
     assert set(found) == {name for name in names if int(name[1:]) < 3000}
@@ -132,7 +132,7 @@ def test_a_file_of_texts_that_cannot_be_used_says_where(tmp_path, content, reaso
     path = tmp_path / "corpus"
     path.write_bytes(content)
     with pytest.raises(InputError, match=reason):
-        Lookup(str(path), 1000)
+        Lookup([str(path)], 1000)
 
 
 def test_a_beir_folder_holds_queries_and_corpus_plain_or_packed(tmp_path):
@@ -226,9 +226,9 @@ def test_a_score_that_no_run_can_hold_is_a_failure(score):
 
 def test_a_corpus_that_is_rewritten_meanwhile_is_an_error(read):
     shape = open_format(read, WriteConfig())
-    with open(read.corpus, "r+b") as file:
+    with open(read.corpus[0], "r+b") as file:
         file.write(CORPUS[::-1])
-    os.utime(read.corpus, (0, 0))
+    os.utime(read.corpus[0], (0, 0))
     with pytest.raises(InputError, match="rewritten"):
         list(shape.read(iter(lines_of(RUN))))
 
@@ -236,11 +236,11 @@ def test_a_corpus_that_is_rewritten_meanwhile_is_an_error(read):
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])
 def test_texts_are_not_looked_up_in_a_pipe(read, path):
     with pytest.raises((ConfigError, InputError)):
-        open_format(replace(read, corpus=path), WriteConfig())
+        open_format(replace(read, corpus=(path,)), WriteConfig())
 
 
 def test_a_title_of_null_is_no_title(read):
-    with open(read.corpus, "ab") as file:
+    with open(read.corpus[0], "ab") as file:
         file.write(jsonl({"_id": "d9", "title": None, "text": "ninth"}))
     _, (entry,) = entries(read, b"q1 Q0 d9 1 2 bm25\n")
     assert entry.texts == ("ninth",)
@@ -252,8 +252,8 @@ def test_a_title_of_null_is_no_title(read):
 def texts_of(tmp_path, run, queries, corpus):
     for name, content in (("q", queries), ("c", corpus), ("run", run)):
         (tmp_path / name).write_bytes(content)
-    names = {name: str(tmp_path / file) for name, file in (("queries", "q"), ("corpus", "c"), ("run", "run"))}
-    shape, found = entries(ReadConfig((names["run"],), **names), run)
+    names = {name: str(tmp_path / file) for name, file in (("queries", "q"), ("run", "run"))}
+    shape, found = entries(ReadConfig((names["run"],), corpus=(str(tmp_path / "c"),), **names), run)
     return shape, [(e.query, *e.texts) if isinstance(e, Request) else e.reason for e in found]
 
 
@@ -304,3 +304,21 @@ def test_a_missing_document_says_how_many_lines_cannot_be_read(tmp_path):
     _, found = texts_of(tmp_path, b"q1 Q0 d9 1 2.0 x\n", b"q1\ta\n", corpus)
     assert "document 'd9' is not in" in found[0]
     assert "1 of its lines cannot be read" in found[0]
+
+
+def test_a_corpus_may_be_several_files(tmp_path):
+    parts = {
+        "a.tsv": b"d1\tone\n",
+        "b.jsonl.gz": gzip.compress(b'{"_id": "d2", "title": "T", "text": "two"}\n'),
+        "c.tsv": b"d3\tT\tthree\n",
+    }
+    for name, content in parts.items():
+        (tmp_path / name).write_bytes(content)
+    lookup = Lookup([str(tmp_path / name) for name in parts], 1000)
+    found = lookup.entries(["d1", "d2", "d3", "d4"])
+    assert {name: (each.get("title"), each["text"]) for name, each in found.items()} == {
+        "d1": (None, "one"),
+        "d2": ("T", "two"),
+        "d3": ("T", "three"),
+    }
+    assert lookup.name.endswith("b.jsonl.gz and 1 more files")
