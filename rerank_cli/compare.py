@@ -4,6 +4,7 @@ Without judgements rankings can only be told apart: by the documents they share 
 Kendall's tau, and by their scores. With them, measures are set side by side; the first file is the one compared with.
 """
 
+import math
 import statistics
 from bisect import bisect_left, insort
 from collections.abc import Sequence
@@ -169,7 +170,11 @@ def _drift(first: Results, other: Results, common: Sequence[str]) -> tuple[float
                 differences += abs(score - scores[docid])
     if not count:
         return None, None
-    return differences / count, max(0.0, squares / count - (total / count) ** 2) ** 0.5
+    mean = total / count
+    drift, variance = differences / count, squares / count - mean * mean
+    if not (math.isfinite(drift) and math.isfinite(variance)):  # scores near the end of what a float can hold
+        return None, None
+    return drift, max(0.0, variance) ** 0.5
 
 
 def side_by_side(first: Ranked, other: Ranked, depth: int = TOP) -> list[tuple[str, str, str]]:

@@ -4,23 +4,15 @@ ir-measures computes every measure; here are only differences of them. Queries c
 those that are judged, with 0 where there are no results.
 """
 
-import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
-from itertools import islice
-from subprocess import CalledProcessError
 from typing import Any
 
-from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.errors import InputError
 from rerank_cli.judging import Qrels, Results
+from rerank_cli.measures import in_order, means_of, per_query
 
-MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
-BETWEEN = re.compile(r"[\s,]+(?![^(]*\))")  # white space and commas outside brackets
-MEASURES_ADVICE = "See https://ir-measur.es for measures, and which of them need another program."
-AT_ONCE = 1000  # queries given to ir-measures together
 RESAMPLES = 5000
 CONFIDENCE = 0.95
 SEED = 7
@@ -64,57 +56,6 @@ class Evaluation:
     before_means: dict[str, float] = field(default_factory=dict)
     before_name: str = ""
     differences: list[Difference] = field(default_factory=list)
-
-
-def parsed_measures(names: str | None) -> list[Any]:
-    """ir-measures' measures for names such as "nDCG@10 RR@10". Raises ConfigError."""
-    for package in ("ir_measures", "scipy"):
-        if find_spec(package) is None:
-            raise ConfigError(f"{package} is not installed", "pip install 'rerank-cli[eval]'")
-    ir_measures: Any = import_module("ir_measures")
-    found = []
-    for name in filter(None, BETWEEN.split(names)) if names else MEASURES:
-        try:
-            measure = ir_measures.parse_measure({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name))
-            able = any(each.is_available() and each.supports(measure) for each in ir_measures.DefaultPipeline.providers)
-        except (ValueError, NameError, AssertionError) as fault:
-            raise ConfigError(f"--measures: {name!r} is no measure ({fault})", MEASURES_ADVICE) from None
-        if measure.params.get("cutoff", 1) < 1 or not able:
-            raise ConfigError(f"--measures: {name!r} cannot be computed here", MEASURES_ADVICE)
-        found.append(measure)
-    return found
-
-
-def in_order(docids: Sequence[str]) -> dict[str, float]:
-    """Scores that make every evaluator see this order."""
-    return {docid: -float(place) for place, docid in enumerate(docids)}
-
-
-def per_query(measures: Sequence[Any], qrels: Qrels, runs: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Each measure of each judged query, by ir-measures, some queries at a time."""
-    ir_measures: Any = import_module("ir_measures")
-    values: dict[str, dict[str, float]] = {str(measure): {} for measure in measures}
-    waiting = iter(qrels)
-    while qids := list(islice(waiting, AT_ONCE)):
-        judged = {qid: qrels[qid] for qid in qids}
-        run = {qid: runs[qid] for qid in qids if qid in runs}
-        try:
-            for metric in ir_measures.iter_calc(measures, judged, run):
-                values[str(metric.measure)][metric.query_id] = float(metric.value)
-        except (ValueError, RuntimeError, CalledProcessError) as fault:  # of the program that computes a measure
-            raise ConfigError(f"--measures: cannot be computed here ({fault})", MEASURES_ADVICE) from None
-    return values
-
-
-def means_of(measures: Sequence[Any], values: dict[str, dict[str, float]], qids: Sequence[str]) -> dict[str, float]:
-    """The mean of each measure over these queries, as its own definition aggregates it."""
-    means = {}
-    for measure in measures:
-        aggregator = measure.aggregator()
-        for qid in qids:
-            aggregator.add(values[str(measure)].get(qid, 0.0))
-        means[str(measure)] = float(aggregator.result()) if qids else math.nan
-    return means
 
 
 def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Results | None = None) -> Evaluation:

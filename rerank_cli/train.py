@@ -20,11 +20,12 @@ from rerank_cli import __version__
 from rerank_cli.card import card
 from rerank_cli.config import ModelConfig, ReadConfig
 from rerank_cli.errors import ConfigError, InputError, Interrupted
-from rerank_cli.evaluate import MEASURES, Evaluation, evaluate, parsed_measures
+from rerank_cli.evaluate import Evaluation, evaluate
 from rerank_cli.export import scored
 from rerank_cli.judged import Fields, HeldOut, examples, held_out
 from rerank_cli.judging import Results
 from rerank_cli.lessons import LOSSES, Example, Row, rows, useful
+from rerank_cli.measures import MEASURES, parsed_measures
 from rerank_cli.scorers import open_scorer
 from rerank_cli.states import Action
 from rerank_cli.training_folder import MODEL, TrainingFolder
@@ -113,6 +114,8 @@ def _trained(config: TrainConfig, folder: TrainingFolder, tell: Tell, progress: 
         )
     if less := len(found) - len(taught):
         tell(f"{less:,} of {len(found):,} records teach --loss {config.loss} nothing: {LOSSES[config.loss].needs}")
+    if one_sided := _one_sided(taught, config.loss):
+        tell(one_sided)
     kept = None if config.held_out is None else held_out(config.held_out, config.fields, tell, config.qrels)
     if kept and (both := len({each.query for each in taught} & {each.query for each in kept.queries.values()})):
         tell(f"{both:,} of the {len(kept.queries):,} queries of --eval are learnt too: their gain says little")
@@ -139,6 +142,20 @@ def _trained(config: TrainConfig, folder: TrainingFolder, tell: Tell, progress: 
         note["held_out"] = _figures(evaluation)
     folder.finish(note, card(folder.final.name, LOSSES[config.loss].says, note))
     return Trained(config.output, note, evaluation)
+
+
+def _one_sided(taught: list[Example], loss: str) -> str:
+    """A warning where no record has a text of one of the two kinds; a teacher's logits do not depend on them."""
+    if LOSSES[loss].teacher:
+        return ""
+    for places, kind, answer in (
+        ([each.negatives for each in taught], "that is not relevant (`neg` is empty or missing)", "yes"),
+        ([each.positives for each in taught], "that is relevant", "no"),
+    ):
+        if not any(places):
+            says = f"with --loss {loss} the model learns to say {answer} to everything"
+            return f"warning: no record has a text {kind}; {says}"
+    return ""
 
 
 def _teacher_advice(config: TrainConfig) -> str:

@@ -26,9 +26,9 @@ from transformers.utils.logging import get_verbosity, set_verbosity, set_verbosi
 
 from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
 from rerank_cli.errors import DeviceError, ModelError
-from rerank_cli.evaluate import means_of, parsed_measures, per_query
 from rerank_cli.judged import HeldOut
 from rerank_cli.lessons import LOSSES, Row, length
+from rerank_cli.measures import in_order, means_of, parsed_measures, per_query
 from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memory
 from rerank_cli.train import TrainConfig
 from rerank_cli.training_folder import MODEL
@@ -59,7 +59,7 @@ class Measure(BaseEvaluator):  # type: ignore[misc]
         if not all(math.isfinite(logit) for each in logits for logit in each):
             raise DeviceError("scores are not finite any more", DIVERGED)
         ranked = self._held_out.results("now", logits).queries
-        runs = {qid: {doc: -float(at) for at, doc in enumerate(each.docids)} for qid, each in ranked.items()}
+        runs = {qid: in_order(each.docids) for qid, each in ranked.items()}
         values = per_query(self._measures, self._held_out.qrels, runs)
         return {LEADING: means_of(self._measures, values, list(ranked))[LEADING]}
 

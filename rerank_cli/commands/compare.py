@@ -9,8 +9,8 @@ from rerank_cli.commands.evaluate import as_row, counted, difference_table, show
 from rerank_cli.compare import SHOWN, TOP, Comparison, compare, side_by_side
 from rerank_cli.diagnostics import printable, say, show
 from rerank_cli.errors import ConfigError
-from rerank_cli.evaluate import parsed_measures
 from rerank_cli.judging import Results, read_qrels, read_results
+from rerank_cli.measures import parsed_measures
 
 WIDTH = 24  # columns of a document's id
 
@@ -36,7 +36,7 @@ def compare_command(
     o.refuse_overwriting({"--html": html}, [*runs, qrels])
     chosen = parsed_measures(measures) if qrels is not None else []
     judged = None if qrels is None else read_qrels(qrels)
-    first, *others = [read_results(run) for run in runs]
+    first, *others = [read_results(run, None) for run in runs]
     done = [(other, compare(first, other, judged, chosen)) for other in others]
     if as_json:
         show_json([as_dict(made, moved) for _, made in done])

@@ -12,8 +12,9 @@ from rerank_cli.commands import options as o
 from rerank_cli.config import ReadConfig
 from rerank_cli.diagnostics import printable, say, show
 from rerank_cli.errors import InputError, OutputError
-from rerank_cli.evaluate import Difference, Evaluation, evaluate, histogram, parsed_measures, rows_of
+from rerank_cli.evaluate import Difference, Evaluation, evaluate, histogram, rows_of
 from rerank_cli.judging import read_qrels, read_results
+from rerank_cli.measures import parsed_measures
 
 R = ReadConfig()
 BAR = 40
@@ -51,11 +52,11 @@ def eval_command(
     """
     o.refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
     chosen = parsed_measures(measures)
-    former = None if before is None else read_results(before, relevance_field)
+    former = None if before is None else read_results(before, None)
     given = None if qrels is None else read_qrels(qrels)
     done = []
     for run in runs:
-        results = read_results(run, relevance_field)
+        results = read_results(run, relevance_field if given is None else None)
         if given is None and results.cut:
             raise InputError(
                 f"{run}: candidates were left out (--top-k?), and their judgements with them",

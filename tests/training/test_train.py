@@ -634,3 +634,19 @@ def test_grades_that_no_measure_takes_are_refused(toy: TrainConfig, tmp_path: Pa
     odd = write_records(tmp_path / "odd.jsonl", records)
     with pytest.raises(InputError, match=r"relevance|judged"):
         train(replace(toy, held_out=ReadConfig((str(odd),))), lambda _: None, Quiet())
+
+
+@pytest.mark.parametrize(
+    ("lists", "answer"),
+    [({"neg": []}, "yes to everything"), ({"pos": []}, "no to everything"), ({}, None)],
+)
+def test_learning_from_one_kind_of_text_alone_is_warned_of(
+    toy: TrainConfig, tmp_path: Path, lists: dict[str, list[str]], answer: str | None
+) -> None:
+    records = [{"query": each["query"], "pos": each["pos"], "neg": each["neg"], **lists} for each in toy_records(8, 1)]
+    read = ReadConfig((str(write_records(tmp_path / "one-sided.jsonl", records)),))
+    told: list[str] = []
+    train(replace(toy, read=read, max_steps=1, checkpoints=1, held_out=None), told.append, Quiet())
+    warned = [line for line in told if line.startswith("warning: no record has a text")]
+    assert len(warned) == (answer is not None)
+    assert answer is None or f"with --loss bce the model learns to say {answer}" in warned[0]

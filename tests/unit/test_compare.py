@@ -96,7 +96,7 @@ def test_queries_that_moved_most_come_first():
 
 def test_with_judgements_the_largest_gains_and_losses_come_first():
     first, other = results("A", p="abc", q="abc", r="abc"), results("B", p="cab", q="bca", r="abc")
-    from rerank_cli.evaluate import parsed_measures
+    from rerank_cli.measures import parsed_measures
 
     qrels = {"p": {"a": 1}, "q": {"c": 1}, "r": {"a": 1}}
     made = compare(first, other, qrels, parsed_measures("RR@10 AP"))
