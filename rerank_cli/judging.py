@@ -2,29 +2,33 @@
 
 Judgements come as TREC qrels (`qid 0 docid relevance`), as BEIR's table (`query-id corpus-id score`, tabs, a header),
 or as a field of the candidates. Results come as a TREC run, or in any shape whose records and candidates have ids.
+A document that is judged twice, and not alike, is an error in all of them.
 """
 
-import math
 import os
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import InputError
-from rerank_cli.formats import open_format, read_entries
-from rerank_cli.formats.shape import as_objects
+from rerank_cli.formats import columns, open_format, read_entries
+from rerank_cli.formats.packed import MAGIC_SIZE, PARQUET_MAGIC
+from rerank_cli.formats.shape import Malformed, as_objects, parse_object
 from rerank_cli.formats.streams import Inputs, Line
 from rerank_cli.records import Blank, Failure, Request
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
-RUN_COLUMNS = 6
+LOOK_AT_LINES = 100  # for a record among lines that cannot be read
 OUR_TAG = "rerank"  # of runs whose scores are logits
 MAX_RELEVANCE = 10_000  # evaluators make room for every grade up to the highest
 QRELS_ADVICE = "One judgement a line: `qid 0 docid relevance` (TREC), or query-id, corpus-id and score (BEIR)."
 RESULTS_ADVICE = "Records and candidates need ids. A TREC run is read as it is."
+RUN_ADVICE = f"One document a line: {columns.RUN}."
+TWICE_ADVICE = "Keep one of the two."
 
 Qrels = dict[str, dict[str, int]]
 
@@ -60,58 +64,104 @@ class Results:
 
 def read_qrels(path: str) -> Qrels:
     """The judgements in a file. Raises InputError for a line that is none, and for two that contradict each other."""
+    if is_parquet(path):
+        raise InputError(f"{path}: is a parquet table, which cannot be read as judgements", QRELS_ADVICE)
     qrels: Qrels = {}
-    for line in _lines(path):
-        columns = line.raw.decode("utf-8", "replace").replace("\t", " ").split()
-        if line.origin.line == 1 and columns and columns[0].lower() in ("query-id", "query_id", "qid"):
-            continue
-        if len(columns) == 3:
-            qid, docid, value = columns
-        elif len(columns) == 4:
-            qid, _, docid, value = columns
-        else:
-            raise InputError(f"{line.origin}: {len(columns)} columns, not 3 or 4", QRELS_ADVICE)
-        try:
-            relevance = int(value)
-        except ValueError:
-            raise InputError(f"{line.origin}: the relevance is {value[:40]!r}, not an integer", QRELS_ADVICE) from None
-        if abs(relevance) > MAX_RELEVANCE:
+    iterations: set[str] = set()
+    for line, row in _judgements(path):
+        grade = columns.whole_number(row.grade)
+        if grade is None:
+            what = f"the relevance is {row.grade[:40]!r}, not an integer{columns.likeness(line.raw)}"
+            raise InputError(f"{line.origin}: {what}", QRELS_ADVICE)
+        if abs(grade) > MAX_RELEVANCE:
             raise InputError(f"{line.origin}: a relevance beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
-        if qrels.setdefault(qid, {}).setdefault(docid, relevance) != relevance:
-            raise InputError(f"{line.origin}: {qid} {docid} was judged otherwise before", "Keep one of the two.")
+        iterations.add(row.iteration)
+        if qrels.setdefault(row.qid, {}).setdefault(row.docid, grade) != grade:
+            subtopics = " (by subtopic? The second column differs in this file)" if len(iterations) > 1 else ""
+            raise InputError(
+                f"{line.origin}: {row.qid} {row.docid} was judged otherwise before{subtopics}", TWICE_ADVICE
+            )
     return qrels
 
 
-def read_results(path: str, relevance_field: str = "relevance") -> Results:
-    """The results in a file. Raises InputError when they have no ids, or the file cannot be read."""
+def _judgements(path: str) -> Iterator[tuple[Line, columns.Judgement]]:
+    layout: columns.Layout | None = None
+    for line in Inputs((path,)).lines(MAX_LINE_BYTES):
+        if _says_nothing(line, QRELS_ADVICE):
+            continue
+        try:
+            if layout is None:
+                layout = columns.Layout.of(line.raw)
+                if layout.header:
+                    continue
+            yield line, layout.row(line.raw)
+        except Malformed as fault:
+            raise InputError(f"{line.origin}: {fault.reason}", QRELS_ADVICE) from None
+
+
+def _says_nothing(line: Line, advice: str) -> bool:
+    """Whether a line is blank or a comment. Raises InputError for one that is too long."""
+    if line.too_long:
+        raise InputError(f"{line.origin}: the line is too long", advice)
+    return not line.raw.strip() or columns.is_comment(line.raw)
+
+
+def is_parquet(path: str) -> bool:
+    """Whether a file is a parquet table, whose rows are read as JSON lines."""
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
+        return False
+    with open(path, "rb") as file:
+        return file.read(MAGIC_SIZE) == PARQUET_MAGIC
+
+
+def read_results(path: str, relevance_field: str | None = "relevance") -> Results:
+    """The results in a file, and what its candidates say of their relevance if a field is named.
+
+    Raises InputError when they have no ids, or the file cannot be read.
+    """
     inputs = Inputs((path,))
-    first = next(inputs.look_ahead(MAX_LINE_BYTES), None)
-    if first is not None and _is_run(first.raw):
+    if _holds_run(inputs):
         return _of_run(path, inputs)
     read = ReadConfig((path,))
     shape = open_format(read, WriteConfig(), inputs)
     found = Results(path, shape.name, scored=False)
+    first = ""
     for entry in read_entries(shape, inputs, read, None):
         if isinstance(entry, Failure):
-            found.bad += 1
+            found.bad, first = found.bad + 1, first or f"; {entry}{columns.likeness(entry.raw)}"
         elif not isinstance(entry, Blank):
             _take(found, entry, shape.native(entry), relevance_field)
     if not found.queries:
-        raise InputError(f"{path}: holds no results", RESULTS_ADVICE)
+        rows = ", a parquet table whose rows are no records" if is_parquet(path) else ""
+        raise InputError(f"{path}: holds no results{rows}{first}", RESULTS_ADVICE)
     return found
 
 
-def _take(found: Results, entry: Request, record: dict[str, Any], relevance_field: str) -> None:
+def _holds_run(inputs: Inputs) -> bool:
+    """Whether an input is to be read as a run: its first line is one of a run, or no line near it begins an object."""
+    lines = islice(inputs.look_ahead(MAX_LINE_BYTES), LOOK_AT_LINES)
+    some = [line.raw for line in lines if not columns.is_comment(line.raw)]
+    if not some or _is_object(some[0]):
+        return False
+    return columns.is_run(some[0]) or not any(raw.lstrip().startswith(b"{") for raw in some)
+
+
+def _is_object(raw: bytes) -> bool:
+    try:
+        parse_object(raw)
+    except Malformed:
+        return False
+    return True
+
+
+def _take(found: Results, entry: Request, record: dict[str, Any], relevance_field: str | None) -> None:
     qid = _id(record, f"{entry.origin}: the record")
     candidates = as_objects(record)
     docids = tuple([_id(each, f"{entry.origin}: candidate {place}") for place, each in enumerate(candidates)])
-    judged = {
-        docid: _grade(each[relevance_field], f"{entry.origin}: the {relevance_field} of {docid}")
-        for docid, each in zip(docids, candidates, strict=True)
-        if each.get(relevance_field) is not None
-    }
-    if judged:
-        found.relevance.setdefault(qid, judged)
+    if relevance_field is not None:
+        _take_judgements(
+            found, qid, f"{entry.origin}: the {relevance_field}", _judged(docids, candidates, relevance_field)
+        )
     if qid in found.queries:
         found.repeated += 1
         return
@@ -130,13 +180,39 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     found.queries[qid] = Ranked(docids, array("d", logits if numbers else falling), former)
 
 
+def _judged(docids: Iterable[str], candidates: list[dict[str, Any]], name: str) -> Iterator[tuple[str, Any]]:
+    """Documents with the judgement that they carry, where they carry one."""
+    for docid, each in zip(docids, candidates, strict=True):
+        if each.get(name) is not None:
+            yield docid, each[name]
+
+
+def _take_judgements(found: Results, qid: str, what: str, judged: Iterable[tuple[str, Any]]) -> None:
+    """Keep a query's judgements, of its first record that has some; all of them must agree. Raises InputError."""
+    known = found.relevance.get(qid, {})
+    here: dict[str, int] = {}
+    for docid, value in judged:
+        grade = _grade(value, f"{what} of {docid}")
+        before = here.setdefault(docid, known.get(docid, grade))
+        if before != grade:
+            raise InputError(f"{what} of {docid} is {grade}, and {before} before that", TWICE_ADVICE)
+    if here:
+        found.relevance.setdefault(qid, here)
+
+
 def _grade(value: Any, what: str) -> int:
-    """A judgement in a candidate. Raises InputError for one that is no whole number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    """A judgement in a candidate: a whole number, also as a string, or true (1) or false (0). Raises InputError."""
+    number = columns.whole_number(value if isinstance(value, str) else repr(float(value)) if is_number(value) else "")
+    if number is None:
         raise InputError(f"{what} is {value!r}, not a whole number", QRELS_ADVICE)
-    if abs(value) > MAX_RELEVANCE:
+    if abs(number) > MAX_RELEVANCE:
         raise InputError(f"{what} is beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
-    return int(value)
+    return number
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number, or true or false, which count as 1 and 0."""
+    return isinstance(value, int | float)
 
 
 def _former(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> tuple[str, ...] | None:
@@ -155,33 +231,34 @@ def _id(body: dict[str, Any], what: str) -> str:
     return str(name)
 
 
-def _is_run(raw: bytes) -> bool:
-    columns = raw.split()
-    return len(columns) == RUN_COLUMNS and not raw.lstrip().startswith(b"{")
-
-
 def _of_run(path: str, inputs: Inputs) -> Results:
-    """A TREC run, ordered as trec_eval does: by score as float32, then by docid, both falling; ranks are ignored."""
+    """A TREC run, ordered as trec_eval does: by score as float32, then by docid, both falling; ranks are ignored.
+
+    A line that comes twice counts once; a document with two scores is an error.
+    """
     rows: dict[str, dict[str, float]] = {}
     found = Results(path)
     for line in inputs.lines(MAX_LINE_BYTES):
-        if not line.raw.strip():
+        if _says_nothing(line, RUN_ADVICE):
             continue
-        try:
-            qid, _, docid, _, score, tag = line.raw.decode("utf-8").split()
-            value = float(score)
-            if not math.isfinite(value):
-                raise ValueError
-        except ValueError:
-            raise InputError(f"{line.origin}: not a line of a TREC run", "qid Q0 docid rank score tag") from None
-        if docid in rows.setdefault(qid, {}):
-            raise InputError(f"{line.origin}: {qid} has {docid} twice", "Keep one of the two.")
-        rows[qid][docid] = value
-        found.scored &= tag == OUR_TAG
+        row = _row(line)
+        known = rows.setdefault(row.qid, {})
+        if known.setdefault(row.docid, row.score) != row.score:
+            raise InputError(f"{line.origin}: {row.qid} has {row.docid} twice, with other scores", TWICE_ADVICE)
+        found.scored &= row.tag == OUR_TAG
+        found.repeated_documents += 1
     for qid, scores in rows.items():
         order = sorted(scores, key=lambda docid: (as_float32(scores[docid]), docid), reverse=True)
         found.queries[qid] = Ranked(tuple(order), array("d", [scores[docid] for docid in order]))
+        found.repeated_documents -= len(order)
     return found
+
+
+def _row(line: Line) -> columns.RunRow:
+    try:
+        return columns.row_of_run(line.raw)
+    except Malformed as fault:
+        raise InputError(f"{line.origin}: {fault.reason}", RUN_ADVICE) from None
 
 
 def as_float32(value: float) -> float:
@@ -201,8 +278,7 @@ def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dic
     if not os.path.isfile(path):
         return {}
     inputs = Inputs((path,))
-    first = next(inputs.look_ahead(MAX_LINE_BYTES), None)
-    if first is None or _is_run(first.raw):
+    if _holds_run(inputs):
         return {}
     read = ReadConfig((path,))
     shape = open_format(read, WriteConfig(), inputs)
@@ -216,11 +292,3 @@ def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dic
             texts = {str(each.get("id")): str(each.get("text", "")) for each in as_objects(record)}
             found[qid] = record["query"], {docid: text for docid, text in texts.items() if docid in wanted[qid]}
     return found
-
-
-def _lines(path: str) -> Iterator[Line]:
-    for line in Inputs((path,)).lines(MAX_LINE_BYTES):
-        if line.too_long:
-            raise InputError(f"{line.origin}: the line is too long", QRELS_ADVICE)
-        if line.raw.strip():
-            yield line

@@ -4,7 +4,7 @@ A bad line inside a group is a failure of its own, and the group goes on after i
 between groups, what stands inside one is handed on after it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ MAX_INSIDE = 1000  # bad and blank lines within a group: with more of them it en
 
 
 class GroupedShape(Shape, Protocol):
-    """A shape with several lines a record."""
+    """A shape with several lines a record. One that has comments says which lines they are: `is_comment(raw)`."""
 
     hashes: dict[str, str]  # of files that are looked into, by name: part of what makes two runs the same
 
@@ -62,6 +62,7 @@ class Groups:
         self.hashes = shape.hashes
         self.candidates_path = shape.candidates_path
         self.titled, self.needs_candidates = shape.titled, shape.needs_candidates
+        self._is_comment: Callable[[bytes], bool] = getattr(shape, "is_comment", _never)
         self._composer = Composer(read, shape.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
@@ -105,7 +106,7 @@ class Groups:
             yield from self._closed(group)
 
     def _parsed(self, line: Line) -> tuple[str | int, Any] | Failure | Blank:
-        if not line.raw.strip() and not line.too_long:
+        if not line.too_long and (not line.raw.strip() or self._is_comment(line.raw)):
             return Blank(line.end)
         try:
             check_length(line, self._max_line_bytes)
@@ -149,3 +150,7 @@ class Groups:
     def write(self, request: Request, ranking: Ranking) -> bytes:
         """The lines of a ranked request."""
         return self.shape.dumped(self.shape.ranked(request.body, ranking))
+
+
+def _never(raw: bytes) -> bool:
+    return False

@@ -13,14 +13,14 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
+from rerank_cli.formats.columns import BLANKS, COMMENT, is_comment, row_of_run
 from rerank_cli.formats.dropped import Dropped, note_rest
 from rerank_cli.formats.lookup import Lookup
-from rerank_cli.formats.shape import Malformed, as_objects, check_utf8, id_of, number_of, numbers_of
+from rerank_cli.formats.shape import Malformed, as_objects, id_of, number_of, numbers_of
 from rerank_cli.ranking import Ranking
 
 TAG = "rerank"
 LARGEST = 3e38  # float32 ends at 3.4e38
-COLUMNS = 6
 HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that a run holds, or is never expected to
 
 
@@ -34,6 +34,7 @@ class TrecRun:
         """Index queries and corpus where they are named. Raises ConfigError when a run is read without them."""
         self.hashes: dict[str, str] = {}
         self._scored = write.scored
+        self.repeated = 0  # lines that name a document again
         self._queries = self._corpus = None
         if read.run is not None:
             if read.queries is None or not read.corpus:
@@ -46,37 +47,42 @@ class TrecRun:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of the files that are looked into."""
+        """What the user should know of the run and the files that are looked into."""
         files = (self._queries, self._corpus)
-        return [note for file in files if file is not None for note in file.notes]
+        notes = [note for file in files if file is not None for note in file.notes]
+        if self.repeated:
+            notes.append(f"{self.repeated:,} lines of the run name a document twice in a query: the first one counts")
+        return notes
+
+    def is_comment(self, raw: bytes) -> bool:
+        """Whether a line is a comment, which counts as a blank one."""
+        return is_comment(raw)
 
     def parsed(self, raw: bytes) -> tuple[str, tuple[str, float]]:
         """See GroupedShape.parsed."""
-        check_utf8(raw)
-        columns = raw.decode("utf-8").split()
-        if len(columns) != COLUMNS:
-            raise Malformed(f"{len(columns)} columns, not {COLUMNS}: qid Q0 docid rank score tag")
-        try:
-            score = float(columns[4])
-        except ValueError:
-            score = math.nan
-        if not math.isfinite(score):
-            raise Malformed(f"the score is {columns[4][:40]!r}, not a number")
-        return columns[0], (columns[2], score)
+        row = row_of_run(raw)
+        return row.qid, (row.docid, row.score)
 
     def gathered(self, key: str | int, rows: list[tuple[str, float]]) -> dict[str, Any]:
-        """See GroupedShape.gathered. Raises Malformed for what queries or corpus do not have."""
+        """See GroupedShape.gathered. A document counts where it comes first.
+
+        Raises Malformed for what queries or corpus do not have.
+        """
         qid = str(key)
         if self._queries is None or self._corpus is None:
             raise ConfigError("a TREC run is read with --run", "Name it so, with --queries and --corpus.")
         query = self._queries.entries([qid]).get(qid)
         if query is None:
             raise self._queries.missing("query", qid)
-        docs = self._corpus.entries([docid for docid, _ in rows])
-        for docid, _ in rows:
+        scores: dict[str, float] = {}
+        for docid, score in rows:
+            scores.setdefault(docid, score)
+        docs = self._corpus.entries(list(scores))
+        for docid in scores:
             if docid not in docs:
                 raise self._corpus.missing("document", docid)
-        return {"qid": qid, "query": query["text"], "docs": docs, "rows": rows}
+        self.repeated += len(rows) - len(scores)
+        return {"qid": qid, "query": query["text"], "docs": docs, "rows": list(scores.items())}
 
     def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.native."""
@@ -139,10 +145,13 @@ class TrecRun:
 
 
 def column(name: str | int) -> str:
-    """An id as a column of a run. Raises Malformed for one with white space, which would be two columns."""
+    """An id as a column of a run. Raises Malformed for one with ASCII white space, which would be two columns."""
     text = str(name)
-    if text.split() != [text]:
-        raise Malformed(f"the id {text[:40]!r} cannot stand in a TREC run: it is empty or has white space in it")
+    if not text or not set(BLANKS).isdisjoint(text):
+        reason = f"the id {text[:40]!r} cannot stand in a TREC run: it is empty or has white space in it"
+        raise Malformed(reason, content=True)
+    if text == COMMENT.decode():
+        raise Malformed(f"the id {text!r} cannot stand in a TREC run: it begins a comment", content=True)
     return text
 
 

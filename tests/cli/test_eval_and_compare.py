@@ -86,7 +86,7 @@ def test_judgements_may_stand_in_the_candidates(tmp_path: Path) -> None:
         (("eval",), 2, "Missing argument"),
         (("compare", RUN), 2, "Name two or more"),
         (("compare", RUN, "none"), 4, "No such file"),
-        (("compare", QRELS, RUN), 4, "holds no results"),
+        (("compare", QRELS, RUN), 4, "3 columns, expected 6 (qid Q0 docid rank score tag)"),
     ],
 )
 def test_what_cannot_be_measured_says_why(arguments: tuple, code: int, said: str, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from running import rerank
 from scipy import stats
 
 from rerank_cli.errors import ConfigError, InputError
-from rerank_cli.evaluate import MEASURES, difference, evaluate, histogram, parsed_measures, uncertainty
+from rerank_cli.evaluate import difference, evaluate, histogram, uncertainty
 from rerank_cli.judging import read_qrels, read_results, texts_of
+from rerank_cli.measures import MEASURES, parsed_measures
 
 COLLECTIONS = ["noveleval", "scifact", "selqa-dev", "xquadr-en", "xquadr-de", "xquadr-zh", "xquadr-ar"]
 COLLECTIONS += ["xquad-x-zh-en", "xquad-x-ar-en"]
@@ -42,7 +43,7 @@ def test_judgements_are_read_from_trec_and_from_beir(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("q1 d1\n", "2 columns, not 3 or 4"),
+        ("q1 d1\n", "2 columns, expected 4"),
         ("q1 0 d1 yes\n", "the relevance is 'yes'"),
         ("q1 0 d1 1\nq1 0 d1 2\n", "judged otherwise before"),
         ("q1 0 d1 1.5\n", "not an integer"),
@@ -82,7 +83,7 @@ def test_a_run_is_ordered_as_trec_eval_does(tmp_path):
     ("content", "reason"),
     [
         (b"q Q0 a 1 1.0 t\nq Q0 a 2 0.5 t\n", "q has a twice"),
-        (b"q Q0 a 1 1.0 t\nnonsense\n", "not a line of a TREC run"),
+        (b"q Q0 a 1 1.0 t\nnonsense\n", "1 columns, expected 6"),
         (jsonl({"query": "w", "candidates": [{"id": "a", "text": ""}]}), "the record has no id"),
         (jsonl({"id": "q", "query": "w", "candidates": ["a"]}), "candidate 0 has no id"),
         (b"", "holds no results"),
@@ -261,7 +262,7 @@ def test_queries_that_were_cut_are_counted(tmp_path):
     assert (found.cut, found.has_before) == (1, False)
 
 
-@pytest.mark.parametrize("value", ["1", 0.9, True, [], 10**6, -(10**9)])
+@pytest.mark.parametrize("value", ["one", "0.5", "1_0", 0.9, [], 10**6, -(10**9), "20000"])
 def test_a_judgement_in_a_candidate_must_be_a_whole_number_of_reason(tmp_path, value):
     with pytest.raises(InputError, match="relevance of a is"):
         read_results(put(tmp_path, "out", jsonl(result("q", ["a"], relevance=value))))
@@ -295,7 +296,7 @@ def test_a_measure_that_adds_up_has_its_sum_and_no_interval(tmp_path):
 
 @pytest.mark.parametrize("score", ["nan", "inf", "x"])
 def test_a_run_with_a_score_that_orders_nothing_is_an_error(tmp_path, score):
-    with pytest.raises(InputError, match="not a line of a TREC run"):
+    with pytest.raises(InputError, match=f"run:1: the score is '{score}', not a number"):
         read_results(put(tmp_path, "run", f"q Q0 a 1 {score} t\n"))
 
 

@@ -70,7 +70,9 @@ def test_a_run_gets_its_texts_from_queries_and_corpus(read):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"q1 Q0 d1 1 2.5\n", "5 columns, not 6"),
+        (b"q1 Q0 d1 2.5 bm25\n", "5 columns, expected 6 (qid Q0 docid rank score tag)"),
+        (b"q1\td1\t1\n", "3 columns, expected 6"),
+        (b"q1 Q0 d1 1 1e39 bm25\n", "beyond what a run can hold"),
         (b"q1 Q0 d1 1 x bm25\n", "the score is 'x', not a number"),
         (b"q1 Q0 d1 1 nan bm25\n", "not a number"),
         (b"q9 Q0 d1 1 2 bm25\n", "query 'q9' is not in "),
