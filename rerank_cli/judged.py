@@ -10,14 +10,18 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import InputError
-from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats import columns, open_format, read_entries
 from rerank_cli.formats.shape import as_objects
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.judging import MAX_RELEVANCE, Qrels, Ranked, Results, read_qrels
 from rerank_cli.lessons import Example
 from rerank_cli.records import Blank, Failure
 
+SHOWN = 60  # characters of a document
+
 Tell = Callable[[str], None]
+Name = tuple[str, str]  # of a query or a document: what kind of name, and the name
+Once = tuple[list[Name], tuple[float, ...]]  # the judgements of a query's only record, which take less room so
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,14 @@ def _floats(values: Iterable[float]) -> "array[float]":
 def examples(
     read: ReadConfig, fields: Fields, tell: Tell, qrels: Qrels | None = None
 ) -> tuple[list[tuple[str, Example]], int]:
-    """The judged records of an input with their ids, and how many records could not be used. Raises InputError."""
+    """The judged records of an input with their ids, and how many records could not be used. Raises InputError.
+
+    A record that judges a document twice, or otherwise than a record of the same query before it, cannot be used.
+    """
     inputs = Inputs(read.sources)
     shape = open_format(read, WriteConfig(), inputs)
     found: list[tuple[str, Example]] = []
+    judged = _Judged()
     skipped, first = 0, ""
     for entry in read_entries(shape, inputs, read, None):
         if isinstance(entry, Blank):
@@ -72,10 +80,14 @@ def examples(
             continue
         record = shape.native(entry)
         elsewhere = () if qrels is None else _judge(record, qrels, fields.relevance)
-        example = _example(entry.query, entry.texts, as_objects(record), fields, elsewhere)
+        candidates = as_objects(record)
+        example = _example(entry.query, entry.texts, candidates, fields, elsewhere)
         if example is None:
-            place = f"{entry.origin}: candidates without a number {fields.relevance!r} (at most {MAX_RELEVANCE:,})"
-            skipped, first = skipped + 1, first or place
+            reason = f"candidates without a number {fields.relevance!r} (at most {MAX_RELEVANCE:,})"
+        else:
+            reason = judged.contradicted(record.get("id"), candidates, example)
+        if example is None or reason:
+            skipped, first = skipped + 1, first or f"{entry.origin}: {reason}"
             continue
         found.append((f"{len(found)}", example))
     if skipped:
@@ -86,6 +98,41 @@ def examples(
             f"Records need {fields.relevance!r} in their candidates, or `pos` and `neg`.",
         )
     return found, skipped
+
+
+class _Judged:
+    """Judgements of the records so far, to find those that contradict each other.
+
+    A query is known by its id, else by its text, and a document likewise.
+    """
+
+    def __init__(self) -> None:
+        self._queries: dict[Name, Once | dict[Name, float]] = {}
+
+    def contradicted(self, qid: Any, candidates: list[dict[str, Any]], example: Example) -> str:
+        """The first contradiction of a record, in itself or to those before it; "" where it is taken in."""
+        query = _known_as(qid, example.query)
+        documents = [_known_as(each.get("id"), text) for each, text in zip(candidates, example.texts, strict=True)]
+        before = self._queries.get(query, {})
+        known = dict(zip(*before, strict=True)) if isinstance(before, tuple) else before
+        here: dict[Name, float] = {}
+        for name, value in zip(documents, example.relevance, strict=True):
+            if here.setdefault(name, value) != value:
+                return f"{_shown(name)} is judged {here[name]:g} and {value:g}"
+            if known.get(name, value) != value:
+                return f"{_shown(name)} is judged {value:g}, and {known[name]:g} in a record of the same query before"
+        known.update(here)
+        self._queries[query] = known if query in self._queries else (documents, example.relevance)
+        return ""
+
+
+def _known_as(name: Any, text: str) -> Name:
+    return ("text", text) if name is None else ("document", str(name))
+
+
+def _shown(name: Name) -> str:
+    kind, value = name
+    return f"the {kind} {value if len(value) <= SHOWN else value[: SHOWN - 1] + '…'!r}"
 
 
 def _judge(record: dict[str, Any], qrels: Qrels, field: str) -> tuple[float, ...]:
@@ -104,12 +151,19 @@ def _judge(record: dict[str, Any], qrels: Qrels, field: str) -> tuple[float, ...
 def _example(
     query: str, texts: Sequence[str], candidates: list[dict[str, Any]], fields: Fields, elsewhere: tuple[float, ...]
 ) -> Example | None:
-    relevance = [_number(each.get(fields.relevance)) for each in candidates]
+    relevance = [_relevance(each.get(fields.relevance)) for each in candidates]
     if not texts or any(value is None for value in relevance):
         return None
     teacher = [_number(each.get(fields.teacher)) for each in candidates]
     known = None if any(value is None for value in teacher) else tuple(value or 0.0 for value in teacher)
     return Example(query, tuple(texts), tuple(value or 0.0 for value in relevance), known, elsewhere)
+
+
+def _relevance(value: Any) -> float | None:
+    """A judgement: a number, also as a string, or true (1) or false (0); None for anything else."""
+    if isinstance(value, str):
+        value = columns.number(value)
+    return _number(float(value)) if isinstance(value, bool) else _number(value)
 
 
 def _number(value: Any) -> float | None:

@@ -1,0 +1,88 @@
+"""Judged records as examples: contradictions are found in every shape, and told with their place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rerank_cli.config import ReadConfig
+from rerank_cli.errors import InputError
+from rerank_cli.judged import Fields, examples, held_out
+
+GOOD = {"query": "good", "pos": ["yes"], "neg": ["no"]}
+
+
+def native(qid: str | None, *candidates: tuple[str | None, str, Any]) -> dict[str, Any]:
+    bodies = [{"id": name, "text": text, "relevance": grade} for name, text, grade in candidates]
+    bodies = [{key: value for key, value in each.items() if value is not None} for each in bodies]
+    return {**({} if qid is None else {"id": qid}), "query": "what", "candidates": bodies}
+
+
+FINE = native("fine", ("a", "x", 1), ("b", "y", 0))
+
+
+def read_in(path: Path, *records: dict[str, Any]) -> tuple[int, int, str]:
+    """How many records are examples, how many are left out, and what is told of them."""
+    path.write_text("".join(json.dumps(each) + "\n" for each in records))
+    told: list[str] = []
+    found, skipped = examples(ReadConfig((str(path),)), Fields(), told.append)
+    return len(found), skipped, " ".join(told)
+
+
+@pytest.mark.parametrize(
+    ("records", "left", "reason"),
+    [
+        ([GOOD, {"query": "a", "pos": ["x", "y"], "neg": ["z", "y"]}], 1, "in.jsonl:2: the text 'y' is judged 1 and 0"),
+        ([GOOD, GOOD], 0, ""),
+        ([GOOD, {**GOOD, "pos": ["no"], "neg": ["other"]}], 1, "is judged 1, and 0 in a record of the same query"),
+        ([GOOD, {"query": "another", "pos": ["no"], "neg": ["yes"]}], 0, ""),
+        ([native("1", ("8", "x", 1), ("8", "x", 0)), FINE], 1, "the document '8' is judged 1 and 0"),
+        ([native("1", ("8", "x", 1), ("8", "x", 1))], 0, ""),
+        ([native("1", ("8", "x", 2), ("9", "x", 0))], 0, ""),  # another document with the same text
+        ([native(None, (None, "x", 1), (None, "x", 0)), FINE], 1, "the text 'x' is judged 1 and 0"),
+        (
+            [native("1", ("8", "x", 1)), native("1", ("8", "x", 0))],
+            1,
+            "in.jsonl:2: the document '8' is judged 0, and 1",
+        ),
+        ([native("1", ("8", "x", 1)), native("2", ("8", "x", 0))], 0, ""),
+        ([native("1", ("8", "x", 1)), native("1", ("9", "y", 0)), native("1", ("8", "x", 0), ("9", "y", 0))], 1, ":3:"),
+    ],
+)
+def test_a_record_that_contradicts_is_left_out_and_told(
+    tmp_path: Path, records: list[dict[str, Any]], left: int, reason: str
+) -> None:
+    used, skipped, told = read_in(tmp_path / "in.jsonl", *records)
+    assert (used, skipped) == (len(records) - left, left)
+    assert reason in told
+
+
+def test_nothing_but_contradictions_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no judged records"):
+        read_in(tmp_path / "in.jsonl", {"query": "a", "pos": ["y"], "neg": ["y"]})
+
+
+@pytest.mark.parametrize(("value", "label"), [("1", 1.0), ("2.5", 2.5), (True, 1.0), (False, 0.0), (-2, -2.0)])
+def test_a_judgement_may_be_a_string_or_true_or_false(tmp_path: Path, value: Any, label: float) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(native("1", ("a", "x", value), ("b", "y", 0))) + "\n")
+    ((_, example),), _ = examples(ReadConfig((str(path),)), Fields(), print)
+    assert example.relevance == (label, 0.0)
+
+
+def test_held_out_grades_below_0_are_measured_as_not_relevant(tmp_path: Path) -> None:
+    from rerank_cli.measures import in_order, parsed_measures, per_query
+
+    path = tmp_path / "in.jsonl"
+    records = [
+        native("1", ("a", "x", 1), ("b", "y", 0)),
+        native("2", ("a", "x", -2), ("b", "y", -2)),
+        native("3", ("a", "x", -2), ("b", "y", 1)),
+    ]
+    path.write_text("".join(json.dumps(each) + "\n" for each in records))
+    kept = held_out(ReadConfig((str(path),)), Fields(), print, None)
+    ranked = kept.results("now", [[1.0, 0.0]] * len(kept.queries)).queries
+    runs = {qid: in_order(each.docids) for qid, each in ranked.items()}
+    found = per_query(parsed_measures("RR@10 nDCG@10"), kept.qrels, runs)
+    assert list(found["RR@10"].values()) == [1.0, 0.5]
