@@ -129,3 +129,13 @@ def test_random_orders_agree_by_chance_alone():
     made = compare(a, b)
     assert abs(made.tau or 1) < 0.05
     assert 0.05 < made.overlap < 0.15
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e308])
+def test_scores_at_the_end_of_what_a_float_holds_have_no_drift(scale):
+    first = results("A", q="ab")
+    first.queries["q"].scores[:] = array("d", [scale, -scale])
+    other = results("B", q="ab")
+    other.queries["q"].scores[:] = array("d", [-scale, scale])
+    made = compare(first, other)
+    assert (made.drift, made.std) == (None, None)
