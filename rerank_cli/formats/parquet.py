@@ -1,14 +1,18 @@
 """Parquet as lines of JSON, one a row, columns in the file's order, and lines of JSON as parquet.
 
-What JSON has not is read as text (dates in ISO 8601, decimals in digits, bytes as UTF-8, which they must be). The trade
-refused: reading columns as arrays, which is faster and would be a second way for everything that holds for lines.
+What JSON has not is read as text (dates and durations in ISO 8601, decimals in digits), bytes as text where they are
+UTF-8 and as an object with their base64 where they are not. A value that cannot be read makes its row a line that is
+an error record and names the column. The trade refused: reading columns as arrays, which is faster and would be a
+second way for everything that holds for lines.
 """
 
-import errno
-import io
+import base64
+import datetime
+import math
 import os
 from collections.abc import Iterator
 from decimal import Decimal
+from io import RawIOBase
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,22 +21,30 @@ import orjson
 import pyarrow
 import pyarrow.parquet
 
+from rerank_cli.errors import InputError
+from rerank_cli.formats.shape import unreadable
 from rerank_cli.formats.sources import Counted
 
 ROWS = 256  # converted at once
+UNFIT = (ValueError, OverflowError, TypeError, NotImplementedError, pyarrow.ArrowException)  # of a value
+OUT_OF_RANGE = "<"  # begins what Arrow writes for a time that it cannot write
+LARGEST_EXACT = 2**53  # of whole numbers in floats
+SHOWN = 200  # characters of what Arrow says
 
 
-class RowLines(io.RawIOBase):
+class RowLines(RawIOBase):
     """A parquet file's rows as a stream of JSON lines."""
 
     def __init__(self, counted: Counted) -> None:
-        """Raises OSError for a pipe and for a damaged file."""
+        """Raises OSError for a pipe, InputError for a damaged file."""
         self._counted = counted
         self._left = b""
+        self._group = self._done = 0
+        file = counted.whole()
         try:
-            self._file = pyarrow.parquet.ParquetFile(counted.whole())
-        except pyarrow.ArrowException as fault:
-            raise damaged(fault) from None
+            self._file = pyarrow.parquet.ParquetFile(file)
+        except (OSError, *UNFIT) as fault:
+            raise self._unreadable(fault, "the parquet file") from None
         self._blocks = self._lines()
 
     def readable(self) -> bool:
@@ -40,23 +52,77 @@ class RowLines(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        """Some of the lines. Raises OSError where the file is damaged."""
+        """Some of the lines. Raises InputError where the file is damaged, OSError where the disk is."""
         if not self._left:
             try:
                 self._left = next(self._blocks, b"")
-            except (pyarrow.ArrowException, UnicodeDecodeError, orjson.JSONEncodeError) as fault:
-                raise damaged(fault) from None
+            except (OSError, *UNFIT) as fault:
+                raise self._unreadable(fault, self._culprit()) from None
         block, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(block)] = block
         return len(block)
 
     def _lines(self) -> Iterator[bytes]:
-        size, rows, done = self._counted.size or 0, self._file.metadata.num_rows, 0
-        for batch in self._file.iter_batches(batch_size=ROWS):
-            done += batch.num_rows
-            block = b"".join([line_of(row) for row in batch.to_pylist()])
-            self._counted.position = size * done // max(1, rows)
-            yield block
+        size, rows = self._counted.size or 0, self._file.metadata.num_rows
+        for group in range(self._file.num_row_groups):
+            self._group = group
+            for batch in self._file.iter_batches(batch_size=ROWS, row_groups=[group]):
+                block = lines_of(batch)
+                self._done += batch.num_rows
+                self._counted.position = size * self._done // max(1, rows)
+                yield block
+
+    def _culprit(self) -> str:
+        """The column of the present row group that cannot be read."""
+        for name in self._file.schema_arrow.names:
+            try:
+                for _ in self._file.iter_batches(batch_size=ROWS, row_groups=[self._group], columns=[name]):
+                    pass
+            except (OSError, *UNFIT):
+                return f'the column "{name}" of the parquet file'
+        return "the parquet file"
+
+    def _unreadable(self, fault: Exception, what: str) -> Exception:
+        """What the reader above is to hear: the disk's own fault, or what of the file is wrong."""
+        if isinstance(fault, OSError) and fault.errno:
+            return fault
+        reason = (str(fault).splitlines() or ["?"])[0][:SHOWN]
+        return InputError(
+            f"{self._counted.name}: {what} cannot be read after row {self._done} ({reason})",
+            "Fetch or write the file anew, or without that column.",
+        )
+
+
+def lines_of(batch: pyarrow.RecordBatch) -> bytes:
+    """The rows of a table as lines; one by one where some of them hold what cannot be read."""
+    try:
+        return b"".join([line_of(row) for row in batch.to_pylist()])
+    except UNFIT:
+        return b"".join([_line_at(batch, row) for row in range(batch.num_rows)])
+
+
+def _line_at(batch: pyarrow.RecordBatch, row: int) -> bytes:
+    record = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            value = value_of(column[row])
+            line_of({name: value})
+        except UNFIT as fault:
+            reason = (str(fault).splitlines() or ["?"])[0][:SHOWN]
+            return unreadable(f'the column "{name}" cannot be read ({reason})', f"$.{name}") + b"\n"
+        record[name] = value
+    return line_of(record)
+
+
+def value_of(cell: pyarrow.Scalar) -> Any:
+    """A value of Python, or its text where Python has none such (years beyond 9999). Raises one of UNFIT."""
+    try:
+        return cell.as_py()
+    except UNFIT:
+        text = cell.cast(pyarrow.string()).as_py()
+        if not isinstance(text, str) or text.startswith(OUT_OF_RANGE):
+            raise
+        return text
 
 
 def line_of(row: dict[str, Any]) -> bytes:
@@ -64,22 +130,50 @@ def line_of(row: dict[str, Any]) -> bytes:
     return orjson.dumps(present(row), default=in_json, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def present(value: Any) -> Any:
-    """A value without the fields of objects that are null or not a number, which libraries write for null."""
-    if isinstance(value, dict):
-        return {name: present(each) for name, each in value.items() if each is not None and each == each}
-    if isinstance(value, list):
+def present(value: Any, name: str = "") -> Any:
+    """A value as JSON can have it. Raises ValueError for infinite numbers.
+
+    Fields of objects that are null or not a number, which libraries write for null, are left out. The ids among them
+    are integers again where a gap in their column made them floats.
+    """
+    kind = type(value)
+    if kind is dict:
+        return {key: present(each, key) for key, each in value.items() if each is not None and each == each}
+    if kind is list or kind is tuple:
         return [present(each) for each in value]
+    if kind is float:
+        if math.isinf(value):
+            raise ValueError(f"{name or 'a list'} is {value}, and JSON has no such number")
+        if name[-2:].lower() == "id" and value.is_integer() and abs(value) <= LARGEST_EXACT:
+            return int(value)
     return value
 
 
-def in_json(value: Any) -> str:
-    """What orjson does not know, as text."""
+def in_json(value: Any) -> str | dict[str, str]:
+    """What orjson does not know, as text; bytes that are no text as an object, which nobody can take for one."""
     if isinstance(value, bytes):
-        return value.decode("utf-8")
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, Decimal):
         return format(value, "f")
-    return str(value)
+    if isinstance(value, datetime.timedelta):
+        return iso_duration(value)
+    return value.isoformat() if isinstance(value, datetime.datetime) else str(value)
+
+
+def iso_duration(length: datetime.timedelta) -> str:
+    """A length of time in seconds.
+
+    >>> iso_duration(datetime.timedelta(days=1, milliseconds=-1500)), iso_duration(datetime.timedelta(seconds=-0.5))
+    ('PT86398.5S', '-PT0.5S')
+    """
+    nanoseconds = (length.days * 86400 + length.seconds) * 10**9 + length.microseconds * 1000
+    nanoseconds += getattr(length, "nanoseconds", 0)  # that pandas has
+    whole, rest = divmod(abs(nanoseconds), 10**9)
+    fraction = f".{rest:09}".rstrip("0") if rest else ""
+    return f"{'-' if nanoseconds < 0 else ''}PT{whole}{fraction}S"
 
 
 def write_table(lines: Path, table: Path) -> None:
@@ -108,8 +202,3 @@ def _rows(lines: Path) -> Iterator[list[dict[str, Any]]]:
     with lines.open("rb") as file:
         while block := list(islice(file, ROWS)):
             yield list(map(orjson.loads, block))
-
-
-def damaged(fault: Exception) -> OSError:
-    """What pyarrow raised, for the reader above."""
-    return OSError(errno.EIO, f"the parquet file cannot be read ({str(fault).splitlines()[0][:200]})")

@@ -23,6 +23,7 @@ DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 LONG_DIGITS = b"0" * 19  # found in a line with all its digits alike: ten times as fast as a regular expression
 MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate comes back one level deeper
 REWRAPPED = 6  # levels that a candidate can lie deeper in another shape
+UNREADABLE = b"{\x00unreadable "  # begins no line of a text
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
@@ -91,11 +92,26 @@ def json_line(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def unreadable(reason: str, path: str) -> bytes:
+    """A line that `parse_object` refuses for this reason: for what another format cannot give as JSON."""
+    return UNREADABLE + orjson.dumps([reason, path])
+
+
+def _unread(raw: bytes) -> Malformed:
+    try:
+        reason, path = map(str, orjson.loads(raw.removeprefix(UNREADABLE)))
+    except ValueError:  # it was a text all the same
+        return Malformed("not valid JSON: a control character (character 2)")
+    return Malformed(reason, path)
+
+
 def parse_object(raw: bytes, deeper: int = 0) -> dict[str, Any]:
     """The JSON object in a line, which can be written again `deeper` levels deeper. Raises Malformed."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as fault:
+        if raw.startswith(UNREADABLE):
+            raise _unread(raw) from None
         check_utf8(raw)
         raise Malformed(f"not valid JSON: {fault.msg} (character {fault.pos + 1})") from None
     if not isinstance(body, dict):

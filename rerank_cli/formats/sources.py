@@ -22,7 +22,7 @@ class Counted(io.RawIOBase):
     """A raw stream read to at most `size` bytes, which knows how far it is and can look ahead."""
 
     def __init__(self, raw: io.FileIO, name: str, size: int | None) -> None:
-        self._raw, self._name, self.size = raw, name, size
+        self._raw, self.name, self.size = raw, name, size
         self._ahead = b""
         self.position = 0
 
@@ -61,9 +61,7 @@ class Counted(io.RawIOBase):
         else:
             count = self._fill(view)
         if count == 0 and len(view) and self.size is not None:
-            raise InputError(
-                f"{self._name}: the file shrank while it was read", "Run again on a file that holds still."
-            )
+            raise InputError(f"{self.name}: the file shrank while it was read", "Run again on a file that holds still.")
         self.position += count
         return count
 

@@ -3,7 +3,10 @@
 import datetime
 import decimal
 import json
+import math
+import uuid
 
+import numpy
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import InputError
 from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.shape import UNREADABLE, Malformed, parse_object
 from rerank_cli.formats.streams import Inputs
 
 RECORDS = [
@@ -99,14 +103,168 @@ def test_a_damaged_file_is_an_input_error(tmp_path):
             entries(str(path))
 
 
-@pytest.mark.parametrize("kind", [pyarrow.string(), pyarrow.binary()])
-def test_bytes_that_are_no_text_are_an_input_error(tmp_path, kind):
-    raw = pyarrow.array([b"good", b"bad \xff"], pyarrow.binary())
-    column = pyarrow.Array.from_buffers(kind, 2, raw.buffers())
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (pyarrow.string(), 'the column "query" cannot be read'),
+        (pyarrow.large_string(), 'the column "query" cannot be read'),
+        (pyarrow.binary(), "an object, not a string"),
+    ],
+)
+def test_bytes_that_are_no_text_are_an_error_record_that_names_the_column(tmp_path, kind, reason):
+    size = numpy.int64 if kind == pyarrow.large_string() else numpy.int32
+    raw = [None, pyarrow.py_buffer(size([0, 4, 9]).tobytes()), pyarrow.py_buffer(b"goodbad \xff")]
+    column = pyarrow.Array.from_buffers(kind, 2, raw)
     lists = pyarrow.array([["a"], ["b"]])
     pyarrow.parquet.write_table(pyarrow.table({"query": column, "candidates": lists}), tmp_path / "in.parquet")
-    with pytest.raises(InputError, match="parquet"):
-        entries(str(tmp_path / "in.parquet"))
+    _, (good, bad) = entries(str(tmp_path / "in.parquet"))
+    assert (good.query, bad.path, bad.origin.line) == ("good", "$.query", 2)
+    assert reason in bad.reason
+
+
+def test_bytes_that_nobody_asked_for_ride_along_as_what_no_text_can_be(tmp_path):
+    image = {"bytes": b"\x89PNG\xff", "path": "a.png"}
+    row = {"query": "w", "raw": b"\xff\xfe", "image": image, "many": [b"\xff", b"ok"], "candidates": [
+        {"text": "a", "image": image, "raw": b"caf\xc3\xa9"}]}  # fmt: skip
+    read = {"bytes": {"base64": "iVBOR/8="}, "path": "a.png"}
+    name, (entry,) = entries(written(tmp_path / "in.parquet", [row]))
+    assert (name, entry.texts) == ("native", ("a",))
+    assert entry.body == {
+        "query": "w",
+        "raw": {"base64": "//4="},
+        "image": read,
+        "many": [{"base64": "/w=="}, "ok"],
+        "candidates": [{"text": "a", "image": read, "raw": "café"}],
+    }
+
+
+def test_bytes_are_never_taken_for_a_text(tmp_path):
+    rows = [{"query": "w", "candidates": [{"text": b"\xff"}]}, {"query": "w", "candidates": [{"text": b"plain"}]}]
+    _, (bad, good) = entries(written(tmp_path / "in.parquet", rows))
+    assert (bad.path, good.texts) == ("$.candidates[0].text", ("plain",))
+
+
+def test_ids_that_a_gap_made_floats_are_integers_again(tmp_path):
+    rows = [
+        {"id": 12.0, "query": "w", "docId": 3.5, "Qid": 2.0**53, "rid": 2.0**54, "price": 2.0, "candidates": [
+            {"id": 7.0, "text": "a", "meta": {"DOC_ID": -1.0}}, {"id": float("nan"), "text": "b"}]},
+        {"id": None, "query": "w", "candidates": []},
+    ]  # fmt: skip
+    _, found = entries(written(tmp_path / "in.parquet", rows))
+    assert found[0].body == {
+        "id": 12, "query": "w", "docId": 3.5, "Qid": 2**53, "rid": 2.0**54, "price": 2.0,
+        "candidates": [{"id": 7, "text": "a", "meta": {"DOC_ID": -1}}, {"text": "b"}],
+    }  # fmt: skip
+    assert [type(found[0].body[name]) for name in ("id", "rid", "price")] == [int, float, float]
+    assert "id" not in found[1].body
+
+
+NOON = datetime.datetime(2026, 1, 2, 12, 0, 0, 5)
+READ = {  # type, what is in it, how it is read
+    "duration": (pyarrow.duration("us"), datetime.timedelta(days=1, microseconds=5), "PT86400.000005S"),
+    "negative duration": (pyarrow.duration("ms"), datetime.timedelta(seconds=-0.5), "-PT0.5S"),
+    "duration in ns": (pyarrow.duration("ns"), 3, "PT0.000000003S"),
+    "time": (pyarrow.time32("s"), datetime.time(3, 4), "03:04:00"),
+    "timestamp": (pyarrow.timestamp("us"), NOON, "2026-01-02T12:00:00.000005"),
+    "timestamp in ns": (pyarrow.timestamp("ns"), 1767355200000000001, "2026-01-02T12:00:00.000000001"),
+    "timestamp of a zone": (pyarrow.timestamp("ms", "+01:00"), 1767355200000, "2026-01-02T13:00:00+01:00"),
+    "date": (pyarrow.date32(), datetime.date(2026, 1, 2), "2026-01-02"),
+    "date of later than year 9999": (pyarrow.date32(), 3000000, "10183-09-21"),
+    "decimal": (pyarrow.decimal128(5, 2), decimal.Decimal("1.50"), "1.50"),
+    "wide decimal": (pyarrow.decimal256(60, 2), decimal.Decimal("1" * 50), "1" * 50 + ".00"),
+    "uint64": (pyarrow.uint64(), 2**64 - 1, 2**64 - 1),
+    "int64": (pyarrow.int64(), -(2**63), -(2**63)),
+    "half float": (pyarrow.float16(), 1.5, 1.5),
+    "float32": (pyarrow.float32(), 0.5, 0.5),
+    "dictionary": (pyarrow.dictionary(pyarrow.int8(), pyarrow.string()), "é", "é"),
+    "map": (pyarrow.map_(pyarrow.string(), pyarrow.binary()), [("a", b"\xff")], [["a", {"base64": "/w=="}]]),
+    "uuid": (pyarrow.uuid(), uuid.UUID(int=1).bytes, "00000000-0000-0000-0000-000000000001"),
+    "json": (pyarrow.json_(), '{"a":1}', '{"a":1}'),
+    "fixed size": (pyarrow.binary(2), b"\xff\xfe", {"base64": "//4="}),
+    "large list": (pyarrow.large_list(pyarrow.int8()), [1, None], [1, None]),
+    "vector": (pyarrow.list_(pyarrow.float32(), 2), [0.5, 1], [0.5, 1.0]),
+    "structs with gaps": (pyarrow.list_(pyarrow.struct([("a", pyarrow.int8())])), [None, {"a": None}], [None, {}]),
+    "not a number in a list": (pyarrow.list_(pyarrow.float64()), [float("nan"), 1.0], [None, 1.0]),
+}
+
+
+def column_of(kind, value):
+    cells = [None, value, None]
+    if isinstance(kind, pyarrow.BaseExtensionType):
+        return pyarrow.ExtensionArray.from_storage(kind, pyarrow.array(cells, kind.storage_type))
+    if type(value) is int and pyarrow.types.is_temporal(kind):  # by its ticks: some have no name in Python
+        return pyarrow.array(cells, pyarrow.int32() if kind.bit_width == 32 else pyarrow.int64()).view(kind)
+    return pyarrow.array(cells, kind)
+
+
+def table_of(path, kind, value):
+    columns = {"query": ["w"] * 3, "candidates": [["a"]] * 3, "x": column_of(kind, value)}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_column_of_any_type_is_read(tmp_path, name):
+    kind, value, read = READ[name]
+    _, found = entries(table_of(tmp_path / "in.parquet", kind, value))
+    assert [entry.body.get("x") for entry in found] == [None, read, None]
+    assert json.loads(open_format(ReadConfig(format="native"), WriteConfig()).converted(found[1])) == found[1].body
+
+
+BAD = {  # what no JSON can hold, or Arrow cannot give
+    "infinity": (pyarrow.float64(), math.inf),
+    "negative infinity": (pyarrow.float32(), -math.inf),
+    "infinity as a half float": (pyarrow.float16(), math.inf),
+    "infinity in a list": (pyarrow.list_(pyarrow.float64()), [1.0, math.inf]),
+    "infinity in an object": (pyarrow.struct([("deep", pyarrow.float64())]), {"deep": math.inf}),
+    "infinity in a map": (pyarrow.map_(pyarrow.string(), pyarrow.float64()), [("a", math.inf)]),
+    "a time beyond all calendars": (pyarrow.timestamp("us"), 2**62),
+    "such a time in an object": (pyarrow.struct([("at", pyarrow.timestamp("s"))]), {"at": 2**50}),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_read_is_an_error_record_that_names_the_column_and_the_others_are_read(tmp_path, name):
+    kind, value = BAD[name]
+    _, (first, bad, last) = entries(table_of(tmp_path / "in.parquet", kind, value))
+    assert (first.query, last.query) == ("w", "w")
+    assert (bad.path, bad.origin.line) == ("$.x", 2)
+    assert 'the column "x" cannot be read' in bad.reason
+
+
+def test_times_of_old_tables_are_read(tmp_path):
+    table = pyarrow.table({"query": ["w"], "candidates": [["a"]], "at": pyarrow.array([NOON], pyarrow.timestamp("us"))})
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet", use_deprecated_int96_timestamps=True)
+    _, (entry,) = entries(str(tmp_path / "in.parquet"))
+    assert entry.body["at"] == "2026-01-02T12:00:00.000005"
+
+
+def test_a_column_of_nothing_and_one_that_stands_twice_are_no_obstacle(tmp_path):
+    table = pyarrow.table([["w"], [["a"]], pyarrow.nulls(1), [1], [2]], ["query", "candidates", "none", "n", "n"])
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet")
+    _, (entry,) = entries(str(tmp_path / "in.parquet"))
+    assert entry.body == {"query": "w", "candidates": ["a"], "n": 2}
+
+
+def test_a_damaged_column_is_named_and_the_disk_is_not(tmp_path):
+    path = tmp_path / "in.parquet"
+    rows = [{"query": "w", "candidates": ["a"], "extra": "0123456789" * 50} for _ in range(3)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path, compression="snappy")
+    page = pyarrow.parquet.ParquetFile(path).metadata.row_group(0).column(2)
+    assert page.path_in_schema == "extra"
+    content = bytearray(path.read_bytes())
+    start = page.dictionary_page_offset
+    content[start : start + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(InputError, match='the column "extra" of the parquet file cannot be read after row 0') as fault:
+        entries(str(path))
+    assert "disk" not in fault.value.advice
+
+
+def test_a_line_that_looks_like_the_mark_of_a_bad_row_is_a_bad_line():
+    for raw in (UNREADABLE, UNREADABLE + b"[]", UNREADABLE + b'["a"]', UNREADABLE + b'"ab"', UNREADABLE + b"{"):
+        with pytest.raises(Malformed):
+            parse_object(raw)
 
 
 def test_what_is_not_a_number_is_not_there(tmp_path):
