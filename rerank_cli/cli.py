@@ -32,6 +32,9 @@ from rerank_cli.errors import ExitStatus, Interrupted, PipeClosed, RerankError
 from rerank_cli.progress import show_cursor
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what writing to standard output may end in
+COMPLETION = frozenset({"typer.completion", "typer._completion_classes", "typer._completion_shared"})
+COMPLETING = "_RERANK_COMPLETE"  # set by a shell that asks for candidates
+FISH_ASKS = "_TYPER_COMPLETE_FISH_ACTION"  # whether to complete at all, by exit code
 PROMPT_STOP_S = 8.0  # after a first signal: what has not ended by then is ended
 
 app = typer.Typer(
@@ -129,7 +132,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:
         result = app(arguments, standalone_mode=False, prog_name="rerank")
-        return result if isinstance(result, int) else ExitStatus.OK
+        return ended_by_typer(result) if isinstance(result, int) else ExitStatus.OK
     except BaseException as fault:  # the process's last door: everything ends in a line and a code
         stop = fault if isinstance(fault, Interrupted) else _interrupt.heard
         if stop is None:
@@ -143,11 +146,16 @@ def _told(fault: BaseException) -> int:
     match fault:
         case PipeClosed() | BrokenPipeError() | SystemExit(__context__=BrokenPipeError()):  # the last is typer's own
             return ExitStatus.PIPE
+        case SystemExit(code=int() | None as code) if raised_in(fault, "typer"):  # how it ends shell completion
+            return ended_by_typer(code or ExitStatus.OK)
+        case Exception() if passed_through(fault, COMPLETION):
+            say(f"error: shell completion: {type(fault).__name__}: {fault}")
+            return ExitStatus.OUTPUT if isinstance(fault, OSError) else ExitStatus.USAGE
         case typer.Abort() | KeyboardInterrupt():
             return ExitStatus.INT
         case TyperException():
-            say(f"error: {fault.format_message()}")
-            say("`rerank --help` lists the commands, `rerank score --help` its options.")
+            say(f"error: {complaint(fault)}")
+            say(where_help_is(fault))
             return ExitStatus.USAGE
         case RerankError():
             say(f"error: {fault.message}")
@@ -160,6 +168,49 @@ def _told(fault: BaseException) -> int:
     traceback.print_exception(fault)
     say("error: this is a bug of rerank. What was committed is kept. Please report it with the lines above.")
     return ExitStatus.BUG
+
+
+def raised_in(fault: BaseException, package: str) -> bool:
+    """Whether the line that raised is one of a package's. A library that wants to end us in mid-run is not heard."""
+    modules = modules_of(fault)
+    return bool(modules) and modules[-1].partition(".")[0] == package
+
+
+def passed_through(fault: BaseException, modules: frozenset[str]) -> bool:
+    """Whether one of these modules was at work."""
+    return not modules.isdisjoint(modules_of(fault))
+
+
+def modules_of(fault: BaseException) -> list[str]:
+    """The modules whose lines were being run, the one that raised last."""
+    return [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(fault.__traceback__)]
+
+
+def ended_by_typer(code: int) -> int:
+    """The exit code for one that typer ended with; it has said why. 1, which is a bug's, is an answer to fish alone."""
+    if code != ExitStatus.BUG or os.environ.get(FISH_ASKS) == "is-args":
+        return code
+    say("error: no shell completion here: it is for bash, zsh, fish and PowerShell, called from one of them")
+    return ExitStatus.USAGE
+
+
+def complaint(fault: TyperException) -> str:
+    """What is wrong with the command line, or with the environment where the value came from there."""
+    if isinstance(fault, typer.BadParameter) and fault.ctx and fault.param and fault.param.name:
+        source = fault.ctx.get_parameter_source(fault.param.name)
+        variable = fault.param.envvar
+        if source is not None and source.name == "ENVIRONMENT":
+            fault.param_hint = f"{variable} in the environment"
+        elif source is not None and source.name == "COMMANDLINE" and variable:
+            fault.param_hint = f"'{max(fault.param.opts, key=len)}'"
+    return fault.format_message()
+
+
+def where_help_is(fault: TyperException) -> str:
+    """Which help to read, of the command that was typed."""
+    context = getattr(fault, "ctx", None)
+    command = context.command_path if context is not None and context.parent is not None else "rerank COMMAND"
+    return f"`rerank --help` lists the commands, `{command} --help` its options."
 
 
 def occupy_closed_streams() -> None:
@@ -181,6 +232,10 @@ def main() -> NoReturn:
     try:
         occupy_closed_streams()
         install_signal_handlers()
+        if COMPLETING in os.environ:
+            os.environ["COLUMNS"] = (
+                "1000"  # typer folds help texts at this width, and a shell takes lines for candidates
+            )
         status = int(run())
         _interrupt.over = True
     except Interrupted as fault:  # before a command took care of it, or after

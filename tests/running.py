@@ -174,14 +174,15 @@ class Zygote:
         """The number of the forking process."""
         return self._process.pid
 
-    def run(self, *arguments: str | Path, cwd: Path, stdin: Path | None = None) -> Finished:
-        """Run the command to its end."""
+    def run(self, *arguments: str | Path, cwd: Path, stdin: Path | None = None, **variables: str) -> Finished:
+        """Run the command to its end, with `variables` in its environment."""
         folder = Path(self._folder.name)
         request = {
             "arguments": [str(argument) for argument in arguments],
             "cwd": str(cwd),
             "stdin": str(stdin) if stdin else None,
             "folder": str(folder),
+            "variables": variables,
         }
         print(json.dumps(request), file=self._process.stdin, flush=True)
         code = int(self._process.stdout.readline())
@@ -200,6 +201,6 @@ def _zygote(owner: int) -> Zygote:
     return Zygote()
 
 
-def forked(*arguments: str | Path, cwd: Path, stdin: Path | None = None) -> Finished:
+def forked(*arguments: str | Path, cwd: Path, stdin: Path | None = None, **variables: str) -> Finished:
     """`rerank`, started by fork from a process that has its imports done: for sweeps of thousands of runs."""
-    return _zygote(os.getpid()).run(*arguments, cwd=cwd, stdin=stdin)
+    return _zygote(os.getpid()).run(*arguments, cwd=cwd, stdin=stdin, **variables)

@@ -2,7 +2,8 @@
 
 Requests and answers are JSON lines on standard input and output:
 
-    {"arguments": ["score", …], "cwd": "…", "stdin": "path or null", "folder": "for stdout and stderr"}  ->  -9
+    {"arguments": ["score", …], "cwd": "…", "stdin": "path or null", "folder": "for stdout and stderr",
+     "variables": {"RERANK_…": "…"}}  ->  -9
 
 A run is a process of its own, with the code and the ending of the real one; only its imports were done before. What is
 about imports, signals during start-up or memory must be tested with `running.rerank` instead.
@@ -16,9 +17,10 @@ import sys
 from rerank_cli import cli
 
 
-def run(arguments: list[str], cwd: str, stdin: str | None, folder: str) -> None:
+def run(arguments: list[str], cwd: str, stdin: str | None, folder: str, variables: dict[str, str]) -> None:
     """Be the command; never returns."""
     os.chdir(cwd)
+    os.environ.update(variables)
     for number, name, flags in (
         (0, stdin or os.devnull, os.O_RDONLY),
         (1, f"{folder}/stdout", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),

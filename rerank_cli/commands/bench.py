@@ -1,12 +1,12 @@
 """`rerank bench`: how fast is this machine, and beside whom?"""
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
-import typer
 
 from rerank_cli.bench import bench
 from rerank_cli.commands import options as o
@@ -25,7 +25,7 @@ WIDTH = 118  # where no terminal tells
 
 
 def bench_command(
-    source: Annotated[str | None, typer.Argument(metavar="[INPUT]", help="Records (default: generated).")] = None,
+    source: Annotated[str | None, o.argument("[INPUT]", "Records (default: generated).")] = None,
     lengths: Annotated[
         str, o.option("lengths", "Of generated pairs: lognormal, lognormal:MEAN or fixed:TOKENS.")
     ] = "lognormal",
@@ -68,7 +68,7 @@ def bench_command(
         raise ConfigError(f"--plot {plot}: not a .svg, .png or .pdf", "Name for example chart.svg.")
     if plot is not None and find_spec("matplotlib") is None:
         raise ConfigError("--plot: matplotlib is not installed", "pip install 'rerank-cli[bench]'")
-    if plot is not None and not plot.parent.is_dir():
+    if plot is not None and not os.path.isdir(plot.parent):
         raise ConfigError(f"--plot {plot}: no such folder", "Make it first.")
     config = BenchConfig(
         ModelConfig(model, revision, offline, "auto", device, "auto", max_length, max_length * 3 // 4, threads),

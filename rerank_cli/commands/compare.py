@@ -2,8 +2,6 @@
 
 from typing import Annotated, Any
 
-import typer
-
 from rerank_cli.commands import options as o
 from rerank_cli.commands.evaluate import as_row, counted, difference_table, show_json
 from rerank_cli.compare import SHOWN, TOP, Comparison, compare, side_by_side
@@ -16,7 +14,7 @@ WIDTH = 24  # columns of a document's id
 
 
 def compare_command(
-    runs: Annotated[list[str], typer.Argument(metavar="A B...", help="Results: JSON lines with ids, or TREC runs.")],
+    runs: Annotated[list[str], o.argument("A B...", "Results: JSON lines with ids, or TREC runs.")],
     qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, or BEIR's table.")] = None,
     measures: Annotated[
         str | None, o.option("measures", 'As ir-measures names them, such as "nDCG@5 RR@10" (default: eight of them).')

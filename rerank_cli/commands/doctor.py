@@ -1,5 +1,6 @@
 """`rerank doctor`: is everything here that a run needs?"""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,10 @@ def sample_cases(named: list[str]) -> list[str]:
     """The files named, or those of sample_data. Raises ConfigError where there are none."""
     folder = next((each for each in SAMPLES if each.is_dir()), SAMPLES[-1])
     files = named or [str(folder / name) for name in CASES]
-    missing = next((path for path in files if not Path(path).is_file()), None)
+    missing = next((path for path in files if not os.path.isfile(path)), None)
     if missing is not None:
-        raise ConfigError(f"--acceptance: {missing} is not there", "Name files with --cases, such as sample_data's.")
+        raise ConfigError(
+            f"{'--cases' if named else '--acceptance'}: {missing} is not there",
+            "Name files with --cases, such as sample_data's.",
+        )
     return files

@@ -29,7 +29,7 @@ COUNTED = {
 
 
 def eval_command(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Results: JSON lines with ids, or TREC runs.")],
+    runs: Annotated[list[str], o.argument("RUN...", "Results: JSON lines with ids, or TREC runs.")],
     qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, or BEIR's table.")] = None,
     before: Annotated[
         str | None, o.option("before", "Results of the first stage (default: the input order, by `index`).")

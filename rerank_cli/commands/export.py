@@ -1,27 +1,27 @@
 """`rerank export`: a model for another engine."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
-
-import typer
 
 from rerank_cli.commands import options as o
 from rerank_cli.config import ModelConfig, ReadConfig
 from rerank_cli.diagnostics import printable, say, show
-from rerank_cli.export import ExportConfig, export
+from rerank_cli.export import FORMATS, ExportConfig, export
+from rerank_cli.scorers.graph_files import DTYPES
 
 M = ModelConfig()
 
 
-def own(name: str, text: str) -> Any:
+def own(name: str, text: str, values: Iterable[str] = ()) -> Any:
     """An option that `score` has too, with another meaning, and so another variable."""
-    return typer.Option(f"--{name}", help=text, envvar=f"RERANK_EXPORT_{name.upper()}")
+    return o.option(name, text, variable=f"RERANK_EXPORT_{name.upper()}", values=values)
 
 
 def export_command(
     output: Annotated[str, o.option("output", "The folder to make.", "-o")],
-    format: Annotated[str, own("format", "openvino or onnx.")] = "openvino",
-    dtype: Annotated[str, own("dtype", "fp32, fp16 or int8.")] = "fp32",
+    format: Annotated[str, own("format", "openvino or onnx.", FORMATS)] = "openvino",
+    dtype: Annotated[str, own("dtype", "fp32, fp16 or int8.", DTYPES)] = "fp32",
     records: Annotated[str | None, o.option("records", "Show on these records that it scores the same.")] = None,
     limit: o.Limit = None,
     overwrite: Annotated[bool, own("overwrite", "Replace a folder that was exported before.")] = False,

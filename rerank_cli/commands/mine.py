@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from rerank_cli.commands import options as o
 from rerank_cli.config import ModelConfig
 from rerank_cli.diagnostics import printable, show
@@ -20,14 +18,15 @@ M = ModelConfig()
 
 
 def mine_command(
-    queries: Annotated[str, typer.Argument(metavar="QUERIES", help="JSON lines: query, and pos or positives.")],
+    queries: Annotated[str, o.argument("QUERIES", "JSON lines: query, and pos or positives.")],
     output: Annotated[str, o.option("output", "The file to make.", "-o")],
     pool: Annotated[list[str], o.option("pool", "Texts to choose from: JSON lines with id and text; several times.")],
     model: Annotated[str, o.option("model", "Hub id or folder of a bi-encoder.", "-m")],
     negatives: Annotated[int, o.option("negatives", "Negatives a query, drawn from the window.", min=1)] = 7,
     ranks: Annotated[str, o.option("ranks", "Window of ranks to draw from.")] = "1:50",
     margin: Annotated[
-        float, o.option("margin", "A negative's cosine lies further than this below those of the relevant texts.")
+        float,
+        o.option("margin", "A negative's cosine lies further than this below those of the relevant texts.", most=2),
     ] = MARGIN,
     seed: Annotated[int, o.option("seed", "Of the drawing.", min=0)] = 42,
     query_template: o.QueryTemplate = None,
@@ -37,7 +36,10 @@ def mine_command(
     offline: o.Offline = False,
     device: o.Device = M.device,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="auto, fp32, fp16 or bf16.", envvar="RERANK_MINE_DTYPE")
+        str,
+        o.option(
+            "dtype", "auto, fp32, fp16 or bf16.", variable="RERANK_MINE_DTYPE", values=("auto", "fp32", "fp16", "bf16")
+        ),
     ] = M.dtype,
     max_length: Annotated[
         int,

@@ -3,46 +3,108 @@
 Every option is also RERANK_<NAME> in the environment; a flag wins over the environment, that over the default.
 """
 
+import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
 import typer
 
-from rerank_cli.config import ErrorLimit, LongDocs, ReadConfig
+from rerank_cli.config import DEFAULT_MODEL, ErrorLimit, LongDocs, ReadConfig
 from rerank_cli.errors import ConfigError, InputError
 from rerank_cli.formats import FORMATS
 from rerank_cli.formats.beir import in_folder
+from rerank_cli.scorers import DTYPES, SCORERS
 
 ScoreKind = Literal["sigmoid", "logit"]
 Progress = Literal["auto", "bar", "lines", "none"]
 
 
-def option(name: str, text: str, *names: str, **more: Any) -> Any:
-    """A typer option `--name` (and other `names`), with its environment variable."""
-    variable = "RERANK_" + name.replace("-", "_").upper()
-    return typer.Option(f"--{name}", *names, envvar=variable, help=text, **more)
+MOST = 2**31 - 1  # of a number that native code or a product of several may hold
+MOST_OF_ANY = 2**53 - 1  # of records and bytes: what JSON numbers hold exactly
+MOST_THREADS = 1024
+SHOWN = 40  # characters of a value in a message
+
+
+def option(
+    name: str,
+    text: str,
+    *names: str,
+    variable: str | None = None,
+    most: float = MOST,
+    values: Iterable[str] = (),
+    **more: Any,
+) -> Any:
+    """A typer option `--name` (and other `names`), with its environment variable.
+
+    Numbers beyond `most` are refused, and empty words; `values` are what a shell completes.
+    """
+    variable = variable or "RERANK_" + name.replace("-", "_").upper()
+    known = completion(values) if values else None
+    return typer.Option(
+        f"--{name}", *names, envvar=variable, help=text, callback=sensible(most), autocompletion=known, **more
+    )
+
+
+def argument(metavar: str, text: str, **more: Any) -> Any:
+    """A typer argument, of which no word may be empty."""
+    return typer.Argument(metavar=metavar, help=text, callback=sensible(MOST), **more)
+
+
+def completion(values: Iterable[str]) -> Callable[[str], list[str]]:
+    """What gives a shell those of `values` that begin as the word typed so far."""
+
+    def beginning(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return beginning
+
+
+def sensible(most: float) -> Callable[[Any], Any]:
+    """A check of what was given: numbers are finite and at most `most`, words are not empty. Raises BadParameter."""
+
+    def checked(value: Any) -> Any:
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if each == "":
+                raise typer.BadParameter("it is empty (an unset variable?)")
+            if isinstance(each, float) and not math.isfinite(each):
+                raise typer.BadParameter(f"{each} is not a finite number")
+            if isinstance(each, int | float) and abs(each) > most:
+                raise typer.BadParameter(f"{str(each)[:SHOWN]} is beyond {most:.16g}")
+        return value
+
+    return checked
 
 
 Inputs = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="INPUT...",
-        help="JSONL files, .gz and .zst too; - is standard input. Several are one stream.",
+    argument(
+        "INPUT...",
+        "JSONL files, .gz and .zst too; - is standard input. Several are one stream.",
         show_default=False,
     ),
 ]
 
 # reading
-Format = Annotated[str, option("format", f"Record shape of the input: auto, {', '.join(sorted(FORMATS))}.")]
-OutputFormat = Annotated[str, option("output-format", "Record shape of the output: same, or one of them.")]
+Format = Annotated[
+    str,
+    option("format", f"Record shape of the input: auto, {', '.join(sorted(FORMATS))}.", values=["auto", *FORMATS]),
+]
+OutputFormat = Annotated[
+    str,
+    option(
+        "output-format",
+        "Record shape of the output: same, or one of them.",
+        values=["same", *(name for name in FORMATS if name != "beir")],
+    ),
+]
 QueryField = Annotated[str, option("query-field", "Where the query is in a record (dotted path).")]
 CandidatesField = Annotated[str, option("candidates-field", "Where the list of candidates is (dotted path).")]
 TextField = Annotated[str, option("text-field", "Where the text is in a candidate (dotted path).")]
 IdField = Annotated[str, option("id-field", "Where the id is in a record (dotted path).")]
-Limit = Annotated[int | None, option("limit", "Read at most this many records.", min=0)]
-MaxLineBytes = Annotated[int, option("max-line-bytes", "A longer line is a bad record.", min=1)]
+Limit = Annotated[int | None, option("limit", "Read at most this many records.", min=0, most=MOST_OF_ANY)]
+MaxLineBytes = Annotated[int, option("max-line-bytes", "A longer line is a bad record.", min=1, most=MOST_OF_ANY)]
 MaxCandidates = Annotated[int | None, option("max-candidates", "A record with more candidates is bad.", min=1)]
 RunFile = Annotated[
     str | None,
@@ -57,19 +119,32 @@ QueryTemplate = Annotated[str | None, option("query-template", "Query composed o
 DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of fields, such as "{title} {text}".')]
 
 # model
-Model = Annotated[str, option("model", "Hub id, local folder, or mini (the embedded multilingual model).", "-m")]
+Model = Annotated[
+    str,
+    option(
+        "model",
+        "Hub id, local folder, or mini (the embedded multilingual model).",
+        "-m",
+        values=("mini", DEFAULT_MODEL),
+    ),
+]
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
 Offline = Annotated[bool, option("offline", "Never open a network connection.")]
-Engine = Annotated[str, option("engine", "auto, torch, openvino, onnx, bi-encoder (cosine) or fake.")]
-Device = Annotated[str, option("device", "auto, cpu, cuda, cuda:1 or mps.")]
-Dtype = Annotated[str, option("dtype", "auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.")]
+Engine = Annotated[
+    str, option("engine", "auto, torch, openvino, onnx, bi-encoder (cosine) or fake.", values=["auto", *SCORERS])
+]
+Device = Annotated[str, option("device", "auto, cpu, cuda, cuda:1 or mps.", values=("auto", "cpu", "cuda", "mps"))]
+Dtype = Annotated[str, option("dtype", "auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.", values=DTYPES)]
 MaxLength = Annotated[int, option("max-length", "Tokens of a query and document together; more are cut.", min=16)]
 QueryMaxLength = Annotated[int, option("query-max-length", "Tokens of a query; at most 3/4 of --max-length.", min=4)]
 LongDocsOption = Annotated[
     LongDocs, option("long-docs", "What does not fit: truncate, score in parts (chunk), or fail.")
 ]
 ChunkOverlap = Annotated[int, option("chunk-overlap", "Tokens that neighbouring parts share.", min=0)]
-Threads = Annotated[int | None, option("threads", "CPU threads of the engine (default: physical cores).", min=1)]
+Threads = Annotated[
+    int | None,
+    option("threads", "CPU threads of the engine (default: physical cores).", min=1, most=MOST_THREADS),
+]
 
 # talking
 Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q")]
@@ -155,7 +230,7 @@ def error_limit(max_errors: str | None, strict: bool) -> ErrorLimit:
             percent = float(max_errors[:-1])
             if 0 <= percent <= 100:
                 return ErrorLimit(percent=percent)
-        elif (count := int(max_errors)) >= 0:
+        elif 0 <= (count := int(max_errors)) <= MOST_OF_ANY:
             return ErrorLimit(count=count)
     except ValueError:
         pass

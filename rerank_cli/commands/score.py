@@ -1,6 +1,5 @@
 """`rerank score`: the main job."""
 
-import math
 import os
 import sys
 from typing import Annotated
@@ -46,9 +45,7 @@ def score(
     corpus: o.Corpus = None,
     query_template: o.QueryTemplate = None,
     doc_template: o.DocTemplate = None,
-    output_format: Annotated[
-        str, o.option("output-format", "Record shape of the output: same, or one of them.")
-    ] = W.format,
+    output_format: o.OutputFormat = W.format,
     top_k: Annotated[int | None, o.option("top-k", "Keep the best K candidates (default: all).", min=1)] = None,
     min_score: Annotated[float | None, o.option("min-score", "Drop candidates below this score.")] = None,
     no_text: Annotated[bool, o.option("no-text", "Leave the candidates' texts out of the output.")] = False,
@@ -86,8 +83,6 @@ def score(
     zcat in.jsonl.gz | rerank score - -o - --model mini --top-k 10 | jq -c '.candidates[0]'
     rerank score today.jsonl -o ranked.jsonl --overwrite --resume -q     # for cron
     """
-    if min_score is not None and not math.isfinite(min_score):
-        raise ConfigError(f"--min-score {min_score}: not a finite number", "Write for example 0.5.")
     if output is None and not dry_run:
         raise ConfigError("no --output", "Say where results go with -o FILE, or -o - for standard output.")
     if stats == "-":

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,15 +16,10 @@ from rerank_cli.errors import ConfigError
 from rerank_cli.judged import Fields
 from rerank_cli.lessons import LOSSES
 from rerank_cli.progress import Reporter, choose_mode
-from rerank_cli.train import LEARNING_RATE, LORA_LEARNING_RATE, TrainConfig, Trained, train
+from rerank_cli.train import DTYPES, LEARNING_RATE, LORA_LEARNING_RATE, TrainConfig, Trained, train
 from rerank_cli.training_progress import TrainingProgress
 
 M = ModelConfig()
-
-
-def own(name: str, text: str) -> Any:
-    """An option that `score` has too, with other values, and so another variable."""
-    return typer.Option(f"--{name}", help=text, envvar=f"RERANK_TRAIN_{name.upper()}")
 
 
 def train_command(
@@ -32,7 +27,7 @@ def train_command(
     inputs: o.Inputs = None,
     output: Annotated[str, o.option("output", "The folder to make.", "-o")] = ...,  # type: ignore[assignment]
     model: o.Model = M.model,
-    loss: Annotated[str, o.option("loss", f"{', '.join(LOSSES)}.")] = "bce",
+    loss: Annotated[str, o.option("loss", f"{', '.join(LOSSES)}.", values=LOSSES)] = "bce",
     held_out: Annotated[
         str | None,
         o.option(
@@ -41,7 +36,7 @@ def train_command(
     ] = None,
     run_file: Annotated[str | None, o.option("run", "TREC run that names the candidates of --eval's folder.")] = None,
     qrels: Annotated[str | None, o.option("qrels", "Judgements of --eval's records, where they carry none.")] = None,
-    epochs: Annotated[float, o.option("epochs", "How often each row is learnt.", min=0.0)] = 1.0,
+    epochs: Annotated[float, o.option("epochs", "How often each row is learnt.", min=0.0, most=10**6)] = 1.0,
     max_steps: Annotated[
         int | None, o.option("max-steps", "End after this many steps (instead of --epochs).", min=1)
     ] = None,
@@ -53,17 +48,21 @@ def train_command(
             "learning-rate",
             f"Its peak; it rises, then falls to 0 (default: {LEARNING_RATE:g}, with --lora {LORA_LEARNING_RATE:g}).",
             min=0.0,
+            most=1,
         ),
     ] = None,
     warmup: Annotated[float, o.option("warmup", "Share of the steps in which it rises.", min=0.0, max=1.0)] = 0.1,
-    weight_decay: Annotated[float, o.option("weight-decay", "As AdamW takes it.", min=0.0)] = 0.01,
+    weight_decay: Annotated[float, o.option("weight-decay", "As AdamW takes it.", min=0.0, most=100)] = 0.01,
     lora: Annotated[bool, o.option("lora", "Train low-rank adapters and merge them at the end.")] = False,
     lora_rank: Annotated[int, o.option("lora-rank", "Their rank.", min=1)] = 16,
     freeze_embeddings: Annotated[bool, o.option("freeze-embeddings", "Do not train the token embeddings.")] = False,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="fp32, bf16 or fp16: of the computation.", envvar="RERANK_TRAIN_DTYPE")
+        str,
+        o.option("dtype", "fp32, bf16 or fp16: of the computation.", variable="RERANK_TRAIN_DTYPE", values=DTYPES),
     ] = "fp32",
-    seed: Annotated[int, o.option("seed", "Of the drawing, the order and the dropout.", min=0, max=2**32 - 1)] = 42,
+    seed: Annotated[
+        int, o.option("seed", "Of the drawing, the order and the dropout.", min=0, max=2**32 - 1, most=2**32)
+    ] = 42,
     checkpoints: Annotated[int, o.option("checkpoints", "How often it is saved and measured on the way.", min=1)] = 10,
     early_stopping: Annotated[
         int | None, o.option("early-stopping", "End when so many measurements brought no gain.", min=1)

@@ -139,7 +139,7 @@ def open_scorer(config: ModelConfig) -> Scorer:
     Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
     """
     if config.engine not in ("auto", *SCORERS):
-        raise ConfigError(f"unknown engine {config.engine!r}", f"Engines: {', '.join(sorted(SCORERS))}.")
+        raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(SCORERS))}.")
     if config.dtype not in DTYPES:
         raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(DTYPES)}.")
     if not DEVICES.fullmatch(config.device):

@@ -27,30 +27,36 @@ from rerank_cli.errors import ConfigError, PassingFault
 from rerank_cli.ranking import as_float32
 from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
 
-FAULTS = {
-    "slow": 0.0,
-    "slow_load": 0.0,
-    "slow_prepare": 0.0,
-    "nan": 0.0,
-    "nan_at": math.inf,
-    "oom_above": math.inf,
-    "oom_at": math.inf,
-    "lose_at": math.inf,
-    "composition": 0.0,
+LONGEST_S = 3600.0  # of a delay
+FAULTS = {  # what it is without, and the range of it
+    "slow": (0.0, 0.0, LONGEST_S),
+    "slow_load": (0.0, 0.0, LONGEST_S),
+    "slow_prepare": (0.0, 0.0, LONGEST_S),
+    "nan": (0.0, 0.0, 1.0),
+    "nan_at": (math.inf, 1.0, math.inf),
+    "oom_above": (math.inf, 0.0, math.inf),
+    "oom_at": (math.inf, 1.0, math.inf),
+    "lose_at": (math.inf, 1.0, math.inf),
+    "composition": (0.0, 0.0, 1.0),
 }
 SPREAD = 16.0  # logits lie in [-8, 8)
 
 
 def parse_faults(model: str) -> dict[str, float]:
     """The faults in a model name such as `fake:nan=0.02,slow=0.1`. Raises ConfigError for others."""
-    faults = dict(FAULTS)
+    faults = {name: without for name, (without, _, _) in FAULTS.items()}
     for part in filter(None, model.partition(":")[2].split(",")):
         name, _, value = part.partition("=")
+        _, least, most = FAULTS.get(name, (0.0, 0.0, 0.0))
         try:
             faults[name] = float(value) if name in FAULTS else float("unknown")
         except ValueError:
             known = ", ".join(FAULTS)
-            raise ConfigError(f"the fake engine does not know {part!r}", f"Use name=number of: {known}.") from None
+            raise ConfigError(
+                f"--model {model}: the fake engine does not know {part!r}", f"Use name=number of: {known}."
+            ) from None
+        if not least <= faults[name] <= most:  # NaN is neither
+            raise ConfigError(f"--model {model}: {part!r} is out of range", f"{name} is {least:g} to {most:g}.")
     return faults
 
 

@@ -73,6 +73,34 @@ def test_2_for_an_unknown_command() -> None:
     assert "score-all" in done.said
 
 
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        (["score", "--foo"], "score"),
+        (["eval"], "eval"),
+        (["train", "--epochs", "x"], "train"),
+        (["mine", "q", "-o", "m", "--margin", "nan"], "mine"),
+        (["bench", "--rounds", "0"], "bench"),
+        (["frobnicate"], "COMMAND"),
+        (["--foo"], "COMMAND"),
+    ],
+    ids=lambda each: str(each),
+)
+def test_2_names_the_help_of_the_command_that_was_typed(typed: list[str], command: str) -> None:
+    done = rerank(*typed)
+    assert done.code == 2
+    assert f"`rerank {command} --help`" in done.said
+
+
+def test_2_blames_the_environment_for_what_came_from_there_and_for_nothing_else(tmp_path: Path) -> None:
+    typed = rerank("score", "x", "-o", "y", "--top-k", "0", cwd=tmp_path)
+    assert "'--top-k'" in typed.said
+    assert "RERANK_TOP_K" not in typed.said
+    inherited = rerank("score", "x", "-o", "y", cwd=tmp_path, RERANK_TOP_K="0")
+    assert (typed.code, inherited.code) == (2, 2)
+    assert "RERANK_TOP_K in the environment" in inherited.said
+
+
 def test_alone_it_prints_short_help_that_people_can_read() -> None:
     done = rerank()
     shown = (done.stdout + done.stderr).decode()
@@ -334,9 +362,10 @@ def test_version_and_help_end_with_0() -> None:
         assert done.stdout, arguments
 
 
-def test_a_library_that_wants_to_end_the_process_is_a_bug_and_not_a_closed_pipe(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["sys.exit", "lambda _: sys.exit(0)", "lambda _: sys.exit(141)"])
+def test_a_library_that_wants_to_end_the_process_is_a_bug_and_not_a_closed_pipe(tmp_path: Path, ending: str) -> None:
     (tmp_path / "in.jsonl").write_bytes(lines(3))
-    (tmp_path / "sitecustomize.py").write_text("import sys, time\ntime.sleep = sys.exit\n")
+    (tmp_path / "sitecustomize.py").write_text(f"import sys, time\ntime.sleep = {ending}\n")
     path = os.pathsep.join([str(tmp_path), str(environment()["PYTHONPATH"])])
     done = rerank("score", "in.jsonl", "-o", "out.jsonl", "--model", "fake:slow=1", cwd=tmp_path, PYTHONPATH=path)
     assert done.code == 1
