@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -18,8 +19,9 @@ class Appended:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make it and change nothing yet. Raises OutputBusy when another process has it."""
+        """Open or make it (`is_new`) and change nothing yet. Raises OutputBusy when another process has it."""
         self.path, self.written = path, Written()
+        self.is_new = not os.path.lexists(path)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,14 +51,39 @@ class Appended:
         """Wait until it is on disk."""
         os.fsync(self._fd)
 
-    def check_in_place(self) -> None:
-        """Raises OutputError when the name no longer leads to what we wrote: somebody removed or replaced it."""
+    def check_in_place(self, resumable: bool = False) -> None:
+        """Raises OutputError when the name no longer leads to what we wrote: somebody moved, removed or replaced it.
+
+        `resumable`: whether --resume continues it, so that the advice may name it.
+        """
         try:
             ours = os.path.samestat(os.stat(self.path), os.fstat(self._fd))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             ours = False
-        if not ours:
-            raise OutputError(f"{self.path}: removed or replaced while the run went on", "Run again with --overwrite.")
+        if ours:
+            return
+        if resumable and (folder := self._folder_now()) is not None:
+            raise OutputError(
+                f"{self.path.parent}: moved to {folder} while the run went on",
+                "Nothing is lost: the same command with --resume continues there.",
+            )
+        raise OutputError(f"{self.path}: removed or replaced while the run went on", "Run again with --overwrite.")
+
+    def _folder_now(self) -> Path | None:
+        """The folder that the file lies in now, if it was moved with its folder; None also where nobody can tell."""
+        try:
+            now = Path(os.readlink(f"/proc/self/fd/{self._fd}"))
+            moved = now.name == self.path.name and now.parent != self.path.parent
+            return now.parent if moved and os.path.samestat(now.stat(), os.fstat(self._fd)) else None
+        except OSError:
+            return None
+
+    def discard(self) -> None:
+        """Remove the file, if this made it and it holds nothing."""
+        with suppress(OSError):
+            if self.is_new and not os.fstat(self._fd).st_size:
+                self.check_in_place()
+                self.path.unlink()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -86,6 +113,15 @@ def matches(path: Path, known: Written, exactly: bool = False) -> bool:
     except FileNotFoundError:
         return known.size == 0 and not exactly
     return left == 0 and crc == known.crc
+
+
+def written_of(path: Path) -> Written:
+    """How long a file is, and its CRC-32. Raises OSError."""
+    crc = size = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            crc, size = crc32(block, crc), size + len(block)
+    return Written(size, crc)
 
 
 def content_of(path: Path) -> bytes:

@@ -82,7 +82,7 @@ def _opened(config: RunConfig) -> FileOutput | StreamOutput:
     files = config.files
     if not is_file(files.output):
         return StreamOutput(files.output, files.errors, files.overwrite)
-    return FileOutput(Paths.of(files.output, files.errors))
+    return FileOutput(Paths.of(files.output, files.errors), files.overwrite, resumable=False)
 
 
 def _refuse_found(config: RunConfig, output: FileOutput | StreamOutput) -> None:
@@ -96,8 +96,10 @@ def _refuse_found(config: RunConfig, output: FileOutput | StreamOutput) -> None:
         file_ours=False,
         partial=output.has_partial,
         partial_ours=False,
-        resume=True,  # for its words: there is nothing that could be continued
+        resume=False,
         overwrite=files.overwrite,
         name=str(output.paths.final),
+        resumable=False,
     )
+    output.refuse_foreign()
     output.refuse_errors_file(files.overwrite)

@@ -12,6 +12,7 @@ The trade refused: counting the lines of the output instead, which takes a torn 
 import os
 import select
 import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ class Commit:
 class Found:
     """A journal as read back: its header, its last commit, whether the run was finishing, and its valid size.
 
-    `errors_path` is where a finishing run puts its errors file, percent-encoded; relative to FILE's folder.
+    `errors_path` is where a finishing run puts its errors file, percent-encoded; relative to FILE's folder. `replaces`
+    is the errors file that it found there and may replace or remove.
     """
 
     header: dict[str, Any]
@@ -92,6 +94,7 @@ class Found:
     finishing: bool
     size: int
     errors_path: str = ""
+    replaces: Written | None = None
 
 
 def encode(line: dict[str, Any]) -> bytes:
@@ -128,25 +131,38 @@ def read_journal(path: Path) -> Found | None:
             size += len(raw)
             finishing = line["kind"] == "finishing"
             last = line
-    errors_path = str(last.get("errors_path", "")) if last else ""
-    return Found(header, Commit.from_dict(last) if last else Commit(), finishing, size, errors_path)
+    if last is None:
+        return Found(header, Commit(), False, size)
+    replaces = Written(**last["replaces"]) if last.get("replaces") else None
+    return Found(header, Commit.from_dict(last), finishing, size, str(last.get("errors_path", "")), replaces)
+
+
+def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """The first few differences of two fingerprints, in words; None when they are equal."""
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return "; ".join(f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in names[:4]) or None
 
 
 def write_durably(path: Path, content: bytes, like: Path | None = None) -> None:
     """Replace `path` with `content` in one step that survives a power loss.
 
-    It is open to nobody else than the file `like`, if that exists.
+    It is open to nobody else than the file `like`, if that exists. Nothing is left beside it when that fails.
     """
     temporary = path.with_name(path.name + ".tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        if like is not None and (mode := mode_of(like)) is not None:
-            os.fchmod(fd, mode | 0o600)  # that it may be opened again
-        write_all(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(temporary, path)
+        try:
+            if like is not None and (mode := mode_of(like)) is not None:
+                os.fchmod(fd, mode | 0o600)  # that it may be opened again
+            write_all(fd, content)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
     sync_folder(path.parent)
 
 

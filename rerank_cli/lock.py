@@ -2,53 +2,162 @@
 
 flock locks a file, not a name: after the lock is ours, the name must still lead to that file, or somebody unlinked it
 and a third process may hold a lock of the same name.
+
+A lock of ours holds a line that says so, and only such a file is ever removed. Where somebody else's file has the name
+(`uv.lock` beside `-o uv`), that file is locked as it is, and nothing is written to it.
 """
 
 import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
-from rerank_cli.errors import OutputBusy, OutputError
+from rerank_cli.errors import OutputBusy, OutputError, Refused
+from rerank_cli.journal import sync_folder, write_all
 
 TURNS = 1000  # against an owner that removes its lock just as we take it
+LINE = b"rerank lock\n"
+UNSUPPORTED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)  # by the file system, or without /proc
 
 
 class Lock:
-    """An exclusive lock on `path`, held from construction to `release`."""
+    """An exclusive lock on `path`, held from construction to `release`.
 
-    def __init__(self, path: Path) -> None:
-        """Raises OutputBusy when another process holds it, OutputError when the folder forbids it."""
-        self.path = path
+    `inherited`: the file was left behind by a run of ours that was killed, and so may be other files, half made.
+    """
+
+    def __init__(self, path: Path, option: str = "-o") -> None:
+        """`option` is the one that names what is locked.
+
+        Raises OutputBusy when another process holds it, Refused when the name is taken by what cannot be locked,
+        OutputError when the folder forbids it.
+        """
+        self.path, self.inherited = path, False
         try:
             self._fd = self._acquired()
         except BlockingIOError:
             raise OutputBusy(
-                f"{path}: another run is writing this output", "Wait for it, or choose another -o."
+                f"{path}: another run is writing this output", f"Wait for it, or choose another {option}."
             ) from None
         except OSError as fault:
             reason = fault.strerror or str(fault)
-            raise OutputError(f"{path.parent}: cannot write here ({reason})", "Check the folder of -o.") from None
+            if isinstance(fault, PermissionError) and os.path.isfile(path):
+                raise OutputError(f"{path}: cannot be locked ({reason})", f"Choose another {option}.") from None
+            raise OutputError(
+                f"{path.parent}: cannot write here ({reason})", f"Check the folder of {option}."
+            ) from None
+        if self._fd is None:
+            raise Refused(f"{path}: is not a regular file", f"Move it away, or choose another {option}.")
 
-    def _acquired(self) -> int:
+    def _acquired(self) -> int | None:
+        """A descriptor that holds the lock; None when the name is taken by what cannot be locked."""
         for _ in range(TURNS):
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(fd), os.stat(self.path)):
+                fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except FileNotFoundError:
+                if os.path.islink(self.path):
+                    return None
+                if (made := _made(self.path)) is not None:
+                    return self._durable(made)
+                continue
+            try:
+                if self._is_held(fd):
                     return fd
-            except FileNotFoundError:  # its owner removed it just now: try again
-                pass
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    os.close(fd)
+                    return None
             except BaseException:
                 os.close(fd)
                 raise
             os.close(fd)
         raise OSError(errno.ESTALE, "the file system does not tell its files apart")
 
+    def _is_held(self, fd: int) -> bool:
+        """Whether a file that was there is now locked by us, and still there. Raises BlockingIOError."""
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return False
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            if not os.path.samestat(os.fstat(fd), os.stat(self.path)):
+                return False
+            self.inherited = self._is_ours(fd)
+        except FileNotFoundError:  # its owner removed it just now: try again
+            return False
+        return True
+
+    def _durable(self, fd: int) -> int:
+        """Our new lock, once it is known to be there after a loss of power: it vouches for what comes after it."""
+        try:
+            sync_folder(self.path.parent)
+        except BaseException:
+            self._fd = fd
+            self.release()
+            raise
+        return fd
+
+    def _is_ours(self, fd: int) -> bool:
+        """Whether the name leads to this very file, by no link, and the file holds our line and nothing else."""
+        same = os.path.samestat(os.fstat(fd), os.lstat(self.path))
+        return same and os.pread(fd, len(LINE) + 1, 0) == LINE
+
     def release(self) -> None:
         """Remove the file, if it is ours, while the lock is still held, then let go. A file that stays is no lock."""
+        if self._fd is None:
+            return
         with suppress(OSError):
-            if os.path.samestat(os.fstat(self._fd), os.stat(self.path)):
+            if self._is_ours(self._fd):
                 self.path.unlink()
         os.close(self._fd)
+
+
+def _made(path: Path) -> int | None:
+    """A new lock, held from its first moment; None when the name is taken.
+
+    It gets its name when it holds its line. Where the file system cannot do that, a process killed between the two
+    leaves an empty file, which is nobody's: it is locked by later runs and stays.
+    """
+    try:
+        return _named_when_filled(path)
+    except FileExistsError:
+        return None
+    except OSError as fault:
+        if fault.errno not in UNSUPPORTED:
+            raise
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        return None
+    try:
+        _fill(fd)
+        if os.path.samestat(os.fstat(fd), os.stat(path)):
+            return fd
+        raise FileNotFoundError(errno.ENOENT, "removed as it was made", str(path))
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _named_when_filled(path: Path) -> int:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        nameless = getattr(os, "O_TMPFILE", None)
+        if nameless is None:
+            raise OSError(errno.EOPNOTSUPP, "no files without a name here")
+        fd = os.open(path.parent, os.O_RDWR | nameless | os.O_CLOEXEC, 0o666)
+        try:
+            _fill(fd)
+            os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=folder, follow_symlinks=True)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+    finally:
+        os.close(folder)
+
+
+def _fill(fd: int) -> None:
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    write_all(fd, LINE)
+    os.fsync(fd)

@@ -6,16 +6,17 @@ FILE.lock, and a killed run is continued from its last commit. What a run does w
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
+from rerank_cli import ownership
 from rerank_cli.appended import Appended, content_of, matches
 from rerank_cli.errors import OutputError, Refused
-from rerank_cli.finishing import finish_renames, is_complete, made_final
+from rerank_cli.finishing import finish_renames, is_complete, made_final, replaced_errors
 from rerank_cli.formats.packed import compressor
 from rerank_cli.journal import (
     VERSION,
@@ -24,6 +25,7 @@ from rerank_cli.journal import (
     Journal,
     Place,
     Written,
+    differing,
     encode,
     read_journal,
     sync_folder,
@@ -32,10 +34,12 @@ from rerank_cli.journal import (
 from rerank_cli.lock import Lock
 from rerank_cli.plan import Budget
 from rerank_cli.records import Mark
-from rerank_cli.states import Paths
+from rerank_cli.states import Paths, errors_lock
 from rerank_cli.stats import Counters
 
 KEPT = "What was committed is kept in {}; make room, then run the same command with --resume."
+NOT_KEPT = "Make room, then run the same command with --overwrite."
+OF_FILES = ("output_bytes", "output_crc32", "errors_file", "errors_bytes", "errors_crc32")  # meta data, no statistics
 UNREADABLE = "Nothing was changed. See to the disk and who may read that file, then run the same command again."
 
 T = TypeVar("T")
@@ -70,10 +74,13 @@ class FileOutput:
     the end, beside it.
     """
 
-    def __init__(self, paths: Paths) -> None:
-        """Take the lock and read the journal. Raises OutputBusy or OutputError."""
-        self.paths = paths
-        self._lock = Lock(paths.beside(".lock"))
+    def __init__(self, paths: Paths, overwrite: bool = True, resumable: bool = True) -> None:
+        """Take the locks and read the journal. Raises OutputBusy, Refused or OutputError.
+
+        `overwrite`: whether FILE and ERRORS may be replaced. `resumable`: whether --resume continues what is committed.
+        """
+        self.paths, self._overwrite, self._resumable = paths, overwrite, resumable
+        self._locks = [Lock(paths.beside(".lock"))]
         self._files: list[Appended] = []
         self._journal: Journal | None = None
         self._last = Commit()
@@ -82,23 +89,31 @@ class FileOutput:
         self._pack = compressor(str(paths.final))
         self.found: Found | None = None
         try:
-            self.found = self._guarded(lambda: read_journal(paths.beside(".journal")), "read")
-        except OutputError:
-            self._lock.release()
+            if (lock := errors_lock(paths.errors)) != paths.beside(".lock"):
+                self._locks.append(Lock(lock, "--errors"))
+            self.found = self._guarded(self._read_journal, "read")
+        except BaseException:
+            self._release()
             raise
+
+    def _read_journal(self) -> Found | None:
+        path = self.paths.beside(".journal")
+        return read_journal(path) if ownership.is_journal(path) else None
 
     def finish_interrupted(self) -> None:
         """Make the last renames of a run that was complete and then killed between two of them.
 
-        Files that are not as that run left them are not touched: they count as a damaged partial output.
+        Files that are not as that run left them are not touched: they count as a damaged partial output. Raises
+        Refused when somebody else's meta data would be replaced.
         """
         if self.found is None or not self.found.finishing:
             return
-        commit, theirs = self.found.commit, self.paths
+        commit, theirs, replaces = self.found.commit, self.paths, self.found.replaces
         if name := os.fsdecode(unquote_to_bytes(self.found.errors_path)):
             theirs = replace(theirs, errors=theirs.final.parent / name)
-        if self._guarded(lambda: is_complete(theirs, commit), "read"):
-            self._guarded(lambda: finish_renames(theirs, commit.errors.size > 0))
+        if self._guarded(lambda: is_complete(theirs, commit, replaces), "read"):
+            self._guarded(lambda: ownership.refuse_foreign_meta(theirs), "read")
+            self._guarded(lambda: finish_renames(theirs, commit.errors.size > 0, replaces))
             self.found = None
 
     @property
@@ -108,9 +123,12 @@ class FileOutput:
 
     @property
     def has_partial(self) -> bool:
-        """Whether anything of an unfinished run is here. A partial of no bytes and without a journal holds nothing."""
-        partial, journal = self.paths.beside(".partial"), self.paths.beside(".journal")
-        return os.path.exists(journal) or (os.path.exists(partial) and os.path.getsize(partial) > 0)
+        """Whether anything of an unfinished run of ours is here."""
+        return self._guarded(lambda: ownership.is_journal(self.paths.beside(".journal")), "read")
+
+    def refuse_foreign(self) -> None:
+        """Raises Refused when a file that a run writes or removes beside FILE is somebody else's."""
+        self._guarded(lambda: ownership.refuse_foreign(self.paths, self._locks[0].inherited), "read")
 
     def why_not_continued(self, fingerprint: dict[str, Any]) -> str | None:
         """Why the partial found is not of a run with this fingerprint, or damaged; None when it can be continued."""
@@ -141,7 +159,9 @@ class FileOutput:
 
     def refuse_errors_file(self, overwrite: bool) -> None:
         """An errors file of that name is not ours to replace without --overwrite."""
-        if os.path.exists(self.paths.errors) and not overwrite:
+        if os.path.isdir(self.paths.errors):
+            raise Refused(f"{self.paths.errors}: the errors file would be a folder", "Move it away.")
+        if os.path.lexists(self.paths.errors) and not overwrite:
             raise Refused(f"{self.paths.errors}: the errors file exists", "Move it away, or add --overwrite.")
 
     def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
@@ -153,8 +173,13 @@ class FileOutput:
             "resolved": resolved,
         }
         content = encode(header)
-        self._guarded(self._open)
-        self._guarded(lambda: write_durably(self.paths.beside(".journal"), content))
+        try:
+            self._guarded(self._open)
+            self._guarded(lambda: write_durably(self.paths.beside(".journal"), content))
+        except BaseException:
+            for file in self._files:
+                file.discard()
+            raise
         self.found = Found(header, Commit(), False, len(content))
         return self.resume()
 
@@ -223,20 +248,30 @@ class FileOutput:
 
         def finished() -> None:
             output, errors = self._files
-            output.check_in_place()
-            errors.check_in_place()
+            moved = self._resumable and not os.path.exists(self.paths.beside(".journal"))  # all of it, perhaps
+            output.check_in_place(resumable=moved)
+            errors.check_in_place(resumable=moved)
+            failed = errors.written.size > 0
+            if not self._overwrite:
+                ownership.refuse_what_appeared(self.paths, failed, "--resume" if self._resumable else "--overwrite")
+            ownership.refuse_foreign_meta(self.paths)
             if not output.written.size:
                 output.append(self._pack(b""))  # an empty .gz is not a file of no bytes
                 output.sync()
             made = made_final(self.paths, output.written)
+            replaces = replaced_errors(self.paths, failed)
             whole = {**meta, "output_bytes": made.size, "output_crc32": made.crc}
+            if failed:
+                named = {"errors_file": self._errors_path(), "errors_bytes": errors.written.size}
+                whole |= {**named, "errors_crc32": errors.written.crc}
             content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
             write_durably(
                 self.paths.beside(".meta.json.partial"), content, like=self._existing(self.paths.beside(".meta.json"))
             )
             complete = replace(self._last, output=made, errors=errors.written).as_dict("finishing")
-            self._append({**complete, "errors_path": self._errors_path()})
-            finish_renames(self.paths, errors.written.size > 0)
+            known = None if replaces is None else asdict(replaces)
+            self._append({**complete, "errors_path": self._errors_path(), "replaces": known})
+            finish_renames(self.paths, failed, replaces)
 
         self._guarded(finished)
 
@@ -245,7 +280,8 @@ class FileOutput:
         try:
             return action()
         except OSError as fault:
-            advice = KEPT.format(self.paths.beside(".partial").name) if verb == "write" else UNREADABLE
+            kept = KEPT.format(self.paths.beside(".partial").name) if self._resumable else NOT_KEPT
+            advice = kept if verb == "write" else UNREADABLE
             place = fault.filename or self.paths.final
             raise OutputError(f"{place}: cannot {verb} ({fault.strerror or fault})", advice) from fault
 
@@ -255,10 +291,8 @@ class FileOutput:
             file.close()
         if self._journal is not None:
             self._journal.close()
-        self._lock.release()
+        self._release()
 
-
-def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """The first few differences of two fingerprints, in words; None when they are equal."""
-    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-    return "; ".join(f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in names[:4]) or None
+    def _release(self) -> None:
+        for lock in reversed(self._locks):
+            lock.release()

@@ -17,6 +17,7 @@ from rerank_cli import __version__
 from rerank_cli.compare import TOP, Comparison, side_by_side
 from rerank_cli.errors import ConfigError, OutputError
 from rerank_cli.evaluate import Difference, Evaluation
+from rerank_cli.finishing import put_file
 from rerank_cli.judging import Qrels, Ranked, Results, texts_of
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -217,6 +218,6 @@ def _write(path: str, title: str, sections: list[Section]) -> None:
     page = around.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = page.render(title=title, sections=sections, version=__version__)
     try:
-        Path(path).write_text(text, encoding="utf-8", errors="replace")
+        put_file(path, text.encode("utf-8", "replace"))
     except OSError as fault:
         raise OutputError(f"--html {path}: {fault.strerror}", "Name a file that can be written.") from None

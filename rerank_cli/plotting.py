@@ -1,9 +1,11 @@
 """A chart of a benchmark: pairs/s by contestant, or pairs/s and memory against the number of pairs."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 from rerank_cli.errors import OutputError
+from rerank_cli.finishing import put_file
 
 
 def draw(document: dict[str, Any], target: Path) -> None:
@@ -18,8 +20,10 @@ def draw(document: dict[str, Any], target: Path) -> None:
         _growth(axes, document)
     else:
         _comparison(axes, document)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=target.suffix.removeprefix("."))
     try:
-        figure.savefig(target)
+        put_file(target, drawn.getvalue())
     except OSError as fault:
         raise OutputError(f"--plot {target}: {fault.strerror}", "The figures are on standard output.") from None
     pyplot.close(figure)

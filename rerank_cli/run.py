@@ -15,10 +15,11 @@ from rerank_cli import __version__
 from rerank_cli.config import RunConfig
 from rerank_cli.errors import AccountingError, ExitStatus, InputError, Interrupted, OutputError
 from rerank_cli.fingerprint import fingerprint, python_version, readable, resolved
+from rerank_cli.finishing import put_file
 from rerank_cli.formats import Format, failure_line, open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.journal import Commit
-from rerank_cli.output import FileOutput, Output
+from rerank_cli.output import OF_FILES, FileOutput, Output
 from rerank_cli.pipeline import Done, Reranker
 from rerank_cli.plan import Budget, WindowLimits
 from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files, refuse_table_of_lines
@@ -28,6 +29,7 @@ from rerank_cli.states import Action, Paths, decide
 from rerank_cli.stats import Clock, Stats
 from rerank_cli.stream_output import StreamOutput
 
+STOPPED = "; what was committed is kept, the same command with --resume continues"
 Tell = Callable[[str], None]
 
 
@@ -42,11 +44,12 @@ class Run:
     tell: Tell
     stats: Stats
     scorer: Scorer | None = None
-    document: dict[str, Any] | None = None
+    document: dict[str, Any] | None = None  # of this run; None where there was nothing to do
     _read: int = 0  # records that came out of the reader, for the accounting check
     _handed_over: int = 0  # records that went to the output or the errors file
     _end: Mark = field(default_factory=Mark)
     _told: set[str] = field(default_factory=set)  # notes on the input
+    _earlier: dict[str, Any] | None = None  # the document of the finished run that was found
 
     @classmethod
     def of(cls, config: RunConfig, tell: Tell, clock: Clock) -> "Run":
@@ -73,13 +76,14 @@ class Run:
         try:
             action, start = self._choose(output, inputs, shape)
             if action is Action.NOTHING:
+                if config.files.stats is not None and self._earlier is not None:
+                    write_stats(config.files.stats, self._earlier)
                 return ExitStatus.OK
             status = self._score(shape, inputs, output, action, start)
             self._close_scorer(theirs)
             return status
         except Interrupted as stop:
-            if isinstance(output, FileOutput) and inputs.resumable:
-                stop.advice = "; what was committed is kept, the same command with --resume continues"
+            stop.advice = STOPPED if isinstance(output, FileOutput) and inputs.resumable else ""
             raise
         finally:
             output.close()
@@ -90,7 +94,7 @@ class Run:
             return StreamOutput(files.output, files.errors, files.overwrite)
         if not inputs.resumable:
             self.tell("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
-        return FileOutput(Paths.of(files.output, files.errors))
+        return FileOutput(Paths.of(files.output, files.errors), files.overwrite)
 
     def _choose(self, output: StreamOutput | FileOutput, inputs: Inputs, shape: Format) -> tuple[Action, Mark | None]:
         """What to do with the files found, and the place in the input to continue from. Raises Refused."""
@@ -118,6 +122,7 @@ class Run:
             return action, None
         if obstacle:
             self.tell(f"starting anew, the unfinished output cannot be continued: {obstacle}")
+        output.refuse_foreign()
         output.refuse_errors_file(files.overwrite)
         return action, mark
 
@@ -143,6 +148,7 @@ class Run:
         mark = inputs.replay(meta["input_source"], meta["input_line"], meta["input_offset"])
         if mark is None or mark.sha256 != meta["input_sha256"]:
             return False
+        self._earlier = {name: value for name, value in meta.items() if name not in OF_FILES}
         limit = self.config.read.limit
         return (limit is not None and meta["records"] >= limit) or inputs.ends_at(mark)
 
@@ -288,13 +294,15 @@ def peak_memory() -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def write_stats(path: str, document: dict[str, Any]) -> None:
-    """Write the run statistics as JSON. Raises OutputError."""
+    """Write the run statistics as JSON, whole. Raises OutputError."""
     try:
-        Path(path).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        put_file(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     except OSError as fault:
-        raise OutputError(f"--stats {path}: {fault.strerror}", "The output itself is final.") from None
+        raise OutputError(
+            f"--stats {path}: {fault.strerror}",
+            "The output itself is final; the same command with --resume writes its statistics.",
+        ) from None

@@ -7,6 +7,8 @@ partial + journal of another run         refuse    refuse          start anew   
 FILE, made by this very run              refuse    nothing to do   run again     nothing to do
 FILE, made otherwise                     refuse    refuse          run again     run again
 FILE and a partial of this run           refuse    refuse          start anew    continue
+
+Whose these files are is told by what they hold (`ownership`). What is not ours is never in the table: it is refused.
 """
 
 import os
@@ -15,6 +17,8 @@ from enum import Enum
 from pathlib import Path
 
 from rerank_cli.errors import OutputError, Refused
+
+START_AGAIN = "Add --overwrite to start anew, or choose another -o."
 
 
 class Action(Enum):
@@ -35,8 +39,12 @@ def decide(
     overwrite: bool,
     name: str = "the output",
     obstacle: str = "",
+    resumable: bool = True,
 ) -> Action:
-    """The table above. Raises Refused, which calls FILE `name`; `obstacle` is why a partial cannot be continued."""
+    """The table above. Raises Refused, which calls FILE `name`; `obstacle` is why a partial cannot be continued.
+
+    `resumable`: whether the command has --resume, so that its advice may name it.
+    """
     if not file and not partial:
         return Action.START
     if resume and partial_ours and (overwrite or not file):
@@ -45,6 +53,8 @@ def decide(
         return Action.NOTHING
     if overwrite:
         return Action.START
+    if not resumable and not file:
+        raise Refused(f"{name}: an unfinished output is here", START_AGAIN)
     raise Refused(*_refusal(name, file, partial_ours, resume, f" ({obstacle})" if obstacle else ""))
 
 
@@ -57,12 +67,13 @@ def _refusal(name: str, file: bool, partial_ours: bool, resume: bool, why: str) 
     if resume:
         return (
             f"{name}: an unfinished output of another run is here{why}",
-            "Add --overwrite to start anew, or choose another -o.",
+            START_AGAIN,
         )
     return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
 
 
 WHOLE = ".partial.parquet"  # the table made of FILE.partial
+ERRORS = ".errors.jsonl"  # the errors file of FILE, unless --errors names another
 
 
 def real_path(path: str) -> Path:
@@ -71,6 +82,11 @@ def real_path(path: str) -> Path:
         return Path(os.path.realpath(path))
     except OSError as fault:
         raise OutputError(f"{path}: {fault.strerror}", "Name a file by its whole path.") from None
+
+
+def errors_lock(errors: Path) -> Path:
+    """The lock of an errors file: that of FILE where it is FILE's own, so that another output cannot name it too."""
+    return errors.with_name((errors.name.removesuffix(ERRORS) or errors.name) + ".lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,7 @@ class Paths:
     def of(cls, output: str, errors: str | None) -> "Paths":
         """The paths for `-o` and `--errors`."""
         final = real_path(output)
-        return cls(final, real_path(errors or f"{final}.errors.jsonl"))
+        return cls(final, real_path(errors or f"{final}{ERRORS}"))
 
     def beside(self, suffix: str) -> Path:
         """FILE with a suffix, such as `.partial`."""
@@ -102,8 +118,13 @@ class Paths:
 
     @property
     def errors_partial(self) -> Path:
-        """Where errors are gathered until the end."""
-        return self.errors.with_name(self.errors.name + ".partial")
+        """Where errors are gathered until the end: beside FILE, so that outputs that share ERRORS never share it."""
+        return self.beside(f"{ERRORS}.partial")
+
+    @property
+    def has_default_errors(self) -> bool:
+        """Whether ERRORS is named after FILE."""
+        return self.errors == self.beside(ERRORS)
 
     def uses(self) -> list[tuple[str, Path]]:
         """Every path that a run may write, each with what it is."""
@@ -118,6 +139,8 @@ class Paths:
             *([WHOLE] if self.is_table else []),
         )
         errors = [("--errors", self.errors), ("--errors until the end", self.errors_partial)]
+        if (lock := errors_lock(self.errors)) != self.beside(".lock"):
+            errors.append(("the lock of --errors", lock))
         return [("-o", self.final), *errors, *((f"the output's {suffix}", self.beside(suffix)) for suffix in suffixes)]
 
     def all(self) -> list[Path]:

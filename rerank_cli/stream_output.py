@@ -8,14 +8,20 @@ import os
 import re
 import sys
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 
 import orjson
 
+from rerank_cli.appended import replace_file
 from rerank_cli.errors import OutputError, PipeClosed, Refused
+from rerank_cli.finishing import PREFIX
 from rerank_cli.journal import Commit, write_all
+from rerank_cli.lock import Lock
+from rerank_cli.ownership import is_of_unfinished_run
 from rerank_cli.plan import Budget
 from rerank_cli.records import Mark
+from rerank_cli.states import errors_lock, real_path
 from rerank_cli.stats import Counters
 
 STDOUT, STDERR = 1, 2
@@ -23,27 +29,74 @@ STDOUT, STDERR = 1, 2
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
+class ErrorsFile:
+    """The errors file beside a stream: like the stream a prefix of all of them, at every moment and after any end.
+
+    One that it replaces stays as it is until the run is over, and when that ends before anything failed.
+    """
+
+    def __init__(self, name: str, overwrite: bool) -> None:
+        """Lock it, unless it is a device. Raises Refused, OutputBusy or OutputError."""
+        self._name, self._final = name, real_path(name)
+        self._fd: int | None = None
+        self._made: Path | None = None  # what replaces an old one
+        self._lock: Lock | None = None
+        if os.path.exists(name) and not os.path.isfile(name):
+            return
+        if os.path.lexists(self._final) and not overwrite:
+            raise Refused(f"{name}: the errors file exists", "Move it away, or add --overwrite.")
+        if is_of_unfinished_run(self._final):
+            raise Refused(f"{name}: an unfinished run needs this name", "Finish that run, or choose another --errors.")
+        self._lock = Lock(errors_lock(self._final), "--errors")
+
+    def open(self) -> int:
+        """A descriptor to write to. Raises OSError."""
+        if self._lock is None:
+            self._fd = os.open(self._name, os.O_WRONLY | os.O_CLOEXEC)
+        elif os.path.lexists(self._final):
+            self._fd, made = mkstemp(prefix=f".{self._final.name[:PREFIX]}.", dir=self._final.parent)
+            self._made = Path(made)
+        else:
+            self._fd = os.open(self._final, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        return self._fd
+
+    def close(self, complete: bool) -> None:
+        """Let go; what was written takes the place of an old file. `complete`: all failures are in it."""
+        if self._fd is not None:
+            wanted = complete or os.fstat(self._fd).st_size > 0
+            os.close(self._fd)
+            if self._made is not None and wanted:
+                replace_file(self._made, self._final)
+            elif self._made is not None:
+                self._made.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.release()
+
+
 class StreamOutput:
     """See the module, and output.Output for the verbs."""
 
     def __init__(self, output: str, errors: str | None, overwrite: bool) -> None:
-        """`-` is standard output; errors go to a file if one is named, else to standard error."""
-        if errors is not None and os.path.isfile(errors) and not overwrite:
-            raise Refused(f"{errors}: the errors file exists", "Move it away, or add --overwrite.")
+        """`-` is standard output; errors go to a file if one is named, else to standard error.
+
+        Raises Refused when that file is there and may not be replaced, OutputBusy when another run has it.
+        """
         self._name = "<stdout>" if output == "-" else output
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
-        self._readable_errors = errors is None
+        self._readable_errors, self._complete = errors is None, False
         self._on_terminal = False
         if output == "-" and sys.stdout is None:
             raise OutputError("standard output is closed", "Name a file with -o.")
+        self._errors = None if errors is None else ErrorsFile(errors, overwrite)
         try:
             self._fd = STDOUT if output == "-" else os.open(output, os.O_WRONLY | os.O_CLOEXEC)
             os.fstat(self._fd)
             self._on_terminal = os.isatty(self._fd)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            self._errors_fd = STDERR if errors is None else os.open(Path(errors), flags, 0o666)
+            self._errors_fd = STDERR if self._errors is None else self._errors.open()
         except OSError as fault:
+            if self._errors is not None:
+                self._errors.close(complete=False)
             raise OutputError(
                 f"{fault.filename or self._name}: {fault.strerror}", "Check where the output goes."
             ) from None
@@ -78,12 +131,15 @@ class StreamOutput:
             raise OutputError(f"errors: cannot write ({fault.strerror})", "Name a file with --errors.") from fault
 
     def finish(self, meta: dict[str, Any]) -> None:
-        """Nothing is left to do."""
+        """Nothing is left to write."""
+        self._complete = True
 
     def close(self) -> None:
         """Let go of what we opened ourselves."""
-        for fd in {self._fd, self._errors_fd} - {STDOUT, STDERR}:
-            os.close(fd)
+        if self._fd != STDOUT:
+            os.close(self._fd)
+        if self._errors is not None:
+            self._errors.close(self._complete)
 
 
 def harmless(line: bytes) -> bytes:

@@ -111,6 +111,28 @@ def commits(output: Path) -> int:
         return -1
 
 
+def run_into(obstacle: Path, source: Path, output: Path, *arguments: str | Path) -> int:
+    """Run the command in the folder of its input; a folder `obstacle` is there from when it has begun to its end.
+
+    Returns the exit code. The input is a FIFO meanwhile, so that the run cannot be over before that.
+    """
+    content = source.read_bytes()
+    half = content.index(b"\n", len(content) // 2) + 1
+    source.unlink()
+    os.mkfifo(source)
+    with started(*arguments, cwd=source.parent) as process, source.open("wb", buffering=0) as fifo:
+        fifo.write(content[:half])
+        assert wait_until(lambda: commits(output) >= 0, process)
+        obstacle.mkdir()
+        fifo.write(content[half:])
+        fifo.close()
+        process.communicate()
+    obstacle.rmdir()
+    source.unlink()
+    source.write_bytes(content)
+    return process.returncode
+
+
 def kill_after_commits(count: int, output: Path, *arguments: str | Path, cwd: Path | None = None) -> int:
     """Start the command and kill -9 it once `count` commits stand in its journal; returns its exit code."""
     with started(*arguments, cwd=cwd) as process:

@@ -1,9 +1,9 @@
 """`rerank eval`: did reranking help?"""
 
 import csv
+import io
 import json
 import math
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from rerank_cli.config import ReadConfig
 from rerank_cli.diagnostics import printable, say, show
 from rerank_cli.errors import InputError, OutputError
 from rerank_cli.evaluate import Difference, Evaluation, evaluate, histogram, rows_of
+from rerank_cli.finishing import put_file
 from rerank_cli.judging import read_qrels, read_results
 from rerank_cli.measures import parsed_measures
 
@@ -164,12 +165,13 @@ def histogram_lines(gains: list[float]) -> list[str]:
 
 def write_csv(path: str, evaluations: list[Evaluation]) -> None:
     """Every query's measures, long form. Raises OutputError."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["run", "query", "measure", "before", "after"])
+    for made in evaluations:
+        for qid, measure, former, value in rows_of(made):
+            table.writerow([made.name, qid, measure, "" if former is None else former, value])
     try:
-        with Path(path).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["run", "query", "measure", "before", "after"])
-            for made in evaluations:
-                for qid, measure, former, value in rows_of(made):
-                    table.writerow([made.name, qid, measure, "" if former is None else former, value])
+        put_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
     except OSError as fault:
         raise OutputError(f"--per-query {path}: {fault.strerror}", "Name a file that can be written.") from None

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from points import Points
-from running import Finished, Zygote, commits, files_of, forked, lines, rerank, started, wait_until
+from running import Finished, Zygote, commits, files_of, forked, lines, rerank, run_into, started, wait_until
 
 from rerank_cli.journal import read_journal
 from rerank_cli.states import Paths
@@ -37,6 +37,7 @@ FORMS = {
     "replacing": ("out.jsonl", "--overwrite"),
 }
 OLD = b"precious\n"
+META = b'{"fingerprint": {}, "output_bytes": 4, "output_crc32": 0}\n'  # of an earlier run
 NAMES = {form: options[0] for form, options in FORMS.items()}
 Run = Callable[..., Finished]
 
@@ -383,7 +384,7 @@ def test_replaced_files_keep_their_modes_and_a_partial_is_never_more_open_than_t
             for path in quick_folder.iterdir():
                 path.unlink()
             for name in names:
-                (quick_folder / name).write_bytes(b"precious\n")
+                (quick_folder / name).write_bytes(META if name.endswith(".meta.json") else OLD)
                 (quick_folder / name).chmod(mode)
             wanted = (*command(source), "--overwrite")
             assert bound.run(*wanted, "--strict", cwd=quick_folder).code == 4
@@ -411,14 +412,14 @@ def test_a_run_that_replaces_read_only_files_and_stops_anywhere_goes_on(
         with points.trying("rights: read-only files and a limit of the file size"):
             for name in names:
                 (quick_folder / name).unlink(missing_ok=True)
-                (quick_folder / name).write_bytes(OLD)
+                (quick_folder / name).write_bytes(META if name.endswith(".meta.json") else OLD)
                 (quick_folder / name).chmod(0o444)
             limit(size)
             code = bound.run(*wanted, cwd=quick_folder).code
             again = bound.run(*wanted, "--resume", cwd=quick_folder).code if code == 5 else 3
             limit(resource.RLIM_INFINITY)
-            assert (code, again) in ((3, 3), (5, 5))
-            if code == 5:
+            assert (code, again) in ((3, 3), (5, 5), (5, 3))  # meta data of what was left may be shorter
+            if again == 5:
                 assert (quick_folder / "out.jsonl").read_bytes() == OLD
                 done = bound.run(*wanted, "--resume", cwd=quick_folder)
                 assert done.code in (0, 3), (size, done.said)
@@ -655,10 +656,9 @@ def test_a_folder_that_stands_where_the_run_writes_stops_it_and_once_removed_it_
 
 def test_the_last_renames_of_a_killed_run_touch_no_file_but_its_own(quick_folder: Path, points: Points) -> None:
     (quick_folder / "in.jsonl").write_bytes(lines(6))
-    (quick_folder / "out.jsonl.meta.json").mkdir()  # its last renames cannot be made
-    assert forked("score", "in.jsonl", "-o", "out.jsonl", *OPTIONS, cwd=quick_folder).code == 5
+    obstacle, output = quick_folder / "out.jsonl.meta.json", quick_folder / "out.jsonl"  # for its last renames
+    assert run_into(obstacle, quick_folder / "in.jsonl", output, "score", "in.jsonl", "-o", "out.jsonl", *OPTIONS) == 5
     assert b'"kind":"finishing"' in (quick_folder / "out.jsonl.journal").read_bytes()
-    (quick_folder / "out.jsonl.meta.json").rmdir()
     (quick_folder / "mine.txt").write_bytes(b"precious\n")
     for flags in ((), ("--resume",)):
         with points.trying("names: another errors file after a kill"):

@@ -17,6 +17,8 @@ import pytest
 from points import Points
 from running import commits, files_of, forked, kill_after_commits, lines, rerank, started, wait_until
 
+from rerank_cli.lock import LINE
+
 RUN = ("score", "in.jsonl", "-o", "out.jsonl", "--model", "fake:slow=0.002", "--batch-tokens", "64")
 RUN = (*RUN, "--window-tokens", "256", "-q")
 FLAGS = {"no flag": (), "--resume": ("--resume",), "--overwrite": ("--overwrite",), "both": ("--resume", "--overwrite")}
@@ -198,7 +200,7 @@ def test_standard_input_cannot_be_continued_and_that_is_said_at_the_start(tmp_pa
 
 def test_the_lock_of_a_killed_run_is_free(states: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(states / "partial of this run", tmp_path / "here"))
-    (folder / "out.jsonl.lock").touch()
+    (folder / "out.jsonl.lock").write_bytes(LINE)
     assert forked(*RUN, "--resume", cwd=folder).code == 3
     assert not (folder / "out.jsonl.lock").exists()
 

@@ -19,10 +19,12 @@ from running import files_of, forked, lines
 from tracing import needs_strace, traced
 
 from rerank_cli.journal import decode
+from rerank_cli.lock import LINE
 from rerank_cli.states import Paths
 
 pytestmark = needs_strace
 
+META = b'{"fingerprint": {}, "output_bytes": 4, "output_crc32": 0}\n'
 MEMORY = Path("/dev/shm")  # waiting for a disk would be most of the time
 OPTIONS = ("--model", "fake:composition=1", "--batch-tokens", "64", "--window-tokens", "256", "-q")
 COUNTS = ("records", "scored", "failed", "blank", "pairs", "duplicate_pairs", "windows", "batches", "deterministic")
@@ -95,8 +97,9 @@ class Recording:
     def check(self, point: Point) -> None:
         """What was there is never half a file; resumed, it is golden, and what was committed is not done again."""
         old = self.begin.get(self.form)
+        left = {**point.files, f"{self.form}.lock": LINE}  # it was durable before anything else was there
         assert point.files.get(self.form, old) in (old, self.golden[self.form]), "FILE is not old and not complete"
-        self.put(point.files)
+        self.put(left)
         done = forked(*self.command, cwd=self.folder)
         assert done.code in (0, 3), done.said
         found = files_of(self.folder)
@@ -152,7 +155,7 @@ def in_the_third_window(first: Recording) -> Files:
 
 def old_files(form: str) -> Files:
     """As another run left them."""
-    return {form: b"old\n", f"{form}.errors.jsonl": b"old errors\n", f"{form}.meta.json": b"{}\n"}
+    return {form: b"old\n", f"{form}.errors.jsonl": b"old errors\n", f"{form}.meta.json": META}
 
 
 @pytest.fixture(scope="module", params=RUNS, ids=" ".join)

@@ -87,7 +87,7 @@ def job(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     assert forked(*job.command(job.golden), cwd=base).code == 3
     assert counts((job.golden / f"{form}.meta.json").read_bytes())["windows"] >= 4
     if phase == "continued":
-        code, _ = job.traced(job.begin, "fsync:signal=KILL:when=9")
+        code, _ = job.traced(job.begin, "fsync:signal=KILL:when=10")
         assert code == -signal.SIGKILL
         assert (job.begin / f"{form}.journal").read_bytes().count(b'"kind":"commit"') == 2
     job.count_calls(base / "alone")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from points import Points
-from running import files_of, forked, kill_after_commits
+from running import commits, files_of, forked, kill_after_commits, run_into, started, wait_until
 
 MEMORY = Path("/dev/shm")  # waiting for a disk would be most of the time
 OPTIONS = ("--model", "fake:composition=1", "--batch-tokens", "16", "--window-tokens", "40", "-q")
@@ -76,9 +76,8 @@ def source() -> bytes:
 def stopped(folder: Path, form: str, state: str) -> Files:
     """What is left in a new folder by a run that was stopped in this state, its lock left out."""
     obstacle = folder / f"{form}.{'meta.json' if 'renamed' in state else 'errors.jsonl'}"
-    obstacle.mkdir()  # it stands in the way of a rename
-    done = forked("score", "in.jsonl", "-o", form, *OPTIONS, "--overwrite", cwd=folder)
-    assert done.code == 5, done.said
+    run = ("score", "in.jsonl", "-o", form, *OPTIONS, "--overwrite")
+    assert run_into(obstacle, folder / "in.jsonl", folder / form, *run) == 5  # it stands in the way of a rename
     left = {name: content for name, content in files_of(folder).items() if not name.endswith(".lock")}
     lines = left[form + JOURNAL].splitlines(keepends=True)
     assert [json.loads(line)["kind"] for line in (lines[0], lines[-1])] == ["header", "finishing"]
@@ -277,8 +276,10 @@ def test_the_last_renames_of_a_run_continued_with_another_errors_file_are_finish
     command = ("score", "in.jsonl", "-o", "out.jsonl", "--model", "fake:slow=0.01", *OPTIONS[2:])
     assert kill_after_commits(2, tmp_path / "out.jsonl", *command, "--errors", "one.jsonl", cwd=tmp_path) == -9
     obstacle = tmp_path / "out.jsonl.meta.json"
-    obstacle.mkdir()
-    assert forked(*command, "--resume", "--errors", "two.jsonl", cwd=tmp_path).code == 5
+    with started(*command, "--resume", "--errors", "two.jsonl", cwd=tmp_path) as process:
+        assert wait_until(lambda: commits(tmp_path / "out.jsonl") >= 3, process)
+        obstacle.mkdir()  # it stands in the way of a rename
+        assert process.wait() == 5
     obstacle.rmdir()
     done = forked(*command, "--resume", "--errors", "two.jsonl", cwd=tmp_path)
     assert done.code in (0, 3), done.said

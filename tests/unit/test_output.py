@@ -24,6 +24,8 @@ else:
 
 PRINT = {"rerank_version": "1", "model": "m", "top_k": None}
 META = {"records": 2, "fingerprint": PRINT}
+OURS = orjson.dumps({**META, "output_bytes": 4, "output_crc32": crc32(b"one\n")})
+AN_ERROR = orjson.dumps({"source": "in.jsonl", "line": 1, "byte_offset": 0, "reason": "bad", "path": "$"}) + b"\n"
 
 
 def test_an_output_that_is_a_link_is_written_where_it_leads(tmp_path):
@@ -204,8 +206,10 @@ def test_a_partial_of_another_run_is_named_by_what_differs(tmp_path):
 def test_a_partial_without_a_journal_is_never_continued(tmp_path):
     (tmp_path / "out.jsonl.partial").write_bytes(b"one\n")
     output = FileOutput(paths(tmp_path))
-    assert output.has_partial
+    assert not output.has_partial
     assert output.why_not_continued(PRINT) == "there is no readable journal"
+    with pytest.raises(Refused, match=r"out\.jsonl\.partial: was not made by rerank"):
+        output.refuse_foreign()
     output.close()
 
 
@@ -256,7 +260,7 @@ def kill_points(tmp_path, errors):
     """The folders that a kill may leave once "finishing" stands in the journal, by replaying the renames."""
     base = {
         "out.jsonl.partial": b"one\n",
-        "out.jsonl.meta.json.partial": b"{}",
+        "out.jsonl.meta.json.partial": OURS,
         "out.jsonl.errors.jsonl.partial": b"bad\n" if errors else b"",
     }
     output = FileOutput(paths(tmp_path))
@@ -293,7 +297,7 @@ def test_a_kill_between_two_renames_is_made_good_by_the_next_run(tmp_path, error
         assert output.has_file
         assert not output.has_partial
         output.close()
-        expected = {"out.jsonl": b"one\n", "out.jsonl.meta.json": b"{}"}
+        expected = {"out.jsonl": b"one\n", "out.jsonl.meta.json": OURS}
         if errors:
             expected["out.jsonl.errors.jsonl"] = b"bad\n"
         assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == expected
@@ -349,9 +353,25 @@ def test_finishing_is_announced_after_all_data_is_in_place(tmp_path):
 
 
 def test_an_errors_file_of_an_earlier_run_is_removed_when_nothing_failed(tmp_path):
-    (tmp_path / "out.jsonl.errors.jsonl").write_bytes(b"of an earlier run\n")
+    (tmp_path / "out.jsonl.errors.jsonl").write_bytes(AN_ERROR)
     run(FileOutput(paths(tmp_path)))
     assert names(tmp_path) == ["out.jsonl", "out.jsonl.meta.json"]
+
+
+def test_an_errors_file_that_was_named_is_removed_only_if_it_is_that_of_the_run_that_made_file(tmp_path):
+    named = tmp_path / "errors"
+    run(FileOutput(paths(tmp_path, errors="errors")), errors=[b"bad\n"])
+    run(FileOutput(paths(tmp_path, "other.jsonl", errors="errors")))
+    assert named.read_bytes() == b"bad\n", "another output's run, without failures"
+    run(FileOutput(paths(tmp_path, errors="errors")))
+    assert not named.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"mine\n", b"{}\n", b"[1]\n", b"1\n", b"null\n", AN_ERROR[:-1]])
+def test_a_file_that_holds_no_error_records_stays_where_nothing_failed(tmp_path, content):
+    (tmp_path / "out.jsonl.errors.jsonl").write_bytes(content)
+    run(FileOutput(paths(tmp_path)))
+    assert (tmp_path / "out.jsonl.errors.jsonl").read_bytes() == content
 
 
 def test_an_errors_file_is_not_replaced_without_overwrite(tmp_path):
@@ -431,9 +451,11 @@ def test_a_folder_that_went_away_is_an_error_of_the_output_that_says_where_the_w
 
 def test_a_journal_that_cannot_be_read_is_an_error_of_the_output(tmp_path):
     (tmp_path / "out.jsonl.journal").mkdir()  # as for one without permission
-    with pytest.raises((OutputError, Refused)):
-        FileOutput(paths(tmp_path))
-    assert "out.jsonl.lock" not in names(tmp_path)
+    output = FileOutput(paths(tmp_path))
+    with pytest.raises(Refused, match=r"out\.jsonl\.journal"):
+        output.refuse_foreign()
+    output.close()
+    assert names(tmp_path) == ["out.jsonl.journal"]
 
 
 def test_continuing_without_a_journal_is_a_bug(tmp_path):

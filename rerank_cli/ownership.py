@@ -1,0 +1,135 @@
+"""Whose a file is that is found beside the output: ours are known by what they hold, all others are left alone.
+
+FILE.journal begins with our header, and vouches for FILE.partial, its errors and its table. FILE.meta.json has our
+keys. What is written in one go (`.tmp`) may be torn or empty after a kill, but then the lock of the killed run is still
+there.
+Links and folders are never ours.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rerank_cli.errors import Refused
+from rerank_cli.journal import decode
+from rerank_cli.states import ERRORS, WHOLE, Paths
+
+HEADER, FINGERPRINT = b'"kind":"header"', b'"fingerprint":'  # one of them is left in a journal with a damaged header
+TORN_HEADER, TORN_META, TABLE = b'{"kind":"header"', b'{\n  "', b"PAR1"
+LOOK = 1 << 20  # bytes at most
+TAKEN = "{}: was not made by rerank, and the run would write there"
+NOT_OURS = "Move it away, or choose another -o."
+OF_AN_ERROR = {"source", "line", "byte_offset", "reason", "path"}
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file is a journal of ours, a damaged one too. Raises OSError."""
+    head = _head(path)
+    line = head[: head.find(b"\n") + 1]
+    header = decode(line) if line else None
+    return (header or {}).get("kind") == "header" or HEADER in head[:64] or FINGERPRINT in head[:128]
+
+
+def is_meta(path: Path) -> bool:
+    """Whether a file is what we write beside a finished FILE. Raises OSError."""
+    try:
+        meta: dict[str, Any] = orjson.loads(_head(path))
+        numbers = (meta["output_bytes"], meta["output_crc32"])
+        return all(isinstance(each, int) for each in numbers) and bool(meta.keys() & {"fingerprint", "rerank_version"})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def is_errors_file(path: Path) -> bool:
+    """Whether a file begins with an error record of ours. Raises OSError."""
+    head = _head(path)
+    try:
+        return set(orjson.loads(head[: head.find(b"\n") + 1])) >= OF_AN_ERROR
+    except (ValueError, TypeError):
+        return False
+
+
+def refuse_foreign(paths: Paths, inherited: bool) -> None:
+    """Raises Refused when a file that a run would write or remove is somebody else's; OSError.
+
+    `inherited`: a killed run's lock was found. FILE and ERRORS, which the user has named, are refused only where they
+    would do away with another unfinished run.
+    """
+    if (found := foreign(paths, inherited)) is not None:
+        raise Refused(TAKEN.format(found), NOT_OURS)
+    for option, path, itself in (("-o", paths.final, False), ("--errors", paths.errors, True)):
+        if is_of_unfinished_run(path, itself):
+            raise Refused(f"{path}: an unfinished run needs this name", f"Finish that run, or choose another {option}.")
+
+
+def refuse_foreign_meta(paths: Paths) -> None:
+    """Raises Refused when somebody else's file has the place of the meta data; OSError."""
+    meta = paths.beside(".meta.json")
+    if meta.is_file() and not is_meta(meta):
+        raise Refused(TAKEN.format(meta), NOT_OURS)
+
+
+def refuse_what_appeared(paths: Paths, failed: bool, flag: str) -> None:
+    """Raises Refused when FILE, or ERRORS where records `failed`, is there by now; `flag` is what continues then."""
+    for path in [paths.final, *([paths.errors] if failed else [])]:
+        if os.path.lexists(path):
+            advice = f"Move it away, then run the same command with {flag}."
+            raise Refused(f"{path}: appeared while the run went on", advice)
+
+
+def is_of_unfinished_run(path: Path, itself: bool = True) -> bool:
+    """Whether `path` is a file of a run of ours that is not finished, or (`itself`) its output. Raises OSError."""
+    suffixes = (".partial", ".journal", f"{ERRORS}.partial")
+    outputs = {path.name.removesuffix(suffix) for suffix in suffixes} - {path.name, ""}
+    return any(is_journal(path.with_name(f"{name}.journal")) for name in outputs | ({path.name} if itself else set()))
+
+
+def foreign(paths: Paths, inherited: bool) -> Path | None:
+    """The first file that a run would write or remove and that is not ours; None when there is none.
+
+    FILE and ERRORS are named by the user and no matter of this. `inherited`: a killed run's lock was found. Raises
+    OSError.
+    """
+    known = is_journal(paths.beside(".journal"))
+    ours: dict[Path, Callable[[Path], bool]] = {
+        paths.beside(".journal"): is_journal,
+        paths.beside(".partial"): lambda path: known or (inherited and _holds_nothing(path)),
+        paths.errors_partial: lambda path: known or (inherited and _holds_nothing(path)),
+        paths.beside(".journal.tmp"): lambda path: inherited and _begins(path, TORN_HEADER),
+        paths.beside(".meta.json"): is_meta,
+        paths.beside(".meta.json.partial"): is_meta,
+        paths.beside(".meta.json.partial.tmp"): lambda path: inherited and _begins(path, TORN_META),
+    }
+    if paths.is_table:
+        ours[paths.beside(WHOLE)] = lambda path: known and _begins(path, TABLE)
+    found = (path for path in ours if os.path.lexists(path))
+    return next((path for path in found if not (_is_regular(path) and ours[path](path))), None)
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether a path is a file, and no link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file; nothing of what is no file."""
+    if not _is_regular(path):
+        return b""
+    with path.open("rb") as file:
+        return file.read(LOOK)
+
+
+def _begins(path: Path, mark: bytes) -> bool:
+    """Whether a file begins like `mark`, as far as it goes: it may be torn, or hold nothing."""
+    return mark.startswith(_head(path)[: len(mark)])
+
+
+def _holds_nothing(path: Path) -> bool:
+    return not _head(path)
