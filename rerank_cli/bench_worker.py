@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rerank_cli.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
+from rerank_cli.machine import peak_memory
 from rerank_cli.peers import PEERS, PeerModel
-from rerank_cli.run import Run, peak_memory
+from rerank_cli.run import Run
 from rerank_cli.scorers import Scorer, open_scorer
 from rerank_cli.scorers.hf_hub import silence_libraries
 from rerank_cli.stats import Stats

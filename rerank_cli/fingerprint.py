@@ -4,7 +4,6 @@ A partial output is continued, and a finished one left alone, only under an equa
 errors and how we talk are not part of it: they change no result.
 """
 
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -61,8 +60,3 @@ def resolved(config: RunConfig, traits: Traits) -> dict[str, int]:
         "batch_tokens": batch_tokens,
         "window_tokens": config.batch.window_tokens or batch_tokens * traits.window_batches,
     }
-
-
-def python_version() -> str:
-    """This interpreter, for the statistics."""
-    return f"{platform.python_implementation()} {platform.python_version()}"

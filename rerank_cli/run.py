@@ -6,7 +6,6 @@ the model is looked for, and the files found at the output before its weights ar
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,11 +13,12 @@ import orjson
 from rerank_cli import __version__
 from rerank_cli.config import RunConfig
 from rerank_cli.errors import AccountingError, ExitStatus, InputError, Interrupted, OutputError
-from rerank_cli.fingerprint import fingerprint, python_version, readable, resolved
+from rerank_cli.fingerprint import fingerprint, readable, resolved
 from rerank_cli.finishing import put_file
 from rerank_cli.formats import Format, failure_line, open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.journal import Commit
+from rerank_cli.machine import peak_memory, python_version
 from rerank_cli.output import OF_FILES, FileOutput, Output
 from rerank_cli.pipeline import Done, Reranker
 from rerank_cli.plan import Budget, WindowLimits
@@ -281,20 +281,6 @@ class Run:
             "options": readable({name: value for name, value in asdict(self.config).items() if name != "files"}),
             "fingerprint": self._fingerprint(shape),
         }
-
-
-def peak_memory() -> int:
-    """The largest resident set of this process so far, in bytes."""
-    import resource
-    import sys
-
-    try:  # getrusage would begin with the peak of the process that started us
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def write_stats(path: str, document: dict[str, Any]) -> None:

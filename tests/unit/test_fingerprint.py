@@ -6,8 +6,9 @@ import pytest
 
 from rerank_cli import __version__
 from rerank_cli.config import BatchConfig, ErrorLimit, FileConfig, ReadConfig, RunConfig, WriteConfig
-from rerank_cli.fingerprint import fingerprint, python_version, resolved
+from rerank_cli.fingerprint import fingerprint, resolved
 from rerank_cli.journal import decode, encode
+from rerank_cli.machine import python_version
 from rerank_cli.output import differing
 from rerank_cli.scorers import Identity, Traits
 
