@@ -17,6 +17,7 @@ import orjson
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
+from rerank_cli.formats.columns import is_comment, is_run
 from rerank_cli.formats.groups import Groups
 from rerank_cli.formats.known import FORMATS, shape_of
 from rerank_cli.formats.lines import Records, refuse_spread
@@ -25,7 +26,6 @@ from rerank_cli.formats.streams import Inputs
 from rerank_cli.formats.translated import Format, Translated
 from rerank_cli.records import Blank, Entry, Failure, Mark
 
-RUN_COLUMNS = 6  # of a TREC run
 LOOK_AT_RECORDS = 100  # for the first that shows its shape
 __all__ = ["FORMATS", "Format", "failure_line", "open_format", "read_entries"]
 
@@ -70,14 +70,16 @@ def _recognised(read: ReadConfig, inputs: Inputs | None) -> str:
         return "beir" if read.folder else "trec"
     if inputs is None or read.has_own_fields:
         return "native"
-    likely = None
+    likely, first = None, True
     for line in islice(inputs.look_ahead(read.max_line_bytes), LOOK_AT_RECORDS):
-        columns = line.raw.split()
-        if line.origin.line == 1 and len(columns) == RUN_COLUMNS and columns[1] == b"Q0":
+        if first and is_comment(line.raw):
+            continue
+        if first and is_run(line.raw):
             raise ConfigError(
                 f"{line.origin.source}: looks like a TREC run, which has no texts",
                 "Name it with --run, and a BEIR folder, or --queries and --corpus.",
             )
+        first = False
         try:
             body = parse_object(line.raw)
         except Malformed:

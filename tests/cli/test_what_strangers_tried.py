@@ -247,7 +247,7 @@ CASES = [
         ),
         "eval in.jsonl --measures RR@10",
         4,
-        ("'8'",),
+        ("relevance of 8",),
     ),
     Case(
         "5 a lock that is not ours",

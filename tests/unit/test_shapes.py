@@ -107,9 +107,12 @@ def test_the_line_that_was_looked_at_is_read_again(tmp_path):
     assert [type(entry) for entry in shape.read(inputs.lines(1000))] == [Blank, Request, Request]
 
 
-def test_a_run_without_its_texts_is_told_from_bad_json(tmp_path):
+@pytest.mark.parametrize(
+    "content", [b"q1 Q0 d1 1 2.5 bm25\n", b"\n# by hand\nq1\tQ0\td1\t1\t2.5\n", b"q1 Q0 d1 1 2.5 bm25 and more\n"]
+)
+def test_a_run_without_its_texts_is_told_from_bad_json(tmp_path, content):
     path = tmp_path / "in"
-    path.write_bytes(b"q1 Q0 d1 1 2.5 bm25\n")
+    path.write_bytes(content)
     with pytest.raises(ConfigError, match="looks like a TREC run"):
         open_format(ReadConfig((str(path),)), WriteConfig(), Inputs((str(path),)))
 
