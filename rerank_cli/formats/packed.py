@@ -7,6 +7,7 @@ A parquet file is read as if it were a packed file of JSON lines, one a row, so 
 import errno
 import gzip
 import io
+import re
 import sys
 import zlib
 from collections.abc import Callable
@@ -22,38 +23,82 @@ else:
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 ZSTD_SKIPPABLE, ZSTD_SKIPPABLE_FIRST = b"\x2a\x4d\x18", bytes(range(0x50, 0x60))  # a frame of no content
 PARQUET_MAGIC = b"PAR1"
-MAGIC_SIZE = 4
+TEXT_NEXT = re.compile(rb"[\t\r\n -~\xc2-\xf4]")  # behind these letters: it is a text that begins with them
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)  # raised by what `unpacked` gives
 
 
-class _Unpacked(io.RawIOBase):
+class Ahead(io.RawIOBase):
+    """A raw stream that can look ahead. Others give `fill`."""
+
+    def __init__(self) -> None:
+        self._ahead = b""
+        self._fault: Exception | None = None  # met while looking ahead; raised where it is come to
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def fill(self, view: memoryview) -> int:
+        """Read what is there into `view`, at least a byte unless it is the end."""
+        raise NotImplementedError
+
+    def head(self, count: int, enough: int) -> bytes:
+        """The first `count` bytes, or the first line if it is shorter, but `enough`; without consuming them.
+
+        Fewer at the end of the stream and before damage.
+        """
+        block = bytearray(count)
+        while len(self._ahead) < (enough if b"\n" in self._ahead else count):
+            try:
+                size = self.fill(memoryview(block)[: count - len(self._ahead)])
+            except DAMAGED as fault:
+                self._fault = fault
+                break
+            if not size:
+                break
+            self._ahead += block[:size]
+        return self._ahead
+
+    def take(self, view: memoryview) -> int:
+        """Read what was looked at, else what is there."""
+        if self._ahead:
+            count = min(len(view), len(self._ahead))
+            view[:count], self._ahead = self._ahead[:count], self._ahead[count:]
+            return count
+        if self._fault is not None:
+            raise self._fault
+        return self.fill(view)
+
+
+class _Unpacked(Ahead):
     """A decompressed stream that gives what is there: a buffer above it then loses nothing when the rest is damaged."""
 
     def __init__(self, packed: "gzip.GzipFile | zstd.ZstdFile") -> None:
+        super().__init__()
         self._packed = packed
 
-    def readable(self) -> bool:
-        return True
+    def fill(self, view: memoryview) -> int:
+        block = self._packed.read1(len(view))
+        view[: len(block)] = block
+        return len(block)
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        block = self._packed.read1(len(buffer))
-        buffer[: len(block)] = block
-        return len(block)
+        return self.take(memoryview(buffer))
 
 
 def unpacked(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
-    """`raw` decompressed, if its first MAGIC_SIZE bytes, `head`, say that it is compressed; else `raw` itself.
+    """`raw` decompressed, if its first bytes, `head`, say that it is compressed; else `raw` itself.
 
     Raises OSError for a parquet file that cannot be read here.
     """
-    if head == PARQUET_MAGIC:
+    if head.startswith(PARQUET_MAGIC) and not TEXT_NEXT.match(head, len(PARQUET_MAGIC)):
         if find_spec("pyarrow") is None:
             raise OSError(errno.ENOPKG, "is a parquet file, and pyarrow is missing: pip install 'rerank-cli[parquet]'")
         rows: io.RawIOBase = import_module("rerank_cli.formats.parquet").RowLines(raw)
         return rows
     if head.startswith(GZIP_MAGIC):
         return _Unpacked(gzip.GzipFile(fileobj=cast("IO[bytes]", raw), mode="rb"))
-    if head == ZSTD_MAGIC or (head[1:] == ZSTD_SKIPPABLE and head[:1] in ZSTD_SKIPPABLE_FIRST):
+    if head.startswith(ZSTD_MAGIC) or (head[1:4] == ZSTD_SKIPPABLE and head[:1] in ZSTD_SKIPPABLE_FIRST):
         return _Unpacked(zstd.ZstdFile(cast("IO[bytes]", raw), "r"))
     return raw
 

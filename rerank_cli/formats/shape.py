@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from rerank_cli.formats.causes import ARRAY, UTF16, UTF16_ADVICE, cause
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.ranking import Ranking
 
@@ -113,9 +114,11 @@ def parse_object(raw: bytes, deeper: int = 0) -> dict[str, Any]:
         if raw.startswith(UNREADABLE):
             raise _unread(raw) from None
         check_utf8(raw)
-        raise Malformed(f"not valid JSON: {fault.msg} (character {fault.pos + 1})") from None
+        why = cause(raw, fault.msg, fault.pos)
+        raise Malformed(f"not valid JSON: {fault.msg} (character {fault.pos + 1}){why and f'; {why}'}") from None
     if not isinstance(body, dict):
-        raise Malformed(f"the line holds {kind(body)}, not an object")
+        why = f"; {ARRAY}" if isinstance(body, list) else ""
+        raise Malformed(f"the line holds {kind(body)}, not an object{why}")
     if LONG_DIGITS in raw.translate(DIGITS_ALIKE):
         _check_integers(raw)
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH - deeper:
@@ -128,7 +131,9 @@ def check_utf8(raw: bytes) -> None:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as fault:
-        raise Malformed(f"not UTF-8: byte {raw[fault.start]:#04x} at position {fault.start + 1} of the line") from None
+        why = f"; {UTF16_ADVICE}" if UTF16.match(raw) else ""
+        place = f"byte {raw[fault.start]:#04x} at position {fault.start + 1} of the line"
+        raise Malformed(f"not UTF-8: {place}{why}") from None
 
 
 def _check_integers(raw: bytes) -> None:

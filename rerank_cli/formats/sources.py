@@ -12,30 +12,20 @@ from dataclasses import dataclass, replace
 from typing import IO
 
 from rerank_cli.errors import InputError
-from rerank_cli.formats.packed import DAMAGED, MAGIC_SIZE, unpacked
+from rerank_cli.formats.packed import DAMAGED, Ahead, unpacked
+from rerank_cli.formats.signatures import ENOUGH, LOOK_AT, READ, foreign
 from rerank_cli.records import Mark
 
 CHUNK = 1 << 20
 
 
-class Counted(io.RawIOBase):
+class Counted(Ahead):
     """A raw stream read to at most `size` bytes, which knows how far it is and can look ahead."""
 
     def __init__(self, raw: io.FileIO, name: str, size: int | None) -> None:
+        super().__init__()
         self._raw, self.name, self.size = raw, name, size
-        self._ahead = b""
         self.position = 0
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def head(self, count: int) -> bytes:
-        """The first `count` bytes, without consuming them (fewer at the end of the stream)."""
-        block = bytearray(count)
-        while len(self._ahead) < count and (size := self._fill(memoryview(block)[: count - len(self._ahead)])):
-            self._ahead += block[:size]
-        return self._ahead
 
     def whole(self) -> io.FileIO:
         """The file itself, to be read in any order. Raises OSError for what is none."""
@@ -44,7 +34,7 @@ class Counted(io.RawIOBase):
         self._raw.seek(0)
         return self._raw
 
-    def _fill(self, view: memoryview) -> int:
+    def fill(self, view: memoryview) -> int:
         """Read what is there, at least a byte unless it is the end; wait for it where the stream itself does not."""
         while (count := self._raw.readinto(view)) is None:
             select.select([self._raw], [], [])
@@ -55,11 +45,7 @@ class Counted(io.RawIOBase):
         view = memoryview(buffer)
         if self.size is not None:
             view = view[: self.size - self.position]
-        if self._ahead:
-            count = min(len(view), len(self._ahead))
-            view[:count], self._ahead = self._ahead[:count], self._ahead[count:]
-        else:
-            count = self._fill(view)
+        count = self.take(view)
         if count == 0 and len(view) and self.size is not None:
             raise InputError(f"{self.name}: the file shrank while it was read", "Run again on a file that holds still.")
         self.position += count
@@ -151,11 +137,21 @@ class Source:
         try:
             raw = io.FileIO(os.dup(sys.stdin.fileno()) if self.path == "-" else self.path)
             counted = Counted(raw, self.name, self._size_now(raw))
-            inner = unpacked(counted, counted.head(MAGIC_SIZE))
+            head = counted.head(LOOK_AT, ENOUGH)
+            inner = unpacked(counted, head)
+            self._refuse_foreign(inner, head)
         except OSError as fault:
             raise InputError(f"{self.name}: {fault.strerror}", "Check the file and its disk.") from None
         with counted, io.BufferedReader(inner, CHUNK) as stream:
             yield Opened(self, stream, counted, inner is not counted)
+
+    def _refuse_foreign(self, inner: io.RawIOBase, head: bytes) -> None:
+        """Raises InputError for what is no text, in itself or when unpacked."""
+        packed = not isinstance(inner, Counted)
+        if packed:
+            head = inner.head(LOOK_AT, ENOUGH) if isinstance(inner, Ahead) else b""
+        if kind := foreign(head):
+            raise InputError(f"{self.name}: {'unpacked, it ' if packed else ''}is {kind.what}; {READ}", kind.advice)
 
     def _size_now(self, raw: io.FileIO) -> int | None:
         """What there is to read of the size seen first, from where it begins."""

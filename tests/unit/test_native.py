@@ -90,7 +90,7 @@ MALFORMED = [
     ({"id": [1], **GOOD}, "$.id", "a list, not a string or an integer"),
     ({"query": "q", "candidates": [{"id": 1.0, "text": "a"}]}, "$.candidates[0].id", "a number, not a string"),
     ({"query": "q", "candidates": [{"text": {"text": 1}}]}, "$.candidates[0].text", "an object, not a string"),
-    ([], "$", "the line holds a list, not an object"),
+    ([], "$", "the line holds a list, not an object; a JSON array? `jq -c '.[]' FILE` makes JSON lines of it"),
     ("text", "$", "the line holds a string, not an object"),
     (None, "$", "the line holds null, not an object"),
     (7, "$", "the line holds a number, not an object"),
@@ -139,7 +139,7 @@ def test_what_is_not_json_is_a_failure(line):
 )
 def test_what_is_not_utf8_is_a_failure_that_names_the_byte(line, byte, position):
     failure = failure_of(line)
-    assert failure.reason == f"not UTF-8: byte {byte} at position {position} of the line"
+    assert failure.reason.partition(";")[0] == f"not UTF-8: byte {byte} at position {position} of the line"
 
 
 @pytest.mark.parametrize("number", ["18446744073709551615", "-9223372036854775808", "1234567890123456789"])
