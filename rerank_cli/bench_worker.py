@@ -19,7 +19,7 @@ from rerank_cli.machine import peak_memory
 from rerank_cli.peers import PEERS, PeerModel
 from rerank_cli.run import Run
 from rerank_cli.scorers import Scorer, open_scorer
-from rerank_cli.scorers.hf_hub import silence_libraries
+from rerank_cli.scorers.silence import silence_libraries
 from rerank_cli.stats import Stats
 
 Answer = dict[str, Any]

@@ -23,8 +23,9 @@ from rerank_cli.formats.streams import Inputs
 from rerank_cli.plan import Budget, plan_batches
 from rerank_cli.records import Request
 from rerank_cli.scorers import Batch, OutOfMemory, Scorer, open_scorer
-from rerank_cli.scorers.graph_files import DTYPES, NOTE
+from rerank_cli.scorers.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
+from rerank_cli.scorers.hf_files import refuse_empty
 
 FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
 BATCH_TOKENS = 1024
@@ -69,12 +70,17 @@ def export(config: ExportConfig, tell: Tell) -> dict[str, Any]:
         _put_in_place(made, target)
     except OSError as fault:
         raise OutputError(f"{target}: {fault.strerror or fault}", "Check the folder and its disk.") from None
+    except NotMade as fault:
+        if full := words_of_a_full_disk(fault, made):
+            raise OutputError(f"{target}: {full}", "Check the folder and its disk.") from None
+        raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return {**note, "output": str(target), "bytes": sum(path.stat().st_size for path in target.iterdir())}
 
 
 def _refuse_early(config: ExportConfig) -> None:
+    refuse_empty(config.model)
     if config.format not in FORMATS:
         raise ConfigError(f"--format {config.format}: unknown", f"Use {' or '.join(FORMATS)}.")
     if config.dtype not in DTYPES:

@@ -17,8 +17,8 @@ from rerank_cli.formats.streams import Inputs
 from rerank_cli.machine import python_version
 from rerank_cli.records import Blank, Failure, Request
 from rerank_cli.scorers import Scorer, open_scorer
-from rerank_cli.scorers.hf_hub import silence_libraries
 from rerank_cli.scorers.self_test import known_scores, self_test
+from rerank_cli.scorers.silence import silence_libraries
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")
 

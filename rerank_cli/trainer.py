@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from datasets.utils.logging import disable_progress_bar
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 from sentence_transformers.base.evaluation import BaseEvaluator
@@ -22,7 +21,7 @@ from sentence_transformers.cross_encoder.trainer import CrossEncoderTrainer
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.utils.logging import get_verbosity, set_verbosity, set_verbosity_error
+from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
 from rerank_cli.errors import DeviceError, ModelError
@@ -133,9 +132,10 @@ class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' warnings, of special tokens that it adds to a configuration and of checkpoints' times."""
+    """Without bars, and transformers' warnings of special tokens it adds to a configuration and checkpoints' times."""
     before = get_verbosity()
     set_verbosity_error()
+    disable_progress_bar()  # of weights that are read and written; `progress` shows the training
     try:
         yield
     finally:
@@ -157,7 +157,6 @@ def fit(
     Raises ModelError (nothing in it may learn), DeviceError when its memory is too small, or the loss or a weight is
     not finite any more, OutputError.
     """
-    disable_progress_bar()
     device = choose_device(config.model.device)
     if config.model.threads:
         torch.set_num_threads(config.model.threads)

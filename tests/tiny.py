@@ -52,6 +52,17 @@ def write_reranker(folder: Path) -> Path:
     return folder
 
 
+def write_bi_encoder(folder: Path) -> Path:
+    """A whole bi-encoder: the body of the reranker, and files that say how to pool; returns its folder."""
+    write_reranker(folder)
+    edit_json(folder / "config.json", architectures=["BertModel"])
+    steps = [("Transformer", ""), ("Pooling", "1_Pooling")]
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
+    (folder / "modules.json").write_text(json.dumps([{"type": kind, "path": path} for kind, path in steps]))
+    return folder
+
+
 def edit_json(path: Path, **changes: Any) -> None:
     """Set some keys of a JSON file."""
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

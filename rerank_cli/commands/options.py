@@ -16,6 +16,7 @@ from rerank_cli.errors import ConfigError, InputError
 from rerank_cli.formats import FORMATS
 from rerank_cli.formats.beir import in_folder
 from rerank_cli.scorers import DTYPES, SCORERS
+from rerank_cli.scorers.silence import forbid_bars
 
 ScoreKind = Literal["sigmoid", "logit"]
 Progress = Literal["auto", "bar", "lines", "none"]
@@ -75,6 +76,13 @@ def sensible(most: float) -> Callable[[Any], Any]:
         return value
 
     return checked
+
+
+def without_bars(value: bool | str) -> bool | str:
+    """Silence the libraries' progress bars, too, where --quiet or --progress asks for none of ours."""
+    if value in (True, "lines", "none"):
+        forbid_bars()
+    return value
 
 
 Inputs = Annotated[
@@ -147,9 +155,11 @@ Threads = Annotated[
 ]
 
 # talking
-Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q")]
+Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q", callback=without_bars)]
 Verbose = Annotated[bool, option("verbose", "Say also what the run was made of: hashes, versions, budgets.", "-v")]
-ProgressOption = Annotated[Progress, option("progress", "Bar on a terminal, a line every 30 s elsewhere.")]
+ProgressOption = Annotated[
+    Progress, option("progress", "Bar on a terminal, a line every 30 s elsewhere.", callback=without_bars)
+]
 
 
 def field(value: str) -> str:

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError
-from rerank_cli.scorers.hf_files import find_model
-from rerank_cli.scorers.hf_hub import silence_libraries
+from rerank_cli.scorers.hf_files import find_model, refuse_empty
+from rerank_cli.scorers.silence import silence_libraries
+
+silence_libraries()  # before anything imports them, whichever command it is
 
 DTYPES = ("auto", "fp32", "fp16", "bf16", "int8")
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
@@ -138,13 +140,14 @@ def open_scorer(config: ModelConfig) -> Scorer:
 
     Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
     """
+    refuse_empty(config)
     if config.engine not in ("auto", *SCORERS):
         raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(SCORERS))}.")
     if config.dtype not in DTYPES:
         raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(DTYPES)}.")
     if not DEVICES.fullmatch(config.device):
         raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
-    silence_libraries(config.offline)  # before anything imports them
+    silence_libraries(config.offline)
     name = config.engine if config.engine != "auto" else _fitting(config)
     missing = [package for package in NEEDS.get(name, ()) if find_spec(package) is None]
     if missing:

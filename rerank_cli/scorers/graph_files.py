@@ -4,13 +4,14 @@
 SHA-256 of each file, so that a damaged or exchanged one is refused and never scores.
 """
 
+import errno
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,12 +20,20 @@ from typing import Any
 from rerank_cli.errors import ModelError
 from rerank_cli.scorers.hashes import sha256_of
 from rerank_cli.scorers.hf_config import read_json, require_file
+from rerank_cli.scorers.silence import user_cache
 
 NOTE = "rerank_export.json"
 MAIN = {"openvino": "openvino_model.xml", "onnx": "model.onnx"}
 DTYPES = ("fp32", "fp16", "int8")
 DAY_S = 24 * 3600
+LITTLE = 2**20  # bytes; a disk with less was the reason why something could not be written
+OF_A_DISK = ("iostream error", "No space left", "os error 28", "os error 122", "Disk quota exceeded", "File too large")
+MAKE_ROOM = "Make room there, or set XDG_CACHE_HOME or TMPDIR to a folder on another disk."
 ANEW = "Export the model anew with `rerank export`."
+
+
+class NotMade(ModelError):
+    """A library failed to make a graph: the model is none that it can take, or the disk is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +81,8 @@ def write_note(folder: Path, note: dict[str, Any]) -> None:
 
 
 def cache_folder() -> Path:
-    """Where made graphs are kept: `rerank` in XDG_CACHE_HOME, by default ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache")) / "rerank" / "graphs"
+    """Where made graphs are kept."""
+    return user_cache() / "graphs"
 
 
 def kept_path(note: dict[str, Any]) -> Path:
@@ -82,32 +90,73 @@ def kept_path(note: dict[str, Any]) -> Path:
     return cache_folder() / sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def kept_graph(note: dict[str, Any], make: Callable[[Path], None], scratch: Path) -> ExportedGraph:
+def kept_graph(note: dict[str, Any], make: Callable[[Path], None], scratch: Path | None) -> ExportedGraph:
     """The graph that `note` describes, from the cache or made now by `make(folder)`.
 
     A folder that appears in the cache is whole: it is made beside and renamed. Without a cache that can be written, or
-    without room there, it is made in `scratch`. Raises ModelError when not even that is possible.
+    without room there, it is made in `scratch`. Libraries have no one way to say that a disk is full, so whatever fails
+    in the cache is tried again in `scratch`. Raises ModelError when not even that is possible.
     """
     kept = kept_path(note)
     if (graph := _graph_of(kept, note)) is not None:
         return graph
-    made = _beside(kept) or scratch
-    try:
-        try:
-            _fill(made, make, note)
-        except OSError:  # no room there, perhaps
-            if made == scratch:
-                raise
-            made = scratch
-            _fill(made, make, note)
-    except OSError as fault:
-        raise ModelError(f"{made}: cannot be written ({fault.strerror})", "Free some space for the cache.") from None
-    if made != scratch:
-        made = _put_in_place(made, kept, note)
+    made = _filled_beside(kept, make, note)
+    made = _filled_scratch(scratch, make, note) if made is None else _put_in_place(made, kept, note)
     graph = exported_graph(made)
     if graph is None:
         raise ModelError(f"{made}: the graph just made is gone", "Is something cleaning the cache? Run again.")
     return graph
+
+
+def _filled_beside(kept: Path, make: Callable[[Path], None], note: dict[str, Any]) -> Path | None:
+    """A new folder beside `kept` with the graph in it; None where it could not be made there."""
+    made = _beside(kept)
+    if made is None:
+        return None
+    try:
+        _fill(made, make, note)
+    except (NotMade, OSError):  # no room there, perhaps
+        return None
+    return made
+
+
+def _filled_scratch(scratch: Path | None, make: Callable[[Path], None], note: dict[str, Any]) -> Path:
+    if scratch is None:
+        raise ModelError("no temporary folder can be written, and no room for the graph in the cache", MAKE_ROOM)
+    try:
+        _fill(scratch, make, note)
+    except OSError as fault:
+        raise ModelError(f"{scratch}: cannot be written ({fault.strerror or fault})", MAKE_ROOM) from None
+    return scratch
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path | None]:
+    """A temporary folder, removed afterwards; None where there is no room for one, which a kept graph does without."""
+    try:
+        made = Path(tempfile.mkdtemp(prefix="rerank-"))
+    except OSError:
+        yield None
+        return
+    try:
+        yield made
+    finally:
+        discard(made)
+
+
+def words_of_a_full_disk(fault: BaseException, folder: Path) -> str | None:
+    """What a failure to write in `folder` says of the disk, if it is the disk's; to be asked before room is made."""
+    chain: list[BaseException] = [fault]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    for each in chain:
+        if isinstance(each, OSError) and each.errno is not None:
+            return each.strerror
+    said = " ".join(map(str, chain))
+    with suppress(OSError):
+        if shutil.disk_usage(folder).free < LITTLE:
+            return os.strerror(errno.ENOSPC)
+    return os.strerror(errno.ENOSPC) if any(words in said for words in OF_A_DISK) else None
 
 
 def _beside(kept: Path) -> Path | None:
@@ -121,11 +170,15 @@ def _beside(kept: Path) -> Path | None:
 
 
 def _fill(folder: Path, make: Callable[[Path], None], note: dict[str, Any]) -> None:
+    """Make the graph and its note, or leave nothing. Raises OSError for the disk, whatever the library raised."""
     try:
         make(folder)
         write_note(folder, note)
-    except BaseException:
+    except BaseException as fault:
+        full = words_of_a_full_disk(fault, folder) if isinstance(fault, NotMade) else None
         discard(folder)
+        if full is not None:
+            raise OSError(errno.ENOSPC, full) from fault
         raise
 
 

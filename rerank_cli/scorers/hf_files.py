@@ -86,6 +86,7 @@ def find_model(config: ModelConfig) -> ModelFolder:
     asks us to come back later).
     """
     name = config.model
+    refuse_empty(config)
     path = ALIASES.get(name, Path(os.path.expanduser(name)))
     if path.is_dir():
         if config.revision is not None:
@@ -100,6 +101,13 @@ def find_model(config: ModelConfig) -> ModelFolder:
     for path in found.weights:
         refuse_other_bytes(name, path)
     return found
+
+
+def refuse_empty(config: ModelConfig) -> None:
+    """Raises ConfigError for a model or a revision of no name, as an unset variable of a shell gives."""
+    for option, value in (("model", config.model), ("revision", config.revision)):
+        if value is not None and not value.strip():
+            raise ConfigError(f"--{option}: is empty", f"Name a {option}, or leave the option out.")
 
 
 def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "auto") -> ModelFolder:

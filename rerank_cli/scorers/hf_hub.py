@@ -8,7 +8,6 @@ import json
 import math
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +20,7 @@ from rerank_cli.scorers.hashes import sha256_of
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
 from rerank_cli.scorers.hf_modules import WANTED as WANTED_OF_BI_ENCODERS
 from rerank_cli.scorers.hf_weights import weights_of
+from rerank_cli.scorers.silence import silence_libraries
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 WANTED = ["config.json", *WEIGHTS, *TOKENIZER_FILES, *WANTED_OF_BI_ENCODERS]
@@ -31,21 +31,6 @@ WAYS_OUT = (
     "Three ways out: on a connected machine `hf download {model}` and copy the hub cache (HF_HOME) or the folder here; "
     "`--model PATH` with a folder that holds the model; `--model mini` for the small model inside this package."
 )
-
-
-def silence_libraries(offline: bool) -> None:
-    """Set, before the Hugging Face libraries are imported, what keeps them quiet and off the network."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault(
-        "HF_HUB_DISABLE_XET", "1"
-    )  # a second client, which asks elsewhere and knows none of our limits
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    if not sys.stderr or not sys.stderr.isatty():
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def from_hub(name: str, config: ModelConfig) -> Path:

@@ -7,7 +7,6 @@ activations of a whole batch with one scale, so that a pair's logit depends on i
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnxruntime
@@ -17,7 +16,7 @@ from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault
 from rerank_cli.scorers import Batch, PreparedPair, Traits
 from rerank_cli.scorers.cores import physical_cores
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
-from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph
+from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.scorers.lanes import lanes_for, side_by_side
 
 TRAITS = {
@@ -76,8 +75,8 @@ class OnnxCrossEncoder:
         options.intra_op_num_threads = self._threads - self._lanes + 1  # the lanes share the others, and are one each
         options.log_severity_level = 3
         provider = (PROVIDERS[self._device], {"device_id": self._number} if self._number else {})
-        with TemporaryDirectory(prefix="rerank-") as scratch:
-            graph = self._encoder.folder.graph or self._made_graph(Path(scratch))
+        with scratch_folder() as scratch:
+            graph = self._encoder.folder.graph or self._made_graph(scratch)
             try:
                 session = onnxruntime.InferenceSession(str(graph.main), options, providers=[provider])
             except Exception as fault:  # the library has a dozen kinds, all of its own
@@ -98,7 +97,7 @@ class OnnxCrossEncoder:
         self._session = session
         self._encoder.prove(self, DeviceError(f"{self._device}: no memory for the model", "Use --dtype int8 or fp16."))
 
-    def _made_graph(self, scratch: Path) -> ExportedGraph:
+    def _made_graph(self, scratch: Path | None) -> ExportedGraph:
         from rerank_cli.scorers.onnx_graph import make_graph
 
         return kept_graph(self._note, lambda target: make_graph(self._encoder, self._dtype, target), scratch)

@@ -5,8 +5,10 @@ activations are rounded as they come (onnxruntime's dynamic quantization).
 """
 
 import re
+import uuid
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import onnxruntime
 import torch
@@ -50,10 +52,12 @@ def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
 
 def _quantize(plain: Path, target: Path, spared: str) -> None:
     import onnx
+    from onnx import external_data_helper
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(str(plain))
     graph.graph.ClearField("value_info")  # shapes that torch's exporter notes and its optimizer then changes
+    external_data_helper.uuid = SimpleNamespace(uuid1=uuid.uuid4)  # its own opens a socket to learn an address
     scopes = {node.name: " ".join(each.value for each in node.metadata_props) for node in graph.graph.node}
     quantize_dynamic(
         graph,

@@ -7,23 +7,19 @@ perhaps faster, but its logits drifted many times as far where it was tried (LOG
 """
 
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
+
+import openvino
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, DeviceError, ModelError
 from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Traits
 from rerank_cli.scorers.cores import physical_cores
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
-from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph
-
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # or importing openvino reports it
-
-import openvino  # noqa: E402
+from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph, scratch_folder
 
 # Rows are filled up to eights, because each new shape costs OpenVINO some milliseconds once (LOG.md, 2026-11-21).
 TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)
@@ -66,8 +62,8 @@ class OpenVinoCrossEncoder:
         if self._request is not None:
             return
         settings = settings_for(self._encoder.config, self._dtype, self._half, self._threads)
-        with TemporaryDirectory(prefix="rerank-") as scratch:
-            graph = self._encoder.folder.graph or self._made_graph(Path(scratch))
+        with scratch_folder() as scratch:
+            graph = self._encoder.folder.graph or self._made_graph(scratch)
             try:
                 compiled = openvino.Core().compile_model(str(graph.main), "CPU", settings)
             except RuntimeError as fault:
@@ -83,7 +79,7 @@ class OpenVinoCrossEncoder:
         self._request = compiled.create_infer_request()
         self._encoder.prove(self, DeviceError("cpu: no memory for the model", "Use --dtype int8."))
 
-    def _made_graph(self, scratch: Path) -> ExportedGraph:
+    def _made_graph(self, scratch: Path | None) -> ExportedGraph:
         from rerank_cli.scorers.openvino_graph import make_graph
 
         held = OFFERED[self._dtype][0]

@@ -6,11 +6,11 @@ of the head, and of upper layers where a model asks for it: near the top of a li
 """
 
 import logging
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import openvino
 import torch
 
 from rerank_cli.scorers.cores import physical_cores
@@ -18,10 +18,6 @@ from rerank_cli.scorers.cross_encoder import CrossEncoder
 from rerank_cli.scorers.graph_files import MAIN
 from rerank_cli.scorers.openvino_cross_encoder import computes_bfloat16, settings_for
 from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph, quietly
-
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-
-import openvino  # noqa: E402
 
 TOLERANCE = {  # of the largest logit; random tokens, and texts of one, are far from what a model learnt from
     ("fp32", False): 1e-3,

@@ -14,6 +14,7 @@ from torch import nn
 from rerank_cli.errors import ModelError, RerankError
 from rerank_cli.scorers import Batch
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
+from rerank_cli.scorers.graph_files import NotMade
 from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
 
 PROBES = (((2, 3),), ((9, 20), (9, 20), (7, 13)), ((3, 8), (3, 8)), (*[(6, 12)] * 4, (1, 1)))
@@ -103,13 +104,13 @@ def prove_graph(
 
 @contextlib.contextmanager
 def exporting(encoder: CrossEncoder, form: str) -> Iterator[None]:
-    """Turn whatever an exporter raises for a model that it cannot take into a ModelError."""
+    """Turn whatever an exporter raises, for a model that it cannot take or a full disk, into NotMade."""
     try:
         yield
     except (RerankError, MemoryError, OSError):
         raise
     except Exception as fault:
-        raise ModelError(
+        raise NotMade(
             f"{encoder.folder.name}: cannot be turned into a graph for {form} ({in_short(fault)})",
             "Use --engine torch.",
         ) from fault

@@ -3,19 +3,21 @@
 System calls are watched in a network of no devices: the libraries under us are not all Python.
 """
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from inside import rerank_inside
 from points import Points
 from running import COMMAND, Finished, environment, files_of, lines, rerank
-from tiny import edit_json, write_reranker
+from tiny import edit_json, write_bi_encoder, write_reranker
 from tracing import needs_strace
 
 DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
@@ -76,7 +78,7 @@ def test_doctor_says_the_same_with_the_same_code(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_hub_id_is_6_without_a_look_at_the_hub(ten: Path, tmp_path: Path, points: Points) -> None:
-    names = ["no-such-model", "./someone/model", "/someone/model", "~/no such/model", "a/b/c", "a//b", "..", "a/..", ""]
+    names = ["no-such-model", "./someone/model", "/someone/model", "~/no such/model", "a/b/c", "a//b", "..", "a/.."]
     names += [
         "../a/b",
         "someone/",
@@ -97,6 +99,28 @@ def test_a_name_that_is_no_hub_id_is_6_without_a_look_at_the_hub(ten: Path, tmp_
             assert sorted(files_of(tmp_path)) == ["ten.jsonl"]
 
 
+NAMED = ["score in.jsonl -o out", "score in.jsonl -o out --dry-run", "train in.jsonl -o out", "doctor", "export -o out"]
+NAMED += ["mine in.jsonl --pool in.jsonl -o out", "bench in.jsonl", "score in.jsonl -o out --engine torch"]
+
+
+def test_an_empty_name_is_never_the_model_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, points: Points
+) -> None:
+    """As an unset variable of a shell gives it: `--model "$MODEL"`."""
+    write_reranker(tmp_path)
+    (tmp_path / "in.jsonl").write_text('{"query": "a", "pos": ["a b"], "neg": ["c"]}\n')
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
+    empty = [("--model", ""), ("--model", "  "), ("--model", "\t\n"), ("--revision", ""), ("--revision", " ")]
+    for command, (option, name) in points.of([(each, pair) for each in NAMED for pair in empty], sample=12):
+        with points.trying("network: empty names of models"):
+            more = [] if option == "--model" else ["--model", str(tmp_path)]
+            done = rerank_inside(*command.split(), *more, f"{option}={name}")
+            assert done.code == 2, (command, option, done)
+            assert command == "doctor" or f"{option}: is empty" in done.said
+            assert sorted(tmp_path.iterdir()) == before
+
+
 def hostile_model(folder: Path) -> Path:
     """One that would have code fetched, in two ways."""
     write_reranker(folder)
@@ -105,33 +129,144 @@ def hostile_model(folder: Path) -> Path:
     return folder
 
 
+def no_network() -> list[str]:
+    """What runs a command in a network of no devices, where that is possible: what it opens is watched either way."""
+    able = shutil.which("unshare") and not subprocess.run(["unshare", "-n", "true"], check=False).returncode
+    return ["unshare", "-n"] if able else []
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A folder that is home, cache, temporary and working folder of a command in one; `work` is where it may write."""
+
+    folder: Path
+
+    def run(self, *arguments: str | Path) -> tuple[Finished, str]:
+        """Run the command; how it ended, and what strace saw of its sockets and files."""
+        log, places = self.folder / "log", {}
+        for name, variable in (("home", "HOME"), ("cache", "XDG_CACHE_HOME"), ("tmp", "TMPDIR"), ("hub", "HF_HOME")):
+            (self.folder / name).mkdir(exist_ok=True)
+            places[variable] = str(self.folder / name)
+        strace = ["strace", "-f", "-y", "--seccomp-bpf", "-qq", "-s", "300", "-o", log, "-e", f"trace={CALLS}"]
+        done = subprocess.run(
+            [*no_network(), *strace, *COMMAND, *map(str, arguments)],
+            cwd=self.folder / "work",
+            env=environment(
+                PYTHONDONTWRITEBYTECODE="1", ORT_DISABLE_TELEMETRY="0", HF_HUB_DISABLE_TELEMETRY="", **places
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=4 * SECONDS,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr), log.read_text(errors="replace")
+
+    def written_elsewhere(self, log: str) -> set[str]:
+        """Files that were opened for writing, and folders made, but where we may: work, temporary files, our cache."""
+        opened = [match[2] for match in OPENED.finditer(log) if WRITING.search(match[1])]
+        made = [os.path.join(self.folder / "work", match[1]) for match in MADE.finditer(log)]
+        ours = tuple(f"{self.folder / name}/" for name in ("work", "tmp", "cache/rerank"))
+        also = (f"{self.folder}/cache/rerank", "/dev/", "/proc/self/", "/proc/thread-self/")
+        elsewhere = {path for path in (*opened, *made) if not path.startswith((*ours, *also))}
+        return {path for path in elsewhere if not re.match(r"/proc/[0-9]+/", path)}
+
+
+WISHED = {"PYTHONDONTWRITEBYTECODE": "1", "ORT_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_TELEMETRY": ""}
+CALLS = "%network,open,openat,openat2,creat,mkdir,mkdirat,symlink,symlinkat,link,linkat,rename,renameat,renameat2"
+OPENED = re.compile(r"^[0-9]+ +(?:open|openat|openat2|creat)(\(.*)\) = [0-9]+<([^>]*)>", re.MULTILINE)
+WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
+MADE = re.compile(r'^[0-9]+ +(?:mkdir|mkdirat)\((?:AT_FDCWD<[^>]*>, )?"([^"]*)".*\) = 0$', re.MULTILINE)
+FAMILY = re.compile(r"AF_[A-Z0-9]+")
+SERVED = re.compile(r'sun_path="([^"]*)"')
+
+
+def talked_to(log: str) -> set[str]:
+    """Kinds of sockets that lead out of the machine, and local services that were asked, but for names of users."""
+    families = {family for line in log.splitlines() for family in FAMILY.findall(line) if family != "AF_UNSPEC"}
+    return (families - {"AF_UNIX", "AF_LOCAL", "AF_NETLINK"}) | {
+        path for path in SERVED.findall(log) if "nscd" not in path
+    }
+
+
+def test_the_watch_sees_sockets_and_files(tmp_path: Path) -> None:
+    """As the log of a library that reports has them."""
+    box = Sandbox(tmp_path)
+    log = f'''7 socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 9<socket:[1]>
+7 connect(9<socket:[1]>, {{sa_family=AF_UNIX, sun_path="/run/dbus/system_bus_socket"}}, 20) = 0
+7 connect(9<socket:[1]>, {{sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}}, 110) = -1 ENOENT (No such file)
+7 mkdir("{tmp_path}/cache/Microsoft", 0700) = 0
+7 openat(AT_FDCWD<{tmp_path}/work>, "out.jsonl", O_WRONLY|O_CREAT, 0666) = 9<{tmp_path}/work/out.jsonl>
+7 openat(AT_FDCWD<{tmp_path}/work>, "../cache/Microsoft/id", O_RDWR, 0666) = 9<{tmp_path}/cache/Microsoft/id>
+7 openat(AT_FDCWD<{tmp_path}/work>, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 9</etc/passwd>
+'''
+    assert talked_to(log) == {"AF_INET", "/run/dbus/system_bus_socket"}
+    assert box.written_elsewhere(log) == {f"{tmp_path}/cache/Microsoft", f"{tmp_path}/cache/Microsoft/id"}
+
+
+JUDGED = "\n".join(
+    json.dumps({"query": f"what is {a} ?", "pos": [f"{a} {b}"], "neg": [f"{b} c", "c d"]}) for a, b in ("ab", "ba") * 4
+)
+PASSAGES = [{"text": text} for text in ("a b", "c d", "panda is a", "b c d", "hi what")]
+NATIVE = {
+    "id": "q1",
+    "query": "what is panda?",
+    "candidates": [{"id": "d1", "text": "hi", "relevance": 0}, {"id": "d2", "text": "panda is a", "relevance": 1}],
+}
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Sandbox:
+    """Models, records and judgements in its work folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+    write_reranker(work / "tiny")
+    write_bi_encoder(work / "vectors")
+    hostile_model(work / "hostile")
+    (work / "in.jsonl").write_text(json.dumps(NATIVE) + "\n")
+    (work / "train.jsonl").write_text(JUDGED + "\n")
+    (work / "pool.jsonl").write_text("".join(json.dumps(each) + "\n" for each in PASSAGES))
+    return Sandbox(tmp_path)
+
+
+SCORE = "score in.jsonl -o {out} -q --overwrite --model"
+EXPORT = "export -o {out}.d --model tiny --records in.jsonl --format"
+TRAIN = "train train.jsonl -o {out}.d --model tiny --max-steps 2 --device cpu"
+EVERY_COMMAND = {  # each with its exit code
+    "--help": 0,
+    "check in.jsonl": 0,
+    "convert in.jsonl -o {out} --output-format rerank-api": 0,
+    f"{SCORE} fake": 0,
+    f"{SCORE} mini --offline": 0,
+    f"{SCORE} hostile": 6,
+    f"{SCORE} tiny --engine torch": 0,
+    f"{SCORE} tiny --engine torch --dtype bf16": 0,
+    f"{SCORE} tiny --engine openvino": 0,
+    f"{SCORE} tiny --engine openvino --dtype int8": 0,
+    f"{SCORE} tiny --engine onnx": 0,
+    f"{SCORE} tiny --engine onnx --dtype int8": 0,
+    f"{SCORE} tiny --engine bi-encoder": 0,
+    f"{SCORE} tiny --dry-run": 0,
+    f"{EXPORT} openvino": 0,
+    f"{EXPORT} openvino --dtype int8": 0,
+    f"{EXPORT} onnx": 0,
+    f"{EXPORT} onnx --dtype int8": 0,
+    "doctor --model mini": 0,
+    "doctor --model tiny --engine onnx": 0,
+    "eval in.jsonl --measures nDCG@10 --html {out}.html": 0,
+    "compare in.jsonl in.jsonl --html {out}.html": 0,
+    f"{TRAIN}": 0,
+    f"{TRAIN} --lora --eval train.jsonl": 0,
+    "mine train.jsonl -o {out} --pool pool.jsonl --model vectors": 0,
+    "bench in.jsonl --model tiny --engines onnx:fp32 --peers none --rounds 1": 0,
+}
+
+
 @needs_strace
-def test_no_socket_is_opened_where_nothing_is_to_be_fetched(ten: Path, tmp_path: Path, points: Points) -> None:
-    if shutil.which("unshare") is None or subprocess.run(["unshare", "-n", "true"], check=False).returncode:
-        pytest.skip("a network of no devices needs unshare and its rights")
-    hostile = hostile_model(tmp_path / "hostile")
-    score = ("score", ten, "--overwrite", "-q", "-o")
-    runs: list[tuple[int, tuple[Any, ...]]] = [
-        (0, (*score, "out.jsonl", "--model", "mini", "--offline")),
-        (0, (*score, "out.jsonl", "--engine", "fake", "--top-k", "1")),
-        (0, ("check", ten)),
-        (0, ("--help",)),
-        (0, ("doctor", "--model", "mini")),
-        (6, (*score, "out.jsonl", "--model", hostile)),
-        (0, (*score, "-", "--model", "mini")),
-    ]
-    for code, arguments in points.of(runs, sample=2):
-        with points.trying("network: system calls where nothing is to be fetched"):
-            log = tmp_path / "log"
-            strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", log, "-e", "trace=%network"]
-            done = subprocess.run(
-                ["unshare", "-n", *strace, *COMMAND, *map(str, arguments)],
-                cwd=tmp_path,
-                env=environment(HF_HOME=str(tmp_path / "home")),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=SECONDS,
-                check=False,
-            )
-            assert done.returncode == code, done.stderr
-            assert "AF_INET" not in log.read_text()
+def test_no_command_opens_a_socket_or_writes_elsewhere_in_native_code_either(box: Sandbox, points: Points) -> None:
+    for command in points.of(list(EVERY_COMMAND), sample=3):
+        with points.trying("network: sockets of native code"):
+            done, log = box.run(*command.format(out="out").split())
+            assert done.code == EVERY_COMMAND[command], (command, done.said, done.stdout)
+            assert talked_to(log) == set(), command
+            assert box.written_elsewhere(log) == set(), command
+            shutil.rmtree(box.folder / "work" / "out.d", ignore_errors=True)

@@ -1,0 +1,59 @@
+"""Libraries that say nothing and report to nobody: what must be set before the first of them is imported.
+
+This package calls `silence_libraries` when it is itself imported, so no path leads to a library around it. Some report
+from native code, at import or seconds later: onnxruntime keeps a device id and a database of events in the user's
+cache and sends them, also where nobody called its Python API.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+NO_REPORTS = {  # whatever the user's environment says: none is a promise
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "DO_NOT_TRACK": "1",  # many
+    "WANDB_MODE": "disabled",  # reporters that trainers look for
+    "COMET_MODE": "DISABLED",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+QUIET = {  # unless the user's environment says otherwise
+    "HF_HUB_DISABLE_XET": "1",  # a second client, which asks elsewhere and knows none of our limits
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+}
+BARS = "HF_HUB_DISABLE_PROGRESS_BARS"  # "1" forbids them, "0" forbids forbidding them
+NO_BARS = {BARS: "1", "TQDM_DISABLE": "1"}
+
+
+def user_cache() -> Path:
+    """Where this tool keeps what it can make again: `rerank` in XDG_CACHE_HOME, by default ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache")) / "rerank"
+
+
+def silence_libraries(offline: bool = False) -> None:
+    """Keep libraries quiet, from reporting, and with `offline` off the network. Cheap; may be called again."""
+    os.environ.update(NO_REPORTS)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("MPLCONFIGDIR", str(user_cache() / "matplotlib"))
+    os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+    if not sys.stderr or not sys.stderr.isatty():
+        forbid_bars()
+    elif os.environ.get(BARS) == "0":
+        del os.environ[BARS]
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino and nncf do without
+    if (onnxruntime := sys.modules.get("onnxruntime")) is not None:  # imported by somebody before us
+        with suppress(AttributeError):
+            onnxruntime.disable_telemetry_events()
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def forbid_bars() -> None:
+    """Let no library draw a progress bar; must come before the first of them is imported."""
+    os.environ.update(NO_BARS)
