@@ -35,7 +35,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what writing to s
 COMPLETION = frozenset({"typer.completion", "typer._completion_classes", "typer._completion_shared"})
 COMPLETING = "_RERANK_COMPLETE"  # set by a shell that asks for candidates
 FISH_ASKS = "_TYPER_COMPLETE_FISH_ACTION"  # whether to complete at all, by exit code
-PROMPT_STOP_S = 8.0  # after a first signal: what has not ended by then is ended
+PROMPT_STOP_S = 6.0  # after a first signal: then the process ends, within ten even if a library holds the interpreter
 
 app = typer.Typer(
     name="rerank",

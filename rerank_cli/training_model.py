@@ -12,6 +12,7 @@ from sentence_transformers import CrossEncoder
 from rerank_cli.errors import ModelError
 from rerank_cli.scorers.cross_encoder import usable_positions
 from rerank_cli.scorers.hf_files import find_model
+from rerank_cli.scorers.hf_tokens import without_chance
 from rerank_cli.train import TrainConfig
 
 TAKE_OUT = "Correct it, or take the key out of config.json to train all weights."
@@ -20,7 +21,7 @@ TAKE_OUT = "Correct it, or take the key out of config.json to train all weights.
 def opened(config: TrainConfig, device: str) -> CrossEncoder:
     """The base in float32: half precision is for computing, not for small steps."""
     folder = find_model(config.model)
-    return CrossEncoder(
+    model = CrossEncoder(
         str(folder.path),
         num_labels=1,
         max_length=min(config.model.max_length, usable_positions(folder.config)),
@@ -29,6 +30,8 @@ def opened(config: TrainConfig, device: str) -> CrossEncoder:
         trust_remote_code=False,
         model_kwargs={"dtype": torch.float32, "use_safetensors": True},
     )
+    without_chance(model.tokenizer)  # its draws follow no seed: the same training would give other weights
+    return model
 
 
 def left_alone(model: CrossEncoder) -> list[str]:

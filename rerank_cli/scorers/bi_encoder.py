@@ -7,12 +7,12 @@ tokens of its document.
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError
 from rerank_cli.scorers import PreparedPair
 from rerank_cli.scorers.cross_encoder import CrossEncoder
-from rerank_cli.scorers.hf_files import ModelFolder
 from rerank_cli.scorers.hf_modules import Encoding
 from rerank_cli.scorers.hf_tokens import TextTokenizer, load_tokenizer
 
@@ -30,9 +30,9 @@ class TextPair:
 class SingleTexts(TextTokenizer):
     """Encodes queries and documents apart, each cut to its own length."""
 
-    def __init__(self, folder: ModelFolder, config: object, encoding: Encoding, lengths: tuple[int, int]) -> None:
+    def __init__(self, tokenizer: Any, encoding: Encoding, lengths: tuple[int, int]) -> None:
         """`lengths`: tokens a document and tokens a query, special tokens and prompts included."""
-        super().__init__(load_tokenizer(folder.path, config))
+        super().__init__(tokenizer)
         self._encoding = encoding
         self._head, self._tail = self.around_one()
         specials = len(self._head) + len(self._tail)
@@ -72,7 +72,8 @@ class BiEncoder(CrossEncoder):
             self.notes.append(f"no modules.json: the mean of all tokens is taken, and {PROMPTS}")
         elif not (encoding.query_prompt or encoding.document_prompt):
             self.notes.append(f"the model's files name no prompts: {PROMPTS}")
-        return SingleTexts(self.folder, self.config, encoding, (self.max_length, self.query_max_length))
+        tokenizer = load_tokenizer(self.folder.path, self.config)
+        return SingleTexts(tokenizer, encoding, (self.max_length, self.query_max_length))
 
     def _lengths(self, config: ModelConfig) -> tuple[int, int]:
         longest = self.encoding.longest

@@ -8,12 +8,17 @@ post-processor, which is read off it by a probe and verified. The result equals
     <s> query </s></s> document </s>        head, middle and tail of XLM-R's template
 
 No text can forge a separator. `split_special_tokens` would not see to that: a Unigram vocabulary holds `</s>` itself.
-So special ids are looked for in the encoded text, and where they stand the literal is broken up.
+So special ids are looked for in the encoded text, and where they stand the literal is broken up. Special is what the
+tokenizer's files call so, and what its template puts around texts, named or not, unless that is a word like others.
+
+Texts are encoded by `encode_batch` alone, also a single one: `encode` holds the interpreter until it is done, so that
+nobody would hear a signal during a text of tens of megabytes.
 """
 
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,8 @@ from rerank_cli.errors import ModelError
 from rerank_cli.scorers import PreparedPair
 
 Part = tuple[list[int], tuple[int, int]]  # the ids of a part of a document, and its characters
+RANDOM = ("dropout", "alpha", "nbest_size")  # attributes of the library's models: how they draw at random
+WORD_MARKS = "\u2581\u0120#"  # what vocabularies put before a word, or before what continues one
 ADVICE = "Put the tokenizer that the model was trained with beside it."
 
 
@@ -53,16 +60,36 @@ class Template:
     @classmethod
     def of(cls, backend: Tokenizer) -> "Template":
         """Read the template off a probe. Raises ModelError for a tokenizer that does not separate two texts."""
-        query, document = (backend.encode(text, add_special_tokens=False) for text in ("query", "some document"))
+        query, document = (encoding_of(backend, text) for text in ("query", "some document"))
         pair = backend.post_process(query, document)
-        ids, start = pair.ids, _find(pair.ids, query.ids, 0)
+        ids, start = pair.ids, _place(pair, 0, query.ids, 0)
         end = start + len(query.ids)
-        second = _find(ids, document.ids, end)
+        second = _place(pair, 1, document.ids, end)
         template = cls(ids[:start], ids[end:second], ids[second + len(document.ids) :], pair.type_ids[-1] == 1)
         types = [0] * second + [int(template.typed)] * (len(ids) - second)
         if start < 0 or second < 0 or not template.middle or pair.type_ids != types:
             raise ModelError("tokenizer.json: no template that separates a query from a document", ADVICE)
         return template
+
+
+def encoding_of(backend: Tokenizer, text: str) -> Encoding:
+    """A text encoded without special tokens, while other threads run."""
+    (encoding,) = backend.encode_batch([text], add_special_tokens=False)
+    return encoding
+
+
+def characters_of(encoding: Encoding, place: int) -> tuple[int, int]:
+    """Those of one token. A list of all would hold the interpreter, and 200 bytes a token."""
+    span: tuple[int, int] = encoding.token_to_chars(place) or (0, 0)
+    return span
+
+
+def _place(whole: Encoding, sequence: int, part: list[int], start: int) -> int:
+    """Where a text's ids stand in what the template made of it; -1 if nowhere. The template may hold them, too."""
+    marked = [place for place, number in enumerate(whole.sequence_ids) if number == sequence]
+    if marked and whole.ids[marked[0] : marked[-1] + 1] == part:
+        return marked[0]
+    return _find(whole.ids, part, start)
 
 
 def _find(ids: list[int], part: list[int], start: int) -> int:
@@ -94,7 +121,29 @@ def load_tokenizer(folder: Path, config: Any = None) -> PreTrainedTokenizerFast:
         raise ModelError(f"{folder / 'tokenizer.json'}: cannot be loaded ({reason})", ADVICE) from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelError(f"{folder / 'tokenizer.json'}: {type(tokenizer).__name__} is not a fast tokenizer", ADVICE)
+    return without_chance(tokenizer)
+
+
+def without_chance(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """A tokenizer that gives a text the same ids each time, whatever its file asks for.
+
+    BPE dropout and Unigram's sampling are ways to train, drawn from a generator that nobody can seed.
+    """
+    model = tokenizer.backend_tokenizer.model
+    for setting in RANDOM:
+        if getattr(model, setting, None) is not None:
+            setattr(model, setting, None)
     return tokenizer
+
+
+def looks_special(token: str) -> bool:
+    """Whether a token of the vocabulary is no text: letters between signs, such as `</s>`, `[SEP]` or `<|end|>`.
+
+    >>> [looks_special(token) for token in ("</s>", "[SEP]", "__eos__", "query:", "▁query", ":", "##s")]
+    [True, True, True, False, False, False, False]
+    """
+    bare = token.lstrip(WORD_MARKS)
+    return len(bare) > 2 and not bare[0].isalnum() and not bare[-1].isalnum() and any(map(str.isalnum, bare))
 
 
 class TextTokenizer:
@@ -107,19 +156,29 @@ class TextTokenizer:
         self.pad_id = tokenizer.pad_token_id
         self.size = 1 + max(self._backend.get_vocab(with_added_tokens=True).values())
         self._unknown = tokenizer.unk_token_id
-        self._special = frozenset(tokenizer.all_special_ids) - {self._unknown}
+        self._added = self._backend.get_added_tokens_decoder()
+        flagged = (number for number, token in self._added.items() if token.special)
+        self._special = frozenset([*tokenizer.all_special_ids, *flagged]) - {self._unknown}
+
+    def guard(self, template: Iterable[int]) -> None:
+        """Let no text spell what the tokenizer puts around it, but for words that a template may hold as well."""
+        tokens = {number: self._backend.id_to_token(number) or "" for number in template}
+        added = {number for number, token in tokens.items() if number in self._added or looks_special(token)}
+        self._special = (self._special | added) - {self._unknown}
 
     def around_one(self) -> tuple[list[int], list[int]]:
-        """What the tokenizer puts before and after a text that stands alone. Raises ModelError."""
+        """What the tokenizer puts before and after a text that stands alone, which is guarded. Raises ModelError."""
         try:
-            text = self._backend.encode("query", add_special_tokens=False)
-            ids = self._backend.post_process(text).ids
+            text = encoding_of(self._backend, "query")
+            whole = self._backend.post_process(text)
         except Exception as fault:  # a vocabulary that cannot encode a word
             raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
-        start = _find(ids, text.ids, 0)
+        ids, start = whole.ids, _place(whole, 0, text.ids, 0)
         if start < 0:
             raise ModelError("tokenizer.json: its template leaves a text out", ADVICE)
-        return ids[:start], ids[start + len(text.ids) :]
+        head, tail = ids[:start], ids[start + len(text.ids) :]
+        self.guard([*head, *tail])
+        return head, tail
 
     def encoded(self, texts: Iterable[str]) -> dict[str, list[int]]:
         """The ids of each distinct text, without specials."""
@@ -133,14 +192,15 @@ class TextTokenizer:
         if self._special.isdisjoint(ids):
             return ids
         for _ in range(4):  # breaking up one literal can, in theory, leave another
-            exact = self._backend.encode(text, add_special_tokens=False)
-            if self._special.isdisjoint(exact.ids):
-                return list(exact.ids)
-            spans = [span for token, span in zip(exact.ids, exact.offsets, strict=True) if token in self._special]
-            for start, _ in reversed(spans):
-                text = f"{text[: start + 1]} {text[start + 1 :]}"
+            exact = encoding_of(self._backend, text)
+            ids = exact.ids
+            if self._special.isdisjoint(ids):
+                return ids
+            forged = [place for place, token in enumerate(ids) if token in self._special]
+            cuts = [characters_of(exact, place)[0] + 1 for place in forged]
+            text = " ".join(text[start:end] for start, end in pairwise([0, *cuts, len(text)]))
         unknown = [] if self._unknown is None else [self._unknown]
-        return [kept for token in exact.ids for kept in (unknown if token in self._special else [token])]
+        return [kept for token in ids for kept in (unknown if token in self._special else [token])]
 
 
 class PairTokenizer(TextTokenizer):
@@ -163,6 +223,7 @@ class PairTokenizer(TextTokenizer):
             raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
         specials = [*self.template.head, *self.template.middle, *self.template.tail]
         self.size = max(self.size, 1 + max(specials))
+        self.guard(specials)
         self.typed = self.template.typed and "token_type_ids" in tokenizer.model_input_names  # else its calls give none
         self._room = max_length - self.template.num_specials
         self._query_room = min(query_max_length, self._room - 1)
@@ -207,16 +268,18 @@ class PairTokenizer(TextTokenizer):
 
         A window is encoded anew, so that it scores exactly as its text does alone.
         """
-        offsets = self._backend.encode(document, add_special_tokens=False).offsets
-        while len(offsets) > 1 and document[slice(*offsets[-1])].isspace():  # no window for a space at the end
-            offsets.pop()
-        breaks = [at for at, (start, _) in enumerate(offsets) if _begins_word(document, start)]
+        encoding = encoding_of(self._backend, document)
+        count = len(encoding)
+        while count > 1 and document[slice(*characters_of(encoding, count - 1))].isspace():
+            count -= 1  # no window for a space at the end
+        breaks = [at for at in range(count) if _begins_word(document, characters_of(encoding, at)[0])]
 
         def part(start: int, end: int) -> Part:
-            first, last = trimmed(document, offsets[start][0], offsets[end - 1][1])
+            first, last = characters_of(encoding, start)[0], characters_of(encoding, end - 1)[1]
+            first, last = trimmed(document, first, last)
             (ids,) = self.encoded([document[first:last]]).values()
             return ids, (first, last)
 
         overlap = min(self._chunk_overlap or 0, room // 2)
-        windows = divided(len(offsets), room, overlap, breaks, lambda start, end: len(part(start, end)[0]))
+        windows = divided(count, room, overlap, breaks, lambda start, end: len(part(start, end)[0]))
         return [(ids[:room], span) for ids, span in (part(start, end) for start, end in windows)]
