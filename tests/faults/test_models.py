@@ -480,8 +480,46 @@ def test_weights_of_another_model_are_refused(bench: Bench, points: Points) -> N
             bench.assert_refused(OTHERS[name], WEIGHTS)
 
 
+UNUSED: dict[str, Breaking] = {
+    name: tensors(lambda w, name=name: w.update({name: torch.ones(32, 32)}))
+    for name in (
+        *("extra", "score.weight", "classifier.dense.weight", "classifier.out_proj.weight"),
+        "bert.pooler.dense2.weight",
+        *("bert.embeddings.extra.weight", "bert.encoder.layer.1.extra.weight", "bert.encoder.norm.weight"),
+        *("lm_head.weight", "cls.predictions.decoder.weight", "roberta.pooler.dense.weight", "head.dense.weight"),
+        *("projection.weight", "2_Dense.linear.weight", "encoder.layer.0.output.dense.weight"),
+    )
+}
+
+
+def test_weights_that_the_model_does_not_use_are_refused_by_name(bench: Bench, points: Points) -> None:
+    for name in points.of(list(UNUSED), sample=5):
+        with points.trying("models: weights that nobody uses"):
+            bench.assert_refused(UNUSED[name], WEIGHTS, name)
+
+
+def test_a_whole_matrix_of_zeros_is_refused_by_name(bench: Bench, points: Points) -> None:
+    matrices = [name for name, tensor in load_file(bench.whole / WEIGHTS).items() if tensor.ndim > 1]
+    used = [name for name in matrices if "embedding" not in name or "word" in name]
+    for name in points.of(used, sample=4):
+        with points.trying("models: weights that are all zero"):
+            bench.assert_refused(tensors(lambda w, name=name: w[name].zero_()), WEIGHTS, name)
+    with points.trying("models: weights that are all zero"):
+        bench.assert_refused(tensors(lambda w: [tensor.zero_() for tensor in w.values()]), WEIGHTS)
+
+
+def test_vectors_of_zeros_and_rows_of_padding_are_usual(bench: Bench) -> None:
+    def usual(weights: dict[str, torch.Tensor]) -> None:
+        for name, tensor in weights.items():
+            if name.endswith("bias") or "token_type" in name:
+                tensor.zero_()
+        weights["bert.embeddings.word_embeddings.weight"][0].zero_()
+
+    assert bench.score(tensors(usual))[0].code == 0
+
+
 SAME: dict[str, Breaking] = {
-    "a tensor more": tensors(lambda w: w.update(extra=torch.zeros(3))),
+    "integers more": tensors(lambda w: w.update(extra=torch.arange(3))),
     "positions, as old checkpoints hold them": tensors(
         lambda w: w.update({"bert.embeddings.position_ids": torch.arange(64)[None]})
     ),
