@@ -16,8 +16,9 @@ from typing import Any
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import InputError
 from rerank_cli.formats import columns, open_format, read_entries
-from rerank_cli.formats.packed import MAGIC_SIZE, PARQUET_MAGIC
-from rerank_cli.formats.shape import Malformed, as_objects, parse_object
+from rerank_cli.formats.packed import PARQUET_MAGIC
+from rerank_cli.formats.parse import parse_object
+from rerank_cli.formats.shape import Malformed, as_objects
 from rerank_cli.formats.streams import Inputs, Line
 from rerank_cli.records import Blank, Failure, Request
 
@@ -111,7 +112,7 @@ def is_parquet(path: str) -> bool:
     if not os.path.isfile(path) or not os.access(path, os.R_OK):
         return False
     with open(path, "rb") as file:
-        return file.read(MAGIC_SIZE) == PARQUET_MAGIC
+        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
 
 
 def read_results(path: str, relevance_field: str | None = "relevance") -> Results:

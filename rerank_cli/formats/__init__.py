@@ -21,7 +21,8 @@ from rerank_cli.formats.columns import is_comment, is_run
 from rerank_cli.formats.groups import Groups
 from rerank_cli.formats.known import FORMATS, shape_of
 from rerank_cli.formats.lines import Records, refuse_spread
-from rerank_cli.formats.shape import Malformed, parse_object
+from rerank_cli.formats.parse import parse_object
+from rerank_cli.formats.shape import Malformed
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.formats.translated import Format, Translated
 from rerank_cli.records import Blank, Entry, Failure, Mark

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rerank_cli.formats.shape import Malformed, check_utf8
+from rerank_cli.formats.parse import check_utf8
+from rerank_cli.formats.shape import Malformed
 
 BLANKS = " \t\n\v\f\r"  # what C's isspace knows
 COMMENT = b"#"

@@ -10,7 +10,8 @@ import orjson
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import InputError
 from rerank_cli.formats.dropped import Dropped
-from rerank_cli.formats.shape import REWRAPPED, Malformed, Shape, check_id, parse_object
+from rerank_cli.formats.parse import REWRAPPED, parse_object
+from rerank_cli.formats.shape import Malformed, Shape, check_id
 from rerank_cli.formats.streams import Line
 from rerank_cli.formats.templates import Template
 from rerank_cli.ranking import Ranking

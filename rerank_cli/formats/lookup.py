@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from rerank_cli.errors import ConfigError, InputError
-from rerank_cli.formats.shape import Malformed, is_id, kind, parse_object
+from rerank_cli.formats.parse import parse_object
+from rerank_cli.formats.shape import Malformed, is_id, kind
 from rerank_cli.formats.sources import Source
 from rerank_cli.formats.streams import Inputs, Line
 

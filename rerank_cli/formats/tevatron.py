@@ -8,8 +8,8 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
+from rerank_cli.formats.parse import REWRAPPED, parse_object
 from rerank_cli.formats.shape import (
-    REWRAPPED,
     Malformed,
     annotated,
     as_objects,
@@ -17,7 +17,6 @@ from rerank_cli.formats.shape import (
     id_of,
     json_line,
     named,
-    parse_object,
     text_at,
     without,
 )

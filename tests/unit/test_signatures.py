@@ -21,7 +21,8 @@ import pytest
 from rerank_cli.errors import InputError
 from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.packed import zstd
-from rerank_cli.formats.shape import Malformed, parse_object
+from rerank_cli.formats.parse import parse_object
+from rerank_cli.formats.shape import Malformed
 from rerank_cli.formats.signatures import foreign
 from rerank_cli.formats.streams import Inputs
 
