@@ -35,16 +35,24 @@ def option(
     variable: str | None = None,
     most: float = MOST,
     values: Iterable[str] = (),
+    callback: Callable[[Any], Any] | None = None,
     **more: Any,
 ) -> Any:
     """A typer option `--name` (and other `names`), with its environment variable.
 
-    Numbers beyond `most` are refused, and empty words; `values` are what a shell completes.
+    Numbers beyond `most` are refused, and empty words, unless a `callback` sees to the value; `values` are what a shell
+    completes.
     """
     variable = variable or "RERANK_" + name.replace("-", "_").upper()
     known = completion(values) if values else None
     return typer.Option(
-        f"--{name}", *names, envvar=variable, help=text, callback=sensible(most), autocompletion=known, **more
+        f"--{name}",
+        *names,
+        envvar=variable,
+        help=text,
+        callback=callback or sensible(most),
+        autocompletion=known,
+        **more,
     )
 
 

@@ -14,8 +14,8 @@ import pytest
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import InputError
 from rerank_cli.formats import open_format, read_entries
-from rerank_cli.formats.parse import parse_object
-from rerank_cli.formats.shape import UNREADABLE, Malformed
+from rerank_cli.formats.parse import UNREADABLE, parse_object
+from rerank_cli.formats.shape import Malformed
 from rerank_cli.formats.streams import Inputs
 
 RECORDS = [

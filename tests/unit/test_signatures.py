@@ -109,7 +109,7 @@ def test_a_file_that_is_not_read_is_named_with_the_way_out(tmp_path, name, packi
     assert fault.value.message.startswith(f"{path}: {'unpacked, it ' if packing else ''}is {what}")
     assert way in fault.value.advice
     with pytest.raises(InputError, match=what.split(" (")[0]):
-        Lookup(str(path), 10**6)
+        Lookup([str(path)], 10**6)
 
 
 @pytest.mark.parametrize("outer", PACKED)
