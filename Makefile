@@ -37,7 +37,7 @@ test: $(READY) ## all tests, faults by sample
 faults: $(READY) strace ## every fault point: a table, and one JSON line last
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --exhaustive tests/faults tests/properties
 
-mutants: $(READY) strace ## break the journal, the planner and the ranking in thirty ways: each must fail a named test
+mutants: $(READY) strace ## break the journal, the planner and the ranking in forty ways: each must fail a named test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py
 
 determinism: $(READY) ## how far a logit moves when its batch is composed otherwise

@@ -80,7 +80,7 @@ MUTANTS = [
     Mutant(
         "a new journal is not synced",
         "journal.py",
-        "write_all(fd, content)\n        os.fsync(fd)",
+        "write_all(fd, content)\n            os.fsync(fd)",
         "write_all(fd, content)",
         POWER,
     ),
@@ -114,7 +114,7 @@ MUTANTS = [
     ),
     Mutant(
         "FILE gets its name before its errors and meta data do",
-        "output.py",
+        "finishing.py",
         'may be called again at any point of it."""\n',
         'may be called again at any point of it."""\n'
         '    if os.path.exists(paths.beside(".partial")):\n'
@@ -123,9 +123,9 @@ MUTANTS = [
     ),
     Mutant(
         "the last renames are made with a partial that is too long",
-        "output.py",
-        "return whole and matches(partial, commit.output, exactly=True)",
-        "return whole and matches(partial, commit.output)",
+        "finishing.py",
+        "whole = matches(paths.ready, commit.output, exactly=True)",
+        "whole = matches(paths.ready, commit.output)",
         "unit/test_output.py::test_renames_are_not_made_good_with_files_that_changed_since",
     ),
     Mutant(
@@ -167,8 +167,8 @@ MUTANTS = [
     Mutant(
         "the budget ignores padding",
         "plan.py",
-        "    if padded:\n        rows = min",
-        "    if padded and not padded:\n        rows = min",
+        "    if multiple:\n        longest = _filled_up(costs",
+        "    if multiple and not multiple:\n        longest = _filled_up(costs",
         BATCHES + "test_the_budget_is_never_exceeded_unless_one_pair_is_larger",
     ),
     Mutant(
@@ -247,6 +247,90 @@ MUTANTS = [
         "key=logits.__getitem__",
         "key=lambda index: sigmoid(logits[index])",
         "properties/test_scores_are_ranked_well.py::test_a_ranking_is_an_order_of_all_candidates_with_ties_by_position",
+    ),
+    Mutant(
+        "a foreign lock is removed",
+        "lock.py",
+        "            if self._is_ours(self._fd):\n                self.path.unlink()",
+        "            self.path.unlink()",
+        "unit/test_lock.py::test_a_file_that_is_no_lock_of_ours_is_locked_as_it_is_and_stays",
+    ),
+    Mutant(
+        "a lock that holds our line and more is taken for ours",
+        "lock.py",
+        "os.pread(fd, len(LINE) + 1, 0) == LINE",
+        "os.pread(fd, len(LINE), 0) == LINE",
+        "unit/test_lock.py::test_a_file_that_is_no_lock_of_ours_is_locked_as_it_is_and_stays",
+    ),
+    Mutant(
+        "a lock gets its name before its line",
+        "lock.py",
+        "        return _named_when_filled(path)\n",
+        "        raise OSError(errno.EOPNOTSUPP, str(path))\n",
+        "unit/test_lock.py::test_a_lock_has_its_whole_line_from_when_it_has_its_name",
+    ),
+    Mutant(
+        "a partial without a journal is ours",
+        "ownership.py",
+        '        paths.beside(".partial"): lambda path: known or (inherited and _holds_nothing(path)),\n',
+        "",
+        "unit/test_output.py::test_a_partial_without_a_journal_is_never_continued",
+    ),
+    Mutant(
+        "any meta data is ours",
+        "ownership.py",
+        '        paths.beside(".meta.json"): is_meta,\n',
+        "",
+        "faults/test_foreign_files.py::test_a_file_of_somebody_else_anywhere_a_run_writes_is_the_same_afterwards",
+    ),
+    Mutant(
+        "an errors file is removed whose it may be",
+        "finishing.py",
+        "        return found\n    return None",
+        "        return found\n    return found",
+        "faults/test_foreign_files.py::test_a_run_without_failures_leaves_the_errors_of_another_output_alone",
+    ),
+    Mutant(
+        "two runs may write one errors file",
+        "output.py",
+        '                self._locks.append(Lock(lock, "--errors"))',
+        "                pass",
+        "faults/test_foreign_files.py::test_two_runs_at_once_never_share_an_errors_file",
+    ),
+    Mutant(
+        "errors of another output are gathered in one file",
+        "states.py",
+        'return self.beside(f"{ERRORS}.partial")',
+        'return self.errors.with_name(self.errors.name + ".partial")',
+        "faults/test_foreign_files.py::test_no_other_run_takes_away_the_work_of_an_interrupted_one",
+    ),
+    Mutant(
+        "a file that appeared meanwhile is replaced",
+        "output.py",
+        "            if not self._overwrite:\n",
+        "            if False:\n",
+        "faults/test_foreign_files.py::test_a_file_that_appears_while_a_run_goes_on_is_not_replaced",
+    ),
+    Mutant(
+        "a named file is written in place",
+        "finishing.py",
+        "return not stat.S_ISREG(status.st_mode) or",
+        "return True or",
+        "unit/test_finishing.py::test_a_file_that_was_named_is_swapped_in_with_its_permissions",
+    ),
+    Mutant(
+        "a trained folder's foreign files are ours",
+        "training_folder.py",
+        "    return next((folder / name for name in others), None)",
+        "    return None",
+        "training/test_train.py::test_a_file_that_somebody_put_into_a_trained_folder_is_left_alone[my_notes.txt]",
+    ),
+    Mutant(
+        "weights keep the permissions that a library gave them",
+        "training_folder.py",
+        "            _open_up(made)\n",
+        "",
+        "training/test_train.py::test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask[0o22]",
     ),
 ]
 
