@@ -72,6 +72,6 @@ def _find_best(path: Path, folder: Path, tell: Callable[[str], None]) -> None:
     else:
         tell(f"{best.name}, the best so far, is not whole: the best from here on is taken, else the last")
         found = dict.fromkeys(("best_model_checkpoint", "best_metric", "best_global_step"))
-    written = path.with_suffix(".new")
+    written = path.with_name(f"{path.name}.new")
     written.write_text(json.dumps({**state, **found}, indent=2), encoding="utf-8")
     written.replace(path)

@@ -26,6 +26,7 @@ from rerank_cli.scorers import Batch, OutOfMemory, Scorer, open_scorer
 from rerank_cli.scorers.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
 from rerank_cli.scorers.hf_files import refuse_empty
+from rerank_cli.states import real_path
 
 FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
 BATCH_TOKENS = 1024
@@ -52,7 +53,7 @@ def export(config: ExportConfig, tell: Tell) -> dict[str, Any]:
     """
     _refuse_early(config)
     requests = good_requests(config.records) if config.records else []
-    target = config.output
+    target = real_path(str(config.output))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -67,6 +68,7 @@ def export(config: ExportConfig, tell: Tell) -> dict[str, Any]:
             tell(f"scoring {sum(len(request.texts) for request in requests)} pairs with both")
             note["parity"] = parity(config, made, requests).as_dict()
             (made / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _refuse_found(target, config.overwrite)  # again: it took a while
         _put_in_place(made, target)
     except OSError as fault:
         raise OutputError(f"{target}: {fault.strerror or fault}", "Check the folder and its disk.") from None
@@ -88,8 +90,12 @@ def _refuse_early(config: ExportConfig) -> None:
     missing = [package for package in FORMATS[config.format] if find_spec(package) is None]
     if missing:
         raise ConfigError(f"{', '.join(missing)}: not installed", f"pip install 'rerank-cli[{config.format}]'")
-    target = config.output
-    if os.path.lexists(target) and not config.overwrite:
+    _refuse_found(real_path(str(config.output)), config.overwrite)
+
+
+def _refuse_found(target: Path, overwrite: bool) -> None:
+    """Raises Refused when a folder that is there may not be replaced."""
+    if os.path.lexists(target) and not overwrite:
         raise Refused(f"{target}: exists", "Choose another folder, or replace it with --overwrite.")
     if os.path.lexists(target) and not (target / NOTE).is_file():
         raise Refused(f"{target}: is not an exported model, so --overwrite leaves it alone", "Choose another folder.")

@@ -91,9 +91,11 @@ def mine(config: MineConfig, tell: Tell, progress: Any) -> Mined:
     progress.begin(0, len(pool.texts) + sum(1 + len(query.others) for query in queries))
     found = Mined(pool=len(pool.texts))
     try:
-        with whole_file(real_path(str(config.output))) as file:
+        with whole_file(real_path(str(config.output)), config.overwrite) as file:
             for record in _records(config, queries, pool, scorer, found, progress):
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+    except FileExistsError:
+        raise Refused(f"{config.output}: appeared while the texts were encoded", "Choose another name.") from None
     except OSError as fault:
         raise OutputError(f"{config.output}: {fault.strerror or fault}", "Check the folder and its disk.") from None
     finally:

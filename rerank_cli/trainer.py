@@ -30,7 +30,7 @@ from rerank_cli.lessons import LOSSES, Row, length
 from rerank_cli.measures import in_order, means_of, parsed_measures, per_query
 from rerank_cli.scorers.torch_cross_encoder import choose_device, is_out_of_memory
 from rerank_cli.train import TrainConfig
-from rerank_cli.training_folder import MODEL
+from rerank_cli.training_folder import MODEL, note_files
 from rerank_cli.training_losses import made_loss
 from rerank_cli.training_model import TAKE_OUT, freeze, left_alone, opened, with_adapters
 
@@ -112,8 +112,10 @@ class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
     """A trainer that tells of a full disk, and reads checkpoints back as the weights they are, adapters too."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with writing(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"):
+        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        with writing(checkpoint):
             super()._save_checkpoint(model, trial)
+            note_files(checkpoint)
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
         state: dict[str, torch.Tensor] = {}

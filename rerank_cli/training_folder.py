@@ -1,24 +1,38 @@
 """Where a training happens: OUT.partial while it goes on, OUT when it is whole, and one living training for each.
 
 `rerank-train.json` in them says which training it is: data, options and base; two of the same note are the same one.
+In OUT it also lists the files that are ours: a folder that holds others is left alone, whatever the flags.
 """
 
 import json
 import os
+import re
 import shutil
+import stat
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rerank_cli.checkpoints import STATE
 from rerank_cli.errors import ConfigError, OutputError, Refused
+from rerank_cli.finishing import umask
 from rerank_cli.journal import sync_folder
 from rerank_cli.lock import Lock
 from rerank_cli.states import Action, decide
 
 NOTE, BEFORE, MODEL, FORMER = "rerank-train.json", "before.json", "model", "former"
-OURS = (NOTE, BEFORE, MODEL, FORMER, "eval")  # the last is made by the trainer
+EVAL, CHECKPOINT = "eval", re.compile(r"checkpoint-\d+")  # made by the trainer
+FILES = "rerank-files.json"  # in a checkpoint: what the trainer wrote there
+KNOWN = re.compile(  # in a checkpoint that has no such list, and in a model of a note that has none
+    r"README\.md|(config|config_sentence_transformers|modules|sentence_bert_config|generation_config)\.json|"
+    r"(adapter_)?model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|adapter_config\.json|"
+    r"(optimizer|scheduler|scaler)\.pt|rng_state(_\d+)?\.pth|trainer_state\.json|training_args\.bin|"
+    r"(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|vocab\.txt|merges\.txt|"
+    r"(sentencepiece\.bpe|spiece|spm|tokenizer)\.model|chat_template\.jinja"
+)
 
-OUTCOMES = ("training", "held_out")  # of a note: what the training came to, not which one it is
+OUTCOMES = ("training", "held_out", "files")  # of a note: what the training came to, not which one it is
 
 Tell = Callable[[str], None]
 
@@ -26,8 +40,12 @@ Tell = Callable[[str], None]
 def written(path: Path, text: str) -> None:
     """Put `text` into a file that is there whole or not at all."""
     made = path.with_name(path.name + ".new")
-    made.write_text(text, encoding="utf-8")
-    made.replace(path)
+    try:
+        made.write_text(text, encoding="utf-8")
+        made.replace(path)
+    except OSError:
+        made.unlink(missing_ok=True)
+        raise
 
 
 def _note_in(folder: Path) -> dict[str, Any] | None:
@@ -45,10 +63,49 @@ def _same(folder: Path, note: dict[str, Any]) -> bool:
     return bool(known == json.loads(json.dumps(note)))
 
 
-def _is_ours(partial: Path) -> bool:
-    """Whether all that lies in an unfinished folder was put there by a training."""
-    names = [path.name.removesuffix(".new") for path in partial.iterdir()] if partial.is_dir() else ["a file"]
-    return all(name in OURS or name.startswith("checkpoint-") for name in names)
+def note_files(folder: Path) -> None:
+    """List in a checkpoint the files that the trainer wrote there."""
+    written(folder / FILES, json.dumps(_files_in(folder)))
+
+
+def _files_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+
+
+def _foreign_in(folder: Path) -> Path | None:
+    """A file in a model's folder or a checkpoint that no training put there; a link in a folder's place itself."""
+    if not folder.is_dir() or folder.is_symlink():
+        return folder
+    listed = _listed_in(folder)
+    ours = {NOTE, FILES, f"{NOTE}.new", f"{FILES}.new", "README.md.new", f"{STATE}.new", *listed}
+    others = (name for name in _files_in(folder) if name not in ours and (listed or not KNOWN.fullmatch(name)))
+    return next((folder / name for name in others), None)
+
+
+def _listed_in(folder: Path) -> list[str]:
+    """The files that the note in a folder names, or the list in a checkpoint; none where there is neither."""
+    listed = (_note_in(folder) or {}).get("files")
+    if listed is None:
+        with suppress(OSError, ValueError):
+            listed = json.loads((folder / FILES).read_bytes())
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+
+
+def _foreign_in_partial(partial: Path, inherited: bool) -> Path | None:
+    """What lies in an unfinished folder and was not put there by a training; the folder itself if nothing is ours."""
+    if not partial.is_dir() or partial.is_symlink():
+        return partial
+    entries = list(partial.iterdir())
+    for path in entries:
+        if path.name in (MODEL, FORMER) or CHECKPOINT.fullmatch(path.name):
+            found = _foreign_in(path)
+        elif path.name == EVAL:
+            found = next((each for each in path.rglob("*") if each.suffix != ".csv"), None)
+        else:
+            found = None if path.name.removesuffix(".new") in (NOTE, BEFORE) and path.is_file() else path
+        if found is not None:
+            return found
+    return None if entries or inherited else partial
 
 
 class TrainingFolder:
@@ -65,13 +122,17 @@ class TrainingFolder:
             real = Path(os.path.realpath(name))
             if any(real.is_relative_to(folder) for folder in (self.final, self.partial)):
                 raise ConfigError(f"-o {output}: {name} is read, and lies there", "Choose another folder.")
-        self._refuse_foreign()
         try:
             self.final.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise OutputError(f"{self.final.parent}: {fault.strerror}", "Check the folder and its disk.") from None
         self._lock = Lock(self.final.with_name(self.final.name + ".lock"))
-        self._put_back()
+        try:
+            self._put_back()
+            self._refuse_foreign()
+        except BaseException:
+            self._lock.release()
+            raise
 
     def _put_back(self) -> None:
         """Undo the first of the two last renames, if the process was killed between them."""
@@ -85,10 +146,18 @@ class TrainingFolder:
             raise Refused(
                 f"{final}: exists and was not made by `rerank train`, so nothing replaces it", "Choose another folder."
             )
-        if os.path.lexists(partial) and not _is_ours(partial):
-            raise Refused(f"{partial}: is not an unfinished training of ours", "Move it away.")
+        if not self._resume:  # else there may be nothing to do
+            self._refuse_foreign_model()
+        if os.path.lexists(partial) and (found := _foreign_in_partial(partial, self._lock.inherited)) is not None:
+            raise Refused(f"{found}: is not of an unfinished training of ours", "Move it away.")
         if not (self._resume or self._overwrite):  # refused already, whichever training it is
             self._action(None)
+
+    def _refuse_foreign_model(self) -> None:
+        """Raises Refused when OUT would be replaced and holds what no training put there."""
+        replaced = self._overwrite and os.path.lexists(self.final)
+        if replaced and (found := _foreign_in(self.final)) is not None:
+            raise Refused(f"{found}: was not put there by `rerank train`", "Move it away, or choose another folder.")
 
     def _action(self, note: dict[str, Any] | None) -> Action:
         """What is done with what is found, for a training of this note. Raises Refused."""
@@ -109,6 +178,8 @@ class TrainingFolder:
         Raises Refused for another training's, OutputError.
         """
         action = self._action(note)
+        if action is not Action.NOTHING:
+            self._refuse_foreign_model()
         try:
             if action is Action.NOTHING:
                 tell(f"{self.final}: nothing to do, this very training made it")
@@ -118,7 +189,11 @@ class TrainingFolder:
                 if os.path.lexists(self.partial):
                     shutil.rmtree(self.partial)
                 self.partial.mkdir()
-                written(self.partial / NOTE, as_json(note))
+                try:
+                    written(self.partial / NOTE, as_json(note))
+                except OSError:
+                    self.partial.rmdir()
+                    raise
         except OSError as fault:
             raise self._fault(fault) from None
         return action
@@ -149,19 +224,27 @@ class TrainingFolder:
     def finish(self, note: dict[str, Any], card: str) -> None:
         """Write note and card beside the model, and put it in its place.
 
-        Raises OutputError, and Refused when somebody else has put a folder there meanwhile.
+        Its files get the permissions that the umask leaves. Raises OutputError, and Refused when somebody else has put
+        a folder there meanwhile, or a file into one of ours.
         """
         made, former = self.partial / MODEL, self.partial / FORMER
         try:
-            written(made / NOTE, as_json(note))
             written(made / "README.md", card)
+            names = [name for name in _files_in(made) if name not in (NOTE, FILES)]
+            written(made / NOTE, as_json({**note, "files": names}))
+            _open_up(made)
             _sync(made)
+            found = _foreign_in_partial(self.partial, inherited=True)
+            if os.path.lexists(self.final) and found is None:
+                mine = self._overwrite and _note_in(self.final) is not None
+                found = _foreign_in(self.final) if mine else self.final
+            if found is not None:
+                raise Refused(
+                    f"{found}: has come to be while the training went on; the model is in {made}",
+                    "Move one of them away; the same command with --resume then only finishes.",
+                )
             if os.path.lexists(self.final):
-                if not self._overwrite or _note_in(self.final) is None:
-                    raise Refused(
-                        f"{self.final}: has come to be while the training went on; the model is in {made}",
-                        "Move one of them away; the same command with --resume then only finishes.",
-                    )
+                made.chmod(stat.S_IMODE(self.final.stat().st_mode))
                 self.final.rename(former)
             try:
                 made.rename(self.final)
@@ -179,6 +262,13 @@ class TrainingFolder:
     def close(self) -> None:
         """Let others have it."""
         self._lock.release()
+
+
+def _open_up(folder: Path) -> None:
+    """Give files the permissions that the umask leaves: libraries write weights for their owner alone."""
+    mask = umask()
+    for path in folder.rglob("*"):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def _sync(folder: Path) -> None:

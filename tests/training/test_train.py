@@ -1,6 +1,8 @@
 """`rerank train`: every loss learns the toy task, the folder loads elsewhere, and a stopped training continues."""
 
 import json
+import os
+import re
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -224,9 +226,8 @@ def test_early_stopping_ends_a_continued_training_where_it_would_have_ended(toy:
     stop(config, step)
     watch = Quiet()
     in_the_way = partial(config) / MODEL
-    in_the_way.touch()
     with pytest.raises(OutputError):
-        train(replace(config, resume=True), lambda _: None, watch)
+        train(replace(config, resume=True), lambda _: in_the_way.touch(), watch)
     assert watch.steps[-1] == 9
     in_the_way.unlink()
     made = train(replace(config, resume=True), lambda _: None, watch)
@@ -384,6 +385,97 @@ def test_a_folder_that_came_while_it_trained_is_left_alone(toy: TrainConfig) -> 
     assert (toy.output / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("name", ["my_notes.txt", "model.pt", "results/notes.txt", "1_Pooling/config.json", ".hidden"])
+def test_a_file_that_somebody_put_into_a_trained_folder_is_left_alone(toy: TrainConfig, name: str) -> None:
+    toy = replace(toy, max_steps=1, held_out=None)
+    train(toy, lambda _: None, Quiet())
+    notes = toy.output / name
+    notes.parent.mkdir(exist_ok=True)
+    notes.write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(Refused, match=re.escape(str(notes))):
+            train(replace(toy, overwrite=True, resume=resume, seed=9), lambda _: None, Quiet())
+        assert notes.read_text() == "mine"
+        assert not partial(toy).exists()
+        assert not toy.output.with_name("tuned.lock").exists()
+    watch = Quiet()
+    train(replace(toy, overwrite=True, resume=True), lambda _: None, watch)  # nothing to do
+    assert watch.steps == []
+    notes.unlink()
+    train(replace(toy, overwrite=True, seed=9), lambda _: None, watch)
+    assert watch.steps
+
+
+def test_a_file_that_comes_into_a_trained_folder_while_another_is_trained_is_left_alone(toy: TrainConfig) -> None:
+    class Author(Quiet):
+        def step(self, done: int) -> None:
+            (toy.output / "notes.txt").write_text("mine")
+
+    toy = replace(toy, max_steps=1, held_out=None)
+    train(toy, lambda _: None, Quiet())
+    with pytest.raises(Refused, match=r"notes\.txt: has come to be"):
+        train(replace(toy, overwrite=True, seed=9), lambda _: None, Author())
+    assert (toy.output / "notes.txt").read_text() == "mine"
+    (toy.output / "notes.txt").unlink()
+    watch = Quiet()
+    train(replace(toy, overwrite=True, resume=True, seed=9), lambda _: None, watch)
+    assert watch.steps == []
+    assert not partial(toy).exists()
+
+
+@pytest.mark.parametrize("place", ["", "checkpoint-2", "eval", "checkpoint-notes"])
+def test_a_file_that_somebody_put_into_an_unfinished_folder_is_left_alone(toy: TrainConfig, place: str) -> None:
+    toy = replace(toy, max_steps=4)
+    stop(toy, 3)
+    notes = partial(toy) / place / "my_notes.txt"
+    notes.parent.mkdir(exist_ok=True)
+    notes.write_text("mine")
+    for flags in ({"resume": True}, {"overwrite": True}, {"resume": True, "overwrite": True}):
+        with pytest.raises(Refused, match="not of an unfinished training"):
+            train(replace(toy, **flags), lambda _: None, Quiet())
+        assert notes.read_text() == "mine"
+    notes.unlink()
+    if place == "checkpoint-notes":
+        notes.parent.rmdir()
+    train(replace(toy, resume=True), lambda _: None, Quiet())
+    assert not partial(toy).exists()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: path.mkdir(), lambda path: path.touch(), lambda path: path.symlink_to("x")]
+)
+def test_an_unfinished_folder_that_holds_nothing_of_ours_is_left_alone(toy: TrainConfig, make: Any) -> None:
+    make(partial(toy))
+    for flags in ({}, {"overwrite": True}, {"overwrite": True, "resume": True}):
+        with pytest.raises(Refused, match=r"tuned\.partial"):
+            train(replace(toy, **flags), lambda _: None, Quiet())
+        assert os.path.lexists(partial(toy))
+
+
+@pytest.mark.parametrize("content", [b"mine\n", b""])
+def test_somebody_elses_lock_survives_a_training(toy: TrainConfig, content: bytes) -> None:
+    toy = replace(toy, max_steps=1, held_out=None)
+    lock = toy.output.with_name("tuned.lock")
+    lock.write_bytes(content)
+    train(toy, lambda _: None, Quiet())
+    with pytest.raises(Refused):
+        train(toy, lambda _: None, Quiet())
+    assert lock.read_bytes() == content
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002], ids=oct)
+def test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask(toy: TrainConfig, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        train(replace(toy, max_steps=1, held_out=None), lambda _: None, Quiet())
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in toy.output.rglob("*") if path.is_file()}
+    assert modes == dict.fromkeys(modes, 0o666 & ~mask)
+    assert "model.safetensors" in modes
+    assert toy.output.stat().st_mode & 0o777 == 0o777 & ~mask
+
+
 def test_a_kill_between_the_last_renames_loses_no_model(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=2, held_out=None)
     train(toy, lambda _: None, Quiet())
@@ -513,9 +605,8 @@ def test_a_model_that_cannot_be_written_is_told(toy: TrainConfig) -> None:
     stop(toy, 4)
     toy = replace(toy, resume=True)
     in_the_way = partial(toy) / "model"
-    in_the_way.touch()
     with pytest.raises(OutputError, match="model: cannot be written"):
-        train(toy, lambda _: None, Quiet())
+        train(toy, lambda _: in_the_way.touch(), Quiet())
     in_the_way.unlink()
     assert train(toy, lambda _: None, Quiet()).note["training"]["steps"] == 4
 

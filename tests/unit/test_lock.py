@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from rerank_cli.errors import OutputBusy, OutputError
-from rerank_cli.lock import Lock
+from rerank_cli.errors import OutputBusy, OutputError, Refused
+from rerank_cli.lock import LINE, Lock
 
 HOLD = (
     "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
@@ -90,6 +90,83 @@ def test_releasing_a_lock_that_somebody_removed_leaves_the_next_one_alone(tmp_pa
         Lock(path)
     second.release()
     assert not path.exists()
+
+
+FOREIGN = [b"", b"mine\n", b"rerank lock", b"rerank lock\n\n", b"rerank lock\nmine\n"]
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+def test_a_file_that_is_no_lock_of_ours_is_locked_as_it_is_and_stays(tmp_path, content):
+    path = tmp_path / "uv.lock"
+    path.write_bytes(content)
+    path.chmod(0o444)
+    before = path.stat()
+    lock = Lock(path)
+    assert not lock.inherited
+    with pytest.raises(OutputBusy):
+        Lock(path)
+    lock.release()
+    after = path.stat()
+    assert path.read_bytes() == content
+    assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (before.st_ino, before.st_mode, before.st_mtime_ns)
+
+
+def test_a_lock_of_ours_says_so_and_one_left_behind_is_taken_and_removed(tmp_path):
+    path = tmp_path / "out.lock"
+    lock = Lock(path)
+    assert path.read_bytes() == LINE
+    assert not lock.inherited
+    lock.release()
+    path.write_bytes(LINE)
+    lock = Lock(path)
+    assert lock.inherited
+    lock.release()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_that_somebody_wrote_to_is_theirs(tmp_path):
+    path = tmp_path / "out.lock"
+    lock = Lock(path)
+    path.write_bytes(b"mine\n")
+    lock.release()
+    assert path.read_bytes() == b"mine\n"
+
+
+def test_a_link_to_a_lock_of_ours_is_not_removed(tmp_path):
+    (tmp_path / "target").write_bytes(LINE)
+    path = tmp_path / "out.lock"
+    path.symlink_to("target")
+    lock = Lock(path)
+    with pytest.raises(OutputBusy):
+        Lock(path)
+    lock.release()
+    assert path.is_symlink()
+    assert (tmp_path / "target").read_bytes() == LINE
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("nothing", path)])
+def test_what_cannot_be_locked_is_refused(tmp_path, make):
+    path = tmp_path / "out.lock"
+    make(path)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Refused, match=r"out\.lock"):
+        Lock(path)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert os.path.lexists(path)
+
+
+@pytest.mark.parametrize("size", range(len(LINE)))
+def test_a_lock_has_its_whole_line_from_when_it_has_its_name(tmp_path, size):
+    """A process that may write no more than `size` bytes leaves no lock that is not whole."""
+    program = (
+        "import resource, signal, sys; from pathlib import Path; from rerank_cli.lock import Lock\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
+        "Lock(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "out.lock", str(size)], capture_output=True)
+    assert b"OutputError" in done.stderr
+    assert os.listdir(tmp_path) == []
 
 
 def test_different_outputs_do_not_disturb_each_other(tmp_path):
