@@ -51,9 +51,9 @@ class Composer:
         if self._query:
             query, _ = self._query.render(((record, "$"),))
         candidates = record["candidates"]
-        if self._looks and any(map(has_title, candidates)):
+        if self._looks and have_titles(candidates):
             self.unscored_titles, self._looks = True, False
-        template = self._document or (self._titles if self._titles and any(map(has_title, candidates)) else None)
+        template = self._document or (self._titles if self._titles and have_titles(candidates) else None)
         if template is None:
             return Texts(query, tuple([each if type(each) is str else each["text"] for each in candidates]), ())
         rendered: list[tuple[str, tuple[int, int] | None]] = []
@@ -65,6 +65,11 @@ class Composer:
             sources = ((body, f"{path}[{index}]"), (record, "$"))
             rendered.append(template.render(sources if self._document else sources[:1], "text"))
         return Texts(query, tuple([text for text, _ in rendered]), tuple([field for _, field in rendered]))
+
+
+def have_titles(candidates: list[Any]) -> bool:
+    """Whether any candidate of a native record has a title that is not blank."""
+    return any(["title" in each for each in candidates]) and any(map(has_title, candidates))  # mostly one fast look
 
 
 def has_title(candidate: Any) -> bool:
@@ -83,6 +88,7 @@ class Records:
         self.titled, self.needs_candidates = shape.titled, shape.needs_candidates
         self._deeper = 0 if name == "native" and write.format in ("same", "native") else REWRAPPED
         self._composer = Composer(read, shape.titled)
+        self._refuses_cut = getattr(shape, "refuses_cut", None)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
 
@@ -109,7 +115,6 @@ class Records:
         check_id(record, "id", "$")
         check_count(record, self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
-        refuses = getattr(self.shape, "refuses_cut", None)
         return Request(
             line.origin,
             line.end,
@@ -118,7 +123,7 @@ class Records:
             found.texts,
             body,
             found.fields,
-            refuses_cut=refuses is not None and refuses(body),
+            refuses_cut=self._refuses_cut is not None and self._refuses_cut(body),
         )
 
     def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:

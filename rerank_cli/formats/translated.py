@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.known import unmistakable
-from rerank_cli.formats.lines import UNSCORED_TITLES, has_title
+from rerank_cli.formats.lines import UNSCORED_TITLES, have_titles
 from rerank_cli.formats.shape import Malformed, Shape
 from rerank_cli.formats.streams import Line
 from rerank_cli.ranking import Ranking
@@ -79,9 +79,7 @@ class Translated:
         record = self._source.native(entry, self._dropped)
         body = unmistakable(self._target.made(record, self._dropped), self._target_name, self._dropped)
         made = replace(entry, body=body)
-        self._titles = self._titles or (
-            self.titled and not self._target.titled and any(map(has_title, record["candidates"]))
-        )
+        self._titles = self._titles or (self.titled and not self._target.titled and have_titles(record["candidates"]))
         if order := getattr(self._target, "order", None):
             places = order(record)
             fields = tuple([entry.fields[place] for place in places]) if entry.fields else ()
