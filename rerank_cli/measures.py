@@ -34,7 +34,10 @@ def parsed_measures(names: str | None) -> list[Any]:
             raise ConfigError(f"{package} is not installed", "pip install 'rerank-cli[eval]'")
     ir_measures: Any = import_module("ir_measures")
     found = []
-    for name in filter(None, BETWEEN.split(names)) if names else MEASURES:
+    asked = list(filter(None, BETWEEN.split(names or " ".join(MEASURES))))
+    if not asked:
+        raise ConfigError(f"--measures {names!r}: names none", MEASURES_ADVICE)
+    for name in asked:
         try:
             measure = ir_measures.parse_measure({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name))
             able = any(each.is_available() and each.supports(measure) for each in ir_measures.DefaultPipeline.providers)

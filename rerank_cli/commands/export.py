@@ -1,7 +1,6 @@
 """`rerank export`: a model for another engine."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 from rerank_cli.commands import options as o
@@ -40,7 +39,7 @@ def export_command(
     """
     config = ExportConfig(
         ModelConfig(model, revision, offline, "torch", "cpu", "fp32", max_length, query_max_length, threads),
-        Path(output),
+        o.made_folder(output),
         format,
         dtype,
         None if records is None else ReadConfig((records,), limit=limit),

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -235,6 +236,13 @@ def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
     return ("-",)
+
+
+def made_folder(output: str) -> Path:
+    """The folder to make. Raises ConfigError for one that always is there."""
+    if not os.path.basename(os.path.abspath(output)):
+        raise ConfigError(f"-o {output}: cannot be made", "Name a folder of its own.")
+    return Path(output)
 
 
 def error_limit(max_errors: str | None, strict: bool) -> ErrorLimit:

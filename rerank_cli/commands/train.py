@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -101,7 +100,7 @@ def train_command(
     config = TrainConfig(
         o.reading(context, run_file=None),
         ModelConfig(model, revision, offline, "torch", device, "fp32", max_length, threads=threads),
-        Path(output),
+        o.made_folder(output),
         None if held_out is None else o.reading(context, inputs=[held_out], limit=None),
         qrels,
         Fields(o.field(relevance_field), o.field(teacher_field)),

@@ -6,6 +6,7 @@ import re
 LINES = "makes JSON lines of it"
 JQ = f"`jq -c . FILE` {LINES}"
 ARRAY = f"a JSON array? `jq -c '.[]' FILE` {LINES}"
+CUT = f"a record ends on its line: this one was cut off, or has several ({JQ})"
 PYTHON = {"True": "true", "False": "false", "None": "null", "undefined": "null", "nil": "null"}
 NO_NUMBER = re.compile(r"[+-]?(NaN|Infinity|nan|inf(?:inity)?)\b", re.IGNORECASE)
 WORD = re.compile(r"[A-Za-z]+")
@@ -25,11 +26,7 @@ def cause(raw: bytes, message: str, place: int) -> str:
     if message.startswith("unexpected content"):
         return _behind(text[place:].lstrip())
     if message.startswith("unexpected end"):
-        return (
-            ARRAY
-            if start.startswith("[")
-            else f"a record ends on its line: this one was cut off, or has several ({JQ})"
-        )
+        return ARRAY if start.startswith("[") else CUT
     if message.startswith("trailing comma"):
         return "a comma before a closing bracket: leave it out"
     return _at(text, place)

@@ -69,7 +69,7 @@ class Composer:
 
 def have_titles(candidates: list[Any]) -> bool:
     """Whether any candidate of a native record has a title that is not blank."""
-    return any(["title" in each for each in candidates]) and any(map(has_title, candidates))  # mostly one fast look
+    return any(["title" in each for each in candidates]) and any(map(has_title, candidates))  # noqa: C419 (a fast look)
 
 
 def has_title(candidate: Any) -> bool:

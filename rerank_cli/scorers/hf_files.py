@@ -88,11 +88,11 @@ def find_model(config: ModelConfig) -> ModelFolder:
     name = config.model
     refuse_empty(config)
     path = ALIASES.get(name, Path(os.path.expanduser(name)))
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path's, it has an answer for a name of any length
         if config.revision is not None:
             raise ConfigError(f"--revision goes with models of the hub, and {name} is a folder", "Leave it out.")
         return inspect_folder(name, path, None, config.engine)
-    if path.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if os.path.exists(path) or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ModelError(
             f"{name}: no such model folder", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         )

@@ -20,6 +20,10 @@ SMALL = ("--batch-tokens", "64", "--window-tokens", "256")  # a commit every few
 SLOW = ("--model", "fake:slow=0.01", *SMALL)
 
 
+INTEGERS = ("--top-k", "--limit", "--batch-tokens", "--window-tokens", "--max-candidates", "--max-length",
+            "--query-max-length", "--chunk-overlap", "--threads", "--max-line-bytes")  # fmt: skip
+
+
 def left_overs(output: Path) -> list[str]:
     """The files beside `output` that only an unfinished run has."""
     return [
@@ -48,6 +52,18 @@ def test_0_means_every_record_is_in_the_final_output(ten: Path, tmp_path: Path) 
         ("--stats", "-"),
         ("--model", "fake:explode=1"),
         ("--query-max-length", "2"),
+        *((option, "9" * 20) for option in INTEGERS),
+        ("--threads", "5000"),
+        ("--min-score", "nan"),
+        ("--min-score", "1e400"),
+        ("--max-errors", "9" * 20),
+        ("--model", "fake:slow=nan"),
+        ("--model", "fake:slow=-1"),
+        ("--model", "fake:slow_load=inf"),
+        ("--model", "fake:nan=2"),
+        ("--model", "fake:lose_at=0"),
+        ("--model", ""),
+        ("--errors", ""),
     ],
     ids=" ".join,
 )

@@ -9,7 +9,7 @@ from making import fake, fake_logit, float32
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, PassingFault
 from rerank_cli.scorers import Batch, OutOfMemory, open_scorer
-from rerank_cli.scorers.fake import FakeScorer, parse_faults
+from rerank_cli.scorers.fake import FAULTS, FakeScorer, parse_faults
 
 PAIRS = [("question", "one"), ("question", "two words"), ("", ""), ("q", "漢 字 é"), ("question", "one")]
 
@@ -143,3 +143,18 @@ def test_an_unknown_engine_is_refused_with_the_known_ones():
 def test_the_faults_are_part_of_the_identity():
     assert fake().identity != fake("composition=1").identity
     assert fake(max_length=32).identity != fake().identity
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("value", ["nan", "-nan", "-1", "-inf", "-1e400"])
+def test_a_fault_out_of_its_range_is_refused(name, value):
+    with pytest.raises(ConfigError, match="out of range"):
+        parse_faults(f"fake:{name}={value}")
+
+
+@pytest.mark.parametrize(("name", "most"), [(name, most) for name, (_, _, most) in FAULTS.items() if most < math.inf])
+def test_a_fault_may_be_as_large_as_is_said_and_no_larger(name, most):
+    assert parse_faults(f"fake:{name}={most}")[name] == most
+    for value in (most * 1.01, "inf", "1e400"):
+        with pytest.raises(ConfigError, match="out of range"):
+            parse_faults(f"fake:{name}={value}")
