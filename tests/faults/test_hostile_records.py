@@ -22,6 +22,8 @@ from making import fake_logit, jsonl
 from points import Points
 from running import files_of, forked, lines
 
+from rerank_cli.formats.signatures import foreign
+
 FAKE = ("--engine", "fake", "-q", "--format", "native")
 WINDOWS = ("--batch-tokens", "256", "--window-tokens", "8192")  # small, so that order must hold across them
 OURS = ("index", "score", "logit", "previous_score", "truncated", "chunk")
@@ -266,6 +268,14 @@ def assert_alone(folder: Path, content: bytes) -> list[Place]:
     (folder / "in.jsonl").write_bytes(content)
     found = list(places(content))
     count = Counter(place.judged.verdict for place in found)
+    if kind := foreign(content):  # UTF-16 and the like, refused whole
+        assert count["good"] == 0
+        for command in (["check", "in.jsonl"], ["score", "in.jsonl", "-o", "out.jsonl", *FAKE]):
+            refused = forked(*command, cwd=folder)
+            assert refused.code == 4
+            assert f"in.jsonl: is {kind.what}" in refused.said
+        assert files_of(folder) == {"in.jsonl": content}
+        return found
     named = assert_checked(folder, count)
     for place in found:
         if place.number in named:
