@@ -114,10 +114,16 @@ def _zeros(model: Any) -> Iterator[str]:
     config.json says was written and not learnt, in `frozen_in_training`.
     """
     asked = getattr(model.config, "frozen_in_training", None)
-    written = tuple(f"{part}." for part in asked if isinstance(part, str)) if isinstance(asked, list) else ()
+    parts = [part for part in asked if isinstance(part, str)] if isinstance(asked, list) else []
+    base = f"{model.base_model_prefix}."  # which a body saved alone has not before its names
+    written = tuple(f"{part.removeprefix(base)}." for part in parts)
     words = model.get_input_embeddings().weight
     for name, weight in model.named_parameters():
-        if weight.ndim < 2 or name.startswith(written) or ("embedding" in name and weight is not words):
+        if (
+            weight.ndim < 2
+            or name.removeprefix(base).startswith(written)
+            or ("embedding" in name and weight is not words)
+        ):
             continue
         if not bool(weight.flatten()[:256].any()) and not bool(weight.any()):  # most show it at once
             yield str(name)
