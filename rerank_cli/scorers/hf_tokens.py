@@ -79,7 +79,7 @@ def encoding_of(backend: Tokenizer, text: str) -> Encoding:
 
 
 def characters_of(encoding: Encoding, place: int) -> tuple[int, int]:
-    """Those of one token. A list of all would hold the interpreter, and 200 bytes a token."""
+    """Those of one token. A list of all would hold the interpreter, and over 100 bytes a token."""
     span: tuple[int, int] = encoding.token_to_chars(place) or (0, 0)
     return span
 
