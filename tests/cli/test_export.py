@@ -118,3 +118,23 @@ def test_engine_that_a_folder_was_not_exported_for_is_refused(tiny: Path, tmp_pa
     assert done.code == 2
     assert b"was exported as fp32" in done.stderr
     assert rerank("export", "-o", tmp_path / "again", "--model", target).code == 2
+
+
+def test_a_file_that_somebody_put_into_an_exported_folder_is_left_alone(tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    target, theirs = tmp_path / "exported", tmp_path / "theirs"
+    arguments = ("--model", tiny, "--format", "openvino", "--overwrite")
+    assert rerank("export", "-o", target, *arguments, timeout=120).code == 0
+    notes = target / "my_notes.txt"
+    notes.write_text("mine")
+    before = {path.name: path.read_bytes() for path in target.iterdir()}
+    done = rerank("export", "-o", target, *arguments, timeout=120)
+    assert done.code == 8
+    assert "my_notes.txt" in done.said
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == before
+    notes.unlink()
+    assert rerank("export", "-o", target, *arguments, timeout=120).code == 0
+    theirs.mkdir()
+    (theirs / "file").write_text("mine")
+    assert rerank("export", "-o", theirs, *arguments, timeout=120).code == 8
+    assert [path.name for path in theirs.iterdir()] == ["file"]

@@ -334,7 +334,7 @@ def test_options_that_cannot_be_are_refused_before_anything_is_made(toy: TrainCo
     for options, words in (
         (("--dtype", "fp16"), "not for training on a CPU"),
         (("--lora-rank", "4"), "Add --lora"),
-        (("--learning-rate", "inf"), "--learning-rate inf"),
+        (("--learning-rate", "inf"), "--learning-rate"),
         (("--epochs", "1e300"), "--epochs"),
     ):
         done = rerank("train", toy.read.inputs[0], "-o", toy.output, "--model", base, "--device", "cpu", *options)
