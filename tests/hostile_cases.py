@@ -166,12 +166,16 @@ TYPES = (
         for value in ("null", "1.5", "[]", "{}")
     ),
     bad("a candidate without a text", record(candidates='["a", "b", {"id": 1}]'), "$.candidates[2].text"),
-    *(bad(f"the id {value}", record(f'"id": {value}'), "$.id") for value in ("null", "1.5", "true", "[]", "{}", "1e2")),
-    *(good(f"the id {value}", record(f'"id": {value}')) for value in ('""', "0", "-1", str(2**64 - 1), r'"\u0000"')),
+    *(bad(f"the id {value}", record(f'"id": {value}'), "$.id") for value in ("1.5", "true", "[]", "{}", "1e2")),
+    *(
+        good(f"the id {value}", record(f'"id": {value}'))
+        for value in ("null", '""', "0", "-1", str(2**64 - 1), r'"\u0000"')
+    ),
     *(
         bad(f"the candidate's id {value}", record(candidates=f'[{{"text": "", "id": {value}}}]'), "$.candidates[0].id")
-        for value in ("null", "0.5", "[1]")
+        for value in ("0.5", "[1]")
     ),
+    good("a candidate's id null", record(candidates='[{"text": "", "id": null}]')),
     good(
         "ids and texts that are the same",
         record(candidates='["a", "a", {"text": "a", "id": 1}, {"text": "", "id": 1}]'),

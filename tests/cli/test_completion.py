@@ -174,9 +174,10 @@ def test_what_cannot_be_installed_is_an_output_error_that_names_the_file(tmp_pat
 def test_a_reader_of_the_script_that_goes_away_is_no_failure(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
+    words = " ".join(f"'{word}'" for word in [*COMMAND, "--show-completion"])
     done = subprocess.run(
-        [*COMMAND, "--show-completion"], stdout=write, stderr=subprocess.PIPE, env=environment(HOME=str(tmp_path)),
-        timeout=60, check=False, cwd=ROOT,
+        ["bash", "--norc", "-c", f"{words}; exit $?"], stdout=write, stderr=subprocess.PIPE,
+        env=environment(HOME=str(tmp_path)), timeout=60, check=False, cwd=ROOT,
     )  # fmt: skip
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")

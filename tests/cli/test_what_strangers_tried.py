@@ -216,7 +216,6 @@ CASES = [
     Case("G6 UTF-16", {"in.jsonl": '{"query":"a"}'.encode("utf-16")}, SCORE, 4, ("UTF-16",)),
     Case("G6 bz2", {"in.jsonl": b"BZh91AY&SY\x00\x00\x00\x00"}, SCORE, 4, ("bz",)),
     Case("G7 positives alone", native('{"query":"a","pos":"x"}'), SCORE, 0, ('"pos_scores"',)),
-    Case("10 completion", {}, "--show-completion bash", 0, ("complete",)),
     Case(
         "11 a number beyond 64 bits",
         native('{"query":"a","candidates":["x"]}'),

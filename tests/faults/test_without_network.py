@@ -117,7 +117,7 @@ def test_an_empty_name_is_never_the_model_in_the_current_folder(
             more = [] if option == "--model" else ["--model", str(tmp_path)]
             done = rerank_inside(*command.split(), *more, f"{option}={name}")
             assert done.code == 2, (command, option, done)
-            assert command == "doctor" or f"{option}: is empty" in done.said
+            assert command == "doctor" or (option in done.said and "is empty" in done.said)
             assert sorted(tmp_path.iterdir()) == before
 
 
