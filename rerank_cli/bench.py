@@ -36,6 +36,7 @@ from rerank_cli.contestants import (
 )
 from rerank_cli.errors import ConfigError, ModelError, OutputError
 from rerank_cli.export import good_requests
+from rerank_cli.machine import cpu_info
 from rerank_cli.scorers.hf_files import find_model
 
 
@@ -220,7 +221,7 @@ def _growth(config: BenchConfig, folder: Path, tell: Tell) -> Iterator[Answer]:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    names = [line.partition(":")[2].strip() for line in _cpu_info() if line.startswith("model name")]
+    names = [line.partition(":")[2].strip() for line in cpu_info() if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -234,10 +235,3 @@ def device_name(device: str) -> str:
     """The name of a GPU."""
     torch: Any = import_module("torch")
     return str(torch.cuda.get_device_name(device))
-
-
-def _cpu_info() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []

@@ -20,3 +20,21 @@ def peak_memory() -> int:
     except OSError:
         pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def cpu_info(path: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """The lines of /proc/cpuinfo; none where a system has no such file."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def has_vnni(architecture: str = platform.machine(), lines: list[str] | None = None) -> bool:
+    """Whether the CPU adds products of unsigned and signed bytes exactly; `lines` are those of cpu_info.
+
+    x86 without VNNI adds pairs of them in sixteen bits, which saturate. Other processors have no such instruction.
+    """
+    if architecture not in ("x86_64", "AMD64"):
+        return True
+    return any("vnni" in line for line in (cpu_info() if lines is None else lines) if line.startswith("flags"))

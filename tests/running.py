@@ -1,19 +1,23 @@
 """Run the command from tests, as a user does: arguments, bytes on standard input, an environment, signals."""
 
 import atexit
+import fcntl
 import functools
 import json
 import os
 import random
+import re
+import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "rerank_cli"]
@@ -100,6 +104,18 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes] |
         assert time.monotonic() < give_up, "waited too long"
         time.sleep(0.002)
     return True
+
+
+def hears(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process of the command has set its handlers of signals: SIGHUP's and SIGTERM's, as the kernel says."""
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+    wanted = [signal.SIGHUP, signal.SIGTERM]
+    return caught is not None and all(int(caught[1], 16) >> number - 1 & 1 for number in wanted)
+
+
+def unread(pipe: IO[bytes] | int) -> int:
+    """Bytes in a pipe that nobody has read yet; either end may be given."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def commits(output: Path) -> int:

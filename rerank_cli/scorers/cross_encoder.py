@@ -15,6 +15,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, DeviceError, ModelError, RerankError
+from rerank_cli.machine import has_vnni
 from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Scorer
 from rerank_cli.scorers.graph_files import cache_folder, kept_path
 from rerank_cli.scorers.hf_files import ModelFolder, find_model
@@ -162,6 +163,7 @@ class CrossEncoder:
             "weights_sha256": self.folder.weights_sha256,
             "config_sha256": self.folder.config_sha256,
             "versions": versions,
+            **({"weights": "uint8"} if (form, dtype) == ("onnx", "int8") and not has_vnni() else {}),
         }
 
     def announce_graph(self, note: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import onnxruntime
 
 from rerank_cli.config import ModelConfig
 from rerank_cli.errors import ConfigError, DeviceError, ModelError, PassingFault
+from rerank_cli.machine import has_vnni
 from rerank_cli.scorers import Batch, PreparedPair, Traits
 from rerank_cli.scorers.cores import physical_cores
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
@@ -62,7 +63,7 @@ class OnnxCrossEncoder:
     def _device_name(self) -> str:
         """The class of hardware."""
         if self._device == "cpu":
-            return "cpu"
+            return "cpu" if self._dtype != "int8" or has_vnni() else "cpu without VNNI"
         import torch
 
         return torch.cuda.get_device_name(int(self._number or 0)) if torch.cuda.is_available() else self._device

@@ -1,7 +1,8 @@
 """Make an ONNX graph of a cross-encoder from its torch model, once.
 
 int8 stores weights in eight bits with a scale per output channel, but for upper layers where a model asks for it;
-activations are rounded as they come (onnxruntime's dynamic quantization).
+activations are rounded as they come (onnxruntime's dynamic quantization). Weights are signed where the CPU has VNNI.
+Elsewhere they are unsigned: x86 without VNNI adds products with signed bytes in sixteen bits, which saturate.
 """
 
 import re
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import onnxruntime
 import torch
 
+from rerank_cli.machine import has_vnni
 from rerank_cli.scorers.cross_encoder import CrossEncoder
 from rerank_cli.scorers.graph_files import MAIN
 from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph, quietly
@@ -64,7 +66,7 @@ def _quantize(plain: Path, target: Path, spared: str) -> None:
         target,
         nodes_to_exclude=[name for name, scope in scopes.items() if re.match(spared, scope, re.DOTALL)],
         per_channel=True,
-        weight_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8 if has_vnni() else QuantType.QUInt8,
         op_types_to_quantize=["MatMul", "Gemm"],
         use_external_data_format=True,
     )

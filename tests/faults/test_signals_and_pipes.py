@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from points import Points
-from running import COMMAND, Finished, commits, environment, files_of, forked, lines, started, wait_until
+from running import COMMAND, Finished, commits, environment, files_of, forked, hears, lines, started, unread, wait_until
 from terminals import CTRL_C, HIDDEN, SHOWN, Terminal, on_terminal
 from tracing import needs_strace
 
@@ -203,14 +203,14 @@ def test_a_run_that_is_stuck_ends_within_ten_seconds_of_a_signal_and_at_once_by_
 
 
 def test_a_signal_does_not_wait_for_a_pipe_that_says_nothing(points: Points, tmp_path: Path) -> None:
-    beginnings = (b"", lines(1), lines(20))
+    beginnings = (b"\n", lines(1), lines(20))
     for number, output, before in points.of(list(product(SIGNALS, (OUT, "-"), beginnings)), sample=2):
         with points.trying("signals: while reading from a silent pipe"):
             arguments = ("score", "-", "-o", output, "--engine", "fake", "--overwrite", "--progress", "none")
             with started(*arguments, cwd=tmp_path, stdin=subprocess.PIPE) as process:
                 process.stdin.write(before)
                 process.stdin.flush()
-                time.sleep(0.5)
+                assert wait_until(lambda: hears(process) and not unread(process.stdin), process)
                 process.send_signal(number)
                 code, said = process.wait(STOP_S), process.stderr.read()
             assert_stopped(number, code, said)
@@ -236,7 +236,7 @@ def test_check_and_doctor_and_the_installed_script_stop_too(
                 stderr=subprocess.PIPE,
             )
             with process:
-                time.sleep(0.8)
+                assert wait_until(lambda: hears(process), process)  # noqa: B023
                 process.send_signal(number)
                 code, said = process.wait(STOP_S), process.stderr.read()
             assert_stopped(number, code, said)
@@ -506,7 +506,7 @@ def test_a_reader_that_never_reads_does_not_hold_up_a_signal(
             fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
             with started(*streamed(), cwd=new_folder(), stdout=writer) as process:
                 os.close(writer)
-                time.sleep(1.0)
+                assert wait_until(lambda: unread(reader) > 0, process)  # noqa: B023
                 process.send_signal(number)
                 said = process.communicate(timeout=STOP_S)[1]
             assert_stopped(number, process.returncode, said)
@@ -541,7 +541,7 @@ def test_a_pipe_that_does_not_block_gets_every_record(
         os.set_blocking(writer, False)
         with started(*streamed(), cwd=new_folder(), stdout=writer) as process, open(reader, "rb") as pipe:
             os.close(writer)
-            time.sleep(1.0)
+            assert wait_until(lambda: unread(reader) > 0, process)
             records = pipe.read()
             said = process.communicate(timeout=60)[1]
         assert process.returncode == 3, said

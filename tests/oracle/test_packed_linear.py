@@ -66,6 +66,7 @@ def test_float16_layers_are_left_alone() -> None:
     assert pack_linear_layers(model) == 0
 
 
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="oneDNN has no bfloat16 on this CPU")
 def test_bfloat16_layers_are_packed_and_agree_with_float32() -> None:
     torch.manual_seed(4)
     plain = nn.Linear(64, 24)

@@ -84,7 +84,7 @@ def differences(model: CrossEncoder) -> tuple[torch.Tensor, torch.Tensor]:
 def test_margin_mse_is_the_squared_difference_of_margins(model: CrossEncoder) -> None:
     ours, theirs = differences(model)
     assert value(model, "margin-mse", of_all("margin-mse")) == pytest.approx(
-        functional.mse_loss(ours, theirs).item(), abs=1e-3
+        functional.mse_loss(ours, theirs).item(), rel=1e-3
     )
 
 
