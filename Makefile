@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test faults mutants determinism strace bench gpu-bench drift mini format readme clean
+.PHONY: help setup demo check test slow faults mutants determinism strace bench gpu-bench drift mini format readme clean
 
 help: ## show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,11 +31,14 @@ check: $(READY) ## style, types, layers, and the README's generated parts
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md
 
-test: $(READY) ## all tests, faults by sample
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2
+test: $(READY) ## the tests, but for the slow ones; faults by sample
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m "not slow"
 
 faults: $(READY) strace ## every fault point: a table, and one JSON line last
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --exhaustive tests/faults tests/properties
+
+slow: $(READY) ## the tests that take long: engines, exports, training, benchmarks
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m slow tests
 
 mutants: $(READY) strace ## break the journal, the planner and the ranking in forty ways: each must fail a named test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py

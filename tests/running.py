@@ -63,7 +63,7 @@ def rerank(
     *arguments: str | bytes | Path,
     stdin: bytes = b"",
     cwd: Path | None = None,
-    timeout: float = 60,
+    timeout: float = 300,
     prepare: Callable[[], None] | None = None,
     **variables: str | None,
 ) -> Finished:

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from running import Finished, rerank
 
-pytestmark = [pytest.mark.slow]
-
 
 def document(done: Finished) -> dict[str, Any]:
     assert done.code == 0, done.stderr
@@ -23,6 +21,7 @@ def computes_bfloat16() -> bool:
     return cpuinfo.exists() and any(word in cpuinfo.read_text() for word in ("avx512_bf16", "amx_bf16", " bf16"))
 
 
+@pytest.mark.slow
 def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     chart = tmp_path / "chart.svg"
@@ -61,6 +60,7 @@ def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
     assert chart.read_bytes().startswith(b"<?xml")
 
 
+@pytest.mark.slow
 def test_a_file_of_records_is_measured_as_it_is_and_the_dtype_it_came_to_is_named(root: Path) -> None:
     options = ["--engines", "torch", "--peers", "none", "--rounds", "1", "--device", "cpu"]
     found = document(rerank("bench", root / "sample_data/quickstart.jsonl", *options, timeout=120))
@@ -76,6 +76,7 @@ def test_growth_runs_the_command_itself() -> None:
     assert all(step["pairs_per_s"] > 0 and step["peak_memory_bytes"] > 0 for step in found["growth"])
 
 
+@pytest.mark.slow
 def test_a_shape_without_weights_is_measured_with_a_true_tokenizer(shared: Path) -> None:
     small = ["--pairs", "4", "--lengths", "fixed:16", "--rounds", "1", "--device", "cpu", "--peers", "none"]
     shape = ["--random-weights", "xlmr-mini", "--tokenizer", str(shared / "models/xlmr-tokenizer")]

@@ -8,7 +8,7 @@ import pytest
 from running import rerank
 from tiny import write_reranker
 
-pytestmark = [pytest.mark.slow]
+slow = pytest.mark.slow  # one form of each library stands for the others
 RECORD = '{"query": "what is panda?", "candidates": ["hi", "panda is a b c", "what", "x y z"]}\n'
 
 
@@ -26,12 +26,12 @@ def logits(folder: Path, source: Path, *options: str) -> dict[int, float]:
 @pytest.mark.parametrize(
     ("form", "package", "dtype"),
     [
-        ("openvino", "openvino", "fp32"),
-        ("openvino", "openvino", "fp16"),
+        pytest.param("openvino", "openvino", "fp32", marks=slow),
+        pytest.param("openvino", "openvino", "fp16", marks=slow),
         ("openvino", "openvino", "int8"),
         ("onnx", "onnxruntime", "fp32"),
-        ("onnx", "onnxruntime", "fp16"),
-        ("onnx", "onnxruntime", "int8"),
+        pytest.param("onnx", "onnxruntime", "fp16", marks=slow),
+        pytest.param("onnx", "onnxruntime", "int8", marks=slow),
     ],
 )
 def test_exported_folder_scores_as_its_model_does(
@@ -106,6 +106,7 @@ def test_mistakes_are_told_before_anything_is_made(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
 
 
+@slow
 def test_engine_that_a_folder_was_not_exported_for_is_refused(tiny: Path, tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     source, target = tmp_path / "in.jsonl", tmp_path / "exported"

@@ -9,7 +9,6 @@ from running import rerank
 from terminals import on_terminal
 from tiny import write_bi_encoder, write_reranker
 
-pytestmark = [pytest.mark.slow]
 JUDGED = [{"query": f"what is {a} ?", "pos": [f"{a} {b}"], "neg": [f"{b} c", "c d"]} for a, b in ("ab", "ba") * 4]
 NATIVE = {
     "id": "q1",
@@ -66,6 +65,7 @@ def test_quiet_commands_say_nothing(folder: Path, points: Points) -> None:
             assert (done.code, done.said) == (0, ""), command
 
 
+@pytest.mark.slow
 def test_other_commands_say_only_what_is_ours(folder: Path, points: Points) -> None:
     for number, command in enumerate(points.of(OURS_ONLY, sample=2)):
         with points.trying("libraries: words of theirs on standard error"):
@@ -75,6 +75,7 @@ def test_other_commands_say_only_what_is_ours(folder: Path, points: Points) -> N
             assert [line for line in done.said.splitlines() if not line.startswith("rerank: ")] == [], command
 
 
+@pytest.mark.slow
 def test_quiet_holds_on_a_terminal(folder: Path, points: Points) -> None:
     """There libraries draw bars, unless they are kept from it."""
     for number, command in enumerate(points.of([f"{TRAIN} -q", f"{SCORE} --engine torch"], sample=2)):

@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+PROGRESS = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z records=.*\n", re.MULTILINE)  # as many as a machine is slow
 TIMED = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z (done records=\d+ scored=\d+ failed=\d+ pairs=\d+ truncated=\d+).*")
 FRACTION = re.compile(r"(\.\d\d)\d+")
 
@@ -29,7 +30,7 @@ def commands(block: str) -> list[tuple[str, str]]:
 
 def comparable(output: str, folder: Path) -> list[str]:
     """Output without what differs from run to run."""
-    lines = output.replace(f"{folder.resolve()}/", "").splitlines()
+    lines = PROGRESS.sub("", output.replace(f"{folder.resolve()}/", "")).splitlines()
     return sorted(FRACTION.sub(r"\1", TIMED.sub(r"\1", line)) for line in lines)
 
 

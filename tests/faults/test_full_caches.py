@@ -68,6 +68,7 @@ def test_a_cache_without_room_is_no_reason_to_fail(small: Small, points: Points)
             assert list((small.folder / "room").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_without_room_anywhere_the_disk_is_named(small: Small, points: Points) -> None:
     cases = [(engine, dtype, size) for size in ("16k", "36k") for engine, dtype in ENGINES]
     for engine, dtype, size in points.of(cases, sample=2):
@@ -81,6 +82,7 @@ def test_without_room_anywhere_the_disk_is_named(small: Small, points: Points) -
             assert "Make room there" in done.said
 
 
+@pytest.mark.slow
 def test_an_export_to_a_full_disk_is_5(small: Small, points: Points) -> None:
     for engine, dtype in points.of(ENGINES, sample=2):
         pytest.importorskip(PACKAGES[engine])

@@ -111,6 +111,7 @@ def test_the_cross_encoder_begins_as_its_bi_encoder(trimmed: Path, tmp_path: Pat
     assert np.corrcoef(cosines, logits)[0, 1] > 0.5
 
 
+@pytest.mark.slow
 def test_what_is_learnt_is_the_body_and_brings_means_nearer_to_the_teacher(
     base: Path, trimmed: Path, tmp_path: Path
 ) -> None:

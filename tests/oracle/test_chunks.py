@@ -46,6 +46,7 @@ def test_what_is_cut_off_is_missed_and_found_in_parts() -> None:
         assert all("chunk" not in one for one in parts[lang]["candidates"][1:])
 
 
+@pytest.mark.slow
 def test_a_document_in_parts_has_the_logit_of_its_best_part_alone() -> None:
     scorer = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype="fp32", max_length=128))
     scorer.load()

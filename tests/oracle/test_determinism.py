@@ -14,7 +14,10 @@ from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.4}  # of a logit; README, "Determinism"
 
 
-@pytest.mark.parametrize(("dtype", "compositions"), [("fp32", (7, 32, "window")), ("bf16", (32, "window"))])
+@pytest.mark.parametrize(
+    ("dtype", "compositions"),
+    [("fp32", (7, 32, "window")), pytest.param("bf16", (32, "window"), marks=pytest.mark.slow)],
+)
 def test_no_composition_of_batches_moves_a_logit_beyond_the_published_tolerance(
     root: Path, dtype: str, compositions: tuple[int | str, ...]
 ) -> None:
@@ -32,7 +35,7 @@ def test_no_composition_of_batches_moves_a_logit_beyond_the_published_tolerance(
             assert agreement(alone, logits, sizes) == (1, 1)
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("dtype", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_batches_side_by_side_give_the_very_logits_of_one_after_another(root: Path, dtype: str) -> None:
     records = records_of(root / "sample_data" / "quickstart.jsonl", 60)
     pairs = [(query, text) for query, texts in records for text in texts]

@@ -31,7 +31,7 @@ class Both:
     oracle: CrossEncoder
 
 
-@pytest.fixture(scope="module", params=["mini", "random_xlmr"])
+@pytest.fixture(scope="module", params=[pytest.param("mini", marks=pytest.mark.slow), "random_xlmr"])
 def both(request: pytest.FixtureRequest, root: Path) -> Both:
     folder = root / "rerank_cli/mini" if request.param == "mini" else request.getfixturevalue("random_xlmr")
     ours = TorchCrossEncoder(

@@ -144,6 +144,7 @@ def test_positives_may_be_given_as_texts(files: Path, tmp_path: Path) -> None:
     assert mined(files, tmp_path, queries="texts.jsonl")[0]["pos"] == [POOL[0]]
 
 
+@pytest.mark.slow
 def test_negatives_are_drawn_by_the_seed(files: Path, tmp_path: Path) -> None:
     def drawn(seed: int) -> list[str]:
         (record,) = mined(files, tmp_path, "--negatives", "2", "--margin", "-2", "--seed", str(seed))
@@ -321,6 +322,7 @@ def test_each_text_that_is_encoded_is_told(config: MineConfig, tmp_path: Path) -
     assert shown.steps >= 3
 
 
+@pytest.mark.slow
 def test_progress_is_plain_lines_or_a_bar_and_nothing_when_quiet(files: Path, tmp_path: Path) -> None:
     arguments = ("mine", files / "queries.jsonl", "--pool", files / "pool.jsonl", "--model", files / "model")
     bar = rerank(*arguments, "-o", tmp_path / "bar.jsonl", "--progress", "bar")
@@ -387,6 +389,7 @@ def test_a_cross_encoder_is_refused(files: Path, tmp_path: Path) -> None:
     assert "is a cross-encoder" in done.said
 
 
+@pytest.mark.slow
 def test_scores_of_former_negatives_are_dropped_and_the_mean_is_said(files: Path, tmp_path: Path) -> None:
     record = {"query": "a cat", "pos": [POOL[0]], "neg": ["x", "y"], "pos_scores": [9.0], "neg_scores": [1.0, 2.0]}
     queries, out = write_records(tmp_path / "q.jsonl", [record]), tmp_path / "out.jsonl"

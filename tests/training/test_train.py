@@ -38,6 +38,8 @@ from rerank_cli.train import TrainConfig, train
 from rerank_cli.training_folder import BEFORE, FORMER, MODEL, NOTE
 from tests.training.conftest import Quiet, toy_records, write_records
 
+slow = pytest.mark.slow  # one loss, one cut and one damage stand for the others
+
 
 def partial(config: TrainConfig) -> Path:
     return config.output.with_name(config.output.name + ".partial")
@@ -58,13 +60,14 @@ def gain(config: TrainConfig) -> float:
     return made.evaluation.means["nDCG@10"] - made.evaluation.before_means["nDCG@10"]
 
 
-@pytest.mark.parametrize("loss", list(LOSSES))
+@pytest.mark.parametrize("loss", ["listnet", *(pytest.param(name, marks=slow) for name in LOSSES if name != "listnet")])
 def test_every_loss_learns_the_toy_task(toy: TrainConfig, loss: str) -> None:
     epochs = 32.0 if loss == "bce" else toy.epochs  # it has to find first that most pairs are not relevant
     assert gain(replace(toy, loss=loss, epochs=epochs)) > 0.15
 
 
 @pytest.mark.parametrize("loss", ["kl", "margin-mse"])
+@pytest.mark.slow
 def test_a_teacher_is_believed_against_the_judgements(toy: TrainConfig, tmp_path: Path, loss: str) -> None:
     against = [{**each, "pos_scores": [-4.0], "neg_scores": [4.0, 3.0, 5.0]} for each in toy_records(320, seed=1)]
     read = ReadConfig((str(write_records(tmp_path / "against.jsonl", against)),))
@@ -275,6 +278,7 @@ def test_native_records_with_judgements_elsewhere(toy: TrainConfig, tmp_path: Pa
     assert made.note["data"]["rows"] == 80
 
 
+@pytest.mark.slow
 def test_a_collection_is_measured_as_rerank_eval_measures_it(toy: TrainConfig, root: Path, tmp_path: Path) -> None:
     folder = root / "sample_data/collection"
     qrels, run = folder / "qrels/test.tsv", folder / "first-stage.run"
@@ -509,6 +513,7 @@ def test_another_training_is_not_continued(toy: TrainConfig) -> None:
         train(replace(toy, resume=True, seed=7), lambda _: None, Quiet())
 
 
+@pytest.mark.slow
 def test_the_command_shows_what_was_gained(toy: TrainConfig, base: Path) -> None:
     done = rerank(
         "train", toy.read.inputs[0], "-o", toy.output, "--model", base, "--eval", toy.held_out.inputs[0],  # type: ignore[union-attr]
@@ -535,6 +540,7 @@ def test_the_command_shows_what_was_gained(toy: TrainConfig, base: Path) -> None
 @pytest.mark.parametrize(
     ("options", "rate"), [((), 2e-5), (("--lora",), 2e-4), (("--lora", "--learning-rate", "1e-3"), 1e-3)]
 )
+@pytest.mark.slow
 def test_adapters_learn_faster_unless_told(toy: TrainConfig, base: Path, options: tuple[str, ...], rate: float) -> None:
     done = rerank("train", toy.read.inputs[0], "-o", toy.output, "--model", base, "--max-steps", "1", *options)
     assert done.code == 0, done.said
