@@ -17,6 +17,9 @@ from rerank_cli.formats.templates import Template
 from rerank_cli.ranking import Ranking
 from rerank_cli.records import RAW_CAP, Blank, Entry, Failure, Request
 
+MAX_TEXT = (
+    32 * 1024 * 1024
+)  # characters; the ids of a longer one hold the interpreter too long for a signal to be heard
 TITLED = "{title?} {text}"
 UNSCORED_TITLES = "candidates have a title, and only their text is scored: --doc-template '{title?} {text}' scores both"
 
@@ -47,6 +50,15 @@ class Composer:
 
     def texts(self, record: dict[str, Any], path: str) -> Texts:
         """The texts of a native record whose candidates stand at `path`. Raises Malformed."""
+        found = self._texts(record, path)
+        if len(found.query) > MAX_TEXT:
+            raise _too_long(found.query, "$.query")
+        if max(map(len, found.texts), default=0) > MAX_TEXT:
+            index, text = next((index, text) for index, text in enumerate(found.texts) if len(text) > MAX_TEXT)
+            raise _too_long(text, f"{path}[{index}]")
+        return found
+
+    def _texts(self, record: dict[str, Any], path: str) -> Texts:
         query = record["query"]
         if self._query:
             query, _ = self._query.render(((record, "$"),))
@@ -65,6 +77,10 @@ class Composer:
             sources = ((body, f"{path}[{index}]"), (record, "$"))
             rendered.append(template.render(sources if self._document else sources[:1], "text"))
         return Texts(query, tuple([text for text, _ in rendered]), tuple([field for _, field in rendered]))
+
+
+def _too_long(text: str, path: str) -> Malformed:
+    return Malformed(f"a text of {len(text):,} characters; at most {MAX_TEXT:,} are scored", path, content=True)
 
 
 def have_titles(candidates: list[Any]) -> bool:

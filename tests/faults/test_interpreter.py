@@ -12,6 +12,7 @@ from points import Points
 from running import ROOT, commits, started, wait_until
 from tokenizers import Tokenizer
 
+from rerank_cli.formats.lines import MAX_TEXT
 from rerank_cli.scorers.hf_tokens import encoding_of, load_tokenizer
 from rerank_cli.windows import PREPARE_ENTRIES
 
@@ -70,7 +71,7 @@ def test_no_single_text_is_encoded_by_the_call_that_holds_the_interpreter() -> N
 
 
 LONG: dict[str, tuple[str, tuple[str, ...]]] = {
-    "a text without spaces": ("a" * 30_000_000, ()),
+    "the longest text without spaces": ("a" * MAX_TEXT, ()),
     "a text in which a separator is spelled": ("a" * 30_000_000 + " </s>", ()),
     "a text in parts": ("a" * 20_000_000, ("--long-docs", "chunk")),
     "words in parts": ("tea " * 5_000_000, ("--long-docs", "chunk")),

@@ -9,6 +9,7 @@ from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import InputError
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.dialects import ECHOES, REFUSED, TOPS
+from rerank_cli.formats.lines import MAX_TEXT
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.preflight import refuse_foreign
 from rerank_cli.ranking import rank
@@ -469,3 +470,33 @@ def test_what_a_record_holds_is_no_fault_of_the_format(source, record, options, 
     _, (failure,) = entries(source, record, target=target, **options)
     assert isinstance(failure, Failure)
     assert failure.content
+
+
+# texts that are too long for a signal to be heard while they are tokenized
+
+LONG = "a" * (MAX_TEXT + 1)
+LIMIT = MAX_TEXT * 4  # of bytes in a line
+
+
+@pytest.mark.parametrize(
+    ("source", "record", "options", "path"),
+    [
+        ("native", {"query": "q", "candidates": ["b", LONG]}, {}, "$.candidates[1]"),
+        ("native", {"query": LONG, "candidates": ["b"]}, {}, "$.query"),
+        ("rerank-api", {"query": "q", "documents": [{"text": LONG}]}, {}, "$.documents[0]"),
+        ("tevatron", {"query_id": "1", "query": "q", "docid": "d", "text": LONG}, {}, "$[0]"),
+        (
+            "native",
+            {"query": "q", "candidates": [{"text": "b", "more": LONG[1:]}]},
+            {"doc_template": "{text} {more}"},
+            "$.candidates[0]",
+        ),
+    ],
+)
+def test_a_text_that_is_too_long_is_an_error_record_in_every_shape(source, record, options, path):
+    _, (entry,) = entries(source, record, max_line_bytes=LIMIT, **options)
+    assert isinstance(entry, Failure)
+    assert "characters" in entry.reason
+    assert entry.path == path
+    right = json.loads(json.dumps(record).replace(LONG, LONG[2:]).replace(LONG[1:], LONG[3:]))
+    assert isinstance(entries(source, right, max_line_bytes=LIMIT, **options)[1][0], Request)
