@@ -1,0 +1,27 @@
+"""What the machine is."""
+
+from pathlib import Path
+
+import pytest
+
+from rerank_cli.machine import cpu_info, has_vnni
+
+
+@pytest.mark.parametrize(
+    ("architecture", "flags", "exact"),
+    [
+        ("x86_64", "fpu avx2 fma", False),
+        ("x86_64", "fpu avx2 avx512f avx512_vnni", True),
+        ("AMD64", "fpu avx2 avx_vnni", True),
+        ("aarch64", "fp asimd", True),
+    ],
+)
+def test_x86_adds_products_of_bytes_exactly_only_with_vnni(
+    tmp_path: Path, architecture: str, flags: str, exact: bool
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: vnni in a name\nflags\t\t: {flags}\n")
+    assert has_vnni(architecture, cpu_info(tmp_path / "cpuinfo")) is exact
+
+
+def test_x86_that_tells_nothing_is_taken_to_saturate(tmp_path: Path) -> None:
+    assert not has_vnni("x86_64", cpu_info(tmp_path / "none"))
