@@ -21,9 +21,11 @@ class Points:
     passed: dict[str, int] = field(default_factory=dict)
 
     def of(self, points: Sequence[T], sample: int) -> Sequence[T]:
-        """All of them when exhaustive, else about `sample`, evenly spread, the first and last among them."""
+        """All of them when exhaustive, else about `sample`, evenly spread with both ends; of one, the middle."""
         if self.exhaustive or len(points) <= sample:
             return points
+        if sample == 1:
+            return [points[len(points) // 2]]
         last = len(points) - 1
         return [points[index] for index in sorted({round(step * last / (sample - 1)) for step in range(sample)})]
 

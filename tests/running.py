@@ -239,6 +239,6 @@ def _zygote(owner: int) -> Zygote:
     return Zygote()
 
 
-def forked(*arguments: str | Path, cwd: Path, stdin: Path | None = None, **variables: str) -> Finished:
+def forked(*arguments: str | Path, cwd: Path | None = None, stdin: Path | None = None, **variables: str) -> Finished:
     """`rerank`, started by fork from a process that has its imports done: for sweeps of thousands of runs."""
-    return _zygote(os.getpid()).run(*arguments, cwd=cwd, stdin=stdin, **variables)
+    return _zygote(os.getpid()).run(*arguments, cwd=cwd or Path.cwd(), stdin=stdin, **variables)

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from running import ROOT, environment, files_of, rerank
+from running import ROOT, environment, files_of, forked, rerank
 
 COLLECTION = ROOT / "sample_data" / "collection"
 QRELS = COLLECTION / "qrels" / "test.tsv"
@@ -23,20 +23,20 @@ def ranked(tmp_path: Path) -> Path:
     """The sample collection, ranked by the fake engine."""
     path = tmp_path / "ranked.jsonl"
     options = ("--engine", "fake", "-q", "--output-format", "native")
-    done = rerank("score", COLLECTION, "--run", RUN, "-o", path, *options)
+    done = forked("score", COLLECTION, "--run", RUN, "-o", path, *options)
     assert done.code == 0, done.said
     return path
 
 
 def test_a_result_is_measured_against_its_input_order(ranked: Path) -> None:
-    done = rerank("eval", ranked, "--qrels", QRELS, "--json")
+    done = forked("eval", ranked, "--qrels", QRELS, "--json")
     assert done.code == 0, done.said
     ((made,),) = done.records
     assert made["before_run"] == "input order"
     assert made["judged_queries"] == 8
-    against = rerank("eval", ranked, "--qrels", QRELS, "--before", RUN, "--json").records[0][0]
+    against = forked("eval", ranked, "--qrels", QRELS, "--before", RUN, "--json").records[0][0]
     assert against["differences"] == made["differences"]
-    assert rerank("eval", RUN, "--qrels", QRELS, "--json").records[0][0]["measures"] == made["before"]
+    assert forked("eval", RUN, "--qrels", QRELS, "--json").records[0][0]["measures"] == made["before"]
 
 
 def test_the_table_says_what_counts_and_what_does_not(ranked: Path, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_the_table_says_what_counts_and_what_does_not(ranked: Path, tmp_path: Pa
         + records[0]
         + b'{"id": "q99", "query": "w", "candidates": [{"id": "d", "text": ""}]}\n{\n'
     )
-    done = rerank("eval", tmp_path / "odd.jsonl", "--qrels", QRELS)
+    done = forked("eval", tmp_path / "odd.jsonl", "--qrels", QRELS)
     assert done.code == 0, done.said
     shown = done.stdout.decode()
     assert "1 queries of the results are not judged and do not count" in shown
@@ -57,12 +57,12 @@ def test_the_table_says_what_counts_and_what_does_not(ranked: Path, tmp_path: Pa
 
 def test_every_query_is_in_the_csv(ranked: Path, tmp_path: Path) -> None:
     path = tmp_path / "queries.csv"
-    done = rerank("eval", ranked, "--qrels", QRELS, "--measures", "nDCG@10 RR@10", "--per-query", path)
+    done = forked("eval", ranked, "--qrels", QRELS, "--measures", "nDCG@10 RR@10", "--per-query", path)
     assert done.code == 0, done.said
     rows = list(csv.DictReader(path.open(encoding="utf-8")))
     assert len(rows) == 16
     assert {row["measure"] for row in rows} == {"nDCG@10", "RR@10"}
-    made = rerank("eval", ranked, "--qrels", QRELS, "--measures", "nDCG@10", "--json").records[0][0]
+    made = forked("eval", ranked, "--qrels", QRELS, "--measures", "nDCG@10", "--json").records[0][0]
     after = [float(row["after"]) for row in rows if row["measure"] == "nDCG@10"]
     assert sum(after) / len(after) == pytest.approx(made["measures"]["nDCG@10"])
 
@@ -70,7 +70,7 @@ def test_every_query_is_in_the_csv(ranked: Path, tmp_path: Path) -> None:
 def test_judgements_may_stand_in_the_candidates(tmp_path: Path) -> None:
     candidates = [{"id": "a", "text": "x", "grade": 0}, {"id": "b", "text": "y", "grade": 2}]
     (tmp_path / "in").write_text(json.dumps({"id": "q", "query": "w", "candidates": candidates}) + "\n")
-    done = rerank("eval", tmp_path / "in", "--relevance-field", "grade", "--measures", "RR@10", "--json")
+    done = forked("eval", tmp_path / "in", "--relevance-field", "grade", "--measures", "RR@10", "--json")
     assert done.records[0][0]["measures"] == {"RR@10": 0.5}
 
 
@@ -90,13 +90,13 @@ def test_judgements_may_stand_in_the_candidates(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_measured_says_why(arguments: tuple, code: int, said: str, tmp_path: Path) -> None:
-    done = rerank(*arguments, cwd=tmp_path)
+    done = forked(*arguments, cwd=tmp_path)
     assert done.code == code, done.said
     assert said in done.said
 
 
 def test_three_files_are_compared_with_the_first(ranked: Path, tmp_path: Path) -> None:
-    done = rerank("compare", RUN, ranked, RUN, "--qrels", QRELS, "--json")
+    done = forked("compare", RUN, ranked, RUN, "--qrels", QRELS, "--json")
     assert done.code == 0, done.said
     (first, same) = done.records[0]
     assert same["rbo"] == pytest.approx(1.0)
@@ -107,7 +107,7 @@ def test_three_files_are_compared_with_the_first(ranked: Path, tmp_path: Path) -
 
 
 def test_queries_that_moved_are_shown_side_by_side(ranked: Path) -> None:
-    done = rerank("compare", RUN, ranked, "--moved", "2")
+    done = forked("compare", RUN, ranked, "--moved", "2")
     shown = done.stdout.decode()
     assert len(re.findall(r"^q\d: overlap@10", shown, re.MULTILINE)) == 2
     assert re.search(r"^   1  q\d-d01 +q\d-d\d\d +(↑\d+|=)$", shown, re.MULTILINE), shown
@@ -117,13 +117,13 @@ def test_judgements_of_candidates_that_were_cut_are_not_measured(tmp_path: Path)
     candidates = [{"id": f"d{n}", "text": f"text {n}", "relevance": n % 2} for n in range(6)]
     (tmp_path / "in").write_text(json.dumps({"id": "q", "query": "w", "candidates": candidates}) + "\n")
     for options, code in (((), 0), (("--top-k", "3"), 4)):
-        scored = rerank("score", "in", "-o", "out", "--engine", "fake", "--overwrite", *options, cwd=tmp_path)
+        scored = forked("score", "in", "-o", "out", "--engine", "fake", "--overwrite", *options, cwd=tmp_path)
         assert scored.code == 0
-        done = rerank("eval", "out", "--json", cwd=tmp_path)
+        done = forked("eval", "out", "--json", cwd=tmp_path)
         assert done.code == code, done.said
     assert "candidates were left out" in done.said
     (tmp_path / "qrels").write_text("q 0 d1 1\n")
-    shown = rerank("eval", "out", "--qrels", "qrels", cwd=tmp_path).stdout.decode()
+    shown = forked("eval", "out", "--qrels", "qrels", cwd=tmp_path).stdout.decode()
     assert "the order before is not known, name it with --before" in shown
 
 
@@ -135,9 +135,9 @@ def test_judgements_may_come_through_a_pipe_and_are_on_the_page(ranked: Path, tm
 
 
 def test_a_page_says_what_its_chart_shows_and_no_moves_where_nothing_moved(ranked: Path, tmp_path: Path) -> None:
-    assert rerank("compare", RUN, ranked, "--html", tmp_path / "c.html").code == 0
+    assert forked("compare", RUN, ranked, "--html", tmp_path / "c.html").code == 0
     assert "<h3>RBO, query by query</h3>" in (tmp_path / "c.html").read_text()
-    assert rerank("eval", RUN, "--qrels", QRELS, "--html", tmp_path / "e.html").code == 0
+    assert forked("eval", RUN, "--qrels", QRELS, "--html", tmp_path / "e.html").code == 0
     page = (tmp_path / "e.html").read_text()
     assert "moved most" not in page
     assert "query by query" not in page
@@ -146,7 +146,7 @@ def test_a_page_says_what_its_chart_shows_and_no_moves_where_nothing_moved(ranke
 @pytest.mark.parametrize("content", ["json", "run"])
 def test_results_may_come_through_a_pipe(ranked: Path, content: str) -> None:
     whole = (ranked if content == "json" else RUN).read_bytes()
-    named = rerank("eval", ranked if content == "json" else RUN, "--qrels", QRELS, "--json").records[0][0]
+    named = forked("eval", ranked if content == "json" else RUN, "--qrels", QRELS, "--json").records[0][0]
     piped = rerank("eval", "-", "--qrels", QRELS, "--json", stdin=whole)
     assert piped.code == 0, piped.said
     assert piped.records[0][0]["measures"] == named["measures"]
@@ -159,9 +159,9 @@ def test_nothing_that_is_read_is_written_over(ranked: Path, tmp_path: Path, opti
     shutil.copy(RUN, tmp_path / "first")
     before = files_of(tmp_path)
     command = ("eval", ranked, "--qrels", "qrels", "--before", "first", option, place)
-    assert rerank(*command, cwd=tmp_path).code == 2
+    assert forked(*command, cwd=tmp_path).code == 2
     if option == "--html":
-        assert rerank("compare", "first", ranked, "--qrels", "qrels", option, place, cwd=tmp_path).code == 2
+        assert forked("compare", "first", ranked, "--qrels", "qrels", option, place, cwd=tmp_path).code == 2
     assert files_of(tmp_path) == before
 
 
@@ -194,7 +194,7 @@ def test_a_page_needs_no_network_and_holds_nothing_that_data_brought(tmp_path: P
         ("compare", path, path),
         ("compare", path, path, "--qrels", "qrels"),
     ):
-        done = rerank(*command, "--html", "page.html", cwd=tmp_path)
+        done = forked(*command, "--html", "page.html", cwd=tmp_path)
         assert done.code == 0, done.said
         text = (tmp_path / "page.html").read_text()
         page = Tags()
@@ -249,7 +249,7 @@ def opened(page: Path) -> dict:
 
 def test_a_page_sorts_and_scrolls_in_a_browser(ranked: Path, tmp_path: Path) -> None:
     browser()
-    done = rerank("compare", RUN, ranked, "--qrels", QRELS, "--html", tmp_path / "page.html")
+    done = forked("compare", RUN, ranked, "--qrels", QRELS, "--html", tmp_path / "page.html")
     assert done.code == 0, done.said
     found = opened(tmp_path / "page.html")
     print(found)
@@ -265,7 +265,7 @@ def test_a_page_of_many_queries_stays_small(tmp_path: Path) -> None:
         lines.append(json.dumps({"id": f"q{n}", "query": f"query {n}", "candidates": candidates}))
     (tmp_path / "a").write_text("\n".join(lines))
     (tmp_path / "qrels").write_text("".join(f"q{n} 0 d{n % 10} 1\n" for n in range(2000)))
-    done = rerank("eval", "a", "--qrels", "qrels", "--html", "page.html", cwd=tmp_path)
+    done = forked("eval", "a", "--qrels", "qrels", "--html", "page.html", cwd=tmp_path)
     assert done.code == 0, done.said
     text = (tmp_path / "page.html").read_text()
     assert text.count("<details>") == 200

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import COMMAND, commits, environment, files_of, lines, rerank, started, wait_until
+from running import COMMAND, commits, environment, files_of, forked, lines, rerank, started, wait_until
 
 FAKE = ("--engine", "fake")
 SMALL = ("--batch-tokens", "64", "--window-tokens", "256")  # a commit every few records
@@ -69,7 +69,7 @@ def test_0_means_every_record_is_in_the_final_output(ten: Path, tmp_path: Path) 
 )
 def test_2_for_wrong_options_and_nothing_is_touched(ten: Path, tmp_path: Path, wrong: tuple[str, ...]) -> None:
     before = files_of(tmp_path)
-    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE, *wrong)
+    done = forked("score", ten, "-o", tmp_path / "out.jsonl", *FAKE, *wrong)
     assert done.code == 2
     assert done.stdout == b""
     assert done.said.startswith("rerank: ")

@@ -57,6 +57,7 @@ def test_exported_folder_scores_as_its_model_does(
     assert worst <= bound  # logits are all near -0.002; others tell mini's apart
 
 
+@pytest.mark.slow
 def test_what_is_in_the_way_is_refused_and_left_alone(tiny: Path, tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     mine = tmp_path / "mine"
@@ -121,6 +122,7 @@ def test_engine_that_a_folder_was_not_exported_for_is_refused(tiny: Path, tmp_pa
     assert rerank("export", "-o", tmp_path / "again", "--model", target).code == 2
 
 
+@pytest.mark.slow
 def test_a_file_that_somebody_put_into_an_exported_folder_is_left_alone(tiny: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     target, theirs = tmp_path / "exported", tmp_path / "theirs"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from running import Finished, rerank
+from running import Finished, forked
 
 from rerank_cli.errors import InputError
 from rerank_cli.formats.columns import is_comment, row_of_run
@@ -45,9 +45,9 @@ def test_junk_judgements_are_not_relevant_whoever_brings_them(tmp_path: Path, tu
     put(tmp_path, carried="".join(reversed(records) if turned else records))
     measures = ("--measures", "nDCG@10 AP Judged@10", "--json")
     expected = {"nDCG@10": 0.3155, "AP": 0.25, "Judged@10": 1.0}
-    assert measured(rerank("eval", "run", "--qrels", "qrels", *measures, cwd=tmp_path)) == expected
-    assert measured(rerank("eval", "carried", *measures, cwd=tmp_path)) == expected
-    done = rerank("compare", "run", "run", "--qrels", "qrels", *measures, "--html", "page.html", cwd=tmp_path)
+    assert measured(forked("eval", "run", "--qrels", "qrels", *measures, cwd=tmp_path)) == expected
+    assert measured(forked("eval", "carried", *measures, cwd=tmp_path)) == expected
+    done = forked("compare", "run", "run", "--qrels", "qrels", *measures, "--html", "page.html", cwd=tmp_path)
     assert done.code == 0, done.said
     assert {each["measure"]: round(each["after"], 4) for each in done.records[0][0]["differences"]} == expected
 
@@ -80,7 +80,7 @@ def test_a_table_with_tabs_keeps_blanks_in_ids(
 def test_ids_with_blanks_are_found_in_results(tmp_path: Path) -> None:
     put(tmp_path, qrels="query-id\tcorpus-id\tscore\nq 1\td1\t1\nq2\tAC\N{NO-BREAK SPACE}Milan\t1\n")
     put(tmp_path, results=record("q 1", ("d1", None)) + record("q2", ("AC\N{NO-BREAK SPACE}Milan", None)))
-    done = rerank("eval", "results", "--qrels", "qrels", "--measures", "RR@10", "--json", cwd=tmp_path)
+    done = forked("eval", "results", "--qrels", "qrels", "--measures", "RR@10", "--json", cwd=tmp_path)
     assert measured(done) == {"RR@10": 1.0}
 
 
@@ -124,10 +124,10 @@ def test_an_id_is_written_into_a_run_exactly_if_it_is_read_back(name: str) -> No
 )
 def test_a_run_may_lack_its_tag_and_have_words_behind_it_and_comments(tmp_path: Path, line: str) -> None:
     put(tmp_path, run=line + "\n", queries="q\tquery\n", corpus="d\ttext\n", qrels="# mine\nq 0 d 1.0\n")
-    done = rerank("eval", "run", "--qrels", "qrels", "--measures", "RR@10", "--json", cwd=tmp_path)
+    done = forked("eval", "run", "--qrels", "qrels", "--measures", "RR@10", "--json", cwd=tmp_path)
     assert measured(done) == {"RR@10": 1.0}
     options = ("--run", "run", "--queries", "queries", "--corpus", "corpus", "--model", "fake", "-q")
-    done = rerank("score", *options, "-o", "out.run", cwd=tmp_path)
+    done = forked("score", *options, "-o", "out.run", cwd=tmp_path)
     assert done.code == 0, done.said
     assert (tmp_path / "out.run").read_text().startswith("q Q0 d 1 ")
 
@@ -152,11 +152,11 @@ def test_a_run_may_lack_its_tag_and_have_words_behind_it_and_comments(tmp_path: 
 def test_other_widths_are_refused_alike_by_all_that_read_a_run(tmp_path: Path, line: str, reason: str) -> None:
     put(tmp_path, run=line + "\n", other=RUN, queries="q\tquery\n", corpus="d\ttext\n", qrels="q 0 d 1\n")
     for command in (("eval", "run", "--qrels", "qrels"), ("compare", "run", "other"), ("compare", "other", "run")):
-        done = rerank(*command, cwd=tmp_path)
+        done = forked(*command, cwd=tmp_path)
         assert done.code == 4
         assert f"run:1: {reason}" in done.said
     options = ("--run", "run", "--queries", "queries", "--corpus", "corpus", "--model", "fake", "-q")
-    done = rerank("score", *options, "-o", "out.run", cwd=tmp_path)
+    done = forked("score", *options, "-o", "out.run", cwd=tmp_path)
     assert done.code in (3, 4)
     assert reason in json.loads((tmp_path / "out.errors.jsonl").read_text())["reason"] if done.code == 3 else done.said
 
@@ -211,7 +211,7 @@ def test_what_are_no_judgements_is_named(tmp_path: Path, content: str | bytes, r
     with pytest.raises(InputError) as caught:
         read_qrels(str(tmp_path / "qrels"))
     assert reason in caught.value.message
-    assert rerank("eval", "run", "--qrels", "qrels", cwd=tmp_path).code == 4
+    assert forked("eval", "run", "--qrels", "qrels", cwd=tmp_path).code == 4
 
 
 @pytest.mark.parametrize(
@@ -260,9 +260,9 @@ def test_what_score_writes_of_a_run_with_a_document_twice_can_be_measured(tmp_pa
     put(tmp_path, queries="a1\tquery\nb\tother\n", corpus="a1\ttext\na2\tanother\n", qrels="a1 0 a1 1\nb 0 a2 1\n")
     options = ("--run", "run", "--queries", "queries", "--corpus", "corpus")
     for name, more in (("out.run", ()), ("out.jsonl", ("--output-format", "native"))):
-        done = rerank("score", *options, "-o", name, "--model", "fake", *more, cwd=tmp_path)
+        done = forked("score", *options, "-o", name, "--model", "fake", *more, cwd=tmp_path)
         assert done.code == 0, done.said
-        assert rerank("eval", name, "--qrels", "qrels", cwd=tmp_path).code == 0
+        assert forked("eval", name, "--qrels", "qrels", cwd=tmp_path).code == 0
     assert sorted(line.split()[2] for line in (tmp_path / "out.run").read_text().splitlines()) == ["a1", "a2", "a2"]
     native = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert {each["id"]: each["previous_score"] for each in native[0]["candidates"]} == {"a1": 3.0, "a2": 2.0}
@@ -270,10 +270,10 @@ def test_what_score_writes_of_a_run_with_a_document_twice_can_be_measured(tmp_pa
 
 def test_a_line_that_comes_twice_counts_once_and_another_score_is_refused(tmp_path: Path) -> None:
     put(tmp_path, run=RUN + "q1 Q0 d1 9 3.00 x\n", other=RUN + "q1 Q0 d1 9 1.0 x\n", qrels="q1 0 d1 1\n")
-    done = rerank("eval", "run", "--qrels", "qrels", cwd=tmp_path)
+    done = forked("eval", "run", "--qrels", "qrels", cwd=tmp_path)
     assert done.code == 0
     assert b"1 documents repeat one that came before" in done.stdout
-    done = rerank("eval", "other", "--qrels", "qrels", cwd=tmp_path)
+    done = forked("eval", "other", "--qrels", "qrels", cwd=tmp_path)
     assert done.code == 4
     assert "other:4: q1 has d1 twice" in done.said
 
@@ -297,10 +297,10 @@ def test_a_document_judged_twice_is_refused_unless_both_agree(tmp_path: Path, tu
     apart = [record("1", pair, ("7", 0)) for pair in (reversed(pairs) if turned else pairs)]
     for content in (within, "".join(apart), record("2", ("8", 1)).join(apart)):
         put(tmp_path, out=content, qrels="1 0 8 1\n")
-        done = rerank("eval", "out", cwd=tmp_path)
+        done = forked("eval", "out", cwd=tmp_path)
         assert done.code == (0 if kept else 4), done.said
         assert kept or "the relevance of 8 is" in done.said
-        assert rerank("eval", "out", "--qrels", "qrels", cwd=tmp_path).code == 0  # what candidates carry is not used
+        assert forked("eval", "out", "--qrels", "qrels", cwd=tmp_path).code == 0  # what candidates carry is not used
 
 
 # kinds of published files

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from running import commits, files_of, kill_after_commits, record, rerank
+from running import commits, files_of, forked, kill_after_commits, record
 
 FAKE = ("--engine", "fake")
 SMALL = ("--window-tokens", "60", "--batch-tokens", "30")
@@ -66,12 +66,12 @@ def test_a_killed_run_is_continued_to_the_same_bytes(form: str, tmp_path: Path) 
     arguments = WRITERS[form](tmp_path, native(30))
     code = 3 if form == "tevatron" else 0
     options = (*SMALL, *FAKE, "--model", "fake:composition=1,slow=0.01", "--resume", "-q")
-    whole = rerank("score", *arguments, "-o", "whole", *options, cwd=tmp_path)
+    whole = forked("score", *arguments, "-o", "whole", *options, cwd=tmp_path)
     assert whole.code == code, whole.said
     for count in (1, 3, 6):
         kill_after_commits(count, tmp_path / "out", "score", *arguments, "-o", "out", *options, cwd=tmp_path)
         assert commits(tmp_path / "out") >= count, "the run is too short to be killed in"
-    done = rerank("score", *arguments, "-o", "out", *options, cwd=tmp_path)
+    done = forked("score", *arguments, "-o", "out", *options, cwd=tmp_path)
     assert done.code == code, done.said
     files = files_of(tmp_path)
     assert files["out"] == files["whole"]
@@ -83,9 +83,9 @@ def test_a_killed_run_is_continued_to_the_same_bytes(form: str, tmp_path: Path) 
 def test_every_form_gives_the_same_order(form: str, tmp_path: Path) -> None:
     records = native(12)
     (tmp_path / "native").write_text("".join(json.dumps(each) + "\n" for each in records))
-    plain = rerank("score", "native", "-o", "-", "-q", *FAKE, cwd=tmp_path).records
+    plain = forked("score", "native", "-o", "-", "-q", *FAKE, cwd=tmp_path).records
     arguments = WRITERS[form](tmp_path, records)
-    done = rerank("score", *arguments, "-o", "-", "--output-format", "native", "-q", *FAKE, cwd=tmp_path)
+    done = forked("score", *arguments, "-o", "-", "--output-format", "native", "-q", *FAKE, cwd=tmp_path)
     logits = [[one["logit"] for one in each["candidates"]] for each in done.records]
     assert logits == [[one["logit"] for one in each["candidates"]] for each in plain]
 
@@ -93,11 +93,11 @@ def test_every_form_gives_the_same_order(form: str, tmp_path: Path) -> None:
 def test_another_corpus_is_another_run(tmp_path: Path) -> None:
     arguments = beir(tmp_path, native(5))
     command = ("score", *arguments, "-o", "out", *FAKE, "--resume")
-    assert rerank(*command, cwd=tmp_path).code == 0
-    assert "nothing to do" in rerank(*command, cwd=tmp_path).said
+    assert forked(*command, cwd=tmp_path).code == 0
+    assert "nothing to do" in forked(*command, cwd=tmp_path).said
     with open(tmp_path / "corpus.jsonl", "a") as file:
         file.write('{"_id": "new", "text": "x"}\n')
-    refused = rerank(*command, cwd=tmp_path)
+    refused = forked(*command, cwd=tmp_path)
     assert refused.code == 8
 
 
@@ -116,7 +116,7 @@ def test_another_corpus_is_another_run(tmp_path: Path) -> None:
 )
 def test_what_is_missing_beside_a_run_is_said(arguments: tuple[str, ...], code: int, said: str, tmp_path: Path) -> None:
     beir(tmp_path, native(3))
-    done = rerank("score", *arguments, "-o", "out", *FAKE, cwd=tmp_path)
+    done = forked("score", *arguments, "-o", "out", *FAKE, cwd=tmp_path)
     assert (done.code, said in done.said) == (code, True), done.said
     assert not (tmp_path / "out").exists()
 
@@ -125,7 +125,7 @@ def test_what_is_missing_beside_a_run_is_said(arguments: tuple[str, ...], code: 
 def test_a_run_is_not_written_over_its_own_texts(place: str, tmp_path: Path) -> None:
     arguments = beir(tmp_path, native(3))
     before = files_of(tmp_path)
-    done = rerank("score", *arguments, "-o", place, "--overwrite", *FAKE, cwd=tmp_path)
+    done = forked("score", *arguments, "-o", place, "--overwrite", *FAKE, cwd=tmp_path)
     assert done.code == 2
     assert files_of(tmp_path) == before
 
@@ -151,12 +151,12 @@ def test_bad_lines_inside_a_record_survive_any_window(tmp_path: Path) -> None:
         "-q",
         "--resume",
     )
-    whole = rerank("score", "in", "-o", "whole", *options, cwd=tmp_path)
+    whole = forked("score", "in", "-o", "whole", *options, cwd=tmp_path)
     assert whole.code == 3
     assert len((tmp_path / "whole.errors.jsonl").read_bytes().splitlines()) == 12
     for count in (1, 2, 3, 4, 5, 6, 7):
         kill_after_commits(count, tmp_path / "out", "score", "in", "-o", "out", *options, cwd=tmp_path)
-    assert rerank("score", "in", "-o", "out", *options, cwd=tmp_path).code == 3
+    assert forked("score", "in", "-o", "out", *options, cwd=tmp_path).code == 3
     files = files_of(tmp_path)
     assert files["out"] == files["whole"]
     assert files["out.errors.jsonl"] == files["whole.errors.jsonl"]
@@ -164,7 +164,7 @@ def test_bad_lines_inside_a_record_survive_any_window(tmp_path: Path) -> None:
 
 def test_a_limit_keeps_what_stood_inside_the_last_record(tmp_path: Path) -> None:
     arguments = tevatron(tmp_path, native(5))
-    done = rerank("score", *arguments, "-o", "out", "--limit", "2", *FAKE, "-q", cwd=tmp_path)
+    done = forked("score", *arguments, "-o", "out", "--limit", "2", *FAKE, "-q", cwd=tmp_path)
     assert done.code == 3
     assert len((tmp_path / "out.errors.jsonl").read_bytes().splitlines()) == 1
 
@@ -174,7 +174,7 @@ def test_a_limit_keeps_what_stood_inside_the_last_record(tmp_path: Path) -> None
 
 def test_a_conversion_is_whole_or_not_there(tmp_path: Path) -> None:
     arguments = tevatron(tmp_path, native(20))
-    done = rerank("convert", *arguments, "-o", "out.jsonl.gz", cwd=tmp_path)
+    done = forked("convert", *arguments, "-o", "out.jsonl.gz", cwd=tmp_path)
     assert done.code == 3
     made = [json.loads(line) for line in gzip.decompress((tmp_path / "out.jsonl.gz").read_bytes()).splitlines()]
     assert made == native(20)
@@ -182,18 +182,18 @@ def test_a_conversion_is_whole_or_not_there(tmp_path: Path) -> None:
     meta = json.loads((tmp_path / "out.jsonl.gz.meta.json").read_bytes())
     assert (meta["records"], meta["scored"], meta["failed"], meta["pairs"]) == (21, 20, 1, 80)
     assert not [name for name in files_of(tmp_path) if "partial" in name or "journal" in name or "lock" in name]
-    again = rerank("convert", *arguments, "-o", "out.jsonl.gz", cwd=tmp_path)
+    again = forked("convert", *arguments, "-o", "out.jsonl.gz", cwd=tmp_path)
     assert again.code == 8
-    assert rerank("convert", *arguments, "-o", "out.jsonl.gz", "--overwrite", "-q", cwd=tmp_path).code == 3
+    assert forked("convert", *arguments, "-o", "out.jsonl.gz", "--overwrite", "-q", cwd=tmp_path).code == 3
 
 
 def test_what_is_converted_there_and_back_is_what_it_was(tmp_path: Path) -> None:
     records = native(9)
     (tmp_path / "native").write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in records))
     for shape in ("tevatron", "rank-llm", "langchain", "flashrank", "rerank-api", "mixedbread", "tei"):
-        there = rerank("convert", "native", "-o", "there", "--output-format", shape, "--overwrite", cwd=tmp_path)
+        there = forked("convert", "native", "-o", "there", "--output-format", shape, "--overwrite", cwd=tmp_path)
         assert there.code == 0, there.said
-        back = rerank("convert", "there", "-o", "-", "-q", "--format", shape, cwd=tmp_path)
+        back = forked("convert", "there", "-o", "-", "-q", "--format", shape, cwd=tmp_path)
         ours = [
             {**each, "candidates": [{**one, "score": 0.0} for one in each["candidates"]]}
             if shape == "rank-llm"
@@ -205,17 +205,17 @@ def test_what_is_converted_there_and_back_is_what_it_was(tmp_path: Path) -> None
 
 def test_a_failed_disk_ends_a_conversion(tmp_path: Path) -> None:
     arguments = api(tmp_path, native(3))
-    assert rerank("convert", *arguments, "-o", "none/out", cwd=tmp_path).code == 5
-    assert rerank("convert", "none", "-o", "out", cwd=tmp_path).code == 4
-    assert rerank("convert", *arguments, "-o", "in", cwd=tmp_path).code == 2
-    assert rerank("convert", *arguments, "-o", "out", "--output-format", "beir", cwd=tmp_path).code == 2
+    assert forked("convert", *arguments, "-o", "none/out", cwd=tmp_path).code == 5
+    assert forked("convert", "none", "-o", "out", cwd=tmp_path).code == 4
+    assert forked("convert", *arguments, "-o", "in", cwd=tmp_path).code == 2
+    assert forked("convert", *arguments, "-o", "out", "--output-format", "beir", cwd=tmp_path).code == 2
 
 
 def test_a_refused_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
     arguments = api(tmp_path, native(3))
     (tmp_path / "out").write_text("precious")
     before = files_of(tmp_path)
-    assert rerank("convert", *arguments, "-o", "out", cwd=tmp_path).code == 8
+    assert forked("convert", *arguments, "-o", "out", cwd=tmp_path).code == 8
     assert files_of(tmp_path) == before
 
 
@@ -225,16 +225,16 @@ def test_a_refused_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_dry_run_does_not_write_its_statistics_over_the_input(tmp_path: Path) -> None:
     arguments = api(tmp_path, native(3))
     before = files_of(tmp_path)
-    assert rerank("score", *arguments, *FAKE, "--dry-run", "--stats", "in", cwd=tmp_path).code == 2
+    assert forked("score", *arguments, *FAKE, "--dry-run", "--stats", "in", cwd=tmp_path).code == 2
     assert files_of(tmp_path) == before
 
 
 def test_a_dry_run_finds_the_windows_and_batches_of_the_run(tmp_path: Path) -> None:
     arguments = api(tmp_path, native(50))
     options = (*SMALL, *FAKE, "--max-length", "20")
-    dry = rerank("score", *arguments, *options, "--dry-run", "--stats", "dry.json", cwd=tmp_path)
+    dry = forked("score", *arguments, *options, "--dry-run", "--stats", "dry.json", cwd=tmp_path)
     assert (dry.code, dry.stdout) == (0, b"")
-    wet = rerank("score", *arguments, *options, "-o", "-", "-q", "--stats", "wet.json", cwd=tmp_path)
+    wet = forked("score", *arguments, *options, "-o", "-", "-q", "--stats", "wet.json", cwd=tmp_path)
     assert wet.code == 0
     rehearsed, measured = (json.loads((tmp_path / name).read_bytes()) for name in ("dry.json", "wet.json"))
     same = ("records", "pairs", "truncated", "batches", "tokens", "padded_tokens", "windows", "duplicate_pairs")
@@ -247,8 +247,8 @@ def test_a_dry_run_finds_the_windows_and_batches_of_the_run(tmp_path: Path) -> N
 def test_a_dry_run_knows_what_becomes_of_long_documents(mode: str, tmp_path: Path) -> None:
     arguments = api(tmp_path, native(50))
     options = (*FAKE, "--max-length", "20", "--long-docs", mode, "--chunk-overlap", "3")
-    dry = rerank("score", *arguments, *options, "--dry-run", "--stats", "dry.json", cwd=tmp_path)
-    wet = rerank("score", *arguments, *options, "-o", "out", "-q", "--stats", "wet.json", cwd=tmp_path)
+    dry = forked("score", *arguments, *options, "--dry-run", "--stats", "dry.json", cwd=tmp_path)
+    wet = forked("score", *arguments, *options, "-o", "out", "-q", "--stats", "wet.json", cwd=tmp_path)
     assert dry.code == wet.code == (3 if mode == "error" else 0)
     rehearsed, measured = (json.loads((tmp_path / name).read_bytes()) for name in ("dry.json", "wet.json"))
     same = ("records", "scored", "failed", "pairs", "chunked", "chunks", "batches", "tokens")
@@ -258,11 +258,11 @@ def test_a_dry_run_knows_what_becomes_of_long_documents(mode: str, tmp_path: Pat
 
 def test_a_dry_run_needs_no_output_and_a_real_one_does(tmp_path: Path) -> None:
     arguments = api(tmp_path, native(3))
-    assert rerank("score", *arguments, *FAKE, "--dry-run", cwd=tmp_path).code == 0
+    assert forked("score", *arguments, *FAKE, "--dry-run", cwd=tmp_path).code == 0
     assert set(files_of(tmp_path)) == {"in"}
-    done = rerank("score", *arguments, *FAKE, cwd=tmp_path)
+    done = forked("score", *arguments, *FAKE, cwd=tmp_path)
     assert (done.code, "no --output" in done.said) == (2, True)
-    assert rerank("score", *arguments, *FAKE, "--dry-run", "-q", cwd=tmp_path).stderr == b""
+    assert forked("score", *arguments, *FAKE, "--dry-run", "-q", cwd=tmp_path).stderr == b""
 
 
 # tables
@@ -270,19 +270,19 @@ def test_a_dry_run_needs_no_output_and_a_real_one_does(tmp_path: Path) -> None:
 
 def test_parquet_comes_back_as_parquet(tmp_path: Path) -> None:
     parquet(tmp_path, native(300))
-    done = rerank("score", "in", "-o", "out.parquet", *FAKE, cwd=tmp_path)
+    done = forked("score", "in", "-o", "out.parquet", *FAKE, cwd=tmp_path)
     assert done.code == 0, done.said
-    again = rerank("score", "in", "-o", "-", "-q", *FAKE, cwd=tmp_path).records
+    again = forked("score", "in", "-o", "-", "-q", *FAKE, cwd=tmp_path).records
     assert pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist() == again
     assert not [name for name in files_of(tmp_path) if "partial" in name or "journal" in name]
-    resumed = rerank("score", "in", "-o", "out.parquet", "--resume", *FAKE, cwd=tmp_path)
+    resumed = forked("score", "in", "-o", "out.parquet", "--resume", *FAKE, cwd=tmp_path)
     assert "nothing to do" in resumed.said
 
 
 def test_records_with_different_fields_make_one_table(tmp_path: Path) -> None:
     bodies = [{"query": "w", "candidates": ["a"], "n": 1}, {"query": "w", "candidates": [], "m": "x", "n": 1.5}] * 200
     (tmp_path / "in").write_text("".join(json.dumps(body) + "\n" for body in bodies))
-    assert rerank("convert", "in", "-o", "out.parquet", cwd=tmp_path).code == 0
+    assert forked("convert", "in", "-o", "out.parquet", cwd=tmp_path).code == 0
     rows = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
     assert [(row["n"], row["m"]) for row in rows] == [(1.0, None), (1.5, "x")] * 200
 
@@ -290,7 +290,7 @@ def test_records_with_different_fields_make_one_table(tmp_path: Path) -> None:
 def test_records_that_make_no_table_are_kept_as_lines(tmp_path: Path) -> None:
     bodies = [{"query": "w", "candidates": ["a"], "n": value} for value in (1, "one")]
     (tmp_path / "in").write_text("".join(json.dumps(body) + "\n" for body in bodies))
-    done = rerank("score", "in", "-o", "out.parquet", *FAKE, cwd=tmp_path)
+    done = forked("score", "in", "-o", "out.parquet", *FAKE, cwd=tmp_path)
     assert (done.code, "make no table" in done.said) == (5, True)
     assert len((tmp_path / "out.parquet.partial").read_bytes().splitlines()) == 2
     assert not (tmp_path / "out.parquet").exists()
@@ -300,5 +300,5 @@ def test_records_that_make_no_table_are_kept_as_lines(tmp_path: Path) -> None:
 def test_what_has_no_columns_is_no_table(command: str, tmp_path: Path) -> None:
     arguments = beir(tmp_path, native(2))
     options = FAKE if command == "score" else ("--output-format", "trec")
-    done = rerank(command, *arguments, "-o", "out.parquet", *options, cwd=tmp_path)
+    done = forked(command, *arguments, "-o", "out.parquet", *options, cwd=tmp_path)
     assert (done.code, "has no columns" in done.said) == (2, True)

@@ -56,6 +56,7 @@ def scoring(engine: str, dtype: str) -> tuple[str, ...]:
     return ("score", "in.jsonl", "-o", "-", "--model", "tiny", "--engine", engine, "--dtype", dtype, "-q")
 
 
+@pytest.mark.slow
 def test_a_cache_without_room_is_no_reason_to_fail(small: Small, points: Points) -> None:
     cases = [(engine, dtype, size) for size in SIZES for engine, dtype in ENGINES]
     for engine, dtype, size in points.of(cases, sample=2):

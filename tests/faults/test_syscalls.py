@@ -110,7 +110,7 @@ def expected_code(fault: str, call: str, hit: str) -> int:
 def test_resumed_after_a_fault_at_any_call_the_bytes_are_golden(
     job: Job, points: Points, tmp_path: Path, fault: str
 ) -> None:
-    for call, number in points.of(job.calls, sample=2):
+    for call, number in points.of(job.calls, sample=1):
         with points.trying(f"system calls: {fault}"):
             folder = shutil.copytree(job.begin, tmp_path / f"{call}-{number}")
             code, log = job.traced(folder, f"{call}:{FAULTS[fault].format(k=number)}")

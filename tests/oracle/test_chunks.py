@@ -105,7 +105,7 @@ def test_parts_are_whole_texts_that_cover_the_document(
     assert not first.truncated
 
 
-@pytest.fixture(params=["mini", "xlm-r"])
+@pytest.fixture(scope="module", params=["mini", "xlm-r"])
 def pair_tokenizer(request: pytest.FixtureRequest) -> Callable[..., PairTokenizer]:
     """A tokenizer that divides, overlapping by the tokens given."""
     if request.param == "mini":

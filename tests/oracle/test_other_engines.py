@@ -46,7 +46,11 @@ def expected(queries: list[Query]) -> list[list[float]]:
     return logits_of(open_scorer(ModelConfig(model="mini", engine="torch", device="cpu", dtype="fp32")), queries)
 
 
-@pytest.mark.parametrize(("name", "dtype"), AGREE)
+SLOW = {("openvino", "bf16"), ("onnx", "fp32")}  # the others stand for them
+AGREEING = [pytest.param(*each, marks=[pytest.mark.slow] * (each in SLOW)) for each in AGREE]
+
+
+@pytest.mark.parametrize(("name", "dtype"), AGREEING)
 def test_logits_are_those_of_torch(
     name: str, dtype: str, queries: list[Query], expected: list[list[float]], capsys: pytest.CaptureFixture[str]
 ) -> None:

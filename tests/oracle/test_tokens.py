@@ -83,16 +83,16 @@ def test_pair_never_exceeds_max_length(folder: Path) -> None:
     assert max(pair.cost for pair in prepared) == 32
 
 
-@pytest.mark.parametrize("text", FORGERIES)
-def test_text_cannot_forge_a_separator(folder: Path, text: str) -> None:
+def test_text_cannot_forge_a_separator(folder: Path) -> None:
     tokenizer = load_tokenizer(folder)
     ours = PairTokenizer(tokenizer, max_length=64, query_max_length=48)
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     template = ours.template
-    expected = [*template.head, *template.middle, *template.tail]
-    for query, document in ((text, "harmless"), ("harmless", text), (text, text)):
-        (pair,) = ours.prepare([(query, document)])
-        assert [token for token in pair.payload.ids if token in special] == [t for t in expected if t in special]
+    expected = [token for token in (*template.head, *template.middle, *template.tail) if token in special]
+    for text in FORGERIES:
+        for query, document in ((text, "harmless"), ("harmless", text), (text, text)):
+            (pair,) = ours.prepare([(query, document)])
+            assert [token for token in pair.payload.ids if token in special] == expected, (query, document)
 
 
 def test_forged_text_keeps_its_other_words(folder: Path) -> None:

@@ -100,6 +100,7 @@ def test_negatives_are_the_nearest_texts_that_are_not_relevant(files: Path, tmp_
     assert two["neg"] == record["neg"][:2]
 
 
+@pytest.mark.slow
 def test_the_window_and_the_margin_leave_out_what_may_be_an_answer(files: Path, tmp_path: Path) -> None:
     (whole,) = mined(files, tmp_path, "--negatives", "5", "--margin", "-2")
     (later,) = mined(files, tmp_path, "--negatives", "5", "--margin", "-2", "--ranks", "3:5")
@@ -123,6 +124,7 @@ def test_no_copy_of_a_relevant_text_is_a_negative_whatever_the_margin(config: Mi
     assert len(beside["neg"]) == len(POOL) - 1
 
 
+@pytest.mark.slow
 def test_copies_take_no_ranks(config: MineConfig, tmp_path: Path) -> None:
     texts = [POOL[0] + " " * count for count in range(1, 30)]
     more = write_records(tmp_path / "more.jsonl", [{"text": text} for text in texts])
@@ -140,6 +142,7 @@ def test_what_the_model_takes_for_a_relevant_text_is_left_out_by_default(config:
     assert alike not in found(replace(config, margin=MARGIN))[0]["neg"]
 
 
+@pytest.mark.slow
 def test_positives_may_be_given_as_texts(files: Path, tmp_path: Path) -> None:
     assert mined(files, tmp_path, queries="texts.jsonl")[0]["pos"] == [POOL[0]]
 
@@ -364,6 +367,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_of_the_encoding_does_not_grow_with_the_pool(base: Path, tmp_path: Path) -> None:
     BertModel.from_pretrained(base).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):

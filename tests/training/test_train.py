@@ -38,6 +38,10 @@ from rerank_cli.train import TrainConfig, train
 from rerank_cli.training_folder import BEFORE, FORMER, MODEL, NOTE
 from tests.training.conftest import Quiet, toy_records, write_records
 
+STOPS = [
+    (None, 16, 10),
+    *(pytest.param(*each, marks=pytest.mark.slow) for each in ((4, 16, 10), (None, 56, 54), (None, 80, 45))),
+]
 slow = pytest.mark.slow  # one loss, one cut and one damage stand for the others
 
 
@@ -84,6 +88,7 @@ def test_the_folder_scores_alike_in_sentence_transformers(toy: TrainConfig) -> N
 
 
 @pytest.mark.parametrize("loss", ["bce", "listnet", "triplet"])
+@pytest.mark.slow
 def test_rows_of_like_lengths_are_computed_together(toy: TrainConfig, tmp_path: Path, loss: str) -> None:
     records = toy_records(320, seed=1)
     for record in records[::4]:
@@ -107,6 +112,7 @@ def test_rows_of_like_lengths_are_computed_together(toy: TrainConfig, tmp_path: 
     assert 0 < needed <= computed < 1.25 * needed
 
 
+@pytest.mark.slow
 def test_adapters_are_merged_and_the_rest_stays(toy: TrainConfig, base: Path) -> None:
     config = replace(toy, lora=16, loss="listnet", epochs=12.0)
     assert gain(config) > 0.15
@@ -159,6 +165,7 @@ def asking(toy: TrainConfig, base: Path, tmp_path: Path) -> Callable[..., TrainC
 
 @pytest.mark.parametrize("lora", [None, 4])
 @pytest.mark.parametrize("asked", ["bert.encoder.layer.1", "bert.encoder.layer.1.attention.self.key", "classifier"])
+@pytest.mark.slow
 def test_what_the_model_asks_to_spare_stays(
     asking: Callable[..., TrainConfig], base: Path, lora: int | None, asked: str
 ) -> None:
@@ -195,7 +202,10 @@ def test_what_the_model_cannot_ask_for_is_refused(
         train(asking(asked, lora=lora), lambda _: None, Quiet())
 
 
-@pytest.mark.parametrize(("lora", "steps", "stopped_at"), [(None, 16, 10), (4, 16, 10), (None, 56, 54), (None, 80, 45)])
+@pytest.mark.parametrize(
+    ("lora", "steps", "stopped_at"),
+    STOPS,
+)
 def test_a_stopped_training_continues_to_the_very_same_weights(
     toy: TrainConfig, lora: int | None, steps: int, stopped_at: int
 ) -> None:
@@ -312,6 +322,7 @@ def test_a_collection_is_measured_as_rerank_eval_measures_it(toy: TrainConfig, r
     assert held_out["after"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_told_and_stands_in_the_card(toy: TrainConfig, base: Path, tmp_path: Path) -> None:
     records = toy_records(20, seed=1)
     for each in records[:4]:
@@ -557,10 +568,11 @@ def test_training_needs_its_extra(toy: TrainConfig, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("trainer_state.json", None),
         ("trainer_state.json", b"{"),
-        ("optimizer.pt", None),
-        ("model.safetensors", b"torn"),
+        *(
+            pytest.param(*each, marks=slow)
+            for each in (("trainer_state.json", None), ("optimizer.pt", None), ("model.safetensors", b"torn"))
+        ),
     ],
 )
 def test_a_torn_checkpoint_is_left_out(toy: TrainConfig, name: str, content: bytes | None) -> None:
@@ -588,7 +600,7 @@ def files_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("part", ["model.safetensors", "optimizer.pt"])
+@pytest.mark.parametrize("part", ["model.safetensors", pytest.param("optimizer.pt", marks=slow)])
 def test_a_full_disk_is_told_and_the_training_continues(toy: TrainConfig, part: str) -> None:
     toy = replace(toy, max_steps=8, held_out=None)
     train(toy, lambda _: None, Quiet())
@@ -617,8 +629,8 @@ def test_a_model_that_cannot_be_written_is_told(toy: TrainConfig) -> None:
     assert train(toy, lambda _: None, Quiet()).note["training"]["steps"] == 4
 
 
-@pytest.mark.parametrize("damage", ["gone", "torn", "moved"])
-@pytest.mark.parametrize("step", [7, 8])
+@pytest.mark.parametrize("damage", ["gone", *(pytest.param(each, marks=slow) for each in ("torn", "moved"))])
+@pytest.mark.parametrize("step", [7, pytest.param(8, marks=slow)])
 def test_a_training_outlives_its_best_checkpoint(toy: TrainConfig, damage: str, step: int) -> None:
     toy = replace(toy, max_steps=8, learning_rate=0.0)  # so that the first is the best
     stop(toy, step)
@@ -657,6 +669,7 @@ def test_a_training_killed_at_its_very_end_is_only_finished(toy: TrainConfig) ->
     assert all(torch.equal(expected[name], weight) for name, weight in weights(other.output).items())
 
 
+@pytest.mark.slow
 def test_torn_small_files_do_not_end_a_training(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=4)
     stop(toy, 3)
