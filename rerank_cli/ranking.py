@@ -7,7 +7,7 @@ apart, where a half-precision sigmoid makes both 1.0 and the order a matter of l
 import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rerank_cli.config import ScoreKind
 
@@ -27,6 +27,10 @@ class Ranking:
     truncated: frozenset[int] = frozenset()
     chunks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     tokens: int = 0
+
+    def first(self, count: int) -> "Ranking":
+        """The best `count` candidates alone."""
+        return replace(self, indices=self.indices[:count], logits=self.logits[:count], scores=self.scores[:count])
 
 
 def as_float32(values: Iterable[float]) -> list[float]:

@@ -55,7 +55,8 @@ class Request:
     `raw` is the record's line, at most RAW_CAP bytes of it, for the errors file should scoring fail. `fields` says
     where in each text the candidate's own text stands (characters, None: nowhere); empty means that it is all of it.
     `followed` counts the entries that stood inside the record and come after it: they end where it ends. With
-    `refuses_cut` the record itself says that a text which does not fit is an error.
+    `refuses_cut` the record itself says that a text which does not fit is an error; `top` is how many results it asks
+    for (None: all).
     """
 
     origin: Origin
@@ -67,6 +68,7 @@ class Request:
     fields: tuple[tuple[int, int] | None, ...] = ()
     followed: int = 0
     refuses_cut: bool = False
+    top: int | None = None
 
     @property
     def size(self) -> int:

@@ -135,10 +135,13 @@ def report(made: Evaluation) -> list[str]:
 def counted(made: Evaluation) -> list[str]:
     """What a reader of the means should know."""
     count = made.counts
-    share = count["unjudged_in_top_10"] / count["top_10"] if count["top_10"] else 0.0
-    unjudged = f"{count['unjudged_in_top_10']:,} of the {count['top_10']:,} documents in the top 10"
-    said = [f"{count[name]:,} {words}" for name, words in COUNTED.items() if count.get(name)]
-    return [f"{unjudged} are not judged ({share:.1%})", *said]
+    documents = f"{count['top_10']:,} documents in the top 10"
+    unjudged = f"{count['unjudged_in_top_10']:,} of the {documents} are not judged"
+    if count["top_10"] and count["unjudged_in_top_10"] == count["top_10"]:
+        unjudged = f"none of the {documents} is judged: do both files name documents alike?"
+    elif count["top_10"]:
+        unjudged += f" ({count['unjudged_in_top_10'] / count['top_10']:.1%})"
+    return [unjudged, *(f"{count[name]:,} {words}" for name, words in COUNTED.items() if count.get(name))]
 
 
 def difference_table(differences: list[Difference], names: tuple[str, str]) -> list[str]:

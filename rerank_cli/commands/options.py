@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -219,7 +220,11 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
 
 
 def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:
-    """Raises ConfigError when an output, named by its option, is a file that is read, under whatever name."""
+    """Raises ConfigError when an output, named by its option, is read or is another output, under whatever name."""
+    named = [(option, path) for option, path in outputs.items() if path is not None and path != "-"]
+    for (first, one), (second, other) in combinations(named, 2):
+        if os.path.realpath(one) == os.path.realpath(other):
+            raise ConfigError(f"{one} would be both {first} and {second}", "Give each its own file.")
     read = [name for name in inputs if name is not None and os.path.exists(name)]
     for option, path in outputs.items():
         if path is not None and os.path.exists(path) and any(os.path.samefile(path, name) for name in read):

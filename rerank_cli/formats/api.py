@@ -55,6 +55,10 @@ class Api:
         """Whether a request says that a text which does not fit is an error."""
         return dialects.refuses_cut(body)
 
+    def top(self, body: dict[str, Any]) -> int | None:
+        """How many results a request asks for; None for all (0 too, as with vLLM)."""
+        return body.get(self.dialect.top) or None
+
     def wants_logits(self, body: dict[str, Any]) -> bool:
         """Whether a request asks for raw scores."""
         return dialects.wants_logits(body)
@@ -96,7 +100,7 @@ class Api:
                 bare = names.bare or not isinstance(document, str)
                 result[names.document] = document if bare else {"text": document}
             results.append(result)
-        results = results[: body.get(names.top) or None]
+        results = results[: self.top(body)]
         if not names.results:
             return results
         about = named(body.get("id"))

@@ -4,15 +4,13 @@ A line with tabs is split at tabs alone, so that ids may hold blanks (BEIR's tab
 trec_eval splits it with C's isspace. Other white space of Unicode, such as a no-break space, belongs to an id.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rerank_cli.formats.parse import check_utf8
-from rerank_cli.formats.shape import Malformed
+from rerank_cli.formats.shape import BLANKS, Malformed, number_of
 
-BLANKS = " \t\n\v\f\r"  # what C's isspace knows
 COMMENT = b"#"
 RUN = "qid Q0 docid rank score tag"
 RUN_COLUMNS = 6
@@ -22,7 +20,6 @@ QUERY_NAMES = {"query_id", "queryid", "query", "qid", "q_id", "topic_id", "topic
 DOCUMENT_NAMES = {"corpus_id", "document_id", "doc_id", "docid", "docno", "did", "d_id", "doc", "document", "pid"}
 DOCUMENT_NAMES |= {"passage_id", "passage"}
 GRADE_NAMES = {"score", "relevance", "rel", "grade", "label", "judgement", "judgment"}
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 NESTED = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*[-0-9]')
 
 
@@ -45,9 +42,9 @@ class Judgement(NamedTuple):
 
 
 def columns_of(raw: bytes) -> list[str]:
-    """The columns of a line. Raises Malformed for one that is not UTF-8.
+    """The columns of a line, without blanks around them. Raises Malformed for one that is not UTF-8.
 
-    >>> columns_of(b"q 1\\td1\\t1\\r"), columns_of("q1  AC\\u00a0Milan 1".encode())
+    >>> columns_of(b"q 1\\td1 \\t 1\\r"), columns_of("q1  AC\\u00a0Milan 1".encode())
     (['q 1', 'd1', '1'], ['q1', 'AC\\xa0Milan', '1'])
     """
     return _split(raw, b"\t" in raw.rstrip())
@@ -55,7 +52,7 @@ def columns_of(raw: bytes) -> list[str]:
 
 def _split(raw: bytes, tabs: bool) -> list[str]:
     check_utf8(raw)
-    return [each.decode("utf-8") for each in (raw.rstrip().split(b"\t") if tabs else raw.split())]
+    return [each.strip().decode("utf-8") for each in (raw.rstrip().split(b"\t") if tabs else raw.split())]
 
 
 def is_comment(raw: bytes) -> bool:
@@ -73,9 +70,7 @@ def number(text: str) -> float | None:
     >>> [number(text) for text in ("1.0", "-2", "1e3", "1_000", "nan", "1e999", "٣")]
     [1.0, -2.0, 1000.0, None, None, None, None]
     """
-    stripped = text.strip(BLANKS)
-    value = float(stripped) if NUMBER.fullmatch(stripped) else math.nan
-    return value if math.isfinite(value) else None
+    return number_of(text)
 
 
 def whole_number(text: str) -> int | None:
@@ -156,7 +151,8 @@ class Layout:
         names = [each.strip(BLANKS + "\"'").lower().replace("-", "_").replace(" ", "_") for each in columns]
         if names[0] not in QUERY_NAMES or number(unquoted(columns[-1])) is not None:
             return cls(len(columns))
-        if names[-1] in DOCUMENT_NAMES or names[-2] in GRADE_NAMES:
+        elsewhere = names[-2] not in DOCUMENT_NAMES and not DOCUMENT_NAMES.isdisjoint(names[1:])
+        if elsewhere or names[-2] in GRADE_NAMES:
             raise Malformed(f"the columns are {', '.join(names)}, expected query, document, grade")
         return cls(len(columns), True, b"\t" in raw.rstrip(), columns[0] != unquoted(columns[0]))
 

@@ -5,7 +5,16 @@ from typing import Any
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
 from rerank_cli.formats.dropped import Dropped, rest_of
-from rerank_cli.formats.shape import as_objects, check_id, json_line, list_at, object_at, text_at
+from rerank_cli.formats.shape import (
+    as_objects,
+    check_id,
+    json_line,
+    list_at,
+    object_at,
+    text_at,
+    without,
+    without_old_logits,
+)
 from rerank_cli.ranking import Ranking
 
 
@@ -29,15 +38,16 @@ class FlashRank:
             text_at(object_at(passage, place), "text", place)
             check_id(passage, "id", place)
         rest = rest_of(body, {"passages"}, {"candidates"}, dropped)
-        return {**rest, "query": query, "candidates": passages}
+        return {**rest, "query": query, "candidates": without_old_logits(passages, dropped, "passages[].")}
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.made."""
         return {**rest_of(record, {"candidates"}, {"passages"}, dropped), "passages": as_objects(record)}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The record with its passages best first."""
+        """The record with its passages best first, without logits of a former ranking."""
+        old = body["passages"]
         pairs = zip(ranking.indices, ranking.scores, strict=True)
-        return {**body, "passages": [{**body["passages"][index], "score": score} for index, score in pairs]}
+        return {**body, "passages": [{**without(old[index], "logit"), "score": score} for index, score in pairs]}
 
     dumped = staticmethod(json_line)

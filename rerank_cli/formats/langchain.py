@@ -17,10 +17,15 @@ from rerank_cli.formats.shape import (
     kind,
     list_at,
     named,
+    number_of,
     object_at,
     text_at,
+    without,
+    without_old_logits,
 )
 from rerank_cli.ranking import Ranking
+
+SCORE = "relevance_score"
 
 
 class LangChain:
@@ -38,6 +43,7 @@ class LangChain:
         """See Shape.native: what the metadata say become fields of the candidate."""
         query = text_at(body, "query", "$")
         candidates = [_candidate(each, index, dropped) for index, each in enumerate(list_at(body, "documents", "$"))]
+        candidates = without_old_logits(candidates, dropped, "documents[].metadata.")
         rest = rest_of(body, {"documents"}, {"candidates"}, dropped)
         return {**rest, "query": query, "candidates": candidates}
 
@@ -54,14 +60,18 @@ class LangChain:
         new = []
         for index, score in zip(ranking.indices, ranking.scores, strict=True):
             old = body["documents"][index]
-            new.append({**old, "metadata": {**(old.get("metadata") or {}), "relevance_score": score}})
+            metadata = without(old.get("metadata") or {}, "logit")  # that of a former ranking
+            new.append({**old, "metadata": {**metadata, SCORE: score}})
         return {**body, "documents": new}
 
     dumped = staticmethod(json_line)
 
 
 def _candidate(document: Any, index: int, dropped: Dropped | None) -> dict[str, Any]:
-    """The native candidate. Its id is the document's, else that of the metadata if it can be one."""
+    """The native candidate. Its id is the document's, else that of the metadata if it can be one.
+
+    A `relevance_score` is its score: a reranker wrote it, and any other score there is older.
+    """
     place = f"$.documents[{index}]"
     text = text_at(object_at(document, place), "page_content", place)
     metadata = document.get("metadata") or {}
@@ -69,7 +79,11 @@ def _candidate(document: Any, index: int, dropped: Dropped | None) -> dict[str, 
         raise Malformed(f"{place}.metadata is {kind(metadata)}, not an object", f"{place}.metadata")
     check_id(document, "id", place)
     note_rest(document, ("id", "page_content", "metadata"), dropped, "documents[].")
-    name, moved = document.get("id"), ()
+    moved: tuple[str, ...] = ()
+    name = document.get("id")
     if name is None and is_id(metadata.get("id")):
-        name, moved = metadata["id"], ("id",)  # type: ignore[assignment]
-    return {**named(name), **rest_of(metadata, moved, ("id", "text"), dropped, "documents[].metadata."), "text": text}
+        name, moved = metadata["id"], ("id",)
+    ranked = {} if number_of(metadata.get(SCORE)) is None else {"score": metadata[SCORE]}
+    moved, lost = (*moved, *([SCORE] if ranked else [])), ("id", "text", *(["score"] if ranked else []))
+    rest = rest_of(metadata, moved, lost, dropped, "documents[].metadata.")
+    return {**named(name), **rest, **ranked, "text": text}

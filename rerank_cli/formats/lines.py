@@ -105,6 +105,7 @@ class Records:
         self._deeper = 0 if name == "native" and write.format in ("same", "native") else REWRAPPED
         self._composer = Composer(read, shape.titled)
         self._refuses_cut = getattr(shape, "refuses_cut", None)
+        self._top = getattr(shape, "top", None)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
 
@@ -140,6 +141,7 @@ class Records:
             body,
             found.fields,
             refuses_cut=self._refuses_cut is not None and self._refuses_cut(body),
+            top=None if self._top is None else self._top(body),
         )
 
     def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from rerank_cli.formats.streams import Inputs, Line
 
 IDS = ("_id", "id", "docid", "doc_id", "qid", "query_id")  # the first of these that a JSON line has
 TEXTS = ("text", "contents", "content", "body", "query")
+HEADS = frozenset({*IDS, "pid", "docno", "corpus_id", "corpus-id", "passage_id", "did"})  # of ids, in a header
+HEADS_OF_TEXTS = ("passage", "document", "doc")
 AT_ONCE = 500  # rows a statement
 NAMED = 2  # files in a sentence
 LOOK_AT = 100  # lines: when none of these can be read, the file is not what we take it for
@@ -185,6 +187,7 @@ class LineReader:
     def __init__(self, titled: bool) -> None:
         self._titled = titled
         self._width = 0  # columns behind the id, once known
+        self._title_last = False  # as a header says
 
     def read(self, raw: bytes) -> dict[str, Any]:
         """`id` and `text` as strings, and what else the line says. Raises Malformed."""
@@ -199,11 +202,24 @@ class LineReader:
             return {"id": name, "text": fields[0]}
         if len(fields) not in (1, 2):
             raise Unreadable(f"{len(fields) + 1} columns, not 2 or 3 with tabs between them", name=name)
-        self._width = self._width or len(fields)
+        if not self._width:
+            self._width, self._title_last = len(fields), _is_header_with_title_last([name, *fields])
         if len(fields) != self._width:
             reason = f"{len(fields) + 1} columns, and the first line has {self._width + 1}: is a tab part of a text?"
             raise Unreadable(reason, name=name)
+        if self._title_last:
+            fields.reverse()
         return {"id": name, **({"title": fields[0]} if self._width == 2 else {}), "text": fields[-1]}
+
+
+def _is_header_with_title_last(columns: list[str]) -> bool:
+    """Whether a first line names its columns, the text before the title.
+
+    >>> _is_header_with_title_last(["pid", "passage", "title"]), _is_header_with_title_last(["d1", "a", "title"])
+    (True, False)
+    """
+    first, *rest = (each.strip().lower() for each in columns)
+    return first in HEADS and len(rest) == 2 and rest[0] in (*TEXTS, *HEADS_OF_TEXTS) and rest[1] == "title"
 
 
 def _of_json(body: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,10 @@ class OpenAiBatch:
         """See Api.refuses_cut."""
         return self._api.refuses_cut(body["body"])
 
+    def top(self, body: dict[str, Any]) -> int | None:
+        """See Api.top. /v1/score gives every score."""
+        return None if body["url"] in SCORE else self._api.top(body["body"])
+
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """See Shape.made: a request to /v1/rerank."""
         name = str(id_of(record, "$", "openai-batch"))

@@ -10,6 +10,7 @@ import base64
 import datetime
 import math
 import os
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from io import RawIOBase
@@ -28,6 +29,7 @@ from rerank_cli.formats.sources import Counted
 ROWS = 256  # converted at once
 UNFIT = (ValueError, OverflowError, TypeError, NotImplementedError, pyarrow.ArrowException)  # of a value
 OUT_OF_RANGE = "<"  # begins what Arrow writes for a time that it cannot write
+ID = re.compile(r"(?i:(?:[_.-]|^(?:doc|document|corpus|passage|query|topic|[dpq])?)id)$|[a-z]I[dD]$")  # a column of ids
 LARGEST_EXACT = 2**53  # of whole numbers in floats
 SHOWN = 200  # characters of what Arrow says
 
@@ -144,7 +146,7 @@ def present(value: Any, name: str = "") -> Any:
     if kind is float:
         if math.isinf(value):
             raise ValueError(f"{name or 'a list'} is {value}, and JSON has no such number")
-        if name[-2:].lower() == "id" and value.is_integer() and abs(value) <= LARGEST_EXACT:
+        if ID.search(name) and value.is_integer() and abs(value) <= LARGEST_EXACT:
             return int(value)
     return value
 

@@ -1,7 +1,7 @@
 """RankLLM's requests and results: `{"query": {"text", "qid"}, "candidates": [{"docid", "score", "doc": {…}}]}`.
 
-A document's text is the first of DOC_TEXTS that it has; its title is scored before it. Written back as it came, best
-first, with `score` replaced.
+A document's text is the first of DOC_TEXTS that it has and that is not null; its title is scored before it. Written
+back as it came, best first, with `score` replaced.
 """
 
 from typing import Any
@@ -17,10 +17,11 @@ from rerank_cli.formats.shape import (
     json_line,
     list_at,
     named,
-    numbers_of,
     object_at,
+    scores_of,
     text_at,
     value_at,
+    without_old_logits,
 )
 from rerank_cli.ranking import Ranking
 
@@ -49,19 +50,22 @@ class RankLlm:
         moved = {"query", "candidates", *(["id"] if name is None else [])}
         name = body.get("id") if name is None else name
         candidates = [_candidate(each, index, dropped) for index, each in enumerate(list_at(body, "candidates", "$"))]
+        candidates = without_old_logits(candidates, dropped, "candidates[].doc.")
         return {**named(name), **rest_of(body, moved, {"id"}, dropped), "query": query, "candidates": candidates}
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.made. Where no candidate has a score, each gets 0."""
+        """See Shape.made: logits count before scores. Where no candidate has either, each gets 0."""
         objects = as_objects(record)
-        scores = (None if self._scored else numbers_of(objects, "score")) or [0.0] * len(objects)
+        field, scores = ("score", None) if self._scored else scores_of(objects)
+        scores = scores or [0.0] * len(objects)
+        moved = ("id", "text", "score") if field == "score" else ("id", "text")
         candidates = [
             {
                 "docid": id_of(each, f"$.candidates[{index}]", "rank-llm"),
                 "score": scores[index],
                 "doc": {
                     "contents": each["text"],
-                    **rest_of(each, ("id", "text", "score"), OTHER_TEXTS, dropped, "candidates[]."),
+                    **rest_of(each, moved, OTHER_TEXTS | {"score"}, dropped, "candidates[]."),
                 },
             }
             for index, each in enumerate(objects)
@@ -82,7 +86,7 @@ def _candidate(candidate: Any, index: int, dropped: Dropped | None) -> dict[str,
     place = f"$.candidates[{index}]"
     check_id(object_at(candidate, place), "docid", place)
     doc = object_at(value_at(candidate, "doc", place), f"{place}.doc")
-    field = next((name for name in DOC_TEXTS if name in doc), None)
+    field = next((name for name in DOC_TEXTS if doc.get(name) is not None), None)
     if field is None:
         raise Malformed(f"no text: none of {', '.join(DOC_TEXTS)}", f"{place}.doc")
     text = text_at(doc, field, f"{place}.doc")

@@ -9,7 +9,9 @@ is counted in a `Dropped`, so that a conversion can report it.
 """
 
 import math
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import orjson
@@ -17,6 +19,8 @@ import orjson
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.ranking import Ranking
 
+BLANKS = " \t\n\v\f\r"  # what C's isspace knows
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
@@ -170,14 +174,12 @@ def named(value: Any) -> dict[str, Any]:
 def number_of(value: Any) -> float | None:
     """A finite number, also one that is written as a string; None for anything else.
 
-    >>> number_of(2), number_of("12.5"), number_of("x"), number_of(None), number_of("1e999")
-    (2, 12.5, None, None, None)
+    >>> [number_of(value) for value in (2, "12.5", " -1e3 ", "x", None, "1e999", "1_000", "٣")]
+    [2, 12.5, -1000.0, None, None, None, None, None]
     """
     if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
+        stripped = value.strip(BLANKS)
+        value = float(stripped) if NUMBER.fullmatch(stripped) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return value
@@ -197,6 +199,49 @@ def numbers_of(candidates: Sequence[dict[str, Any]], field: str, path: str = "$.
             reason = f'no "{field}", other candidates have one' if value is None else f'"{field}" is not a number'
             raise Malformed(reason, f"{path}[{index}].{field}", content=True)
     return [number for number in found if number is not None]
+
+
+def scores_of(candidates: Sequence[dict[str, Any]], path: str = "$.candidates") -> tuple[str, list[float] | None]:
+    """What orders candidates, one number each, and its field: `logit` where all have one, else `score`.
+
+    None where no candidate has either. Raises Malformed when only some have one.
+    """
+    logits = [number_of(each.get("logit")) for each in candidates]
+    if all(logit is not None for logit in logits):
+        return "logit", [logit for logit in logits if logit is not None]
+    found = numbers_of(candidates, "score", path)
+    if found is None:
+        numbers_of(candidates, "logit", path)  # only some: refused
+    return "score", found
+
+
+def without_old_logits(candidates: list[dict[str, Any]], dropped: Dropped | None, where: str) -> list[dict[str, Any]]:
+    """The candidates of a shape that orders them by `score`, without logits that order them otherwise.
+
+    Such logits are of a former ranking, or not of a ranking at all; in a native record they would count first.
+    """
+    scored = [(number_of(each.get("score")), number_of(each.get("logit"))) for each in candidates]
+    pairs = [(score, logit) for score, logit in scored if score is not None and logit is not None]
+    if len(pairs) < len(candidates) or not disagree(pairs):
+        return candidates
+    if dropped is not None:
+        dropped.note(["logit"] * len(candidates), where)
+    return [without(each, "logit") for each in candidates]
+
+
+def disagree(pairs: list[tuple[float, float]]) -> bool:
+    """Whether the second numbers order any two pairs otherwise than the first ones do.
+
+    >>> disagree([(1, 5), (1, 2), (3, 5)]), disagree([(1, 5), (1, 2), (3, 4)])
+    (False, True)
+    """
+    lowest: dict[float, float] = {}
+    highest: dict[float, float] = {}
+    for score, logit in pairs:
+        lowest[score] = min(logit, lowest.get(score, logit))
+        highest[score] = max(logit, highest.get(score, logit))
+    scores = sorted(lowest)
+    return any(highest[before] > lowest[after] for before, after in pairwise(scores))
 
 
 def replaced(body: dict[str, Any], field: str, value: Any) -> dict[str, Any]:

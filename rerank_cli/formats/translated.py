@@ -7,12 +7,33 @@ from typing import Any, Protocol
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.known import unmistakable
 from rerank_cli.formats.lines import UNSCORED_TITLES, have_titles
-from rerank_cli.formats.shape import Malformed, Shape
+from rerank_cli.formats.shape import Malformed, Shape, number_of
 from rerank_cli.formats.streams import Line
 from rerank_cli.ranking import Ranking
 from rerank_cli.records import Entry, Request, failed
 
+NOTICED = 2**18  # ids among which one that comes again is noticed, so that memory stays bounded
+SHOWN = 40  # characters of an id in a message
 HELD = 1000  # bad and blank lines behind a record until which its id is compared with that of the next
+
+
+def refuse_contradictions(candidates: list[Any], path: str) -> None:
+    """Raises Malformed where a document is judged twice, and not alike; without an id it is told by its text."""
+    judged: dict[Any, float] = {}
+    for index, each in enumerate(candidates):
+        if type(each) is not dict or (grade := each.get("relevance")) is None:
+            continue
+        value = float(grade) if isinstance(grade, bool) else number_of(grade)
+        name = each.get("id")
+        key = ("text", each["text"]) if name is None else ("id", str(name))
+        if value is not None and judged.setdefault(key, value) != value:
+            shown = key[1] if len(key[1]) <= SHOWN else key[1][:SHOWN] + "…"
+            reason = f"the document {shown!r} is judged twice: {judged[key]:g} and {value:g}"
+            raise Malformed(reason, f"{path}[{index}]", content=True)
+
+
+def _never(_body: Any) -> bool:
+    return False
 
 
 class Format(Protocol):
@@ -51,6 +72,9 @@ class Translated:
         self.candidates_path = source.candidates_path
         self.titled, self.needs_candidates = source.titled, target.needs_candidates
         self._dropped = Dropped()
+        self._seen: set[int] = set()  # of ids, as hashes; only where records of one id would become one
+        self._last = 0  # the id of the record before, as a hash
+        self._again = 0  # records whose id came before
         self._titles = False  # whether a title was met that the other shape does not score
 
     @property
@@ -59,6 +83,11 @@ class Translated:
         notes = list(self._source.notes)
         if self._titles:
             notes.append(UNSCORED_TITLES.replace("candidates", f"{self._target_name} candidates", 1))
+        if self._again:
+            notes.append(
+                f"{self._again:,} records have an id that came before, further up: in {self._target_name} they become "
+                "one query, with documents that may stand in it twice"
+            )
         if self._dropped.names:
             notes.append(self._dropped.sentence(self._target_name))
         return notes
@@ -77,8 +106,10 @@ class Translated:
 
     def _made(self, entry: Request) -> Request:
         record = self._source.native(entry, self._dropped)
+        refuse_contradictions(record["candidates"], self.candidates_path)
         body = unmistakable(self._target.made(record, self._dropped), self._target_name, self._dropped)
-        made = replace(entry, body=body)
+        refuses_cut = getattr(self._target, "refuses_cut", _never)
+        made = replace(entry, body=body, refuses_cut=entry.refuses_cut or refuses_cut(body))
         self._titles = self._titles or (self.titled and not self._target.titled and have_titles(record["candidates"]))
         if order := getattr(self._target, "order", None):
             places = order(record)
@@ -94,6 +125,7 @@ class Translated:
         held: list[Entry] = []  # a request, and what is no request behind it
         for entry in entries:
             if isinstance(entry, Request):
+                self._note_if_seen(entry)
                 if held and isinstance(held[0], Request):
                     held[0] = self._told_apart(held[0], entry)
                 yield from held
@@ -105,6 +137,15 @@ class Translated:
                 held = []
                 yield entry
         yield from held
+
+    def _note_if_seen(self, request: Request) -> None:
+        key: Any = getattr(self._target, "key")  # noqa: B009
+        number = hash(key(request.body))
+        if len(self._seen) == NOTICED:
+            self._seen.clear()
+        self._again += number in self._seen and number != self._last  # an equal neighbour is a failure
+        self._seen.add(number)
+        self._last = number
 
     def _told_apart(self, request: Request, following: Request) -> Entry:
         key: Any = getattr(self._target, "key")  # noqa: B009 (shapes of several lines have it)
@@ -124,4 +165,6 @@ class Translated:
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
         """See Format.write."""
+        if request.top is not None and not hasattr(self._target, "order"):  # such a shape scores every text
+            ranking = ranking.first(request.top)
         return self._target.dumped(self._target.ranked(request.body, ranking))

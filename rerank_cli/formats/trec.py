@@ -8,18 +8,21 @@ the line before has that already: then our order survives.
 """
 
 import math
+import re
 import struct
 from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import ConfigError
-from rerank_cli.formats.columns import BLANKS, COMMENT, is_comment, row_of_run
-from rerank_cli.formats.dropped import Dropped, note_rest
+from rerank_cli.formats.columns import COMMENT, is_comment, is_run, row_of_run
+from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.lookup import Lookup
-from rerank_cli.formats.shape import Malformed, as_objects, id_of, number_of, numbers_of
+from rerank_cli.formats.shape import BLANKS, Malformed, as_objects, id_of, scores_of
+from rerank_cli.formats.streams import Inputs
 from rerank_cli.ranking import Ranking
 
 TAG = "rerank"
+FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
 LARGEST = 3e38  # float32 ends at 3.4e38
 HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that a run holds, or is never expected to
 
@@ -34,6 +37,7 @@ class TrecRun:
         """Index queries and corpus where they are named. Raises ConfigError when a run is read without them."""
         self.hashes: dict[str, str] = {}
         self._scored = write.scored
+        self._apart: frozenset[str] = frozenset()  # queries whose lines do not stand together
         self.repeated = 0  # lines that name a document again
         self._queries = self._corpus = None
         if read.run is not None:
@@ -41,6 +45,7 @@ class TrecRun:
                 raise ConfigError(
                     "--run: a run has no texts", "Name --queries and --corpus, or a BEIR folder as the INPUT."
                 )
+            self._apart = apart(read.run, read.max_line_bytes)
             self._queries = Lookup([read.queries], read.max_line_bytes, titled=False)
             self._corpus = Lookup(read.corpus, read.max_line_bytes)
             self.hashes = {"queries_sha256": self._queries.sha256, "corpus_sha256": self._corpus.sha256}
@@ -71,6 +76,9 @@ class TrecRun:
         qid = str(key)
         if self._queries is None or self._corpus is None:
             raise ConfigError("a TREC run is read with --run", "Name it so, with --queries and --corpus.")
+        if qid in self._apart:
+            reason = f"the lines of {qid[:40]!r} do not stand together in the run: sort it by query"
+            raise Malformed(reason, content=True)
         query = self._queries.entries([qid]).get(qid)
         if query is None:
             raise self._queries.missing("query", qid)
@@ -88,7 +96,12 @@ class TrecRun:
         """See Shape.native."""
         docs = body["docs"]
         candidates = [
-            {"id": docid, **docs[docid], "title": docs[docid].get("title") or "", "score": score}
+            {
+                "id": docid,
+                **rest_of(docs[docid], (), ("logit",), dropped, "candidates[]."),
+                "title": docs[docid].get("title") or "",
+                "score": score,
+            }
             for docid, score in body["rows"]
         ]
         return {"id": body["qid"], "query": body["query"], "candidates": candidates}
@@ -112,8 +125,7 @@ class TrecRun:
         """What a run orders them by. Raises Malformed where only some have a score, or one is beyond float32."""
         given = None
         if not self._scored:
-            field = "logit" if all(number_of(each.get("logit")) is not None for each in candidates) else "score"
-            given = numbers_of(candidates, field)
+            field, given = scores_of(candidates)
         if given is None:
             return [float(-index) for index in range(len(candidates))]
         for index, score in enumerate(given):
@@ -142,6 +154,28 @@ class TrecRun:
             last = min(as_float32(score), below(last))
             written.append(f"{value['qid']} Q0 {docid} {rank} {last!r} {TAG}\n")
         return "".join(written).encode("utf-8")
+
+
+def apart(run: str, max_line_bytes: int) -> frozenset[str]:
+    """The queries of a run that come again behind another one: each of them would become several records.
+
+    Written as a run again, their documents could stand twice in one query. A pipe is not looked at.
+    """
+    inputs = Inputs((run,))
+    if run == "-" or inputs.sources[0].size is None:
+        return frozenset()
+    seen: set[int] = set()  # hashes: about 60 bytes a query
+    again, last = set(), ""
+    for line in inputs.lines(max_line_bytes):
+        if is_comment(line.raw) or not (first := FIRST.match(line.raw)):
+            continue
+        qid = first[0].strip().decode("utf-8", "replace")
+        if qid != last and is_run(line.raw):
+            last = qid
+            if hash(qid) in seen:
+                again.add(qid)
+            seen.add(hash(qid))
+    return frozenset(again)
 
 
 def column(name: str | int) -> str:

@@ -55,6 +55,35 @@ def test_junk_judgements_are_not_relevant_whoever_brings_them(tmp_path: Path, tu
 # separators
 
 
+def test_blanks_beside_a_tab_are_no_part_of_a_column(tmp_path: Path) -> None:
+    put(tmp_path, qrels="q1 \t0\td1 \t1\nq1\t0\t d2\t0\n", run="q1\tQ0\td1 \t1\t9.0\tt\nq1 Q0 d2 2 3.0 t\n")
+    done = forked("eval", "run", "--qrels", "qrels", "--measures", "RR@10 Judged@10", "--json", cwd=tmp_path)
+    assert measured(done) == {"RR@10": 1.0, "Judged@10": 1.0}
+
+
+@pytest.mark.parametrize("header", ["query_id\tdoc_id\titeration\trelevance", "qid docid rel iter"])
+def test_a_header_that_names_other_columns_is_refused(tmp_path: Path, header: str) -> None:
+    put(tmp_path, run=RUN, qrels=header + "\n" + ("q1\td1\t0\t1\n" if "\t" in header else "q1 d1 1 0\n"))
+    done = forked("eval", "run", "--qrels", "qrels", cwd=tmp_path)
+    assert done.code == 4
+    assert "the columns are" in done.said
+
+
+def test_results_of_which_nothing_is_judged_are_said(tmp_path: Path) -> None:
+    put(tmp_path, run=RUN, qrels="q1\td1\t1\t0\n")
+    done = forked("eval", "run", "--qrels", "qrels", cwd=tmp_path)
+    assert done.code == 0
+    assert b"none of the 2 documents in the top 10 is judged" in done.stdout
+
+
+def test_two_reports_do_not_share_a_file(tmp_path: Path) -> None:
+    put(tmp_path, run=RUN, qrels=JUNK)
+    done = forked("eval", "run", "--qrels", "qrels", "--html", "a", "--per-query", "./a", cwd=tmp_path)
+    assert done.code == 2
+    assert "would be both" in done.said
+    assert not (tmp_path / "a").exists()
+
+
 SPACES = st.sampled_from(
     ["a", "b c", "AC\N{NO-BREAK SPACE}Milan", "x\u3000y", "\u2028", "#1", "#", "é", "enwiki:Foo%20bar"]
 )

@@ -291,6 +291,34 @@ def test_a_bad_line_of_a_corpus_fails_only_the_queries_that_need_it(tmp_path, ba
     assert any("cannot be read" in note for note in shape.notes)
 
 
+def test_a_header_with_the_title_last_decides_for_all_lines(tmp_path):
+    corpus = b"pid\tpassage\ttitle\nd1\tlong text\tTitle\n"
+    _, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\n", b"q1\ta\n", corpus)
+    assert found == [("a", "Title long text")]
+
+
+def test_a_logit_of_the_corpus_is_no_score_of_a_run(tmp_path):
+    corpus = b'{"_id": "d1", "text": "one", "logit": 1}\n{"_id": "d2", "text": "two", "logit": 5}\n'
+    for name, content in (("q", b"q1\ta\n"), ("c", corpus), ("run", b"q1 Q0 d1 1 9.0 x\nq1 Q0 d2 2 3.0 x\n")):
+        (tmp_path / name).write_bytes(content)
+    read = ReadConfig(
+        (str(tmp_path / "run"),), corpus=(str(tmp_path / "c"),), queries=str(tmp_path / "q"), run=str(tmp_path / "run")
+    )
+    shape, (entry,) = entries(read, (tmp_path / "run").read_bytes())
+    assert [(each["id"], each["score"], each.get("logit")) for each in shape.native(entry)["candidates"]] == [
+        ("d1", 9.0, None),
+        ("d2", 3.0, None),
+    ]
+
+
+def test_queries_whose_lines_do_not_stand_together_are_refused(tmp_path):
+    run = b"q1 Q0 d1 1 2.0 x\nbad\nq1 Q0 d2 1 1.0 x\nq2 Q0 d1 1 2.0 x\nq3 Q0 d1 1 2.0 x\nq2 Q0 d1 1 1.0 x\n"
+    _, found = texts_of(tmp_path, run, b"q1\ta\nq2\tb\nq3\tc\n", b"d1\tone\nd2\ttwo\n")
+    assert found[0] == ("a", "one", "two")
+    assert found[3] == ("c", "one")
+    assert all("'q2' do not stand together" in found[place] for place in (2, 4))
+
+
 def test_equal_lines_of_a_corpus_are_one(tmp_path):
     corpus = b'{"_id": "d1", "text": "one"}\n{"_id": "d2", "text": "two"}\r\n{"_id": "d1", "text": "one"}\n' * 3
     shape, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq1 Q0 d2 1 1.0 x\n", b"q1\ta\nq1\ta\n", corpus)

@@ -472,6 +472,121 @@ def test_what_a_record_holds_is_no_fault_of_the_format(source, record, options, 
     assert failure.content
 
 
+# what a shape orders its candidates by
+
+
+RANKED = [("d1", 9.0), ("d2", 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("source", "record"),
+    [
+        (
+            "rank-llm",
+            {
+                "query": {"text": "w", "qid": "q"},
+                "candidates": [
+                    {"docid": name, "score": score, "doc": {"text": name, "logit": -score}} for name, score in RANKED
+                ],
+            },
+        ),
+        (
+            "flashrank",
+            {"id": "q", "query": "w", "passages": [{"id": n, "text": n, "score": s, "logit": -s} for n, s in RANKED]},
+        ),
+        (
+            "langchain",
+            {
+                "id": "q",
+                "query": "w",
+                "documents": [
+                    {"id": name, "page_content": name, "metadata": {"relevance_score": s, "score": 0, "logit": -s}}
+                    for name, s in RANKED
+                ],
+            },
+        ),
+        ("native", {"id": "q", "query": "w", "candidates": [{"id": n, "text": n, "score": s} for n, s in RANKED]}),
+        ("native", {"id": "q", "query": "w", "candidates": [{"id": n, "text": n, "logit": s} for n, s in RANKED]}),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_shapes_own_scores_order_its_candidates_and_no_other_field(source, record, turned):
+    if turned:
+        record = {name: value[::-1] if isinstance(value, list) else value for name, value in record.items()}
+    lines, _ = converted(source, "trec", record)
+    assert [line.split()[2] for line in lines] == ["d1", "d2"]
+    (made,), _ = converted(source, "rank-llm", record)
+    assert sorted((each["docid"], each["score"]) for each in made["candidates"]) == RANKED
+    again, _ = converted("rank-llm", "trec", made)
+    assert again == lines
+
+
+@pytest.mark.parametrize("target", ["trec", "rank-llm", "flag-embedding"])
+def test_logits_of_some_candidates_alone_are_no_order(target):
+    candidates = [{"id": name, "text": name, "relevance": 1, "logit": logit} for name, logit in [("a", 1), ("b", None)]]
+    path, _ = converted("native", target, {"id": "q", "query": "w", "candidates": candidates})
+    assert path == "$.candidates[1].logit"
+
+
+def test_a_logit_of_a_former_ranking_does_not_outlive_another():
+    record = {"id": "q", "query": "w", "passages": [{"id": n, "text": n, "logit": s} for n, s in RANKED]}
+    shape, (entry,) = entries("flashrank", record)
+    ranked = json.loads(shape.write(entry, rank([-1.0, 1.0])))
+    lines, _ = converted("flashrank", "trec", ranked)
+    assert [line.split()[2] for line in lines] == ["d2", "d1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "record", "path"),
+    [
+        (
+            "native",
+            {
+                "id": "q",
+                "query": "w",
+                "candidates": [{"id": 1, "text": "x", "relevance": 1}, {"id": 1, "text": "x", "relevance": 0}],
+            },
+            "$.candidates[1]",
+        ),
+        ("flag-embedding", {"query": "w", "pos": ["x"], "neg": ["y", "x"]}, "$.pos and $.neg[2]"),
+    ],
+)
+def test_a_document_that_is_judged_twice_and_not_alike_is_not_converted(source, record, path):
+    for target in ("rank-llm", "native", "flag-embedding"):
+        if target != source:
+            assert converted(source, target, record)[0] == path
+
+
+@pytest.mark.parametrize("target", ["native", "flashrank", "langchain", "rank-llm", "trec"])
+@pytest.mark.parametrize(
+    ("source", "place", "option"),
+    [("rerank-api", "documents", "top_n"), ("voyage", "documents", "top_k"), ("mixedbread", "input", "top_k")],
+)
+def test_a_request_gets_as_many_results_as_it_asks_for_in_any_shape(source, place, option, target):
+    request = {"id": "q", "query": "w", place: [{"id": n, "text": n} for n in "abc"], option: 2}
+    shape, (entry,) = entries(source, request, target=target)
+    lines = shape.write(entry, rank([-1.0, 1.0, 0.0])).decode()
+    if target == "trec":
+        assert [line.split()[2] for line in lines.splitlines()] == ["b", "c"]
+    else:
+        record = json.loads(lines)
+        listed = next(record[name] for name in ("candidates", "passages", "documents") if name in record)
+        assert [each.get("id", each.get("docid")) for each in listed] == ["b", "c"]
+
+
+def test_a_native_record_that_refuses_a_cut_does_so_as_a_request_too():
+    record = {"query": "w", "candidates": ["x"], "truncate": False}
+    assert entries("native", record, target="tei")[1][0].refuses_cut
+    assert not entries("native", record, target="native")[1][0].refuses_cut
+
+
+def test_an_id_that_comes_again_further_down_is_said_where_records_of_one_id_are_one():
+    records = [{"id": name, "query": "w", "candidates": [{"id": "d", "text": "x"}]} for name in "abab"]
+    shape, found = entries("native", *records, target="trec")
+    assert [type(entry) for entry in found] == [Request] * 4
+    assert any(note.startswith("2 records have an id that came before") for note in shape.notes)
+
+
 # texts that are too long for a signal to be heard while they are tokenized
 
 LONG = "a" * (MAX_TEXT + 1)
