@@ -1,9 +1,8 @@
 """Whose a file is that is found beside the output: ours are known by what they hold, all others are left alone.
 
 FILE.journal begins with our header, and vouches for FILE.partial, its errors and its table. FILE.meta.json has our
-keys. What is written in one go (`.tmp`) may be torn or empty after a kill, but then the lock of the killed run is still
-there.
-Links and folders are never ours.
+keys. What is written in one go (`.tmp`) may be torn, empty or zeros after a kill or a loss of power, but then the lock
+of that run is still there. Links and folders are never ours.
 """
 
 import os
@@ -128,8 +127,9 @@ def _head(path: Path) -> bytes:
 
 def _begins(path: Path, mark: bytes) -> bool:
     """Whether a file begins like `mark`, as far as it goes: it may be torn, or hold nothing."""
-    return mark.startswith(_head(path)[: len(mark)])
+    return mark.startswith(_head(path)[: len(mark)]) or _holds_nothing(path)
 
 
 def _holds_nothing(path: Path) -> bool:
-    return not _head(path)
+    """Whether a file is empty, or zeros in place of bytes that a loss of power took."""
+    return not _head(path).strip(b"\0")
