@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.formats.causes import ARRAY
 from rerank_cli.formats.parse import parse_object
 from rerank_cli.formats.shape import Malformed, is_id, kind
 from rerank_cli.formats.sources import Source
@@ -194,6 +195,8 @@ class LineReader:
         raw = raw.removeprefix(b"\xef\xbb\xbf")
         if raw.lstrip().startswith(b"{"):
             return _of_json(parse_object(raw))
+        if raw.lstrip().startswith(b"[") and b"\t" not in raw:
+            raise Unreadable(f"no entry: {ARRAY}")
         try:
             name, *fields = raw.decode("utf-8").rstrip("\r").split("\t", -1 if self._titled else 1)
         except UnicodeDecodeError:

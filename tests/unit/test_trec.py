@@ -121,6 +121,7 @@ def test_texts_are_found_by_id_wherever_they_stand(tmp_path, pack):
     [
         (b"d1\n", "1 columns, not 2 or 3"),
         (b"d1\ta\tb\tc\n", "4 columns"),
+        (b'[{"_id": "d1", "text": "x"},\n', "a JSON array"),
         (b'{"text": "x"}\n', "no _id or id"),
         (b'{"_id": "x"}\n', "no text or contents"),
         (b'{"_id": true, "text": "x"}\n', "_id is true or false"),
