@@ -1,7 +1,7 @@
 """FlagEmbedding's training data: `{"query", "pos": […], "neg": […]}`, given `pos_scores` and `neg_scores`.
 
 The scores are a teacher's, for distillation, so they are logits, as FlagEmbedding's own script writes them; the texts
-keep their places. `neg` may be missing, and a single text may stand for a list. Ids of candidates stand in `pos_ids`
+keep their places. One side may be missing, and a single text may stand for a list. Ids of candidates stand in `pos_ids`
 and `neg_ids`, in the order of the texts; FlagEmbedding passes over them.
 """
 
@@ -128,7 +128,7 @@ def _texts(body: dict[str, Any], name: str) -> list[str]:
     """The texts of one side. Raises Malformed."""
     if isinstance(body.get(name), str):
         return [body[name]]
-    if name == "neg" and body.get(name) is None:
+    if body.get(name) is None and (name == "neg" or body.get("neg") is not None):
         return []
     texts = list_at(body, name, "$")
     for index, text in enumerate(texts):

@@ -384,6 +384,7 @@ def test_a_query_of_which_lines_stand_apart_by_a_thousand_bad_ones_is_two_record
         ({"query": "a", "pos": ["x"], "neg": None}, ["x"]),
         ({"query": "a", "pos": ["x"], "neg": "y"}, ["x", "y"]),
         ({"query": "a", "pos": [], "neg": ["y"]}, ["y"]),
+        ({"query": "a", "pos": None, "neg": ["y"]}, ["y"]),
     ],
 )
 def test_positives_alone_are_flag_embedding_records(record, scored, tmp_path):
