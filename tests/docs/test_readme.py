@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=[commands(block)[0][0][:60] for block in BLOCKS])
+def marked(block: str) -> Any:
+    """A block with its name, and its mark where its commands take tens of seconds."""
+    slow = "rerank export" in block or "long.jsonl" in block
+    return pytest.param(block, id=commands(block)[0][0][:60], marks=[pytest.mark.slow] * slow)
+
+
+@pytest.mark.parametrize("block", map(marked, BLOCKS))
 def test_readme_commands_give_what_the_readme_shows(block: str, folder: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RERANK_", "HF_"))},

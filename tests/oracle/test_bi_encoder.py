@@ -23,7 +23,10 @@ PAIRS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["mean", "cls", "lasttoken"])
+SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in ("cls", "lasttoken")]
+
+
+@pytest.fixture(scope="module", params=["mean", *SLOW])
 def folder(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp(request.param)
     body = Transformer(str(root / "rerank_cli/mini"), max_seq_length=128)

@@ -30,6 +30,7 @@ def test_the_sample_has_its_answers_behind_the_cut_in_three_languages() -> None:
     assert {record["lang"] for record in RECORDS} == set(ANSWERS)
 
 
+@pytest.mark.slow
 def test_what_is_cut_off_is_missed_and_found_in_parts() -> None:
     cut, parts = ranked("--long-docs", "truncate"), ranked("--long-docs", "chunk")
     for record in RECORDS:
