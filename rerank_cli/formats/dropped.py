@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 NAMES_COUNTED = 1000  # distinct names, so that memory stays bounded
+EMPTY = (None, "")
 SHOWN = 8  # names in a sentence
 
 
@@ -38,14 +39,14 @@ def rest_of(
 ) -> dict[str, Any]:
     """A copy of `body` without fields that were `moved` elsewhere, and without those that have no place (`lost`).
 
-    The latter are counted in `dropped`, unless they are null.
+    The latter are counted in `dropped`, unless they are null or empty text.
     """
     if dropped is not None:
-        dropped.note((name for name in lost if name not in moved and body.get(name) is not None), where)
+        dropped.note((name for name in lost if name not in moved and body.get(name) not in EMPTY), where)
     return {name: value for name, value in body.items() if name not in moved and name not in lost}
 
 
 def note_rest(body: dict[str, Any], kept: Collection[str], dropped: Dropped | None, where: str = "") -> None:
-    """Count all fields of `body` in `dropped` but those that are `kept`, and those that are null."""
+    """Count all fields of `body` in `dropped` but those that are `kept`, and those that are null or empty text."""
     if dropped is not None:
-        dropped.note((name for name, value in body.items() if name not in kept and value is not None), where)
+        dropped.note((name for name, value in body.items() if name not in kept and value not in EMPTY), where)
