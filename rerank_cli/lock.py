@@ -102,12 +102,15 @@ class Lock:
         same = os.path.samestat(os.fstat(fd), os.lstat(self.path))
         return same and os.pread(fd, len(LINE) + 1, 0) == LINE
 
-    def release(self) -> None:
-        """Remove the file, if it is ours, while the lock is still held, then let go. A file that stays is no lock."""
+    def release(self, keep: bool = False) -> None:
+        """Remove the file, if it is ours, while the lock is still held, then let go. A file that stays is no lock.
+
+        `keep`: it stays, and shows the next run that what is incomplete here is ours (`inherited`).
+        """
         if self._fd is None:
             return
         with suppress(OSError):
-            if self._is_ours(self._fd):
+            if not keep and self._is_ours(self._fd):
                 self.path.unlink()
         os.close(self._fd)
 

@@ -83,6 +83,7 @@ class FileOutput:
         self._locks = [Lock(paths.beside(".lock"))]
         self._files: list[Appended] = []
         self._journal: Journal | None = None
+        self._began = False  # whether files beside FILE may be ours; before that they were there already
         self._last = Commit()
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
@@ -166,13 +167,9 @@ class FileOutput:
 
     def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
         """Begin a new run: its journal replaces any other in one step."""
-        header = {
-            "kind": "header",
-            "version": VERSION,
-            "fingerprint": fingerprint,
-            "resolved": resolved,
-        }
+        header = {"kind": "header", "version": VERSION, "fingerprint": fingerprint, "resolved": resolved}
         content = encode(header)
+        self._began = True
         try:
             self._guarded(self._open)
             self._guarded(lambda: write_durably(self.paths.beside(".journal"), content))
@@ -188,6 +185,7 @@ class FileOutput:
         if self.found is None:
             raise ValueError("there is no journal to continue. This is a bug.")
         found, paths = self.found, self.paths
+        self._began = True
 
         def begun() -> None:
             self._open()
@@ -295,4 +293,4 @@ class FileOutput:
 
     def _release(self) -> None:
         for lock in reversed(self._locks):
-            lock.release()
+            lock.release(keep=lock is self._locks[0] and self._began and ownership.needs_the_lock(self.paths))

@@ -1,8 +1,8 @@
 """Whose a file is that is found beside the output: ours are known by what they hold, all others are left alone.
 
 FILE.journal begins with our header, and vouches for FILE.partial, its errors and its table. FILE.meta.json has our
-keys. What is written in one go (`.tmp`) may be torn, empty or zeros after a kill or a loss of power, but then the lock
-of that run is still there. Links and folders are never ours.
+keys. What is written in one go (`.tmp`) may be torn, empty or zeros after a signal, a kill or a loss of power, but then
+the lock of that run is still there. Links and folders are never ours.
 """
 
 import os
@@ -107,6 +107,14 @@ def foreign(paths: Paths, inherited: bool) -> Path | None:
         ours[paths.beside(WHOLE)] = lambda path: known and _begins(path, TABLE)
     found = (path for path in ours if os.path.lexists(path))
     return next((path for path in found if not (_is_regular(path) and ours[path](path))), None)
+
+
+def needs_the_lock(paths: Paths) -> bool:
+    """Whether a file of ours is so incomplete that only our lock shows whose it is."""
+    try:
+        return foreign(paths, inherited=False) is not None and foreign(paths, inherited=True) is None
+    except OSError:
+        return False
 
 
 def _is_regular(path: Path) -> bool:

@@ -18,7 +18,7 @@ HELD = 1000  # bad and blank lines behind a record until which its id is compare
 
 
 def refuse_contradictions(candidates: list[Any], path: str) -> None:
-    """Raises Malformed where a document is judged twice, and not alike; without an id it is told by its text."""
+    """Raises Malformed for a document with two different grades; a document without an id is known by its text."""
     judged: dict[Any, float] = {}
     for index, each in enumerate(candidates):
         if type(each) is not dict or (grade := each.get("relevance")) is None:

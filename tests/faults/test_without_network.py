@@ -137,7 +137,7 @@ def no_network() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A folder that is home, cache, temporary and working folder of a command in one; `work` is where it may write."""
+    """A folder that is home, cache, temporary and working folder of a command; it may write in `inside`."""
 
     folder: Path
 
@@ -150,7 +150,7 @@ class Sandbox:
         strace = ["strace", "-f", "-y", "--seccomp-bpf", "-qq", "-s", "300", "-o", log, "-e", f"trace={CALLS}"]
         done = subprocess.run(
             [*no_network(), *strace, *COMMAND, *map(str, arguments)],
-            cwd=self.folder / "work",
+            cwd=self.folder / "inside",
             env=environment(
                 PYTHONDONTWRITEBYTECODE="1", ORT_DISABLE_TELEMETRY="0", HF_HUB_DISABLE_TELEMETRY="", **places
             ),
@@ -162,10 +162,10 @@ class Sandbox:
         return Finished(done.returncode, done.stdout, done.stderr), log.read_text(errors="replace")
 
     def written_elsewhere(self, log: str) -> set[str]:
-        """Files that were opened for writing, and folders made, but where we may: work, temporary files, our cache."""
+        """Files that were opened for writing, and folders made, but where we may: `inside`, temporary files, cache."""
         opened = [match[2] for match in OPENED.finditer(log) if WRITING.search(match[1])]
-        made = [os.path.join(self.folder / "work", match[1]) for match in MADE.finditer(log)]
-        ours = tuple(f"{self.folder / name}/" for name in ("work", "tmp", "cache/rerank"))
+        made = [os.path.join(self.folder / "inside", match[1]) for match in MADE.finditer(log)]
+        ours = tuple(f"{self.folder / name}/" for name in ("inside", "tmp", "cache/rerank"))
         also = (f"{self.folder}/cache/rerank", "/dev/", "/proc/self/", "/proc/thread-self/")
         elsewhere = {path for path in (*opened, *made) if not path.startswith((*ours, *also))}
         return {path for path in elsewhere if not re.match(r"/proc/[0-9]+/", path)}
@@ -195,9 +195,9 @@ def test_the_watch_sees_sockets_and_files(tmp_path: Path) -> None:
 7 connect(9<socket:[1]>, {{sa_family=AF_UNIX, sun_path="/run/dbus/system_bus_socket"}}, 20) = 0
 7 connect(9<socket:[1]>, {{sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}}, 110) = -1 ENOENT (No such file)
 7 mkdir("{tmp_path}/cache/Microsoft", 0700) = 0
-7 openat(AT_FDCWD<{tmp_path}/work>, "out.jsonl", O_WRONLY|O_CREAT, 0666) = 9<{tmp_path}/work/out.jsonl>
-7 openat(AT_FDCWD<{tmp_path}/work>, "../cache/Microsoft/id", O_RDWR, 0666) = 9<{tmp_path}/cache/Microsoft/id>
-7 openat(AT_FDCWD<{tmp_path}/work>, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 9</etc/passwd>
+7 openat(AT_FDCWD<{tmp_path}/inside>, "out.jsonl", O_WRONLY|O_CREAT, 0666) = 9<{tmp_path}/inside/out.jsonl>
+7 openat(AT_FDCWD<{tmp_path}/inside>, "../cache/Microsoft/id", O_RDWR, 0666) = 9<{tmp_path}/cache/Microsoft/id>
+7 openat(AT_FDCWD<{tmp_path}/inside>, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 9</etc/passwd>
 '''
     assert talked_to(log) == {"AF_INET", "/run/dbus/system_bus_socket"}
     assert box.written_elsewhere(log) == {f"{tmp_path}/cache/Microsoft", f"{tmp_path}/cache/Microsoft/id"}
@@ -216,8 +216,8 @@ NATIVE = {
 
 @pytest.fixture
 def box(tmp_path: Path) -> Sandbox:
-    """Models, records and judgements in its work folder."""
-    work = tmp_path / "work"
+    """Models, records and judgements in its folder `inside`."""
+    work = tmp_path / "inside"
     work.mkdir()
     write_reranker(work / "tiny")
     write_bi_encoder(work / "vectors")
@@ -269,4 +269,4 @@ def test_no_command_opens_a_socket_or_writes_elsewhere_in_native_code_either(box
             assert done.code == EVERY_COMMAND[command], (command, done.said, done.stdout)
             assert talked_to(log) == set(), command
             assert box.written_elsewhere(log) == set(), command
-            shutil.rmtree(box.folder / "work" / f"out{number}.d", ignore_errors=True)
+            shutil.rmtree(box.folder / "inside" / f"out{number}.d", ignore_errors=True)
