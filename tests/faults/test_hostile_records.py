@@ -262,18 +262,29 @@ def assert_checked(folder: Path, count: Counter[Verdict]) -> dict[int, tuple[str
     return {int(number): (reason, path) for number, reason, path in named}
 
 
+def begins_array(content: bytes) -> bool:
+    """Whether the first line that is not blank begins an array of objects, or is one."""
+    first = next((line.strip() for line in content.split(b"\n") if line.strip()), b"")
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):  # goes on in other lines, or is too deep
+        return first == b"[" or re.match(rb"\[\s*\{", first) is not None
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
 def assert_alone(folder: Path, content: bytes) -> list[Place]:
     """Check and score a file of which nothing else is known; returns its lines."""
     folder.mkdir()
     (folder / "in.jsonl").write_bytes(content)
     found = list(places(content))
     count = Counter(place.judged.verdict for place in found)
-    if kind := foreign(content):  # UTF-16 and the like, refused whole
+    whole = f"is {kind.what}" if (kind := foreign(content)) else "a JSON array" if begins_array(content) else ""
+    if whole:  # UTF-16 and the like, or an array of records: refused as a file
         assert count["good"] == 0
         for command in (["check", "in.jsonl"], ["score", "in.jsonl", "-o", "out.jsonl", *FAKE]):
             refused = forked(*command, cwd=folder)
             assert refused.code == 4
-            assert f"in.jsonl: is {kind.what}" in refused.said
+            assert f"in.jsonl: {whole}" in refused.said
         assert files_of(folder) == {"in.jsonl": content}
         return found
     named = assert_checked(folder, count)
