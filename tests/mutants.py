@@ -270,6 +270,28 @@ MUTANTS = [
         "unit/test_lock.py::test_a_lock_has_its_whole_line_from_when_it_has_its_name",
     ),
     Mutant(
+        "the lock of a run that left a half-made file is removed",
+        "output.py",
+        "self._began and ownership.needs_the_lock(self.paths)",
+        "False",
+        "unit/test_output.py::"
+        "test_an_interrupt_while_a_file_is_made_leaves_the_lock_that_shows_whose_it_is[out.jsonl.partial]",
+    ),
+    Mutant(
+        "an empty file that was there before is ours",
+        "output.py",
+        "self._began and ownership.needs_the_lock(self.paths)",
+        "ownership.needs_the_lock(self.paths)",
+        "unit/test_output.py::test_an_empty_file_that_was_there_before_a_run_is_never_its_own",
+    ),
+    Mutant(
+        "zeros in place of torn bytes are somebody else's",
+        "ownership.py",
+        'return not _head(path).strip(b"\\0")',
+        "return not _head(path)",
+        "unit/test_output.py::test_zeros_beside_a_lock_of_ours_are_what_a_loss_of_power_left",
+    ),
+    Mutant(
         "a partial without a journal is ours",
         "ownership.py",
         '        paths.beside(".partial"): lambda path: known or (inherited and _holds_nothing(path)),\n',

@@ -9,8 +9,9 @@ from zlib import crc32
 import orjson
 import pytest
 
-from rerank_cli.errors import OutputBusy, OutputError, Refused
+from rerank_cli.errors import Interrupted, OutputBusy, OutputError, Refused
 from rerank_cli.journal import Written, encode, read_journal
+from rerank_cli.lock import LINE
 from rerank_cli.output import FileOutput, differing
 from rerank_cli.plan import Budget
 from rerank_cli.records import Mark
@@ -211,6 +212,53 @@ def test_a_partial_without_a_journal_is_never_continued(tmp_path):
     with pytest.raises(Refused, match=r"out\.jsonl\.partial: was not made by rerank"):
         output.refuse_foreign()
     output.close()
+
+
+@pytest.mark.parametrize("ending", ["out.jsonl.partial", "errors.jsonl.partial", ".journal.tmp"])
+def test_an_interrupt_while_a_file_is_made_leaves_the_lock_that_shows_whose_it_is(tmp_path, monkeypatch, ending):
+    output, opened = FileOutput(paths(tmp_path)), os.open
+
+    def struck(path, *rest, **more):
+        fd = opened(path, *rest, **more)
+        if str(path).endswith(ending):
+            os.close(fd)
+            raise Interrupted(15)
+        return fd
+
+    output.refuse_foreign()
+    monkeypatch.setattr(os, "open", struck)
+    with pytest.raises(Interrupted):
+        output.start(PRINT, {})
+    monkeypatch.undo()
+    output.close()
+    assert [name for name in names(tmp_path) if name.endswith(ending)]
+    again = FileOutput(paths(tmp_path))
+    again.refuse_foreign()
+    run(again)
+    assert names(tmp_path) == ["out.jsonl", "out.jsonl.meta.json"]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl.journal.tmp", "out.jsonl.meta.json.partial.tmp"])
+def test_zeros_beside_a_lock_of_ours_are_what_a_loss_of_power_left(tmp_path, name):
+    (tmp_path / name).write_bytes(bytes(100))
+    output = FileOutput(paths(tmp_path))
+    with pytest.raises(Refused):
+        output.refuse_foreign()
+    output.close()
+    (tmp_path / "out.jsonl.lock").write_bytes(LINE)
+    output = FileOutput(paths(tmp_path))
+    output.refuse_foreign()
+    output.close()
+
+
+def test_an_empty_file_that_was_there_before_a_run_is_never_its_own(tmp_path):
+    (tmp_path / "out.jsonl.partial").touch()
+    for _ in range(2):
+        output = FileOutput(paths(tmp_path))
+        with pytest.raises(Refused):
+            output.refuse_foreign()
+        output.close()
+        assert names(tmp_path) == ["out.jsonl.partial"]
 
 
 def test_starting_anew_forgets_what_was_there(tmp_path):
