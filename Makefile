@@ -40,7 +40,7 @@ faults: $(READY) strace ## every fault point: a table, and one JSON line last
 slow: $(READY) ## the tests that take long: engines, exports, training, benchmarks
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m slow tests
 
-mutants: $(READY) strace ## break the journal, the planner and the ranking in forty ways: each must fail a named test
+mutants: $(READY) strace ## break the journal, the planner and the ranking in 45 ways: each must fail a named test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py
 
 determinism: $(READY) ## how far a logit moves when its batch is composed otherwise

@@ -10,8 +10,8 @@ from typing import Any
 
 from rerank_cli.config import ReadConfig, WriteConfig
 from rerank_cli.errors import InputError
-from rerank_cli.formats import columns, open_format, read_entries
-from rerank_cli.formats.shape import as_objects
+from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.shape import as_objects, number_of
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.judging import MAX_RELEVANCE, Qrels, Ranked, Results, read_qrels
 from rerank_cli.lessons import Example
@@ -162,7 +162,7 @@ def _example(
 def _relevance(value: Any) -> float | None:
     """A judgement: a number, also as a string, or true (1) or false (0); None for anything else."""
     if isinstance(value, str):
-        value = columns.number(value)
+        value = number_of(value)
     return _number(float(value)) if isinstance(value, bool) else _number(value)
 
 

@@ -64,22 +64,13 @@ def is_comment(raw: bytes) -> bool:
     return raw.startswith(COMMENT) and raw[:2].rstrip() == COMMENT
 
 
-def number(text: str) -> float | None:
-    """A finite number in ASCII digits, blanks around it allowed; None for anything else.
-
-    >>> [number(text) for text in ("1.0", "-2", "1e3", "1_000", "nan", "1e999", "٣")]
-    [1.0, -2.0, 1000.0, None, None, None, None]
-    """
-    return number_of(text)
-
-
 def whole_number(text: str) -> int | None:
     """A number without a fraction; None for anything else.
 
     >>> [whole_number(text) for text in ("1", "1.0", "-2", "0.5", "1e0", "x")]
     [1, 1, -2, None, 1, None]
     """
-    value = number(text)
+    value = number_of(text)
     return int(value) if value is not None and value == int(value) else None
 
 
@@ -89,7 +80,7 @@ def row_of_run(raw: bytes) -> RunRow:
     if len(columns) != RUN_COLUMNS and not _is_plain(columns):
         raise Malformed(f"{len(columns)} columns, expected {RUN_COLUMNS} ({RUN}){likeness(raw)}")
     qid, _, docid, _, text, *rest = columns
-    score = number(text)
+    score = number_of(text)
     if score is None:
         raise Malformed(f"the score is {text[:40]!r}, not a number{likeness(raw)}")
     if not abs(score) < LARGEST_SCORE:
@@ -107,8 +98,8 @@ def _is_plain(columns: list[str]) -> bool:
     """
     if len(columns) < RUN_COLUMNS:
         return len(columns) == RUN_COLUMNS - 1 and columns[1].upper() in ("Q0", "0") and _is_rank(columns[3])
-    ends_in_rank_score_tag = _is_rank(columns[-3]) and number(columns[-2]) is not None
-    return _is_rank(columns[3]) and number(columns[5]) is None and not ends_in_rank_score_tag
+    ends_in_rank_score_tag = _is_rank(columns[-3]) and number_of(columns[-2]) is not None
+    return _is_rank(columns[3]) and number_of(columns[5]) is None and not ends_in_rank_score_tag
 
 
 def _is_rank(text: str) -> bool:
@@ -149,7 +140,7 @@ class Layout:
         if len(columns) not in QRELS_WIDTHS:
             raise Malformed(_widths(len(columns)) + likeness(raw))
         names = [each.strip(BLANKS + "\"'").lower().replace("-", "_").replace(" ", "_") for each in columns]
-        if names[0] not in QUERY_NAMES or number(unquoted(columns[-1])) is not None:
+        if names[0] not in QUERY_NAMES or number_of(unquoted(columns[-1])) is not None:
             return cls(len(columns))
         elsewhere = names[-2] not in DOCUMENT_NAMES and not DOCUMENT_NAMES.isdisjoint(names[1:])
         if elsewhere or names[-2] in GRADE_NAMES:

@@ -54,7 +54,7 @@ def marked(block: str) -> Any:
     return pytest.param(block, id=commands(block)[0][0][:60], marks=[pytest.mark.slow] * slow)
 
 
-@pytest.mark.parametrize("block", map(marked, BLOCKS))
+@pytest.mark.parametrize("block", [marked(block) for block in BLOCKS])
 def test_readme_commands_give_what_the_readme_shows(block: str, folder: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RERANK_", "HF_"))},
