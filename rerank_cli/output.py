@@ -83,7 +83,7 @@ class FileOutput:
         self._locks = [Lock(paths.beside(".lock"))]
         self._files: list[Appended] = []
         self._journal: Journal | None = None
-        self._began = False  # whether files beside FILE may be ours; before that they were there already
+        self._unfinished = False  # whether files beside FILE may be ours; before that they were there already
         self._last = Commit()
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
@@ -169,7 +169,7 @@ class FileOutput:
         """Begin a new run: its journal replaces any other in one step."""
         header = {"kind": "header", "version": VERSION, "fingerprint": fingerprint, "resolved": resolved}
         content = encode(header)
-        self._began = True
+        self._unfinished = True
         try:
             self._guarded(self._open)
             self._guarded(lambda: write_durably(self.paths.beside(".journal"), content))
@@ -185,7 +185,7 @@ class FileOutput:
         if self.found is None:
             raise ValueError("there is no journal to continue. This is a bug.")
         found, paths = self.found, self.paths
-        self._began = True
+        self._unfinished = True
 
         def begun() -> None:
             self._open()
@@ -272,6 +272,7 @@ class FileOutput:
             finish_renames(self.paths, failed, replaces)
 
         self._guarded(finished)
+        self._unfinished = False
 
     def _guarded(self, action: Callable[[], T], verb: Literal["read", "write"] = "write") -> T:
         """What `action` returns. Raises OutputError when the disk fails it: what cannot be read is not thrown away."""
@@ -293,4 +294,4 @@ class FileOutput:
 
     def _release(self) -> None:
         for lock in reversed(self._locks):
-            lock.release(keep=lock is self._locks[0] and self._began and ownership.needs_the_lock(self.paths))
+            lock.release(keep=lock is self._locks[0] and self._unfinished and ownership.needs_the_lock(self.paths))

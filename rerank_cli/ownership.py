@@ -110,11 +110,11 @@ def foreign(paths: Paths, inherited: bool) -> Path | None:
 
 
 def needs_the_lock(paths: Paths) -> bool:
-    """Whether a file of ours is so incomplete that only our lock shows whose it is."""
+    """Whether a file of ours is so incomplete that only our lock shows whose it is; so too when none can be read."""
     try:
         return foreign(paths, inherited=False) is not None and foreign(paths, inherited=True) is None
     except OSError:
-        return False
+        return True  # a lock too many does no harm: the next run takes it over
 
 
 def _is_regular(path: Path) -> bool:

@@ -272,7 +272,7 @@ MUTANTS = [
     Mutant(
         "the lock of a run that left a half-made file is removed",
         "output.py",
-        "self._began and ownership.needs_the_lock(self.paths)",
+        "self._unfinished and ownership.needs_the_lock(self.paths)",
         "False",
         "unit/test_output.py::"
         "test_an_interrupt_while_a_file_is_made_leaves_the_lock_that_shows_whose_it_is[out.jsonl.partial]",
@@ -280,7 +280,7 @@ MUTANTS = [
     Mutant(
         "an empty file that was there before is ours",
         "output.py",
-        "self._began and ownership.needs_the_lock(self.paths)",
+        "self._unfinished and ownership.needs_the_lock(self.paths)",
         "ownership.needs_the_lock(self.paths)",
         "unit/test_output.py::test_an_empty_file_that_was_there_before_a_run_is_never_its_own",
     ),
