@@ -136,7 +136,7 @@ def _write_records(config: BenchConfig, target: Path) -> int:
         records = generated(config.lengths, config.pairs)
     else:
         longest = config.model.max_length
-        requests = good_requests(ReadConfig((config.source,)))
+        requests = good_requests(ReadConfig(inputs=(config.source,)))
         records = ({"query": r.query, "candidates": [{"text": text} for text in r.texts]} for r in requests if r.texts)
     with target.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(record) + "\n" for record in records)

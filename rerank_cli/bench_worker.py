@@ -37,10 +37,10 @@ class Ours:
     def __call__(self, told: dict[str, Any]) -> Answer:
         """Score a file and answer with what the run counted."""
         config = RunConfig(
-            ReadConfig((told["source"],)),
+            read=ReadConfig(inputs=(told["source"],)),
             model=self._model,
-            batch=BatchConfig(told["batch_tokens"]),
-            files=FileConfig(told["target"], overwrite=True),
+            batch=BatchConfig(batch_tokens=told["batch_tokens"]),
+            files=FileConfig(output=told["target"], overwrite=True),
         )
         run = Run(config, lambda _sentence: None, Stats(time.monotonic), self._scorer)
         run.execute()

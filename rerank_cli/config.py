@@ -13,7 +13,7 @@ ScoreKind = Literal["sigmoid", "logit"]
 LongDocs = Literal["truncate", "chunk", "error"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadConfig:
     """Which records are read, and where in them the texts are (fields are dotted paths)."""
 
@@ -50,7 +50,7 @@ class ReadConfig:
         return (*self.sources, *([] if self.queries is None else [self.queries]), *self.corpus)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfig:
     """What of a ranking is written, and in which units its score is."""
 
@@ -63,7 +63,7 @@ class WriteConfig:
     scored: bool = False  # a ranking will be written, so scores of the input decide nothing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """Which model scores, on what, with how many tokens."""
 
@@ -80,7 +80,7 @@ class ModelConfig:
     chunk_overlap: int = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchConfig:
     """Tokens a batch and tokens a window; None = by the device."""
 
@@ -106,7 +106,7 @@ class ErrorLimit:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileConfig:
     """Where the output goes and what may happen to files found there."""
 
@@ -117,7 +117,7 @@ class FileConfig:
     resume: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """One whole run of `rerank score`."""
 

@@ -29,7 +29,7 @@ Tell = Callable[[str], None]
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BenchConfig:
     """What to measure. Exactly one of `source` (a file in the native shape) and `lengths` gives the records."""
 

@@ -34,7 +34,7 @@ BATCH_TOKENS = 1024
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportConfig:
     """What to export, as what, where to; `records`: on which parity is shown (None: not at all)."""
 

@@ -52,7 +52,7 @@ def accept(scorer: Scorer, path: str) -> Iterator[Case]:
 
     Raises InputError for a file of other records.
     """
-    read = ReadConfig((path,), format="native")
+    read = ReadConfig(inputs=(path,), format="native")
     entries = read_entries(open_format(read, WriteConfig()), Inputs(read.inputs), read, None)
     requests = [_case(entry) for entry in entries if not isinstance(entry, Blank)]
     answers = scored(scorer, [(request.query, request.texts) for request in requests])

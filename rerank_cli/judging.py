@@ -123,7 +123,7 @@ def read_results(path: str, relevance_field: str | None = "relevance") -> Result
     inputs = Inputs((path,))
     if _holds_run(inputs):
         return _of_run(path, inputs)
-    read = ReadConfig((path,))
+    read = ReadConfig(inputs=(path,))
     shape = open_format(read, WriteConfig(), inputs)
     found = Results(path, shape.name, scored=False)
     first = ""
@@ -281,7 +281,7 @@ def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dic
     inputs = Inputs((path,))
     if _holds_run(inputs):
         return {}
-    read = ReadConfig((path,))
+    read = ReadConfig(inputs=(path,))
     shape = open_format(read, WriteConfig(), inputs)
     found: dict[str, tuple[str, dict[str, str]]] = {}
     for entry in read_entries(shape, inputs, read, None):

@@ -38,7 +38,7 @@ REPLACED = ("query", "pos", "neg", "positives", "pos_scores", "neg_scores")  # s
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MineConfig:
     """Which queries, which pool, and what counts as a hard negative.
 

@@ -41,7 +41,7 @@ MEASURED = " ".join(name for name in MEASURES if name != "Judged@10")  # what is
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """What to learn from, how, and where to. `batch_size` and `negatives` count pairs; see `rerank train --help`."""
 

@@ -71,18 +71,28 @@ def bench_command(
     if plot is not None and not os.path.isdir(plot.parent):
         raise ConfigError(f"--plot {plot}: no such folder", "Make it first.")
     config = BenchConfig(
-        ModelConfig(model, revision, offline, "auto", device, "auto", max_length, max_length * 3 // 4, threads),
-        source,
-        lengths,
-        pairs,
-        () if engines is None else tuple(engines.split(",")),
-        (None,) if batch_tokens is None else numbers("--batch-tokens", batch_tokens),
-        tuple(PEERS) if peers is None else chosen_peers(peers),
-        () if batch_sizes is None else numbers("--batch-sizes", batch_sizes),
-        rounds,
-        random_weights,
-        tokenizer,
-        () if growth is None else numbers("--growth", growth),
+        model=ModelConfig(
+            model=model,
+            revision=revision,
+            offline=offline,
+            engine="auto",
+            device=device,
+            dtype="auto",
+            max_length=max_length,
+            query_max_length=max_length * 3 // 4,
+            threads=threads,
+        ),
+        source=source,
+        lengths=lengths,
+        pairs=pairs,
+        engines=() if engines is None else tuple(engines.split(",")),
+        batch_tokens=(None,) if batch_tokens is None else numbers("--batch-tokens", batch_tokens),
+        peers=tuple(PEERS) if peers is None else chosen_peers(peers),
+        batch_sizes=() if batch_sizes is None else numbers("--batch-sizes", batch_sizes),
+        rounds=rounds,
+        random_weights=random_weights,
+        tokenizer=tokenizer,
+        growth=() if growth is None else numbers("--growth", growth),
     )
     document = bench(config, say)
     show_table(document)

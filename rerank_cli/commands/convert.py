@@ -41,9 +41,10 @@ def convert_command(
     rerank convert scifact --run bm25.run -o scifact.jsonl
     """
     read = o.reading(context)
-    write = WriteConfig(output_format, model=model)
+    write = WriteConfig(format=output_format, model=model)
     done = convert(
-        RunConfig(read, write, files=FileConfig(output, errors, overwrite=overwrite)), _silent if quiet else say
+        RunConfig(read=read, write=write, files=FileConfig(output=output, errors=errors, overwrite=overwrite)),
+        _silent if quiet else say,
     )
     count = done.counters
     if not quiet:

@@ -41,7 +41,17 @@ def doctor(
     """
     status = ExitStatus.OK
     files = sample_cases(cases or []) if acceptance or cases else []
-    config = ModelConfig(model, revision, offline, engine, device, dtype, max_length, query_max_length, threads)
+    config = ModelConfig(
+        model=model,
+        revision=revision,
+        offline=offline,
+        engine=engine,
+        device=device,
+        dtype=dtype,
+        max_length=max_length,
+        query_max_length=query_max_length,
+        threads=threads,
+    )
     for finding in examine(config, files):
         show(f"{MARKS[finding.verdict]} {finding.question:<16} {finding.answer}")
         if finding.advice:

@@ -38,12 +38,22 @@ def export_command(
     rerank score input.jsonl -o out.jsonl --model ./mini-int8
     """
     config = ExportConfig(
-        ModelConfig(model, revision, offline, "torch", "cpu", "fp32", max_length, query_max_length, threads),
-        o.made_folder(output),
-        format,
-        dtype,
-        None if records is None else ReadConfig((records,), limit=limit),
-        overwrite,
+        model=ModelConfig(
+            model=model,
+            revision=revision,
+            offline=offline,
+            engine="torch",
+            device="cpu",
+            dtype="fp32",
+            max_length=max_length,
+            query_max_length=query_max_length,
+            threads=threads,
+        ),
+        output=o.made_folder(output),
+        format=format,
+        dtype=dtype,
+        records=None if records is None else ReadConfig(inputs=(records,), limit=limit),
+        overwrite=overwrite,
     )
     made = export(config, say)
     for line in report(made):

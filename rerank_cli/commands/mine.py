@@ -61,18 +61,27 @@ def mine_command(
         raise ConfigError(f"--ranks {ranks}: not a window", "Write for example 5:50.")
     o.refuse_overwriting({"--output": output}, [queries, *pool])
     config = MineConfig(
-        queries,
-        tuple(pool),
-        ModelConfig(model, revision, offline, "bi-encoder", device, dtype, max_length, threads=threads),
-        Path(output),
-        negatives,
-        int(window[1]),
-        int(window[2]),
-        margin,
-        seed,
-        overwrite,
-        query_template,
-        doc_template,
+        queries=queries,
+        corpus=tuple(pool),
+        model=ModelConfig(
+            model=model,
+            revision=revision,
+            offline=offline,
+            engine="bi-encoder",
+            device=device,
+            dtype=dtype,
+            max_length=max_length,
+            threads=threads,
+        ),
+        output=Path(output),
+        negatives=negatives,
+        first=int(window[1]),
+        last=int(window[2]),
+        margin=margin,
+        seed=seed,
+        overwrite=overwrite,
+        query_template=query_template,
+        doc_template=doc_template,
     )
     mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)

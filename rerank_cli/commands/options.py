@@ -209,14 +209,14 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
             raise InputError(
                 f"{folder}: is a folder, not a file", "With a BEIR folder, --run FILE names the candidates."
             )
-        return ReadConfig(chosen_inputs(inputs, context), **fields)
+        return ReadConfig(inputs=chosen_inputs(inputs, context), **fields)
     if len(inputs or []) > 1 or (inputs and not os.path.isdir(inputs[0])):
         raise ConfigError(f"--run {run}: is what is read", "INPUT can only be one BEIR folder beside it.")
     folder = inputs[0] if inputs else None
     if folder:
         found = in_folder(folder)
         queries, corpus = queries or found[0], corpus or [found[1]]
-    return ReadConfig((run,), run=run, queries=queries, corpus=tuple(corpus or ()), folder=folder, **fields)
+    return ReadConfig(inputs=(run,), run=run, queries=queries, corpus=tuple(corpus or ()), folder=folder, **fields)
 
 
 def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:

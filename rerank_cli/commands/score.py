@@ -88,24 +88,33 @@ def score(
     if stats == "-":
         raise ConfigError("--stats -: standard output carries only records", "Name a file.")
     config = RunConfig(
-        o.reading(context),
-        WriteConfig(output_format, top_k, min_score, no_text, score_kind, "fake" if engine == "fake" else model),
-        ModelConfig(
-            model,
-            revision,
-            offline,
-            engine,
-            device,
-            dtype,
-            max_length,
-            query_max_length,
-            threads,
-            long_docs,
-            chunk_overlap,
+        read=o.reading(context),
+        write=WriteConfig(
+            format=output_format,
+            top_k=top_k,
+            min_score=min_score,
+            no_text=no_text,
+            score=score_kind,
+            model="fake" if engine == "fake" else model,
         ),
-        BatchConfig(batch_tokens, window_tokens),
-        FileConfig("-" if output is None else output, errors, stats, overwrite, resume),
-        o.error_limit(max_errors, strict),
+        model=ModelConfig(
+            model=model,
+            revision=revision,
+            offline=offline,
+            engine=engine,
+            device=device,
+            dtype=dtype,
+            max_length=max_length,
+            query_max_length=query_max_length,
+            threads=threads,
+            long_docs=long_docs,
+            chunk_overlap=chunk_overlap,
+        ),
+        batch=BatchConfig(batch_tokens=batch_tokens, window_tokens=window_tokens),
+        files=FileConfig(
+            output="-" if output is None else output, errors=errors, stats=stats, overwrite=overwrite, resume=resume
+        ),
+        error_limit=o.error_limit(max_errors, strict),
     )
     shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would be drawn into the records
     terminal = sys.stderr is not None and sys.stderr.isatty() and not shared

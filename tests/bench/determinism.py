@@ -45,7 +45,9 @@ def compositions(scorer: TorchCrossEncoder, prepared: list[PreparedPair], rows: 
     """The batches, as positions of pairs; a batch's longest pair comes first, as engines are promised."""
     costs = [pair.cost for pair in prepared]
     if rows == "window":
-        for plan in plan_batches(costs, Budget(TorchCrossEncoder(ModelConfig("mini")).traits.batch_tokens), multiple=1):
+        for plan in plan_batches(
+            costs, Budget(TorchCrossEncoder(ModelConfig(model="mini")).traits.batch_tokens), multiple=1
+        ):
             yield list(plan.indices)
         return
     order = random.Random(0).sample(range(len(prepared)), len(prepared))
@@ -85,7 +87,7 @@ def measure(path: Path, pairs: int) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     single: dict[str, list[float]] = {}
     for dtype in ("fp32", "bf16"):
-        scorer = TorchCrossEncoder(ModelConfig("mini", device="cpu", dtype=dtype))
+        scorer = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype=dtype))
         scorer.load()
         prepared = scorer.prepare([(query, text) for query, texts in records for text in texts])
         for composition in COMPOSITIONS:

@@ -78,7 +78,7 @@ def main() -> None:
         for each in options.engines.split(","):
             engine, dtype = each.split(":")
             config = ModelConfig(
-                options.model, engine=engine, dtype=dtype, device=options.device, max_length=options.max_length
+                model=options.model, engine=engine, dtype=dtype, device=options.device, max_length=options.max_length
             )
             try:
                 scorer = open_scorer(config)

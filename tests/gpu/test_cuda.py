@@ -83,10 +83,10 @@ def test_run_survives_out_of_memory_and_says_so(tmp_path: Path, root: Path) -> N
     torch.cuda.set_per_process_memory_fraction(2.0 * 2**30 / total)
     told: list[str] = []
     config = RunConfig(
-        ReadConfig((str(source),)),
+        read=ReadConfig(inputs=(str(source),)),
         model=ModelConfig(model="mini", device="cuda"),
         batch=BatchConfig(batch_tokens=1_000_000),
-        files=FileConfig(str(tmp_path / "out.jsonl")),
+        files=FileConfig(output=str(tmp_path / "out.jsonl")),
     )
     run = Run(config, told.append, Stats(time.monotonic))
     assert run.execute() == 0
@@ -119,9 +119,9 @@ def test_full_size_architecture_prints_its_throughput(
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps(record) + "\n" for record in generated(root, 1000)), encoding="utf-8")
     run_config = RunConfig(
-        ReadConfig((str(source),)),
+        read=ReadConfig(inputs=(str(source),)),
         model=ModelConfig(model=str(folder), device="cuda"),
-        files=FileConfig(str(tmp_path / "out.jsonl")),
+        files=FileConfig(output=str(tmp_path / "out.jsonl")),
     )
     run = Run(run_config, lambda _sentence: None, Stats(time.monotonic))
     assert run.execute() == 0

@@ -77,6 +77,19 @@ def test_every_file_says_what_it_is() -> None:
     assert [path.name for path in sources(PACKAGE) if not ast.get_docstring(ast.parse(path.read_text()))] == []
 
 
+def test_every_config_takes_its_values_by_name() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {node.name}": any(
+            "kw_only=True" in ast.unparse(each) for each in node.decorator_list
+        )
+        for path in sources(PACKAGE)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Config")
+    }
+    assert found
+    assert [name for name, by_name in found.items() if not by_name] == []
+
+
 def test_there_are_at_least_as_many_lines_of_tests_as_of_source() -> None:
     source = sum(map(count_lines, sources(PACKAGE)))
     tests = sum(map(count_lines, sources(ROOT / "tests")))

@@ -1,18 +1,23 @@
-"""The wheel holds the embedded model, and nothing that belongs to the checkout alone."""
+"""The wheel holds the package whole, and runs where nothing is but what it requires."""
 
+import re
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from running import environment, lines
 
 MINI = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md")
+EXTRAS = ("openvino", "onnxruntime", "pyarrow", "ir_measures", "scipy", "sentence_transformers", "matplotlib")
 
 
 @pytest.fixture(scope="module")
-def names(root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     shutil.copytree(root / "rerank_cli", source / "rerank_cli", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -20,9 +25,78 @@ def names(root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(source)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = target.glob("rerank_cli-*.whl")
+    (made,) = target.glob("rerank_cli-*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         return archive.namelist()
+
+
+def required(requirements: list[str]) -> set[str]:
+    """The distributions that these requirements need, and those that they need, as installed here; without extras."""
+    found: set[str] = set()
+    waiting = list(requirements)
+    while waiting:
+        line = waiting.pop()
+        name = re.match(r"[A-Za-z0-9._-]+", line)[0].lower()
+        if "extra ==" in line or name in found:
+            continue
+        try:
+            waiting += metadata.distribution(name).requires or []
+        except metadata.PackageNotFoundError:  # for another platform, or another Python
+            continue
+        found.add(name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of its own: the wheel installed, and links to the packages that it requires."""
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+        (named,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        wanted = metadata.Distribution.at(site / Path(named).parent).requires
+    for name in required(wanted):
+        distribution = metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(distribution.locate_file(top))
+    return folder / "bin" / "python"
+
+
+def ended(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python` with these arguments, run to its end in `folder`."""
+    return subprocess.run(
+        [python, *arguments], cwd=folder, env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_the_environment_has_no_extras(python: Path, tmp_path: Path) -> None:
+    program = f"from importlib.util import find_spec; print([name for name in {EXTRAS} if find_spec(name)])"
+    assert ended(python, tmp_path, "-c", program).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--help",
+        "check in.jsonl",
+        "score in.jsonl -o out.jsonl --engine fake",
+        "score in.jsonl -o out.jsonl --model mini --offline",
+    ],
+)
+def test_the_wheel_runs_elsewhere_without_extras(python: Path, tmp_path: Path, command: str) -> None:
+    (tmp_path / "in.jsonl").write_bytes(lines(3))
+    done = ended(python, tmp_path, "-m", "rerank_cli", *command.split())
+    assert done.returncode == 0, done.stderr
+    if "-o" in command:
+        assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") == 3
 
 
 def test_wheel_holds_the_embedded_model_and_its_card(names: list[str]) -> None:

@@ -13,7 +13,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> CrossEncoder:
     folder = tmp_path_factory.mktemp("tiny")
     write_model(folder, max_position_embeddings=512)
     write_tokenizer(folder, WORDS)
-    return CrossEncoder(ModelConfig(str(folder), max_length=512))
+    return CrossEncoder(ModelConfig(model=str(folder), max_length=512))
 
 
 def filled(encoder: CrossEncoder, texts: list[str], masked: bool, multiple: int) -> tuple[list[str], list[list[int]]]:

@@ -23,7 +23,7 @@ def test_no_composition_of_batches_moves_a_logit_beyond_the_published_tolerance(
 ) -> None:
     records = records_of(root / "sample_data" / "quickstart.jsonl", 110)
     sizes = [len(texts) for _, texts in records]
-    scorer = TorchCrossEncoder(ModelConfig("mini", device="cpu", dtype=dtype))
+    scorer = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype=dtype))
     scorer.load()
     prepared = scorer.prepare([(query, text) for query, texts in records for text in texts])
     alone = logits_in(scorer, prepared, 1)
@@ -41,7 +41,7 @@ def test_batches_side_by_side_give_the_very_logits_of_one_after_another(root: Pa
     pairs = [(query, text) for query, texts in records for text in texts]
 
     def logits(threads: int) -> list[float]:
-        scorer = TorchCrossEncoder(ModelConfig("mini", device="cpu", dtype=dtype, threads=threads))
+        scorer = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype=dtype, threads=threads))
         scorer.load()
         return logits_in(scorer, scorer.prepare(pairs), 4)
 

@@ -28,7 +28,7 @@ ARCHITECTURES = [
 
 
 def load(folder: Path, engine: str = "torch") -> None:
-    scorer = open_scorer(ModelConfig(str(folder), engine=engine, device="cpu", max_length=32))
+    scorer = open_scorer(ModelConfig(model=str(folder), engine=engine, device="cpu", max_length=32))
     scorer.load()
     scorer.close()
 

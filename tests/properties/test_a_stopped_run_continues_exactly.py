@@ -55,7 +55,7 @@ def stopping(config, last, tell=lambda _: None):
 
 def config(source, output, resume=False, faults="composition=1"):
     kind = str(output).removesuffix(".gz").rpartition(".")[2]
-    write = {"run": WriteConfig("trec", min_score=0.3), "pairs": WriteConfig("tevatron", min_score=0.3)}
+    write = {"run": WriteConfig(format="trec", min_score=0.3), "pairs": WriteConfig(format="tevatron", min_score=0.3)}
     return RunConfig(
         read=ReadConfig(inputs=(str(source),)),
         write=write.get(kind, WriteConfig()),

@@ -78,9 +78,9 @@ def toy(tmp_path: Path, base: Path) -> TrainConfig:
     data = write_records(tmp_path / "train.jsonl", toy_records(320, seed=1))
     held_out = write_records(tmp_path / "held-out.jsonl", toy_records(40, seed=2))
     config = TrainConfig(
-        ReadConfig((str(data),)),
-        ModelConfig(str(base), engine="torch", device="cpu", dtype="fp32", max_length=64, threads=1),
-        tmp_path / "tuned",
-        ReadConfig((str(held_out),)),
+        read=ReadConfig(inputs=(str(data),)),
+        model=ModelConfig(model=str(base), engine="torch", device="cpu", dtype="fp32", max_length=64, threads=1),
+        output=tmp_path / "tuned",
+        held_out=ReadConfig(inputs=(str(held_out),)),
     )
     return replace(config, negatives=3, batch_size=32, learning_rate=3e-3, epochs=8.0, checkpoints=4)

@@ -65,9 +65,9 @@ def model(files: Path, root: Path) -> None:
 @pytest.fixture
 def config(files: Path, tmp_path: Path) -> MineConfig:
     """One query, six texts, and a result of all that may be a negative: for a test that does without a process."""
-    model = ModelConfig(str(files / "model"), engine="bi-encoder", device="cpu", dtype="fp32", max_length=512)
+    model = ModelConfig(model=str(files / "model"), engine="bi-encoder", device="cpu", dtype="fp32", max_length=512)
     queries, pool = files / "queries.jsonl", files / "pool.jsonl"
-    return MineConfig(str(queries), (str(pool),), model, tmp_path / "out.jsonl", margin=-2)
+    return MineConfig(queries=str(queries), corpus=(str(pool),), model=model, output=tmp_path / "out.jsonl", margin=-2)
 
 
 class Shown:
@@ -201,7 +201,7 @@ def test_help_says_what_the_length_is_of() -> None:
 def test_texts_are_cut_to_the_lengths_that_help_names(files: Path) -> None:
     for longest, of_query in ((512, 256), (128, 96)):
         scorer: Any = open_scorer(
-            ModelConfig(str(files / "model"), engine="bi-encoder", device="cpu", max_length=longest)
+            ModelConfig(model=str(files / "model"), engine="bi-encoder", device="cpu", max_length=longest)
         )
         (pair,) = scorer.prepare([("word " * 600, "word " * 600)])
         assert (len(pair.payload.query), len(pair.payload.ids)) == (of_query, longest)

@@ -74,7 +74,7 @@ def test_every_loss_learns_the_toy_task(toy: TrainConfig, loss: str) -> None:
 @pytest.mark.slow
 def test_a_teacher_is_believed_against_the_judgements(toy: TrainConfig, tmp_path: Path, loss: str) -> None:
     against = [{**each, "pos_scores": [-4.0], "neg_scores": [4.0, 3.0, 5.0]} for each in toy_records(320, seed=1)]
-    read = ReadConfig((str(write_records(tmp_path / "against.jsonl", against)),))
+    read = ReadConfig(inputs=(str(write_records(tmp_path / "against.jsonl", against)),))
     assert gain(replace(toy, read=read, loss=loss, checkpoints=1)) < -0.1
 
 
@@ -105,7 +105,9 @@ def test_rows_of_like_lengths_are_computed_together(toy: TrainConfig, tmp_path: 
     hook = torch.nn.modules.module.register_module_forward_pre_hook(see)
     try:
         train(
-            replace(toy, read=ReadConfig((str(data),)), loss=loss, epochs=1.0, held_out=None), lambda _: None, Quiet()
+            replace(toy, read=ReadConfig(inputs=(str(data),)), loss=loss, epochs=1.0, held_out=None),
+            lambda _: None,
+            Quiet(),
         )
     finally:
         hook.remove()
@@ -276,8 +278,8 @@ def test_native_records_with_judgements_elsewhere(toy: TrainConfig, tmp_path: Pa
     told: list[str] = []
     config = replace(
         toy,
-        read=ReadConfig((str(native),)),
-        held_out=ReadConfig((str(held_out),)),
+        read=ReadConfig(inputs=(str(native),)),
+        held_out=ReadConfig(inputs=(str(held_out),)),
         qrels=str(tmp_path / "qrels.txt"),
         max_steps=2,
     )
@@ -361,11 +363,11 @@ def test_options_that_cannot_be_are_refused_before_anything_is_made(toy: TrainCo
 def test_what_cannot_be_learnt_is_refused(toy: TrainConfig, tmp_path: Path) -> None:
     plain = write_records(tmp_path / "plain.jsonl", [{"query": "a", "candidates": [{"text": "b"}]}])
     with pytest.raises(InputError, match=r"no judged records"):
-        train(replace(toy, read=ReadConfig((str(plain),))), lambda _: None, Quiet())
+        train(replace(toy, read=ReadConfig(inputs=(str(plain),))), lambda _: None, Quiet())
     untaught = [{name: record[name] for name in ("query", "pos", "neg")} for record in toy_records(4, seed=1)]
     bare = write_records(tmp_path / "bare.jsonl", untaught)
     with pytest.raises(InputError, match="nothing that --loss kl") as caught:
-        train(replace(toy, read=ReadConfig((str(bare),)), loss="kl"), lambda _: None, Quiet())
+        train(replace(toy, read=ReadConfig(inputs=(str(bare),)), loss="kl"), lambda _: None, Quiet())
     assert "pos_scores" in str(caught.value.advice)
     with pytest.raises(ConfigError, match="--loss ranknet"):
         train(replace(toy, loss="ranknet"), lambda _: None, Quiet())
@@ -703,7 +705,7 @@ def test_what_is_read_is_never_replaced(toy: TrainConfig, base: Path) -> None:
     train(replace(toy, max_steps=1, held_out=None), lambda _: None, Quiet())
     inside = write_records(toy.output / "train.jsonl", toy_records(8, seed=1))
     for config in (
-        replace(toy, read=ReadConfig((str(inside),))),
+        replace(toy, read=ReadConfig(inputs=(str(inside),))),
         replace(toy, model=replace(toy.model, model=str(toy.output))),
     ):
         with pytest.raises(ConfigError, match="is read, and lies there"):
@@ -743,7 +745,7 @@ def test_grades_that_no_measure_takes_are_refused(toy: TrainConfig, tmp_path: Pa
     records = [{"query": "a", "candidates": [{"text": "a b", "relevance": value}, {"text": "c", "relevance": 0}]}]
     odd = write_records(tmp_path / "odd.jsonl", records)
     with pytest.raises(InputError, match=r"relevance|judged"):
-        train(replace(toy, held_out=ReadConfig((str(odd),))), lambda _: None, Quiet())
+        train(replace(toy, held_out=ReadConfig(inputs=(str(odd),))), lambda _: None, Quiet())
 
 
 @pytest.mark.parametrize(
@@ -754,7 +756,7 @@ def test_learning_from_one_kind_of_text_alone_is_warned_of(
     toy: TrainConfig, tmp_path: Path, lists: dict[str, list[str]], answer: str | None
 ) -> None:
     records = [{"query": each["query"], "pos": each["pos"], "neg": each["neg"], **lists} for each in toy_records(8, 1)]
-    read = ReadConfig((str(write_records(tmp_path / "one-sided.jsonl", records)),))
+    read = ReadConfig(inputs=(str(write_records(tmp_path / "one-sided.jsonl", records)),))
     told: list[str] = []
     train(replace(toy, read=read, max_steps=1, checkpoints=1, held_out=None), told.append, Quiet())
     warned = [line for line in told if line.startswith("warning: no record has a text")]

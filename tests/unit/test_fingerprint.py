@@ -53,7 +53,7 @@ def test_an_option_that_can_change_the_result_changes_the_fingerprint(group):
     [
         RunConfig(read=ReadConfig(inputs=("a", "b"))),
         RunConfig(read=ReadConfig(format="native")),
-        RunConfig(files=FileConfig("out", "errors", "stats", overwrite=True, resume=True)),
+        RunConfig(files=FileConfig(output="out", errors="errors", stats="stats", overwrite=True, resume=True)),
         RunConfig(error_limit=ErrorLimit(count=3)),
     ],
     ids=repr,
@@ -87,7 +87,9 @@ def test_no_option_hides_another_of_the_same_name():
 
 
 def test_a_fingerprint_is_the_same_after_a_stay_in_the_journal():
-    config = RunConfig(write=WriteConfig(top_k=3, min_score=0.1), batch=BatchConfig(2**40, 7))
+    config = RunConfig(
+        write=WriteConfig(top_k=3, min_score=0.1), batch=BatchConfig(batch_tokens=2**40, window_tokens=7)
+    )
     made = fingerprint(config, "native", IDENTITY)
     assert differing(decode(encode({"fingerprint": made}))["fingerprint"], made) is None
 

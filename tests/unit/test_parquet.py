@@ -36,7 +36,7 @@ def written(path, rows):
 
 
 def entries(path):
-    inputs, read = Inputs((path,)), ReadConfig((path,))
+    inputs, read = Inputs((path,)), ReadConfig(inputs=(path,))
     shape = open_format(read, WriteConfig(), inputs)
     return shape.name, list(read_entries(shape, inputs, read, None))
 

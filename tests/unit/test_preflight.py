@@ -23,7 +23,7 @@ def source(tmp_path):
 
 
 def refuse(source, output, errors=None, stats=None):
-    files = FileConfig(str(output), errors and str(errors), stats and str(stats))
+    files = FileConfig(output=str(output), errors=errors and str(errors), stats=stats and str(stats))
     refuse_same_files(RunConfig(read=ReadConfig(inputs=("-", str(source))), files=files))
 
 

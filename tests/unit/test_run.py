@@ -19,12 +19,12 @@ def execute(source, output, model="fake", told=None, error_limit=None, **files):
     batch = files.pop("batch", {})
     run = Run.of(
         RunConfig(
-            ReadConfig(inputs=(os.fspath(source),), **read),
-            WriteConfig(**write),
-            ModelConfig(model=model),
-            BatchConfig(**batch),
-            FileConfig(output=os.fspath(output), **files),
-            error_limit or ErrorLimit(),
+            read=ReadConfig(inputs=(os.fspath(source),), **read),
+            write=WriteConfig(**write),
+            model=ModelConfig(model=model),
+            batch=BatchConfig(**batch),
+            files=FileConfig(output=os.fspath(output), **files),
+            error_limit=error_limit or ErrorLimit(),
         ),
         (told if told is not None else []).append,
         Clock(),

@@ -74,7 +74,7 @@ def ranked(name, *bodies, write=None, **options):
 def test_a_shape_is_known_by_its_first_record(name, tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl(b"", *([GOOD[name]] if name in GOOD else TEVATRON)))
-    assert open_format(ReadConfig((str(path),)), WriteConfig(), Inputs((str(path),))).name == name
+    assert open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),))).name == name
 
 
 def test_every_shape_of_the_table_is_tried_here():
@@ -85,13 +85,13 @@ def test_every_shape_of_the_table_is_tried_here():
 def test_what_is_like_no_shape_is_taken_for_native(first, tmp_path):
     path = tmp_path / "in"
     path.write_bytes(first)
-    assert open_format(ReadConfig((str(path),)), WriteConfig(), Inputs((str(path),))).name == "native"
+    assert open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),))).name == "native"
 
 
 def test_fields_of_other_names_mean_native_records(tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl({"query": "w", "documents": ["a"]}))
-    read = ReadConfig((str(path),), candidates_field="documents")
+    read = ReadConfig(inputs=(str(path),), candidates_field="documents")
     shape = open_format(read, WriteConfig(), Inputs((str(path),)))
     assert shape.name == "native"
     assert [entry.texts for entry in shape.read(Inputs((str(path),)).lines(1000))] == [("a",)]
@@ -103,7 +103,7 @@ def test_the_line_that_was_looked_at_is_read_again(tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl(b"", GOOD["tei"], GOOD["tei"]))
     inputs = Inputs((str(path),))
-    shape = open_format(ReadConfig((str(path),)), WriteConfig(), inputs)
+    shape = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), inputs)
     assert [type(entry) for entry in shape.read(inputs.lines(1000))] == [Blank, Request, Request]
 
 
@@ -114,7 +114,7 @@ def test_a_run_without_its_texts_is_told_from_bad_json(tmp_path, content):
     path = tmp_path / "in"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="looks like a TREC run"):
-        open_format(ReadConfig((str(path),)), WriteConfig(), Inputs((str(path),)))
+        open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),)))
 
 
 @pytest.mark.parametrize("name", list(GOOD))
@@ -491,7 +491,7 @@ def test_the_first_record_that_tells_decides_about_the_shape(tmp_path):
     ):
         path.write_bytes(jsonl(*lines))
         inputs = Inputs((str(path),))
-        shape = open_format(ReadConfig((str(path),)), WriteConfig(), inputs)
+        shape = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), inputs)
         assert shape.name == name
         assert len(list(shape.read(inputs.lines(1000)))) == len(lines)
 

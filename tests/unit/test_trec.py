@@ -38,7 +38,7 @@ def read(tmp_path):
     for name, content in (("q.tsv", QUERIES), ("c.jsonl", CORPUS), ("run", RUN)):
         (tmp_path / name).write_bytes(content)
     return ReadConfig(
-        (str(tmp_path / "run"),),
+        inputs=(str(tmp_path / "run"),),
         run=str(tmp_path / "run"),
         queries=str(tmp_path / "q.tsv"),
         corpus=(str(tmp_path / "c.jsonl"),),
@@ -256,7 +256,7 @@ def texts_of(tmp_path, run, queries, corpus):
     for name, content in (("q", queries), ("c", corpus), ("run", run)):
         (tmp_path / name).write_bytes(content)
     names = {name: str(tmp_path / file) for name, file in (("queries", "q"), ("run", "run"))}
-    shape, found = entries(ReadConfig((names["run"],), corpus=(str(tmp_path / "c"),), **names), run)
+    shape, found = entries(ReadConfig(inputs=(names["run"],), corpus=(str(tmp_path / "c"),), **names), run)
     return shape, [(e.query, *e.texts) if isinstance(e, Request) else e.reason for e in found]
 
 
@@ -303,7 +303,10 @@ def test_a_logit_of_the_corpus_is_no_score_of_a_run(tmp_path):
     for name, content in (("q", b"q1\ta\n"), ("c", corpus), ("run", b"q1 Q0 d1 1 9.0 x\nq1 Q0 d2 2 3.0 x\n")):
         (tmp_path / name).write_bytes(content)
     read = ReadConfig(
-        (str(tmp_path / "run"),), corpus=(str(tmp_path / "c"),), queries=str(tmp_path / "q"), run=str(tmp_path / "run")
+        inputs=(str(tmp_path / "run"),),
+        corpus=(str(tmp_path / "c"),),
+        queries=str(tmp_path / "q"),
+        run=str(tmp_path / "run"),
     )
     shape, (entry,) = entries(read, (tmp_path / "run").read_bytes())
     assert [(each["id"], each["score"], each.get("logit")) for each in shape.native(entry)["candidates"]] == [

@@ -92,7 +92,7 @@ def test_a_made_record_is_not_taken_for_one_of_another_shape(target, field, tmp_
     shape, (entry,) = entries("native", {"query": "w", "candidates": ["a"], field: ["b"]}, target=target)
     path = tmp_path / "made.jsonl"
     path.write_bytes(shape.converted(entry))
-    read = open_format(ReadConfig((str(path),)), WriteConfig(), Inputs((str(path),)))
+    read = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),)))
     assert read.name in (target, {"voyage": "rerank-api"}.get(target))
     assert [each.texts for each in read.read(Inputs((str(path),)).lines(10_000))] == [("a",)]
 
@@ -390,7 +390,7 @@ def test_a_query_of_which_lines_stand_apart_by_a_thousand_bad_ones_is_two_record
 def test_positives_alone_are_flag_embedding_records(record, scored, tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl(record))
-    shape = open_format(ReadConfig((str(path),)), WriteConfig(), Inputs((str(path),)))
+    shape = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),)))
     assert shape.name == "flag-embedding"
     (entry,) = shape.read(Inputs((str(path),)).lines(10_000))
     assert list(entry.texts) == scored
@@ -415,7 +415,7 @@ def test_positives_alone_are_flag_embedding_records(record, scored, tmp_path):
 def test_json_that_goes_on_over_several_lines_is_refused_with_the_way_out(tmp_path, content, way):
     path = tmp_path / "in put.json"
     path.write_bytes(content)
-    read = ReadConfig((str(path),))
+    read = ReadConfig(inputs=(str(path),))
     inputs = Inputs(read.inputs)
     with pytest.raises(InputError) as fault:
         list(refuse_foreign(read_entries(open_format(read, WriteConfig(), inputs), inputs, read, None)))
@@ -426,7 +426,7 @@ def test_json_that_goes_on_over_several_lines_is_refused_with_the_way_out(tmp_pa
 def test_an_array_is_refused_also_behind_a_good_file(tmp_path):
     (tmp_path / "a").write_bytes(jsonl({"query": "a", "candidates": []}))
     (tmp_path / "b").write_bytes(b'[\n{"query": "b", "candidates": []}\n]')
-    read = ReadConfig((str(tmp_path / "a"), str(tmp_path / "b")))
+    read = ReadConfig(inputs=(str(tmp_path / "a"), str(tmp_path / "b")))
     inputs = Inputs(read.inputs)
     with pytest.raises(InputError, match="b: a JSON array"):
         list(read_entries(open_format(read, WriteConfig(), inputs), inputs, read, None))
@@ -436,7 +436,7 @@ def test_an_array_is_refused_also_behind_a_good_file(tmp_path):
 def test_a_list_of_other_values_is_a_bad_record_like_any_other(line, tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl(line, {"query": "a", "candidates": []}))
-    inputs, read = Inputs((str(path),)), ReadConfig((str(path),))
+    inputs, read = Inputs((str(path),)), ReadConfig(inputs=(str(path),))
     found = list(read_entries(open_format(read, WriteConfig(), inputs), inputs, read, None))
     assert [type(entry) for entry in found] == [Failure, Request]
 
