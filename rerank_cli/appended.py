@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
-from rerank_cli.errors import OutputBusy, OutputError
+from rerank_cli.core.errors import OutputBusy, OutputError
 from rerank_cli.journal import Written, mode_of, write_all
 
 CHANGED = "Somebody else writes there. See to it, then run again with --overwrite."

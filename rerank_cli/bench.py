@@ -22,7 +22,6 @@ from typing import Any
 from rerank_cli import __version__
 from rerank_cli.bench_input import generated, lengths_of, parsed
 from rerank_cli.bench_worker import pairs_of, read_records
-from rerank_cli.config import ModelConfig, ReadConfig
 from rerank_cli.contestants import (
     PYTHON,
     Answer,
@@ -34,7 +33,8 @@ from rerank_cli.contestants import (
     device_of,
     run_once,
 )
-from rerank_cli.errors import ConfigError, ModelError, OutputError
+from rerank_cli.core.config import ModelConfig, ReadConfig
+from rerank_cli.core.errors import ConfigError, ModelError, OutputError
 from rerank_cli.export import good_requests
 from rerank_cli.machine import cpu_info
 from rerank_cli.scorers.hf_files import find_model

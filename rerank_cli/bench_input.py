@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.errors import ConfigError
 
 WORDS = (  # noqa: SIM905
     "time people year way day man thing food life child world school state family student group country problem "

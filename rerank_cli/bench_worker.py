@@ -14,13 +14,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rerank_cli.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
+from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
+from rerank_cli.core.scorer import Scorer
+from rerank_cli.core.stats import Stats
 from rerank_cli.machine import peak_memory
 from rerank_cli.peers import PEERS, PeerModel
 from rerank_cli.run import Run
-from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.silence import silence_libraries
-from rerank_cli.stats import Stats
 
 Answer = dict[str, Any]
 Task = Callable[[dict[str, Any]], Answer]

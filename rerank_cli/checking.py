@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ExitStatus
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ExitStatus
+from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.streams import Inputs
-from rerank_cli.records import Blank, Failure, Request
 
 FIRST_FAILURES = 10
 

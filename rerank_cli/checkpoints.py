@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from rerank_cli.errors import OutputError
+from rerank_cli.core.errors import OutputError
 
 STATE = "trainer_state.json"
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
 from rerank_cli.evaluate import Difference, Evaluation, differences, evaluate
 from rerank_cli.judging import Qrels, Ranked, Results
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.config import ModelConfig
+from rerank_cli.core.config import ModelConfig
 from rerank_cli.peers import PEERS, installed
 
 CPU_ENGINES = {"torch": ("fp32", "bf16"), "openvino": ("fp32", "bf16", "int8"), "onnx": ("fp32", "int8")}

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from rerank_cli import __version__
-from rerank_cli.config import RunConfig
-from rerank_cli.errors import AccountingError, ExitStatus
+from rerank_cli.core.config import RunConfig
+from rerank_cli.core.errors import AccountingError, ExitStatus
+from rerank_cli.core.plan import Budget
+from rerank_cli.core.records import Blank, Failure, Mark
+from rerank_cli.core.stats import Counters
 from rerank_cli.fingerprint import readable
 from rerank_cli.formats import failure_line, open_format, read_entries
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.output import FileOutput
-from rerank_cli.plan import Budget
 from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files, refuse_table_of_lines
-from rerank_cli.records import Blank, Failure, Mark
 from rerank_cli.states import Paths, decide
-from rerank_cli.stats import Counters
 from rerank_cli.stream_output import StreamOutput
 
 COMMIT_EVERY = 4096  # records

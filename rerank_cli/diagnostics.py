@@ -2,26 +2,10 @@
 
 import contextlib
 import sys
-import unicodedata
 from typing import TextIO
 
-from rerank_cli.errors import OutputError, PipeClosed
-
-BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
-CAP = 2000  # characters of one message
-
-
-def printable(text: str) -> str:
-    """`text` with everything escaped that could act on a terminal: controls, line and direction changes, surrogates."""
-    if text.isascii() and text.isprintable():
-        return text[:CAP]
-    return "".join(map(_shown, text[:CAP]))
-
-
-def _shown(char: str) -> str:
-    if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or ord(char) in BIDI:
-        return char.encode("unicode_escape", "surrogatepass").decode("ascii")
-    return char
+from rerank_cli.core.errors import OutputError, PipeClosed
+from rerank_cli.core.printable import printable
 
 
 def say(sentence: str, stream: TextIO | None = None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
 from rerank_cli.judging import Qrels, Results
 from rerank_cli.measures import in_order, means_of, per_query
 

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.agreement import Agreement, agreement
-from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError, DeviceError, InputError, OutputError, Refused
+from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError, DeviceError, InputError, OutputError, Refused
+from rerank_cli.core.plan import Budget, plan_batches
+from rerank_cli.core.records import Request
+from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
 from rerank_cli.finishing import umask
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.streams import Inputs
-from rerank_cli.plan import Budget, plan_batches
-from rerank_cli.records import Request
-from rerank_cli.scorers import Batch, OutOfMemory, Scorer, open_scorer
+from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
 from rerank_cli.scorers.hf_files import refuse_empty

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from rerank_cli import __version__
-from rerank_cli.config import RunConfig
-from rerank_cli.scorers import Identity, Traits
+from rerank_cli.core.config import RunConfig
+from rerank_cli.core.scorer import Identity
 
 
 def fingerprint(
@@ -51,12 +51,3 @@ def readable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [readable(each) for each in value]
     return value
-
-
-def resolved(config: RunConfig, traits: Traits) -> dict[str, int]:
-    """The budgets that `auto` leaves to the device, decided once for the whole run."""
-    batch_tokens = config.batch.batch_tokens or traits.batch_tokens
-    return {
-        "batch_tokens": batch_tokens,
-        "window_tokens": config.batch.window_tokens or batch_tokens * traits.window_batches,
-    }

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from rerank_cli.appended import content_of, matches, replace_file, written_of
-from rerank_cli.errors import OutputError
+from rerank_cli.core.errors import OutputError
 from rerank_cli.journal import Commit, Written, mode_of, sync_folder, write_all
 from rerank_cli.ownership import is_errors_file
 from rerank_cli.states import Paths

@@ -8,15 +8,16 @@ from importlib import import_module
 from typing import Any, Literal
 
 from rerank_cli import __version__
-from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
-from rerank_cli.errors import ExitStatus, InputError, RerankError
+from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
+from rerank_cli.core.errors import ExitStatus, InputError, RerankError
+from rerank_cli.core.records import Blank, Failure, Request
+from rerank_cli.core.scorer import Scorer
 from rerank_cli.export import scored
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.machine import python_version
-from rerank_cli.records import Blank, Failure, Request
-from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.self_test import known_scores, self_test
 from rerank_cli.scorers.silence import silence_libraries
 

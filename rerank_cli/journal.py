@@ -20,9 +20,9 @@ from zlib import crc32
 
 import orjson
 
-from rerank_cli.plan import Budget
-from rerank_cli.records import Mark
-from rerank_cli.stats import Counters
+from rerank_cli.core.plan import Budget
+from rerank_cli.core.records import Mark
+from rerank_cli.core.stats import Counters
 
 VERSION = 2
 

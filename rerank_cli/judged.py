@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import InputError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import InputError
+from rerank_cli.core.records import Blank, Failure
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.shape import as_objects, number_of
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.judging import MAX_RELEVANCE, Qrels, Ranked, Results, read_qrels
 from rerank_cli.lessons import Example
-from rerank_cli.records import Blank, Failure
 
 SHOWN = 60  # characters of a document
 

@@ -14,7 +14,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from rerank_cli.errors import OutputBusy, OutputError, Refused
+from rerank_cli.core.errors import OutputBusy, OutputError, Refused
 from rerank_cli.journal import sync_folder, write_all
 
 TURNS = 1000  # against an owner that removes its lock just as we take it

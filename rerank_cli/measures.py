@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.judging import MAX_RELEVANCE, Qrels
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")

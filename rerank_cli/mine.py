@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, OutputError, Refused
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, OutputError, Refused
 from rerank_cli.finishing import whole_file
 from rerank_cli.pool import Pool, Query, Templates, read_pool, read_queries
 from rerank_cli.preflight import is_file

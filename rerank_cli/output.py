@@ -15,7 +15,10 @@ import orjson
 
 from rerank_cli import ownership
 from rerank_cli.appended import Appended, content_of, matches
-from rerank_cli.errors import OutputError, Refused
+from rerank_cli.core.errors import OutputError, Refused
+from rerank_cli.core.plan import Budget
+from rerank_cli.core.records import Mark
+from rerank_cli.core.stats import Counters
 from rerank_cli.finishing import finish_renames, is_complete, made_final, replaced_errors
 from rerank_cli.formats.packed import compressor
 from rerank_cli.journal import (
@@ -32,10 +35,7 @@ from rerank_cli.journal import (
     write_durably,
 )
 from rerank_cli.lock import Lock
-from rerank_cli.plan import Budget
-from rerank_cli.records import Mark
 from rerank_cli.states import Paths, errors_lock
-from rerank_cli.stats import Counters
 
 KEPT = "What was committed is kept in {}; make room, then run the same command with --resume."
 NOT_KEPT = "Make room, then run the same command with --overwrite."

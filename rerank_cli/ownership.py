@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from rerank_cli.errors import Refused
+from rerank_cli.core.errors import Refused
 from rerank_cli.journal import decode
 from rerank_cli.states import ERRORS, WHOLE, Paths
 

@@ -16,14 +16,14 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from rerank_cli.ahead import Ahead, run_ahead
-from rerank_cli.config import WriteConfig
-from rerank_cli.errors import DeviceError
-from rerank_cli.plan import BatchPlan, Budget, WindowLimits, plan_batches
-from rerank_cli.ranking import Ranking, rank
-from rerank_cli.records import Entry, Failure, Mark, Request, failed
+from rerank_cli.core.config import WriteConfig
+from rerank_cli.core.errors import DeviceError
+from rerank_cli.core.plan import BatchPlan, Budget, WindowLimits, plan_batches
+from rerank_cli.core.ranking import Ranking, rank
+from rerank_cli.core.records import Entry, Failure, Mark, Request, failed
+from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
+from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.reorder import ScoreBoard
-from rerank_cli.scorers import Batch, OutOfMemory, Scorer
-from rerank_cli.stats import Counters, Stats
 from rerank_cli.windows import Numbered, Slice, Window, windows
 
 MAX_NOT_FINITE = 0.01  # of a window's pairs: beyond, the device or the dtype is at fault, not the record

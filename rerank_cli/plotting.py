@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.errors import OutputError
+from rerank_cli.core.errors import OutputError
 from rerank_cli.finishing import put_file
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
+from rerank_cli.core.records import Origin
 from rerank_cli.formats.shape import Malformed
 from rerank_cli.formats.streams import Inputs, Line
 from rerank_cli.formats.templates import Template
-from rerank_cli.records import Origin
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 TEXT_ADVICE = 'A text of the pool is {"id": …, "text": …}.'

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from itertools import chain, combinations
 from pathlib import Path
 
-from rerank_cli.config import FileConfig, RunConfig
-from rerank_cli.errors import ConfigError, InputError, OutputError
+from rerank_cli.core.config import FileConfig, RunConfig
+from rerank_cli.core.errors import ConfigError, InputError, OutputError
+from rerank_cli.core.records import Blank, Entry, Failure
 from rerank_cli.formats.lines import by_jq
-from rerank_cli.records import Blank, Entry, Failure
 from rerank_cli.states import Paths, real_path
 
 OTHER_SHAPE = "Is that the shape of these records? --format names another. `rerank check` shows the first ten errors."

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
-from rerank_cli.diagnostics import duration, printable, say
-from rerank_cli.stats import Stats
+from rerank_cli.core.printable import printable
+from rerank_cli.core.stats import Stats
+from rerank_cli.diagnostics import duration, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -7,8 +7,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.table import Column, Table
 from rich.text import Text
 
+from rerank_cli.core.stats import Stats
 from rerank_cli.diagnostics import duration, short
-from rerank_cli.stats import Stats
 
 NARROW = 100  # columns: below, the bar leaves out what can be read in the table afterwards
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rerank_cli.config import RunConfig
-from rerank_cli.errors import ExitStatus
-from rerank_cli.fingerprint import resolved
+from rerank_cli.core.config import RunConfig
+from rerank_cli.core.errors import ExitStatus
+from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
+from rerank_cli.core.records import Failure, Mark
+from rerank_cli.core.scorer import PreparedPair, Scorer, resolved
+from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.streams import Inputs
-from rerank_cli.plan import Budget, WindowLimits, plan_batches
 from rerank_cli.preflight import refuse_foreign, refuse_same_files
-from rerank_cli.records import Failure, Mark
-from rerank_cli.scorers import PreparedPair, Scorer, open_scorer
-from rerank_cli.stats import Counters, Stats
+from rerank_cli.scorers import open_scorer
 from rerank_cli.windows import Slice, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}

@@ -11,9 +11,13 @@ from typing import Any
 import orjson
 
 from rerank_cli import __version__
-from rerank_cli.config import RunConfig
-from rerank_cli.errors import AccountingError, ExitStatus, InputError, Interrupted, OutputError
-from rerank_cli.fingerprint import fingerprint, readable, resolved
+from rerank_cli.core.config import RunConfig
+from rerank_cli.core.errors import AccountingError, ExitStatus, InputError, Interrupted, OutputError
+from rerank_cli.core.plan import Budget, WindowLimits
+from rerank_cli.core.records import Blank, Entry, Failure, Mark
+from rerank_cli.core.scorer import Scorer, resolved
+from rerank_cli.core.stats import Clock, Stats
+from rerank_cli.fingerprint import fingerprint, readable
 from rerank_cli.finishing import put_file
 from rerank_cli.formats import Format, failure_line, open_format, read_entries
 from rerank_cli.formats.streams import Inputs
@@ -21,12 +25,9 @@ from rerank_cli.journal import Commit
 from rerank_cli.machine import peak_memory, python_version
 from rerank_cli.output import OF_FILES, FileOutput, Output
 from rerank_cli.pipeline import Done, Reranker
-from rerank_cli.plan import Budget, WindowLimits
 from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files, refuse_table_of_lines
-from rerank_cli.records import Blank, Entry, Failure, Mark
-from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.scorers import open_scorer
 from rerank_cli.states import Action, Paths, decide
-from rerank_cli.stats import Clock, Stats
 from rerank_cli.stream_output import StreamOutput
 
 STOPPED = "; what was committed is kept, the same command with --resume continues"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from rerank_cli.errors import OutputError, Refused
+from rerank_cli.core.errors import OutputError, Refused
 
 START_AGAIN = "Add --overwrite to start anew, or choose another -o."
 

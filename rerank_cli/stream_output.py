@@ -5,7 +5,6 @@ The lines of a window are written together and flushed. A reader that went away 
 
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from tempfile import mkstemp
@@ -14,19 +13,18 @@ from typing import Any
 import orjson
 
 from rerank_cli.appended import replace_file
-from rerank_cli.errors import OutputError, PipeClosed, Refused
+from rerank_cli.core.errors import OutputError, PipeClosed, Refused
+from rerank_cli.core.plan import Budget
+from rerank_cli.core.printable import visible
+from rerank_cli.core.records import Mark
+from rerank_cli.core.stats import Counters
 from rerank_cli.finishing import PREFIX
 from rerank_cli.journal import Commit, write_all
 from rerank_cli.lock import Lock
 from rerank_cli.ownership import is_of_unfinished_run
-from rerank_cli.plan import Budget
-from rerank_cli.records import Mark
 from rerank_cli.states import errors_lock, real_path
-from rerank_cli.stats import Counters
 
 STDOUT, STDERR = 1, 2
-# what JSON leaves as it is, and controls, which lines that are not JSON may hold
-ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class ErrorsFile:
@@ -145,8 +143,3 @@ class StreamOutput:
 def harmless(line: bytes) -> bytes:
     """A JSON line in which nothing can act on a terminal: everything outside printable ASCII is escaped."""
     return json.dumps(orjson.loads(line)).replace("\x7f", "\\u007f").encode("ascii") + b"\n"
-
-
-def visible(line: bytes) -> bytes:
-    """The same JSON line for a terminal: what could act on it is escaped, all other text stays readable."""
-    return ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode("utf-8")).encode("utf-8")

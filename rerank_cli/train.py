@@ -18,8 +18,8 @@ from typing import Any
 
 from rerank_cli import __version__
 from rerank_cli.card import card
-from rerank_cli.config import ModelConfig, ReadConfig
-from rerank_cli.errors import ConfigError, InputError, Interrupted
+from rerank_cli.core.config import ModelConfig, ReadConfig
+from rerank_cli.core.errors import ConfigError, InputError, Interrupted
 from rerank_cli.evaluate import Evaluation, evaluate
 from rerank_cli.export import scored
 from rerank_cli.judged import Fields, HeldOut, examples, held_out

@@ -24,7 +24,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
-from rerank_cli.errors import DeviceError, ModelError
+from rerank_cli.core.errors import DeviceError, ModelError
 from rerank_cli.judged import HeldOut
 from rerank_cli.lessons import LOSSES, Row, length
 from rerank_cli.measures import in_order, means_of, parsed_measures, per_query

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.checkpoints import STATE
-from rerank_cli.errors import ConfigError, OutputError, Refused
+from rerank_cli.core.errors import ConfigError, OutputError, Refused
 from rerank_cli.finishing import umask
 from rerank_cli.journal import sync_folder
 from rerank_cli.lock import Lock

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from sentence_transformers import CrossEncoder
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 from rerank_cli.scorers.cross_encoder import usable_positions
 from rerank_cli.scorers.hf_files import find_model
 from rerank_cli.scorers.hf_tokens import without_chance

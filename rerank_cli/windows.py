@@ -8,9 +8,9 @@ very many candidates is a window of its own and travels in slices, so that its t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rerank_cli.plan import WindowLimits
-from rerank_cli.records import Entry, Failure, Mark, Request, failed
-from rerank_cli.scorers import PreparedPair
+from rerank_cli.core.plan import WindowLimits
+from rerank_cli.core.records import Entry, Failure, Mark, Request, failed
+from rerank_cli.core.scorer import PreparedPair
 
 SLICE_PAIRS = 1024  # a record with more candidates is scored in slices of this many pairs
 PREPARE_ENTRIES = 4096  # so that very short lines are not gathered by the hundred thousand

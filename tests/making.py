@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
-from rerank_cli.config import ModelConfig, ReadConfig, WriteConfig
+from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
+from rerank_cli.core.records import Entry, Mark, Origin, Request
 from rerank_cli.formats import Format, open_format
 from rerank_cli.formats.streams import Line
-from rerank_cli.records import Entry, Mark, Origin, Request
 from rerank_cli.scorers.fake import FakeScorer
 
 

@@ -10,10 +10,11 @@ import orjson
 
 from rerank_cli.bench import bench
 from rerank_cli.commands import options as o
-from rerank_cli.config import ModelConfig
 from rerank_cli.contestants import BenchConfig
-from rerank_cli.diagnostics import printable, say
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.printable import printable
+from rerank_cli.diagnostics import say
 from rerank_cli.peers import PEERS
 from rerank_cli.plotting import draw
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from rerank_cli.commands import options as o
-from rerank_cli.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.converting import convert
+from rerank_cli.core.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.diagnostics import say
 from rerank_cli.preflight import is_file
 

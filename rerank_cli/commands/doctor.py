@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 from rerank_cli.commands import options as o
-from rerank_cli.config import ModelConfig
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.diagnostics import show
-from rerank_cli.errors import ConfigError, ExitStatus
 from rerank_cli.health import examine
 
 M = ModelConfig()

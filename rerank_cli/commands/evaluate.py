@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from rerank_cli.commands import options as o
-from rerank_cli.config import ReadConfig
-from rerank_cli.diagnostics import printable, say, show
-from rerank_cli.errors import InputError, OutputError
+from rerank_cli.core.config import ReadConfig
+from rerank_cli.core.errors import InputError, OutputError
+from rerank_cli.core.printable import printable
+from rerank_cli.diagnostics import say, show
 from rerank_cli.evaluate import Difference, Evaluation, evaluate, histogram, rows_of
 from rerank_cli.finishing import put_file
 from rerank_cli.judging import read_qrels, read_results

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from rerank_cli.commands import options as o
-from rerank_cli.config import ModelConfig, ReadConfig
-from rerank_cli.diagnostics import printable, say, show
+from rerank_cli.core.config import ModelConfig, ReadConfig
+from rerank_cli.core.printable import printable
+from rerank_cli.diagnostics import say, show
 from rerank_cli.export import FORMATS, ExportConfig, export
 from rerank_cli.scorers.graph_files import DTYPES
 

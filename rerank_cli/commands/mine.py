@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 from rerank_cli.commands import options as o
-from rerank_cli.config import ModelConfig
-from rerank_cli.diagnostics import printable, show
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.printable import printable
+from rerank_cli.diagnostics import show
 from rerank_cli.mine import MARGIN, MineConfig, mine
 from rerank_cli.progress import Reporter, choose_mode
 from rerank_cli.training_progress import TrainingProgress

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rerank_cli.config import DEFAULT_MODEL, ErrorLimit, LongDocs, ReadConfig
-from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.core.config import DEFAULT_MODEL, ErrorLimit, LongDocs, ReadConfig
+from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.formats import FORMATS
 from rerank_cli.formats.beir import in_folder
 from rerank_cli.scorers import DTYPES, SCORERS

@@ -7,20 +7,13 @@ from typing import Annotated
 import typer
 
 from rerank_cli.commands import options as o
-from rerank_cli.config import (
-    BatchConfig,
-    FileConfig,
-    ModelConfig,
-    ReadConfig,
-    RunConfig,
-    WriteConfig,
-)
+from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError, ExitStatus
+from rerank_cli.core.stats import Stats
 from rerank_cli.diagnostics import say
-from rerank_cli.errors import ConfigError, ExitStatus
 from rerank_cli.progress import Reporter, choose_mode, monotonic_seconds
 from rerank_cli.rehearsal import Rehearsal, rehearse
 from rerank_cli.run import Run, write_stats
-from rerank_cli.stats import Stats
 
 BAR = 40  # columns of the longest bar
 R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults

@@ -9,9 +9,10 @@ import typer
 from rerank_cli.card import steps_and_time
 from rerank_cli.commands import options as o
 from rerank_cli.commands.evaluate import difference_table
-from rerank_cli.config import ModelConfig
-from rerank_cli.diagnostics import printable, show
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.printable import printable
+from rerank_cli.diagnostics import show
 from rerank_cli.judged import Fields
 from rerank_cli.lessons import LOSSES
 from rerank_cli.progress import Reporter, choose_mode

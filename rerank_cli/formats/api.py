@@ -10,13 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import dialects
 from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI, TOPS, VOYAGE, Dialect, problem
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.shape import Malformed, as_objects, check_id, json_line, kind, list_at, named, text_at
-from rerank_cli.ranking import Ranking
 
 
 def check_options(body: dict[str, Any], dialect: Dialect) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".tsv")
 

@@ -8,8 +8,9 @@ and `neg_ids`, in the order of the texts; FlagEmbedding passes over them.
 from collections.abc import Callable
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.shape import (
     Malformed,
@@ -23,7 +24,6 @@ from rerank_cli.formats.shape import (
     numbers_of,
     text_at,
 )
-from rerank_cli.ranking import Ranking
 
 SIDES = ("pos", "neg")
 COMPUTED = frozenset({"pos", "neg", "pos_scores", "neg_scores", "pos_ids", "neg_ids"})

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.shape import (
     as_objects,
@@ -15,7 +16,6 @@ from rerank_cli.formats.shape import (
     without,
     without_old_logits,
 )
-from rerank_cli.ranking import Ranking
 
 
 class FlashRank:

@@ -5,8 +5,9 @@ Written back best first, with `metadata.relevance_score`, as LangChain's own rer
 
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.shape import (
     Malformed,
@@ -23,7 +24,6 @@ from rerank_cli.formats.shape import (
     without,
     without_old_logits,
 )
-from rerank_cli.ranking import Ranking
 
 SCORE = "relevance_score"
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import orjson
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import InputError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import InputError
+from rerank_cli.core.ranking import Ranking
+from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Request
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.parse import REWRAPPED, parse_object
 from rerank_cli.formats.shape import Malformed, Shape, check_id
 from rerank_cli.formats.streams import Line
 from rerank_cli.formats.templates import Template
-from rerank_cli.ranking import Ranking
-from rerank_cli.records import RAW_CAP, Blank, Entry, Failure, Request
 
 MAX_TEXT = (
     32 * 1024 * 1024

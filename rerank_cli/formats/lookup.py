@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
-from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.formats.causes import ARRAY
 from rerank_cli.formats.parse import parse_object
 from rerank_cli.formats.shape import Malformed, is_id, kind

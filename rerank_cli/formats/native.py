@@ -6,8 +6,9 @@ other names, given as dotted paths.
 
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.shape import (
     OUR_FIELDS,
@@ -24,7 +25,6 @@ from rerank_cli.formats.shape import (
     text_at,
     value_at,
 )
-from rerank_cli.ranking import Ranking
 
 
 class Native:

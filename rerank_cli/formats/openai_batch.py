@@ -9,7 +9,8 @@
 
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.api import RerankApi, check_options
 from rerank_cli.formats.dialects import COHERE
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
@@ -24,7 +25,6 @@ from rerank_cli.formats.shape import (
     value_at,
     without,
 )
-from rerank_cli.ranking import Ranking
 
 RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
 SCORE = ("/v1/score", "/score")

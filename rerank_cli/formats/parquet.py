@@ -22,7 +22,7 @@ import orjson
 import pyarrow
 import pyarrow.parquet
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
 from rerank_cli.formats.parse import unreadable
 from rerank_cli.formats.sources import Counted
 

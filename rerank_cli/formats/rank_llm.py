@@ -6,8 +6,9 @@ back as it came, best first, with `score` replaced.
 
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.shape import (
     Malformed,
@@ -23,7 +24,6 @@ from rerank_cli.formats.shape import (
     value_at,
     without_old_logits,
 )
-from rerank_cli.ranking import Ranking
 
 DOC_TEXTS = ("text", "segment", "contents", "content", "body", "passage")
 OTHER_TEXTS = frozenset({*DOC_TEXTS} - {"text"})  # names under which a reader would take another field for the text

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped
-from rerank_cli.ranking import Ranking
 
 BLANKS = " \t\n\v\f\r"  # what C's isspace knows
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
+from rerank_cli.core.records import Mark
 from rerank_cli.formats.packed import DAMAGED, Ahead, unpacked
 from rerank_cli.formats.signatures import ENOUGH, LOOK_AT, READ, foreign
-from rerank_cli.records import Mark
 
 CHUNK = 1 << 20
 

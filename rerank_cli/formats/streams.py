@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
+from rerank_cli.core.records import RAW_CAP, Mark, Origin
 from rerank_cli.formats.sources import CHUNK, Opened, Source
-from rerank_cli.records import RAW_CAP, Mark, Origin
 
 BOM = b"\xef\xbb\xbf"
 LOOK_AT_MOST = 10_000  # lines, for the first that is not blank

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from string import Formatter
 from typing import Any
 
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.formats.shape import Malformed, kind, value_at
 
 

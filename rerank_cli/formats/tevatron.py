@@ -6,7 +6,8 @@ with our fields. `qid` is read as well as `query_id`. The title is scored before
 
 from typing import Any
 
-from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.parse import REWRAPPED, parse_object
 from rerank_cli.formats.shape import (
@@ -20,7 +21,6 @@ from rerank_cli.formats.shape import (
     text_at,
     without,
 )
-from rerank_cli.ranking import Ranking
 
 IDS = ("query_id", "qid")
 COMPUTED = frozenset({*IDS, "query", "docid"})

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError
-from rerank_cli.scorers import PreparedPair
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.scorer import PreparedPair
 from rerank_cli.scorers.cross_encoder import CrossEncoder
 from rerank_cli.scorers.hf_modules import Encoding
 from rerank_cli.scorers.hf_tokens import TextTokenizer, load_tokenizer

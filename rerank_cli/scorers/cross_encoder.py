@@ -13,10 +13,10 @@ import transformers
 from transformers import AutoConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, DeviceError, ModelError, RerankError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, DeviceError, ModelError, RerankError
+from rerank_cli.core.scorer import Batch, Identity, OutOfMemory, PreparedPair, Scorer
 from rerank_cli.machine import has_vnni
-from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Scorer
 from rerank_cli.scorers.graph_files import cache_folder, kept_path
 from rerank_cli.scorers.hf_files import ModelFolder, find_model
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer

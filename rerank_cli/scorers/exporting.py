@@ -4,8 +4,8 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.scorers.cross_encoder import CrossEncoder, version_of
 from rerank_cli.scorers.graph_files import write_note
 

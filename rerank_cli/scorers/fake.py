@@ -21,11 +21,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from zlib import crc32
 
-from rerank_cli.chunking import divided
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, PassingFault
-from rerank_cli.ranking import as_float32
-from rerank_cli.scorers import Batch, Identity, OutOfMemory, PreparedPair, Traits
+from rerank_cli.core.chunking import divided
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, PassingFault
+from rerank_cli.core.ranking import as_float32
+from rerank_cli.core.scorer import Batch, Identity, OutOfMemory, PreparedPair, Traits
 
 LONGEST_S = 3600.0  # of a delay
 FAULTS = {  # what it is without, and the range of it

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 from rerank_cli.scorers.hashes import sha256_of
 from rerank_cli.scorers.hf_config import read_json, require_file
 from rerank_cli.scorers.silence import user_cache

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 
 ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
 BUILT_IN_ATTENTION = ("eager", "sdpa", None)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, ModelError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.scorers.graph_files import ExportedGraph, exported_graph
 from rerank_cli.scorers.hashes import files_sha256
 from rerank_cli.scorers.hf_config import (

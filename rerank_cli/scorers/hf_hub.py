@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ModelError, PassingFault, RerankError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ModelError, PassingFault, RerankError
 from rerank_cli.scorers.hashes import sha256_of
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
 from rerank_cli.scorers.hf_modules import WANTED as WANTED_OF_BI_ENCODERS

@@ -10,7 +10,7 @@ import torch
 import transformers
 from transformers import AutoModelForSequenceClassification
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 from rerank_cli.scorers.cross_encoder import in_short
 from rerank_cli.scorers.hf_files import ModelFolder
 from rerank_cli.scorers.hf_weights import FLOATS, number_types

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 from rerank_cli.scorers.hf_config import read_json, require_file
 
 MODULES = "modules.json"

@@ -25,9 +25,9 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from rerank_cli.chunking import divided
-from rerank_cli.errors import ModelError
-from rerank_cli.scorers import PreparedPair
+from rerank_cli.core.chunking import divided
+from rerank_cli.core.errors import ModelError
+from rerank_cli.core.scorer import PreparedPair
 
 Part = tuple[list[int], tuple[int, int]]  # the ids of a part of a document, and its characters
 RANDOM = ("dropout", "alpha", "nbest_size")  # attributes of the library's models: how they draw at random

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 from rerank_cli.scorers.hf_config import read_json, require_file
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
 
-from rerank_cli.scorers import Batch, OutOfMemory
+from rerank_cli.core.scorer import Batch, OutOfMemory
 
 MOST = 4  # beyond, a short input has too few batches to go round; measured on two cores only
 

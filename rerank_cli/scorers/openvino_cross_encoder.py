@@ -14,9 +14,9 @@ from typing import Any
 
 import openvino
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, DeviceError, ModelError
-from rerank_cli.scorers import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, DeviceError, ModelError
+from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
 from rerank_cli.scorers.cores import physical_cores
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
 from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph, scratch_folder

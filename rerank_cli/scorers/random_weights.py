@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
-from rerank_cli.errors import ConfigError, ModelError
+from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
 from rerank_cli.scorers.torch_graph import quietly
 

@@ -7,9 +7,9 @@ are known must put the right passage first. `rerank doctor` prints the same comp
 import math
 from dataclasses import dataclass
 
-from rerank_cli.errors import DeviceError, ModelError
-from rerank_cli.ranking import sigmoid
-from rerank_cli.scorers import Batch, PreparedPair, Scorer
+from rerank_cli.core.errors import DeviceError, ModelError
+from rerank_cli.core.ranking import sigmoid
+from rerank_cli.core.scorer import Batch, PreparedPair, Scorer
 
 PANDA = (
     "The giant panda (Ailuropoda melanoleuca), sometimes called a panda bear or simply panda, is a bear species "

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rerank_cli.errors import ModelError, RerankError
-from rerank_cli.scorers import Batch
+from rerank_cli.core.errors import ModelError, RerankError
+from rerank_cli.core.scorer import Batch
 from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
 from rerank_cli.scorers.graph_files import NotMade
 from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model

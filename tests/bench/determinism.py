@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-from rerank_cli.config import ModelConfig
-from rerank_cli.plan import Budget, plan_batches
-from rerank_cli.ranking import rank
-from rerank_cli.scorers import Batch, PreparedPair
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.plan import Budget, plan_batches
+from rerank_cli.core.ranking import rank
+from rerank_cli.core.scorer import Batch, PreparedPair
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 
 COMPOSITIONS = (1, 2, 7, 32, 64, "window")

@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 from speed import scifact
 
 from rerank_cli.agreement import agreement
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import RerankError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import RerankError
 from rerank_cli.export import logits_of
 from rerank_cli.scorers import open_scorer
 

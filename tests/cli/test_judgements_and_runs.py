@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import Finished, forked
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
 from rerank_cli.formats.columns import is_comment, row_of_run
 from rerank_cli.formats.shape import Malformed
 from rerank_cli.formats.trec import column

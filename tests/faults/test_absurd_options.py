@@ -19,7 +19,7 @@ from points import Points
 from running import Finished, forked, lines
 
 from rerank_cli.cli import app
-from rerank_cli.errors import ExitStatus
+from rerank_cli.core.errors import ExitStatus
 
 VALUES = {
     "empty": "",

@@ -23,7 +23,7 @@ import pytest
 from points import Points
 from running import COMMAND, commits, environment, files_of, forked, lines, record, wait_until
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
 from rerank_cli.formats.streams import Inputs
 
 if sys.version_info >= (3, 14):

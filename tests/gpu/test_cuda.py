@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from rerank_cli.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
-from rerank_cli.plan import Budget, plan_batches
+from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
+from rerank_cli.core.plan import Budget, plan_batches
+from rerank_cli.core.scorer import Batch
+from rerank_cli.core.stats import Stats
 from rerank_cli.run import Run
-from rerank_cli.scorers import Batch
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
-from rerank_cli.stats import Stats
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 

@@ -3,8 +3,8 @@
 import pytest
 from tiny import WORDS, write_model, write_tokenizer
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.scorers import Batch
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.scorer import Batch
 from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 

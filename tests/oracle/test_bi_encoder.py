@@ -8,9 +8,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, ModelError
-from rerank_cli.scorers import Batch, open_scorer
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, ModelError
+from rerank_cli.core.scorer import Batch
+from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.torch_bi_encoder import TorchBiEncoder, pooled
 
 PAIRS = [

@@ -9,7 +9,7 @@ import pytest
 from running import ROOT, rerank
 from transformers import AutoTokenizer
 
-from rerank_cli.config import ModelConfig
+from rerank_cli.core.config import ModelConfig
 from rerank_cli.scorers.hf_tokens import PairTokenizer
 from rerank_cli.scorers.self_test import score_together
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder

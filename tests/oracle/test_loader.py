@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny import write_model, write_reranker
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, ModelError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.scorers.self_test import PAIRS, score_together
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 

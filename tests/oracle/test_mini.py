@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rerank_cli.config import ModelConfig
+from rerank_cli.core.config import ModelConfig
 from rerank_cli.scorers.self_test import PAIRS, score_together
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 

@@ -12,10 +12,11 @@ import pytest
 from tiny import WORDS, write_model, write_reranker, write_tokenizer
 
 from rerank_cli.agreement import agreement
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, ModelError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, ModelError
+from rerank_cli.core.scorer import Scorer
 from rerank_cli.export import logits_of
-from rerank_cli.scorers import Scorer, open_scorer
+from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.graph_files import MAIN
 from rerank_cli.scorers.self_test import score_together
 

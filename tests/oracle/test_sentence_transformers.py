@@ -12,9 +12,9 @@ import torch
 from sentence_transformers import CrossEncoder
 from tiny import edit_json, write_reranker
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.plan import Budget, plan_batches
-from rerank_cli.scorers import Batch, PreparedPair
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.plan import Budget, plan_batches
+from rerank_cli.core.scorer import Batch, PreparedPair
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 
 MAX_LENGTH = 256

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 from rerank_cli.scorers.hf_tokens import PairTokenizer, Template, load_tokenizer
 
 WORDS = [

@@ -8,8 +8,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 from tiny import SIZES, WORDS, write_bi_encoder, write_reranker, write_tokenizer
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ModelError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ModelError
 from rerank_cli.scorers import open_scorer
 
 COMMON = {**SIZES, "vocab_size": len(WORDS), "num_labels": 1, "max_position_embeddings": 66, "pad_token_id": 0}

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import Clock, jsonl
 
-from rerank_cli.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
-from rerank_cli.errors import ExitStatus, Interrupted
+from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
+from rerank_cli.core.errors import ExitStatus, Interrupted
+from rerank_cli.core.stats import Stats
 from rerank_cli.run import Run
 from rerank_cli.scorers.fake import FakeScorer
-from rerank_cli.stats import Stats
 
 
 def candidate(n, m):

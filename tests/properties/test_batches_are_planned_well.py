@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rerank_cli.plan import Budget, plan_batches
+from rerank_cli.core.plan import Budget, plan_batches
 
 # small numbers too, so that budgets are met exactly, and so that each of the two bounds is often the one that counts
 COSTS = st.lists(st.integers(0, 300), max_size=120) | st.lists(st.integers(0, 6), max_size=30)

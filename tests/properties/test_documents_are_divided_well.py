@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rerank_cli.chunking import SLACK, divided
+from rerank_cli.core.chunking import SLACK, divided
 
 
 @st.composite

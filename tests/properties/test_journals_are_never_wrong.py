@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rerank_cli.core.plan import Budget
+from rerank_cli.core.stats import Counters
 from rerank_cli.journal import VERSION, Commit, Place, Written, decode, encode, read_journal
-from rerank_cli.plan import Budget
-from rerank_cli.stats import Counters
 
 COMMITS = [
     Commit(

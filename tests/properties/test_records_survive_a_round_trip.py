@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import entries_of, float32, lines_of, request_of, shape
 
-from rerank_cli.config import ReadConfig
+from rerank_cli.core.config import ReadConfig
+from rerank_cli.core.ranking import rank, sigmoid
+from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.formats import failure_line
 from rerank_cli.formats.shape import OUR_FIELDS
-from rerank_cli.ranking import rank, sigmoid
-from rerank_cli.records import Blank, Failure, Request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ID = TEXT | st.integers(-(2**63), 2**64 - 1)

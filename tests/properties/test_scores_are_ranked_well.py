@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from making import float32
 
-from rerank_cli.ranking import as_float32, rank, sigmoid
+from rerank_cli.core.ranking import as_float32, rank, sigmoid
 from rerank_cli.reorder import ScoreBoard
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)

@@ -12,12 +12,12 @@ from itertools import product
 import pytest
 from making import lines_of
 
-from rerank_cli.config import ReadConfig, WriteConfig
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.ranking import rank, sigmoid
+from rerank_cli.core.records import Failure, Request
 from rerank_cli.formats import open_format
 from rerank_cli.formats.dialects import OPTIONS
 from rerank_cli.formats.known import FORMATS, marks, shape_of
-from rerank_cli.ranking import rank, sigmoid
-from rerank_cli.records import Failure, Request
 
 SHAPES = sorted(set(FORMATS) - {"trec", "beir"})
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import Clock, after, entries_of, fake, fake_logit
 
-from rerank_cli.config import WriteConfig
+from rerank_cli.core.config import WriteConfig
+from rerank_cli.core.plan import Budget, WindowLimits
+from rerank_cli.core.records import Failure, Mark, Request
+from rerank_cli.core.stats import Stats
 from rerank_cli.pipeline import Reranker
-from rerank_cli.plan import Budget, WindowLimits
-from rerank_cli.records import Failure, Mark, Request
-from rerank_cli.stats import Stats
 from rerank_cli.windows import SLICE_PAIRS, Numbered, windows
 
 WORD = st.sampled_from(["a", "b b", "c c c c c", "d " * 20, ""])

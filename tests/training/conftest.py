@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tiny import edit_json, write_reranker
 
-from rerank_cli.config import ModelConfig, ReadConfig
+from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.train import TrainConfig
 
 LETTERS = "abcd"

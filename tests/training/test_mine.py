@@ -16,8 +16,8 @@ from making import Clock
 from running import environment, rerank
 from transformers import AutoModel, BertModel
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, InputError, Refused
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, InputError, Refused
 from rerank_cli.mine import MARGIN, MineConfig, mine
 from rerank_cli.progress import Reporter
 from rerank_cli.scorers import open_scorer

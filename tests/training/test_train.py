@@ -19,8 +19,8 @@ from sentence_transformers import CrossEncoder
 from tiny import WORDS, edit_json, write_tokenizer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from rerank_cli.config import ReadConfig
-from rerank_cli.errors import (
+from rerank_cli.core.config import ReadConfig
+from rerank_cli.core.errors import (
     ConfigError,
     DeviceError,
     InputError,

@@ -6,7 +6,7 @@ from zlib import crc32
 import pytest
 
 from rerank_cli.appended import Appended, content_of, matches, mode_of
-from rerank_cli.errors import OutputBusy, OutputError
+from rerank_cli.core.errors import OutputBusy, OutputError
 from rerank_cli.journal import Written
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from rerank_cli.bench import gflop
 from rerank_cli.bench_input import generated, lengths_of
-from rerank_cli.config import ModelConfig
 from rerank_cli.contestants import Worker
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
 
 MINI = Path(__file__).resolve().parents[2] / "rerank_cli" / "mini"

@@ -6,8 +6,8 @@ import pytest
 from making import jsonl
 
 from rerank_cli.checking import FIRST_FAILURES, check_input
-from rerank_cli.config import ReadConfig
-from rerank_cli.errors import ExitStatus, InputError
+from rerank_cli.core.config import ReadConfig
+from rerank_cli.core.errors import ExitStatus, InputError
 
 
 def check(tmp_path, *records, **options):

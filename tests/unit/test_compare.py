@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rerank_cli.compare import compare, moved, rank_biased_overlap, side_by_side, tau_of_orders
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
 from rerank_cli.judging import Ranked, Results
 
 ORDERS = st.permutations("abcdefghij")

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from rerank_cli.config import ErrorLimit, RunConfig
+from rerank_cli.core.config import ErrorLimit, RunConfig
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from making import fake
 from running import ROOT
 
 from rerank_cli.commands import doctor
-from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.health import accept
 
 

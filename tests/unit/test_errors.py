@@ -2,8 +2,8 @@
 
 import pytest
 
-from rerank_cli import errors
-from rerank_cli.errors import ExitStatus, Interrupted, RerankError
+from rerank_cli.core import errors
+from rerank_cli.core.errors import ExitStatus, Interrupted, RerankError
 
 CODES = {
     "ConfigError": 2,

@@ -9,7 +9,7 @@ from making import jsonl
 from running import rerank
 from scipy import stats
 
-from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.evaluate import difference, evaluate, histogram, uncertainty
 from rerank_cli.judging import read_qrels, read_results, texts_of
 from rerank_cli.measures import MEASURES, parsed_measures

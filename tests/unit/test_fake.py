@@ -6,9 +6,10 @@ import time
 import pytest
 from making import fake, fake_logit, float32
 
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import ConfigError, PassingFault
-from rerank_cli.scorers import Batch, OutOfMemory, open_scorer
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError, PassingFault
+from rerank_cli.core.scorer import Batch, OutOfMemory
+from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.fake import FAULTS, FakeScorer, parse_faults
 
 PAIRS = [("question", "one"), ("question", "two words"), ("", ""), ("q", "漢 字 é"), ("question", "one")]

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from rerank_cli.errors import ModelError
+from rerank_cli.core.errors import ModelError
 from rerank_cli.scorers.hf_hub import refuse_other_bytes
 
 CONTENT = b"weights"

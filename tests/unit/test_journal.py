@@ -6,6 +6,9 @@ from zlib import crc32
 
 import pytest
 
+from rerank_cli.core.plan import Budget
+from rerank_cli.core.records import Mark
+from rerank_cli.core.stats import Counters
 from rerank_cli.journal import (
     VERSION,
     Commit,
@@ -20,9 +23,6 @@ from rerank_cli.journal import (
     write_all,
     write_durably,
 )
-from rerank_cli.plan import Budget
-from rerank_cli.records import Mark
-from rerank_cli.stats import Counters
 
 HEADER = {"kind": "header", "version": VERSION, "fingerprint": {"a": 1, "b": "é"}, "resolved": {"batch_tokens": 7}}
 FIRST = Commit(Counters(records=2, scored=2, busy_s=0.125), Place(0, 2, 20, 20, "aa"), Written(5, 6), Written(), None)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rerank_cli.config import ReadConfig
-from rerank_cli.errors import InputError
+from rerank_cli.core.config import ReadConfig
+from rerank_cli.core.errors import InputError
 from rerank_cli.judged import Fields, examples, held_out
 
 GOOD = {"query": "good", "pos": ["yes"], "neg": ["no"]}

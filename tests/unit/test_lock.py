@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from rerank_cli.errors import OutputBusy, OutputError, Refused
+from rerank_cli.core.errors import OutputBusy, OutputError, Refused
 from rerank_cli.lock import LINE, Lock
 
 HOLD = (

@@ -9,7 +9,7 @@ import ir_measures
 import pytest
 from running import environment
 
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.measures import in_order, parsed_measures, per_query
 
 BEFORE = """

@@ -6,11 +6,11 @@ import orjson
 import pytest
 from making import entries_of, request_of, shape
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import rank
+from rerank_cli.core.records import RAW_CAP, Blank, Failure, Request
 from rerank_cli.formats import open_format
-from rerank_cli.ranking import rank
-from rerank_cli.records import RAW_CAP, Blank, Failure, Request
 
 GOOD = {"query": "q", "candidates": ["a"]}
 

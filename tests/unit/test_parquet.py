@@ -11,8 +11,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import InputError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import InputError
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.parse import UNREADABLE, parse_object
 from rerank_cli.formats.shape import Malformed

@@ -9,15 +9,15 @@ import random
 import pytest
 from making import Clock, entries_of, fake, fake_logit
 
-from rerank_cli.config import ModelConfig, WriteConfig
-from rerank_cli.errors import DeviceError, PassingFault
+from rerank_cli.core.config import ModelConfig, WriteConfig
+from rerank_cli.core.errors import DeviceError, PassingFault
+from rerank_cli.core.plan import Budget, WindowLimits
+from rerank_cli.core.ranking import Ranking
+from rerank_cli.core.records import Failure, Mark
+from rerank_cli.core.scorer import Batch, OutOfMemory
+from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.pipeline import Reranker
-from rerank_cli.plan import Budget, WindowLimits
-from rerank_cli.ranking import Ranking
-from rerank_cli.records import Failure, Mark
-from rerank_cli.scorers import Batch, OutOfMemory
 from rerank_cli.scorers.fake import FakeScorer
-from rerank_cli.stats import Counters, Stats
 
 
 def reranker(scorer=None, tokens=10**6, records=4096, budget=8192, write=None, **more):

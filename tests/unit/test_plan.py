@@ -2,7 +2,7 @@
 
 import pytest
 
-from rerank_cli.plan import MAX_SQUARE, BatchPlan, Budget, WindowLimits, plan_batches
+from rerank_cli.core.plan import MAX_SQUARE, BatchPlan, Budget, WindowLimits, plan_batches
 
 
 def indices(costs, budget, multiple, which=None):

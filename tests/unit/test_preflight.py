@@ -7,10 +7,10 @@ import tracemalloc
 import pytest
 from making import entries_of
 
-from rerank_cli.config import FileConfig, ReadConfig, RunConfig
-from rerank_cli.errors import ConfigError, InputError, OutputError
+from rerank_cli.core.config import FileConfig, ReadConfig, RunConfig
+from rerank_cli.core.errors import ConfigError, InputError, OutputError
+from rerank_cli.core.records import Blank, Mark
 from rerank_cli.preflight import FIRST_RECORDS, is_file, refuse_foreign, refuse_same_files
-from rerank_cli.records import Blank, Mark
 
 GOOD = {"query": "q", "candidates": ["a"]}
 

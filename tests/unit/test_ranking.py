@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rerank_cli.ranking import Ranking, as_float32, rank, sigmoid
+from rerank_cli.core.ranking import Ranking, as_float32, rank, sigmoid
 
 
 def test_the_best_comes_first():

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from making import entries_of, request_of
 
-from rerank_cli.records import RAW_CAP, Blank, Failure, Mark, Origin, Request, failed
+from rerank_cli.core.records import RAW_CAP, Blank, Failure, Mark, Origin, Request, failed
 
 
 def test_a_mark_begins_with_the_hash_of_nothing():

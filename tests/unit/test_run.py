@@ -7,8 +7,8 @@ import os
 import pytest
 from making import Clock, fake_logit, jsonl
 
-from rerank_cli.config import BatchConfig, ErrorLimit, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
-from rerank_cli.errors import ConfigError, ExitStatus, InputError, OutputError, PassingFault, Refused
+from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError, ExitStatus, InputError, OutputError, PassingFault, Refused
 from rerank_cli.run import Run, write_stats
 
 GOOD = {"query": "q", "candidates": ["a", "b", "c"]}

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import jsonl, lines_of
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import rank
+from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.formats import FORMATS, open_format
 from rerank_cli.formats.streams import Inputs
-from rerank_cli.ranking import rank
-from rerank_cli.records import Blank, Failure, Request
 
 TEXTS = ["a pond", "a kettle", "a kite"]
 GOOD = {

@@ -18,7 +18,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
 from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.packed import zstd
 from rerank_cli.formats.parse import parse_object

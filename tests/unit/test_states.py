@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from rerank_cli.errors import Refused
+from rerank_cli.core.errors import Refused
 from rerank_cli.states import Action, Paths, decide
 
 START, CONTINUE, NOTHING = Action.START, Action.CONTINUE, Action.NOTHING

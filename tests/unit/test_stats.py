@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 from making import Clock
 
-from rerank_cli.stats import Counters, Stats
+from rerank_cli.core.stats import Counters, Stats
 
 
 def numbered() -> Counters:

@@ -6,11 +6,11 @@ import os
 import orjson
 import pytest
 
-from rerank_cli.errors import OutputError, PipeClosed, Refused
+from rerank_cli.core.errors import OutputError, PipeClosed, Refused
+from rerank_cli.core.plan import Budget
+from rerank_cli.core.records import Mark
+from rerank_cli.core.stats import Counters
 from rerank_cli.journal import Commit
-from rerank_cli.plan import Budget
-from rerank_cli.records import Mark
-from rerank_cli.stats import Counters
 from rerank_cli.stream_output import StreamOutput, harmless
 
 

@@ -10,11 +10,11 @@ import tracemalloc
 
 import pytest
 
-from rerank_cli.errors import InputError
+from rerank_cli.core.errors import InputError
+from rerank_cli.core.records import RAW_CAP, Mark
 from rerank_cli.formats.packed import compressor
 from rerank_cli.formats.sources import Source
 from rerank_cli.formats.streams import NEXT_INPUT, Inputs
-from rerank_cli.records import RAW_CAP, Mark
 
 if sys.version_info >= (3, 14):
     from compression import zstd

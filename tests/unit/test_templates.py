@@ -3,12 +3,12 @@
 import pytest
 from making import jsonl, lines_of
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.records import Failure
 from rerank_cli.formats import open_format
 from rerank_cli.formats.shape import Malformed
 from rerank_cli.formats.templates import Template
-from rerank_cli.records import Failure
 
 
 def rendered(template, *sources, marked=""):

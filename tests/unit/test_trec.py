@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import jsonl, lines_of
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import ConfigError, InputError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError, InputError
+from rerank_cli.core.ranking import rank
+from rerank_cli.core.records import Failure, Request
 from rerank_cli.formats import open_format
 from rerank_cli.formats.beir import in_folder
 from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.trec import below
-from rerank_cli.ranking import rank
-from rerank_cli.records import Failure, Request
 
 QUERIES = b"q1\ta query\nq2\tanother\n"
 CORPUS = jsonl(

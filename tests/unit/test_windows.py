@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from making import entries_of, fake
 
-from rerank_cli.plan import WindowLimits
-from rerank_cli.records import Failure, Mark
+from rerank_cli.core.plan import WindowLimits
+from rerank_cli.core.records import Failure, Mark
 from rerank_cli.windows import SLICE_PAIRS, Numbered, windows
 
 GOOD = {"query": "q", "candidates": ["a", "b"]}  # two pairs of three tokens

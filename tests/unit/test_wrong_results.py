@@ -5,15 +5,15 @@ import json
 import pytest
 from making import jsonl, lines_of
 
-from rerank_cli.config import ReadConfig, WriteConfig
-from rerank_cli.errors import InputError
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import InputError
+from rerank_cli.core.ranking import rank
+from rerank_cli.core.records import Failure, Request
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.dialects import ECHOES, REFUSED, TOPS
 from rerank_cli.formats.lines import MAX_TEXT
 from rerank_cli.formats.streams import Inputs
 from rerank_cli.preflight import refuse_foreign
-from rerank_cli.ranking import rank
-from rerank_cli.records import Failure, Request
 
 
 def entries(source, *records, target="same", **options):

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rerank_cli.config import ScoreKind
+from rerank_cli.core.config import ScoreKind
 
 
 @dataclass(frozen=True, slots=True)
