@@ -9,13 +9,14 @@ from rerank_cli.core.errors import AccountingError, ExitStatus
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Blank, Failure, Mark
 from rerank_cli.core.stats import Counters
+from rerank_cli.files.existing import decide
+from rerank_cli.files.file_output import FileOutput
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.files.paths import Paths, is_file
+from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.fingerprint import readable
 from rerank_cli.formats import failure_line, open_format, read_entries
-from rerank_cli.formats.streams import Inputs
-from rerank_cli.output import FileOutput
-from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files, refuse_table_of_lines
-from rerank_cli.states import Paths, decide
-from rerank_cli.stream_output import StreamOutput
+from rerank_cli.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
 
 COMMIT_EVERY = 4096  # records
 COMMIT_BYTES = 16 * 1024 * 1024  # of input

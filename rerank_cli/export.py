@@ -20,14 +20,14 @@ from rerank_cli.core.errors import ConfigError, DeviceError, InputError, OutputE
 from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.records import Request
 from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
-from rerank_cli.finishing import umask
+from rerank_cli.files.durable import umask
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.files.paths import real_path
 from rerank_cli.formats import open_format, read_entries
-from rerank_cli.formats.streams import Inputs
 from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
 from rerank_cli.scorers.hf_config import TOKENIZER_FILES
 from rerank_cli.scorers.hf_files import refuse_empty
-from rerank_cli.states import real_path
 
 FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
 BATCH_TOKENS = 1024

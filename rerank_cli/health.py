@@ -13,9 +13,9 @@ from rerank_cli.core.errors import ExitStatus, InputError, RerankError
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.export import scored
+from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
-from rerank_cli.formats.streams import Inputs
 from rerank_cli.machine import python_version
 from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.self_test import known_scores, self_test

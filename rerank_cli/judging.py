@@ -16,11 +16,11 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Blank, Failure, Request
+from rerank_cli.files.compression import PARQUET_MAGIC
+from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns, open_format, read_entries
-from rerank_cli.formats.packed import PARQUET_MAGIC
 from rerank_cli.formats.parse import parse_object
 from rerank_cli.formats.shape import Malformed, as_objects
-from rerank_cli.formats.streams import Inputs, Line
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read

@@ -17,7 +17,7 @@ from rerank_cli import __version__
 from rerank_cli.compare import TOP, Comparison, side_by_side
 from rerank_cli.core.errors import ConfigError, OutputError
 from rerank_cli.evaluate import Difference, Evaluation
-from rerank_cli.finishing import put_file
+from rerank_cli.files.durable import put_file
 from rerank_cli.judging import Qrels, Ranked, Results, texts_of
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import OutputError
-from rerank_cli.finishing import put_file
+from rerank_cli.files.durable import put_file
 
 
 def draw(document: dict[str, Any], target: Path) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from rerank_cli.core.config import FileConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.records import Blank, Entry, Failure
+from rerank_cli.files.paths import Paths, is_file, real_path
 from rerank_cli.formats.lines import by_jq
-from rerank_cli.states import Paths, real_path
 
 OTHER_SHAPE = "Is that the shape of these records? --format names another. `rerank check` shows the first ten errors."
 NATIVE_SHAPE = (
@@ -25,16 +25,6 @@ LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
 NO_COLUMNS = ("trec", "beir", "tei")  # shapes whose lines are no JSON objects
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
-
-
-def is_file(output: str) -> bool:
-    """Whether `-o` names a regular file or one to be: not a stream, FIFO or device."""
-    if output == "-":
-        return False
-    try:
-        return stat.S_ISREG(os.stat(output).st_mode)
-    except OSError:
-        return True
 
 
 def refuse_same_files(config: RunConfig) -> None:

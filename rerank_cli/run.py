@@ -17,18 +17,20 @@ from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.records import Blank, Entry, Failure, Mark
 from rerank_cli.core.scorer import Scorer, resolved
 from rerank_cli.core.stats import Clock, Stats
+from rerank_cli.files.durable import put_file
+from rerank_cli.files.existing import Action, decide
+from rerank_cli.files.file_output import FileOutput
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.files.journal import Commit
+from rerank_cli.files.output import OF_FILES, Output
+from rerank_cli.files.paths import Paths, is_file
+from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.fingerprint import fingerprint, readable
-from rerank_cli.finishing import put_file
 from rerank_cli.formats import Format, failure_line, open_format, read_entries
-from rerank_cli.formats.streams import Inputs
-from rerank_cli.journal import Commit
 from rerank_cli.machine import peak_memory, python_version
-from rerank_cli.output import OF_FILES, FileOutput, Output
 from rerank_cli.pipeline import Done, Reranker
-from rerank_cli.preflight import is_file, refuse_foreign, refuse_same_files, refuse_table_of_lines
+from rerank_cli.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
 from rerank_cli.scorers import open_scorer
-from rerank_cli.states import Action, Paths, decide
-from rerank_cli.stream_output import StreamOutput
 
 STOPPED = "; what was committed is kept, the same command with --resume continues"
 Tell = Callable[[str], None]

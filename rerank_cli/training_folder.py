@@ -16,10 +16,9 @@ from typing import Any
 
 from rerank_cli.checkpoints import STATE
 from rerank_cli.core.errors import ConfigError, OutputError, Refused
-from rerank_cli.finishing import umask
-from rerank_cli.journal import sync_folder
-from rerank_cli.lock import Lock
-from rerank_cli.states import Action, decide
+from rerank_cli.files.durable import sync_folder, umask
+from rerank_cli.files.existing import Action, decide
+from rerank_cli.files.lock import Lock
 
 NOTE, BEFORE, MODEL, FORMER = "rerank-train.json", "before.json", "model", "former"
 EVAL, CHECKPOINT = "eval", re.compile(r"checkpoint-\d+")  # made by the trainer

@@ -8,7 +8,7 @@ from rerank_cli.commands import options as o
 from rerank_cli.converting import convert
 from rerank_cli.core.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.diagnostics import say
-from rerank_cli.preflight import is_file
+from rerank_cli.files.paths import is_file
 
 R, M = ReadConfig(), ModelConfig()
 

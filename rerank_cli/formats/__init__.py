@@ -18,13 +18,13 @@ import orjson
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.records import Blank, Entry, Failure, Mark
+from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.columns import is_comment, is_run
 from rerank_cli.formats.groups import Groups
 from rerank_cli.formats.known import FORMATS, shape_of
 from rerank_cli.formats.lines import Records, refuse_spread
 from rerank_cli.formats.parse import parse_object
 from rerank_cli.formats.shape import Malformed
-from rerank_cli.formats.streams import Inputs
 from rerank_cli.formats.translated import Format, Translated
 
 LOOK_AT_RECORDS = 100  # for the first that shows its shape

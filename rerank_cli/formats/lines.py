@@ -11,10 +11,10 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Request
+from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.parse import REWRAPPED, parse_object
 from rerank_cli.formats.shape import Malformed, Shape, check_id
-from rerank_cli.formats.streams import Line
 from rerank_cli.formats.templates import Template
 
 MAX_TEXT = (

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats.causes import ARRAY, UTF16, UTF16_ADVICE, cause
 from rerank_cli.formats.shape import Malformed, kind
 
@@ -12,7 +13,6 @@ DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 LONG_DIGITS = b"0" * 19  # found in a line with all its digits alike: ten times as fast as a regular expression
 MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate comes back one level deeper
 REWRAPPED = 6  # levels that a candidate can lie deeper in another shape
-UNREADABLE = b"{\x00unreadable "  # begins no line of a text
 
 
 def parse_object(raw: bytes, deeper: int = 0) -> dict[str, Any]:
@@ -65,11 +65,6 @@ def _check_depth(body: dict[str, Any], deeper: int) -> None:
         orjson.dumps(nested)
     except orjson.JSONEncodeError:
         raise Malformed(f"nested deeper than {MAX_DEPTH - deeper} levels") from None
-
-
-def unreadable(reason: str, path: str) -> bytes:
-    """A line that `parse_object` refuses for this reason: for what another format cannot give as JSON."""
-    return UNREADABLE + orjson.dumps([reason, path])
 
 
 def _unread(raw: bytes) -> Malformed:

@@ -15,11 +15,11 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
+from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.columns import COMMENT, is_comment, is_run, row_of_run
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.shape import BLANKS, Malformed, as_objects, id_of, scores_of
-from rerank_cli.formats.streams import Inputs
 
 TAG = "rerank"
 FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line

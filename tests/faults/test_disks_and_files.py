@@ -21,8 +21,8 @@ import pytest
 from points import Points
 from running import Finished, Zygote, commits, files_of, forked, lines, rerank, run_into, started, wait_until
 
-from rerank_cli.journal import read_journal
-from rerank_cli.states import Paths
+from rerank_cli.files.journal import read_journal
+from rerank_cli.files.paths import Paths
 
 GOOD, BAD, BLANK = 48, 8, 8
 SMALL = ("--batch-tokens", "64", "--window-tokens", "256", "-q")  # a commit every few records

@@ -15,7 +15,7 @@ import pytest
 from points import Points
 from running import commits, files_of, forked, kill_after_commits, lines, started, wait_until
 
-from rerank_cli.states import Paths
+from rerank_cli.files.paths import Paths
 
 GOOD, MIXED = lines(6), lines(3) + b"bad\n" + lines(3, start=3)
 OPTIONS = ("--model", "fake", "--batch-tokens", "64", "--window-tokens", "256", "-q")

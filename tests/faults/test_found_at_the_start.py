@@ -17,7 +17,7 @@ import pytest
 from points import Points
 from running import commits, files_of, forked, kill_after_commits, lines, rerank, started, wait_until
 
-from rerank_cli.lock import LINE
+from rerank_cli.files.lock import LINE
 
 RUN = ("score", "in.jsonl", "-o", "out.jsonl", "--model", "fake:slow=0.002", "--batch-tokens", "64")
 RUN = (*RUN, "--window-tokens", "256", "-q")

@@ -22,7 +22,7 @@ from making import fake_logit, jsonl
 from points import Points
 from running import files_of, forked, lines
 
-from rerank_cli.formats.signatures import foreign
+from rerank_cli.files.signatures import foreign
 
 FAKE = ("--engine", "fake", "-q", "--format", "native")
 WINDOWS = ("--batch-tokens", "256", "--window-tokens", "8192")  # small, so that order must hold across them

@@ -24,7 +24,7 @@ from running import (
     rerank,
 )
 
-from rerank_cli.journal import read_journal
+from rerank_cli.files.journal import read_journal
 
 if sys.version_info >= (3, 14):
     from compression import zstd

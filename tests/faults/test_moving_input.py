@@ -24,7 +24,7 @@ from points import Points
 from running import COMMAND, commits, environment, files_of, forked, lines, record, wait_until
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.formats.streams import Inputs
+from rerank_cli.files.inputs import Inputs
 
 if sys.version_info >= (3, 14):
     from compression import zstd

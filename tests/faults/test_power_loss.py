@@ -18,9 +18,9 @@ from power import CALLS, Call, Disk, Files, recorded
 from running import files_of, forked, lines
 from tracing import needs_strace, traced
 
-from rerank_cli.journal import decode
-from rerank_cli.lock import LINE
-from rerank_cli.states import Paths
+from rerank_cli.files.journal import decode
+from rerank_cli.files.lock import LINE
+from rerank_cli.files.paths import Paths
 
 pytestmark = needs_strace
 

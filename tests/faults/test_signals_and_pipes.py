@@ -25,7 +25,7 @@ from running import COMMAND, Finished, commits, environment, files_of, forked, h
 from terminals import CTRL_C, HIDDEN, SHOWN, Terminal, on_terminal
 from tracing import needs_strace
 
-from rerank_cli.states import Paths
+from rerank_cli.files.paths import Paths
 
 STOP_S = 10  # within which a stopped run is out
 AT_ONCE_S = 6  # well below the eight seconds after which a stuck run is ended

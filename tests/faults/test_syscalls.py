@@ -16,7 +16,7 @@ from points import Points
 from running import files_of, forked, lines
 from tracing import calls_in, needs_strace, traced
 
-from rerank_cli.states import Paths
+from rerank_cli.files.paths import Paths
 
 pytestmark = needs_strace
 

@@ -7,21 +7,21 @@ from running import ROOT
 PACKAGE = ROOT / "rerank_cli"
 MEANS = {"write_text", "write_bytes", "savefig", "copyfile", "copy2", "copytree", "mkstemp", "NamedTemporaryFile"}
 MAY = {
-    "appended.py": "partial files, by commits",
+    "files/append_only.py": "partial files, by commits",
     "bench.py": "its own temporary folder",
     "bench_worker.py": "its own temporary folder, and the kernel",
     "checkpoints.py": "swapped in at once",
     "cli.py": "/dev/null",
-    "finishing.py": "the room that writes files whole",
-    "formats/parquet.py": "the table that becomes FILE by its last rename",
-    "journal.py": "the journal, and what is swapped in durably",
-    "lock.py": "locks",
+    "files/durable.py": "the room that writes files whole",
+    "files/parquet.py": "the table that becomes FILE by its last rename",
+    "files/journal.py": "the journal, and what is swapped in durably",
+    "files/lock.py": "locks",
     "plotting.py": "into memory",
     "export.py": "a folder that is put in place when it is whole",
     "scorers/exporting.py": "a folder that is put in place when it is whole",
     "scorers/graph_files.py": "a folder that is put in place when it is whole",
     "scorers/random_weights.py": "a temporary folder of the benchmark",
-    "stream_output.py": "streams, and the errors beside them",
+    "files/stream_output.py": "streams, and the errors beside them",
     "training_folder.py": "swapped in at once",
 }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.stats import Counters
-from rerank_cli.journal import VERSION, Commit, Place, Written, decode, encode, read_journal
+from rerank_cli.files.journal import VERSION, Commit, Place, Written, decode, encode, read_journal
 
 COMMITS = [
     Commit(

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from making import lines_of
 
-from rerank_cli.formats.signatures import KINDS
-from rerank_cli.formats.streams import BOM, Inputs
+from rerank_cli.files.inputs import BOM, Inputs
+from rerank_cli.files.signatures import KINDS
 
 if sys.version_info >= (3, 14):
     from compression import zstd

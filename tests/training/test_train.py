@@ -31,8 +31,8 @@ from rerank_cli.core.errors import (
     Refused,
 )
 from rerank_cli.export import logits_of
+from rerank_cli.files.lock import Lock
 from rerank_cli.lessons import LOSSES
-from rerank_cli.lock import Lock
 from rerank_cli.scorers import open_scorer
 from rerank_cli.train import TrainConfig, train
 from rerank_cli.training_folder import BEFORE, FORMER, MODEL, NOTE

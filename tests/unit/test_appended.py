@@ -5,9 +5,10 @@ from zlib import crc32
 
 import pytest
 
-from rerank_cli.appended import Appended, content_of, matches, mode_of
 from rerank_cli.core.errors import OutputBusy, OutputError
-from rerank_cli.journal import Written
+from rerank_cli.files.append_only import Appended, matches, mode_of
+from rerank_cli.files.durable import content_of
+from rerank_cli.files.journal import Written
 
 
 @pytest.mark.parametrize(

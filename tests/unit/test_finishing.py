@@ -10,7 +10,7 @@ import pytest
 from running import environment
 from tracing import needs_strace
 
-from rerank_cli.finishing import put_file, umask, whole_file
+from rerank_cli.files.durable import put_file, umask, whole_file
 
 PROGRAM = """
 import sys

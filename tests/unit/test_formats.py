@@ -11,8 +11,8 @@ from making import entries_of, jsonl, lines_of, shape
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.records import RAW_CAP, Blank, Failure, Mark, Origin, Request
+from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats import failure_line, open_format, read_entries
-from rerank_cli.formats.streams import Inputs
 
 GOOD = {"query": "q", "candidates": ["a"]}
 

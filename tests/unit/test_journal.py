@@ -9,20 +9,8 @@ import pytest
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
-from rerank_cli.journal import (
-    VERSION,
-    Commit,
-    Found,
-    Journal,
-    Place,
-    Written,
-    decode,
-    encode,
-    read_journal,
-    sync_folder,
-    write_all,
-    write_durably,
-)
+from rerank_cli.files.durable import sync_folder, write_all, write_durably
+from rerank_cli.files.journal import VERSION, Commit, Found, Journal, Place, Written, decode, encode, read_journal
 
 HEADER = {"kind": "header", "version": VERSION, "fingerprint": {"a": 1, "b": "é"}, "resolved": {"batch_tokens": 7}}
 FIRST = Commit(Counters(records=2, scored=2, busy_s=0.125), Place(0, 2, 20, 20, "aa"), Written(5, 6), Written(), None)

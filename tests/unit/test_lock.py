@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from rerank_cli.core.errors import OutputBusy, OutputError, Refused
-from rerank_cli.lock import LINE, Lock
+from rerank_cli.files.lock import LINE, Lock
 
 HOLD = (
     "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
@@ -159,7 +159,7 @@ def test_what_cannot_be_locked_is_refused(tmp_path, make):
 def test_a_lock_has_its_whole_line_from_when_it_has_its_name(tmp_path, size):
     """A process that may write no more than `size` bytes leaves no lock that is not whole."""
     program = (
-        "import resource, signal, sys; from pathlib import Path; from rerank_cli.lock import Lock\n"
+        "import resource, signal, sys; from pathlib import Path; from rerank_cli.files.lock import Lock\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
         "Lock(Path(sys.argv[1]))"

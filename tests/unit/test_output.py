@@ -13,10 +13,10 @@ from rerank_cli.core.errors import Interrupted, OutputBusy, OutputError, Refused
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
-from rerank_cli.journal import Written, encode, read_journal
-from rerank_cli.lock import LINE
-from rerank_cli.output import FileOutput, differing
-from rerank_cli.states import Paths
+from rerank_cli.files.file_output import FileOutput, differing
+from rerank_cli.files.journal import Written, encode, read_journal
+from rerank_cli.files.lock import LINE
+from rerank_cli.files.paths import Paths
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -13,8 +13,8 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import rank
 from rerank_cli.core.records import Blank, Failure, Request
+from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats import FORMATS, open_format
-from rerank_cli.formats.streams import Inputs
 
 TEXTS = ["a pond", "a kettle", "a kite"]
 GOOD = {

@@ -19,12 +19,12 @@ import pyarrow.parquet
 import pytest
 
 from rerank_cli.core.errors import InputError
+from rerank_cli.files.compression import zstd
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.files.signatures import foreign
 from rerank_cli.formats.lookup import Lookup
-from rerank_cli.formats.packed import zstd
 from rerank_cli.formats.parse import parse_object
 from rerank_cli.formats.shape import Malformed
-from rerank_cli.formats.signatures import foreign
-from rerank_cli.formats.streams import Inputs
 
 TEXT = '{"query": "é", "candidates": ["x"]}\n'
 PLAIN = TEXT.encode()

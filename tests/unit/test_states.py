@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from rerank_cli.core.errors import Refused
-from rerank_cli.states import Action, Paths, decide
+from rerank_cli.files.existing import Action, decide
+from rerank_cli.files.paths import Paths
 
 START, CONTINUE, NOTHING = Action.START, Action.CONTINUE, Action.NOTHING
 REFUSED = None

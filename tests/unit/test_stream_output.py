@@ -10,8 +10,8 @@ from rerank_cli.core.errors import OutputError, PipeClosed, Refused
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
-from rerank_cli.journal import Commit
-from rerank_cli.stream_output import StreamOutput, harmless
+from rerank_cli.files.journal import Commit
+from rerank_cli.files.stream_output import StreamOutput, harmless
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import RAW_CAP, Mark
-from rerank_cli.formats.packed import compressor
-from rerank_cli.formats.sources import Source
-from rerank_cli.formats.streams import NEXT_INPUT, Inputs
+from rerank_cli.files.compression import compressor
+from rerank_cli.files.inputs import NEXT_INPUT, Inputs
+from rerank_cli.files.sources import Source
 
 if sys.version_info >= (3, 14):
     from compression import zstd

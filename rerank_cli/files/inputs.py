@@ -11,7 +11,8 @@ from itertools import chain, islice
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import RAW_CAP, Mark, Origin
-from rerank_cli.formats.sources import CHUNK, Opened, Source
+from rerank_cli.files.raw import CHUNK
+from rerank_cli.files.sources import Opened, Source
 
 BOM = b"\xef\xbb\xbf"
 LOOK_AT_MOST = 10_000  # lines, for the first that is not blank

@@ -10,9 +10,6 @@ The trade refused: counting the lines of the output instead, which takes a torn 
 """
 
 import os
-import select
-import stat
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ import orjson
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
+from rerank_cli.files.durable import write_all
 
 VERSION = 2
 
@@ -141,56 +139,6 @@ def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:
     """The first few differences of two fingerprints, in words; None when they are equal."""
     names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     return "; ".join(f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in names[:4]) or None
-
-
-def write_durably(path: Path, content: bytes, like: Path | None = None) -> None:
-    """Replace `path` with `content` in one step that survives a power loss.
-
-    It is open to nobody else than the file `like`, if that exists. Nothing is left beside it when that fails.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            if like is not None and (mode := mode_of(like)) is not None:
-                os.fchmod(fd, mode | 0o600)  # that it may be opened again
-            write_all(fd, content)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
-
-
-def mode_of(path: Path) -> int | None:
-    """The permissions of a file; None when it is not there."""
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        return None
-
-
-def write_all(fd: int, content: bytes) -> None:
-    """Write every byte: a short write goes on from where it stopped, a pipe that does not block is waited for."""
-    view = memoryview(content)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            select.select([], [fd], [])
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class Journal:

@@ -1,9 +1,7 @@
 """One input as it was when the run began: its bytes, decompressed, and whether it held still while they were read."""
 
-import errno
 import io
 import os
-import select
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -13,48 +11,9 @@ from typing import IO
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Mark
-from rerank_cli.formats.packed import DAMAGED, Ahead, unpacked
-from rerank_cli.formats.signatures import ENOUGH, LOOK_AT, READ, foreign
-
-CHUNK = 1 << 20
-
-
-class Counted(Ahead):
-    """A raw stream read to at most `size` bytes, which knows how far it is and can look ahead."""
-
-    def __init__(self, raw: io.FileIO, name: str, size: int | None) -> None:
-        super().__init__()
-        self._raw, self.name, self.size = raw, name, size
-        self.position = 0
-
-    def whole(self) -> io.FileIO:
-        """The file itself, to be read in any order. Raises OSError for what is none."""
-        if self.size is None:
-            raise OSError(errno.ESPIPE, "a parquet file must be a file, it cannot come through a pipe")
-        self._raw.seek(0)
-        return self._raw
-
-    def fill(self, view: memoryview) -> int:
-        """Read what is there, at least a byte unless it is the end; wait for it where the stream itself does not."""
-        while (count := self._raw.readinto(view)) is None:
-            select.select([self._raw], [], [])
-        return count
-
-    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        """See io.RawIOBase. Raises InputError when the file ends before its size."""
-        view = memoryview(buffer)
-        if self.size is not None:
-            view = view[: self.size - self.position]
-        count = self.take(view)
-        if count == 0 and len(view) and self.size is not None:
-            raise InputError(f"{self.name}: the file shrank while it was read", "Run again on a file that holds still.")
-        self.position += count
-        return count
-
-    def close(self) -> None:
-        """Close the file too."""
-        self._raw.close()
-        super().close()
+from rerank_cli.files.compression import DAMAGED, unpacked
+from rerank_cli.files.raw import CHUNK, Ahead, Counted
+from rerank_cli.files.signatures import ENOUGH, LOOK_AT, READ, foreign
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,70 +1,36 @@
 """Where results go: a file that is absent or complete, or a stream that is only ever a prefix.
 
 FILE appears in one rename at the very end. Until then FILE.partial and FILE.journal hold all committed work under
-FILE.lock, and a killed run is continued from its last commit. What a run does with the files it finds is `states`.
+FILE.lock, and a killed run is continued from its last commit. What a run does with the files it finds is `existing`.
 """
 
 import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
-from rerank_cli import ownership
-from rerank_cli.appended import Appended, content_of, matches
 from rerank_cli.core.errors import OutputError, Refused
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
-from rerank_cli.finishing import finish_renames, is_complete, made_final, replaced_errors
-from rerank_cli.formats.packed import compressor
-from rerank_cli.journal import (
-    VERSION,
-    Commit,
-    Found,
-    Journal,
-    Place,
-    Written,
-    differing,
-    encode,
-    read_journal,
-    sync_folder,
-    write_durably,
-)
-from rerank_cli.lock import Lock
-from rerank_cli.states import Paths, errors_lock
+from rerank_cli.files import ownership
+from rerank_cli.files.append_only import Appended, matches
+from rerank_cli.files.compression import compressor
+from rerank_cli.files.durable import content_of, sync_folder, write_durably
+from rerank_cli.files.finishing import finish_renames, is_complete, made_final, replaced_errors
+from rerank_cli.files.journal import VERSION, Commit, Found, Journal, Place, Written, differing, encode, read_journal
+from rerank_cli.files.lock import Lock
+from rerank_cli.files.paths import Paths, errors_lock
 
 KEPT = "What was committed is kept in {}; make room, then run the same command with --resume."
 NOT_KEPT = "Make room, then run the same command with --overwrite."
-OF_FILES = ("output_bytes", "output_crc32", "errors_file", "errors_bytes", "errors_crc32")  # meta data, no statistics
 UNREADABLE = "Nothing was changed. See to the disk and who may read that file, then run the same command again."
 
 T = TypeVar("T")
-
-
-class Output(Protocol):
-    """Where a run's lines go. Nothing counts before `commit`, and nothing is final before `finish`."""
-
-    def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
-        """Begin at nothing."""
-
-    def write(self, line: bytes) -> None:
-        """Take an output line."""
-
-    def fail(self, line: bytes) -> None:
-        """Take a line of the errors file."""
-
-    def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
-        """Make everything taken so far durable. `counters` are of the whole run."""
-
-    def finish(self, meta: dict[str, Any]) -> None:
-        """The run is complete: make it final, `meta` beside it."""
-
-    def close(self) -> None:
-        """Let go, whatever happened."""
 
 
 class FileOutput:

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from rerank_cli.core.errors import Refused
-from rerank_cli.journal import decode
-from rerank_cli.states import ERRORS, WHOLE, Paths
+from rerank_cli.files.journal import decode
+from rerank_cli.files.paths import ERRORS, WHOLE, Paths
 
 HEADER, FINGERPRINT = b'"kind":"header"', b'"fingerprint":'  # one of them is left in a journal with a damaged header
 TORN_HEADER, TORN_META, TABLE = b'{"kind":"header"', b'{\n  "', b"PAR1"

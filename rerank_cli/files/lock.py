@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rerank_cli.core.errors import OutputBusy, OutputError, Refused
-from rerank_cli.journal import sync_folder, write_all
+from rerank_cli.files.durable import sync_folder, write_all
 
 TURNS = 1000  # against an owner that removes its lock just as we take it
 LINE = b"rerank lock\n"

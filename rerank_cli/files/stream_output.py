@@ -12,17 +12,16 @@ from typing import Any
 
 import orjson
 
-from rerank_cli.appended import replace_file
 from rerank_cli.core.errors import OutputError, PipeClosed, Refused
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.printable import visible
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
-from rerank_cli.finishing import PREFIX
-from rerank_cli.journal import Commit, write_all
-from rerank_cli.lock import Lock
-from rerank_cli.ownership import is_of_unfinished_run
-from rerank_cli.states import errors_lock, real_path
+from rerank_cli.files.durable import PREFIX, replace_file, write_all
+from rerank_cli.files.journal import Commit
+from rerank_cli.files.lock import Lock
+from rerank_cli.files.ownership import is_of_unfinished_run
+from rerank_cli.files.paths import errors_lock, real_path
 
 STDOUT, STDERR = 1, 2
 

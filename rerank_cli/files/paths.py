@@ -1,76 +1,11 @@
-"""What may be found at an output when a run begins, and what the run does with it: one table, one pure function.
-
-found                                    no flag   --resume        --overwrite   both (for cron)
-nothing                                  start     start           start         start
-partial + journal of this run            refuse    continue        start anew    continue
-partial + journal of another run         refuse    refuse          start anew    start anew
-FILE, made by this very run              refuse    nothing to do   run again     nothing to do
-FILE, made otherwise                     refuse    refuse          run again     run again
-FILE and a partial of this run           refuse    refuse          start anew    continue
-
-Whose these files are is told by what they hold (`ownership`). What is not ours is never in the table: it is refused.
-"""
+"""The names of an output's files."""
 
 import os
+import stat
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
-from rerank_cli.core.errors import OutputError, Refused
-
-START_AGAIN = "Add --overwrite to start anew, or choose another -o."
-
-
-class Action(Enum):
-    """What a run does with what it found."""
-
-    START = "start"
-    CONTINUE = "continue"
-    NOTHING = "nothing to do"
-
-
-def decide(
-    *,
-    file: bool,
-    file_ours: bool,
-    partial: bool,
-    partial_ours: bool,
-    resume: bool,
-    overwrite: bool,
-    name: str = "the output",
-    obstacle: str = "",
-    resumable: bool = True,
-) -> Action:
-    """The table above. Raises Refused, which calls FILE `name`; `obstacle` is why a partial cannot be continued.
-
-    `resumable`: whether the command has --resume, so that its advice may name it.
-    """
-    if not file and not partial:
-        return Action.START
-    if resume and partial_ours and (overwrite or not file):
-        return Action.CONTINUE
-    if resume and file_ours and not partial_ours:
-        return Action.NOTHING
-    if overwrite:
-        return Action.START
-    if not resumable and not file:
-        raise Refused(f"{name}: an unfinished output is here", START_AGAIN)
-    raise Refused(*_refusal(name, file, partial_ours, resume, f" ({obstacle})" if obstacle else ""))
-
-
-def _refusal(name: str, file: bool, partial_ours: bool, resume: bool, why: str) -> tuple[str, str]:
-    replace = "Add --overwrite to replace it, or choose another -o."
-    if file and resume and not partial_ours:
-        return f"{name} exists and was not made by this very run{why}", replace
-    if file:
-        return f"{name} exists", replace
-    if resume:
-        return (
-            f"{name}: an unfinished output of another run is here{why}",
-            START_AGAIN,
-        )
-    return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
-
+from rerank_cli.core.errors import OutputError
 
 WHOLE = ".partial.parquet"  # the table made of FILE.partial
 ERRORS = ".errors.jsonl"  # the errors file of FILE, unless --errors names another
@@ -146,3 +81,13 @@ class Paths:
     def all(self) -> list[Path]:
         """Every path that a run may write."""
         return [path for _, path in self.uses()]
+
+
+def is_file(output: str) -> bool:
+    """Whether `-o` names a regular file or one to be: not a stream, FIFO or device."""
+    if output == "-":
+        return False
+    try:
+        return stat.S_ISREG(os.stat(output).st_mode)
+    except OSError:
+        return True

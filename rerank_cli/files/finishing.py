@@ -3,25 +3,18 @@
 import errno
 import os
 import shutil
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO
 from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from rerank_cli.appended import content_of, matches, replace_file, written_of
 from rerank_cli.core.errors import OutputError
-from rerank_cli.journal import Commit, Written, mode_of, sync_folder, write_all
-from rerank_cli.ownership import is_errors_file
-from rerank_cli.states import Paths
-
-PREFIX = 48  # characters of a name that a temporary one keeps
-BY_NUMBER = ("/dev/fd/", "/dev/std", "/proc/")
+from rerank_cli.files.append_only import matches, written_of
+from rerank_cli.files.durable import content_of, mode_of, replace_file, sync_folder, whole_file
+from rerank_cli.files.journal import Commit, Written
+from rerank_cli.files.ownership import is_errors_file
+from rerank_cli.files.paths import Paths
 
 
 def made_final(paths: Paths, written: Written) -> Written:
@@ -30,7 +23,7 @@ def made_final(paths: Paths, written: Written) -> Written:
         return written
     partial, table = paths.beside(".partial"), paths.ready
     try:
-        import_module("rerank_cli.formats.parquet").write_table(partial, table)
+        import_module("rerank_cli.files.parquet").write_table(partial, table)
     except ValueError as fault:
         raise OutputError(
             f"{paths.final}: the records make no table ({fault})",
@@ -114,72 +107,3 @@ def _move(partial: Path, final: Path) -> None:
         with whole_file(final) as file, partial.open("rb") as source:
             shutil.copyfileobj(source, file)
         partial.unlink()
-
-
-@contextmanager
-def whole_file(final: Path, replace: bool = True) -> Iterator[IO[bytes]]:
-    """A file to fill that becomes `final` when the block ends well, and of which nothing is left when it does not.
-
-    For what takes too little time to be resumed. It is on disk before it takes its name, and gets the permissions of
-    the file that it replaces; until then nobody else may open it. `final` is no symbolic link. Raises OSError, also
-    (FileExistsError) when `final` is there by then and may not be replaced.
-    """
-    with NamedTemporaryFile("wb", prefix=f".{final.name[:PREFIX]}.", dir=final.parent, delete=False) as file:
-        made = Path(file.name)
-        try:
-            yield file
-            file.flush()
-            if mode_of(final) is None:
-                os.fchmod(file.fileno(), 0o666 & ~umask())
-            os.fsync(file.fileno())
-            if replace:
-                replace_file(made, final)
-            else:
-                _name(made, final)
-            with suppress(PermissionError):  # of a folder that may be written and not be read
-                sync_folder(final.parent)
-        finally:
-            made.unlink(missing_ok=True)
-
-
-def _name(made: Path, final: Path) -> None:
-    """Give a file a name that nobody has. Raises FileExistsError."""
-    try:
-        os.link(made, final)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if os.path.lexists(final):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from None
-        os.replace(made, final)
-
-
-def put_file(path: str | Path, content: bytes) -> None:
-    """Write what the user named a file for: whole and swapped in, where a link leads too. Raises OSError.
-
-    A device, a FIFO and a file that is open already by a number (/dev/stdout) are written in place.
-    """
-    if _is_written_in_place(path):
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        try:
-            write_all(fd, content)
-        finally:
-            os.close(fd)
-        return
-    with whole_file(Path(os.path.realpath(path))) as file:
-        file.write(content)
-
-
-def _is_written_in_place(path: str | Path) -> bool:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    return not stat.S_ISREG(status.st_mode) or str(os.path.abspath(path)).startswith(BY_NUMBER)
-
-
-def umask() -> int:
-    """What this process takes from the permissions of new files."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -15,6 +15,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import IO, cast
 
+from rerank_cli.files.raw import Ahead
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -27,51 +29,10 @@ TEXT_NEXT = re.compile(rb"[\t\r\n -~\xc2-\xf4]")  # behind these letters: it is 
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)  # raised by what `unpacked` gives
 
 
-class Ahead(io.RawIOBase):
-    """A raw stream that can look ahead. Others give `fill`."""
-
-    def __init__(self) -> None:
-        self._ahead = b""
-        self._fault: Exception | None = None  # met while looking ahead; raised where it is come to
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def fill(self, view: memoryview) -> int:
-        """Read what is there into `view`, at least a byte unless it is the end."""
-        raise NotImplementedError
-
-    def head(self, count: int, enough: int) -> bytes:
-        """The first `count` bytes, or the first line if it is shorter, but `enough`; without consuming them.
-
-        Fewer at the end of the stream and before damage.
-        """
-        block = bytearray(count)
-        while len(self._ahead) < (enough if b"\n" in self._ahead else count):
-            try:
-                size = self.fill(memoryview(block)[: count - len(self._ahead)])
-            except DAMAGED as fault:
-                self._fault = fault
-                break
-            if not size:
-                break
-            self._ahead += block[:size]
-        return self._ahead
-
-    def take(self, view: memoryview) -> int:
-        """Read what was looked at, else what is there."""
-        if self._ahead:
-            count = min(len(view), len(self._ahead))
-            view[:count], self._ahead = self._ahead[:count], self._ahead[count:]
-            return count
-        if self._fault is not None:
-            raise self._fault
-        return self.fill(view)
-
-
 class _Unpacked(Ahead):
     """A decompressed stream that gives what is there: a buffer above it then loses nothing when the rest is damaged."""
+
+    damaged = DAMAGED
 
     def __init__(self, packed: "gzip.GzipFile | zstd.ZstdFile") -> None:
         super().__init__()
@@ -94,7 +55,7 @@ def unpacked(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
     if head.startswith(PARQUET_MAGIC) and not TEXT_NEXT.match(head, len(PARQUET_MAGIC)):
         if find_spec("pyarrow") is None:
             raise OSError(errno.ENOPKG, "is a parquet file, and pyarrow is missing: pip install 'rerank-cli[parquet]'")
-        rows: io.RawIOBase = import_module("rerank_cli.formats.parquet").RowLines(raw)
+        rows: io.RawIOBase = import_module("rerank_cli.files.parquet").RowLines(raw)
         return rows
     if head.startswith(GZIP_MAGIC):
         return _Unpacked(gzip.GzipFile(fileobj=cast("IO[bytes]", raw), mode="rb"))

@@ -7,7 +7,8 @@ from pathlib import Path
 from zlib import crc32
 
 from rerank_cli.core.errors import OutputBusy, OutputError
-from rerank_cli.journal import Written, mode_of, write_all
+from rerank_cli.files.durable import mode_of, write_all
+from rerank_cli.files.journal import Written
 
 CHANGED = "Somebody else writes there. See to it, then run again with --overwrite."
 
@@ -90,13 +91,6 @@ class Appended:
         os.close(self._fd)
 
 
-def replace_file(new: Path, old: Path) -> None:
-    """Rename `new` to `old`; it gets the permissions that `old` had."""
-    if (mode := mode_of(old)) is not None and mode != mode_of(new):
-        os.chmod(new, mode)
-    os.replace(new, old)
-
-
 def matches(path: Path, known: Written, exactly: bool = False) -> bool:
     """Whether a file begins with the bytes that `known` speaks of (`exactly`: and has no more).
 
@@ -122,11 +116,3 @@ def written_of(path: Path) -> Written:
         while block := file.read(1 << 20):
             crc, size = crc32(block, crc), size + len(block)
     return Written(size, crc)
-
-
-def content_of(path: Path) -> bytes:
-    """All of a file; nothing when it is not there or no file. Raises OSError when it cannot be read."""
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        return b""

@@ -23,8 +23,7 @@ import pyarrow
 import pyarrow.parquet
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.formats.parse import unreadable
-from rerank_cli.formats.sources import Counted
+from rerank_cli.files.raw import Counted, unreadable
 
 ROWS = 256  # converted at once
 UNFIT = (ValueError, OverflowError, TypeError, NotImplementedError, pyarrow.ArrowException)  # of a value

@@ -1,0 +1,1 @@
+"""Bytes and the disk: inputs with their places, outputs that a kill does not harm."""

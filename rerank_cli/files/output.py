@@ -1,0 +1,32 @@
+"""Where the lines of a run go: one protocol for files and for streams."""
+
+from typing import Any, Protocol
+
+from rerank_cli.core.plan import Budget
+from rerank_cli.core.records import Mark
+from rerank_cli.core.stats import Counters
+from rerank_cli.files.journal import Commit
+
+OF_FILES = ("output_bytes", "output_crc32", "errors_file", "errors_bytes", "errors_crc32")  # meta data, no statistics
+
+
+class Output(Protocol):
+    """Where a run's lines go. Nothing counts before `commit`, and nothing is final before `finish`."""
+
+    def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
+        """Begin at nothing."""
+
+    def write(self, line: bytes) -> None:
+        """Take an output line."""
+
+    def fail(self, line: bytes) -> None:
+        """Take a line of the errors file."""
+
+    def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
+        """Make everything taken so far durable. `counters` are of the whole run."""
+
+    def finish(self, meta: dict[str, Any]) -> None:
+        """The run is complete: make it final, `meta` beside it."""
+
+    def close(self) -> None:
+        """Let go, whatever happened."""

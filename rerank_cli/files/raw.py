@@ -1,0 +1,101 @@
+"""Bytes as a file or a pipe gives them: how far it was read, and what stands ahead."""
+
+import errno
+import io
+import select
+from typing import ClassVar
+
+import orjson
+
+from rerank_cli.core.errors import InputError
+
+CHUNK = 1 << 20
+UNREADABLE = b"{\x00unreadable "  # begins no line of a text
+
+
+class Ahead(io.RawIOBase):
+    """A raw stream that can look ahead. Others give `fill`, and say what it raises where the stream is `damaged`."""
+
+    damaged: ClassVar[tuple[type[Exception], ...]] = ()
+
+    def __init__(self) -> None:
+        self._ahead = b""
+        self._fault: Exception | None = None  # met while looking ahead; raised where it is come to
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def fill(self, view: memoryview) -> int:
+        """Read what is there into `view`, at least a byte unless it is the end."""
+        raise NotImplementedError
+
+    def head(self, count: int, enough: int) -> bytes:
+        """The first `count` bytes, or the first line if it is shorter, but `enough`; without consuming them.
+
+        Fewer at the end of the stream and before damage.
+        """
+        block = bytearray(count)
+        while len(self._ahead) < (enough if b"\n" in self._ahead else count):
+            try:
+                size = self.fill(memoryview(block)[: count - len(self._ahead)])
+            except self.damaged as fault:
+                self._fault = fault
+                break
+            if not size:
+                break
+            self._ahead += block[:size]
+        return self._ahead
+
+    def take(self, view: memoryview) -> int:
+        """Read what was looked at, else what is there."""
+        if self._ahead:
+            count = min(len(view), len(self._ahead))
+            view[:count], self._ahead = self._ahead[:count], self._ahead[count:]
+            return count
+        if self._fault is not None:
+            raise self._fault
+        return self.fill(view)
+
+
+class Counted(Ahead):
+    """A raw stream read to at most `size` bytes, which knows how far it is and can look ahead."""
+
+    def __init__(self, raw: io.FileIO, name: str, size: int | None) -> None:
+        super().__init__()
+        self._raw, self.name, self.size = raw, name, size
+        self.position = 0
+
+    def whole(self) -> io.FileIO:
+        """The file itself, to be read in any order. Raises OSError for what is none."""
+        if self.size is None:
+            raise OSError(errno.ESPIPE, "a parquet file must be a file, it cannot come through a pipe")
+        self._raw.seek(0)
+        return self._raw
+
+    def fill(self, view: memoryview) -> int:
+        """Read what is there, at least a byte unless it is the end; wait for it where the stream itself does not."""
+        while (count := self._raw.readinto(view)) is None:
+            select.select([self._raw], [], [])
+        return count
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        """See io.RawIOBase. Raises InputError when the file ends before its size."""
+        view = memoryview(buffer)
+        if self.size is not None:
+            view = view[: self.size - self.position]
+        count = self.take(view)
+        if count == 0 and len(view) and self.size is not None:
+            raise InputError(f"{self.name}: the file shrank while it was read", "Run again on a file that holds still.")
+        self.position += count
+        return count
+
+    def close(self) -> None:
+        """Close the file too."""
+        self._raw.close()
+        super().close()
+
+
+def unreadable(reason: str, path: str) -> bytes:
+    """A line that `parse_object` refuses for this reason: for what another format cannot give as JSON."""
+    return UNREADABLE + orjson.dumps([reason, path])
