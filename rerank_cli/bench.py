@@ -37,7 +37,7 @@ from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, ModelError, OutputError
 from rerank_cli.export import good_requests
 from rerank_cli.machine import cpu_info
-from rerank_cli.scorers.hf_files import find_model
+from rerank_cli.models.find import find_model
 
 
 def bench(config: BenchConfig, tell: Tell) -> dict[str, Any]:

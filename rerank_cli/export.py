@@ -24,10 +24,10 @@ from rerank_cli.files.durable import umask
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.paths import real_path
 from rerank_cli.formats import open_format, read_entries
+from rerank_cli.models.config_json import TOKENIZER_FILES
+from rerank_cli.models.find import refuse_empty
+from rerank_cli.models.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
 from rerank_cli.scorers import open_scorer
-from rerank_cli.scorers.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
-from rerank_cli.scorers.hf_config import TOKENIZER_FILES
-from rerank_cli.scorers.hf_files import refuse_empty
 
 FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
 BATCH_TOKENS = 1024

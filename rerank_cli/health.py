@@ -17,9 +17,9 @@ from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
 from rerank_cli.machine import python_version
+from rerank_cli.models.libraries import silence_libraries
 from rerank_cli.scorers import open_scorer
 from rerank_cli.scorers.self_test import known_scores, self_test
-from rerank_cli.scorers.silence import silence_libraries
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")
 

@@ -17,8 +17,8 @@ from rerank_cli.core.config import DEFAULT_MODEL, ErrorLimit, LongDocs, ReadConf
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.formats import FORMATS
 from rerank_cli.formats.beir import in_folder
+from rerank_cli.models.libraries import forbid_bars
 from rerank_cli.scorers import DTYPES, SCORERS
-from rerank_cli.scorers.silence import forbid_bars
 
 ScoreKind = Literal["sigmoid", "logit"]
 Progress = Literal["auto", "bar", "lines", "none"]

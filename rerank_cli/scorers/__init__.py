@@ -13,8 +13,8 @@ from typing import Any
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import Scorer
-from rerank_cli.scorers.hf_files import find_model, refuse_empty
-from rerank_cli.scorers.silence import silence_libraries
+from rerank_cli.models.find import find_model, refuse_empty
+from rerank_cli.models.libraries import silence_libraries
 
 silence_libraries()  # before anything imports them, whichever command it is
 

@@ -4,8 +4,6 @@ Every engine of the sequence-classification family has one of these and adds the
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,10 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError, RerankError
 from rerank_cli.core.scorer import Batch, Identity, OutOfMemory, PreparedPair, Scorer
 from rerank_cli.machine import has_vnni
-from rerank_cli.scorers.graph_files import cache_folder, kept_path
-from rerank_cli.scorers.hf_files import ModelFolder, find_model
-from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
+from rerank_cli.models.find import ModelFolder, find_model
+from rerank_cli.models.graph_files import cache_folder, kept_path
+from rerank_cli.models.libraries import in_short, version_of
+from rerank_cli.models.tokens import PairTokenizer, load_tokenizer
 from rerank_cli.scorers.self_test import self_test
 
 RECIPE = 4  # counts our ways of computing: with another, graphs are made anew, and no run of the former is continued
@@ -60,19 +59,6 @@ def load_config(folder: ModelFolder) -> Any:
         raise ModelError(
             f"{folder.path / 'config.json'}: cannot be used ({in_short(fault)})", "Fetch the file anew."
         ) from None
-
-
-def in_short(fault: BaseException) -> str:
-    """The first line of what a library raised, with its type."""
-    return f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
-
-
-def version_of(library: str) -> str:
-    """The version of an installed library, also where its build for GPUs goes by another name."""
-    for name in (library, f"{library}-gpu"):
-        with suppress(PackageNotFoundError):
-            return version(name)
-    return "unknown"
 
 
 class CrossEncoder:

@@ -15,9 +15,10 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError, PassingFault
 from rerank_cli.core.scorer import Batch, PreparedPair, Traits
 from rerank_cli.machine import has_vnni
+from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
+from rerank_cli.models.libraries import in_short
 from rerank_cli.scorers.cores import physical_cores
-from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
-from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph, scratch_folder
+from rerank_cli.scorers.cross_encoder import CrossEncoder
 from rerank_cli.scorers.lanes import lanes_for, side_by_side
 
 TRAITS = {

@@ -17,9 +17,10 @@ import openvino
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
+from rerank_cli.models.libraries import in_short
 from rerank_cli.scorers.cores import physical_cores
-from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
-from rerank_cli.scorers.graph_files import ExportedGraph, kept_graph, scratch_folder
+from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 # Rows are filled up to eights, because each new shape costs OpenVINO some milliseconds once (LOG.md, 2026-11-21).
 TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)

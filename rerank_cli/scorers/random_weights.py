@@ -12,8 +12,8 @@ import torch
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
 from rerank_cli.core.errors import ConfigError, ModelError
-from rerank_cli.scorers.hf_config import TOKENIZER_FILES
-from rerank_cli.scorers.torch_graph import quietly
+from rerank_cli.models.config_json import TOKENIZER_FILES
+from rerank_cli.models.libraries import quietly
 
 SHAPES: dict[str, dict[str, int]] = {  # layers, width, heads, width of the feed-forward layers
     "xlmr-large": {"layers": 24, "hidden": 1024, "heads": 16, "intermediate": 4096},  # that of bge-reranker-v2-m3

@@ -17,8 +17,8 @@ import torch
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, PassingFault
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.models.load import keep_head_in_float32, load_model
 from rerank_cli.scorers.cross_encoder import CrossEncoder
-from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
 from rerank_cli.scorers.lanes import lanes_for, side_by_side
 from rerank_cli.scorers.packed_linear import pack_linear_layers
 from rerank_cli.scorers.plain_attention import use_plain_attention

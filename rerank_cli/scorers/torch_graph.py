@@ -1,9 +1,6 @@
 """A torch cross-encoder as graph exporters want it: named tensors in, logits out, nothing said."""
 
 import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,9 +10,10 @@ from torch import nn
 
 from rerank_cli.core.errors import ModelError, RerankError
 from rerank_cli.core.scorer import Batch
-from rerank_cli.scorers.cross_encoder import CrossEncoder, in_short
-from rerank_cli.scorers.graph_files import NotMade
-from rerank_cli.scorers.hf_model import keep_head_in_float32, load_model
+from rerank_cli.models.graph_files import NotMade
+from rerank_cli.models.libraries import in_short
+from rerank_cli.models.load import keep_head_in_float32, load_model
+from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 PROBES = (((2, 3),), ((9, 20), (9, 20), (7, 13)), ((3, 8), (3, 8)), (*[(6, 12)] * 4, (1, 1)))
 """Batches that a new graph is tried with: tokens of each pair's query and document."""
@@ -59,20 +57,6 @@ def example_inputs(encoder: CrossEncoder) -> dict[str, torch.Tensor]:
     rows["input_ids"] += 4
     rows["attention_mask"][1, 11:] = 0
     return rows
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Keep what exporters print and warn of away from the user: every graph is compared with its model."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        said = io.StringIO()
-        with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def prove_graph(

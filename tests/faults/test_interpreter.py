@@ -13,7 +13,7 @@ from running import ROOT, commits, started, wait_until
 from tokenizers import Tokenizer
 
 from rerank_cli.formats.lines import MAX_TEXT
-from rerank_cli.scorers.hf_tokens import encoding_of, load_tokenizer
+from rerank_cli.models.tokens import encoding_of, load_tokenizer
 from rerank_cli.windows import PREPARE_ENTRIES
 
 SECONDS = 10  # as promised
@@ -22,7 +22,7 @@ TURNS = 5  # of another thread, while a text is tokenized for a good part of a s
 
 @pytest.fixture(scope="module")
 def backend(root: Path) -> Tokenizer:
-    return Tokenizer.from_str(load_tokenizer(root / "rerank_cli/mini").backend_tokenizer.to_str())
+    return Tokenizer.from_str(load_tokenizer(root / "rerank_cli/models/mini").backend_tokenizer.to_str())
 
 
 def turns_during(work: Callable[[], object]) -> int:

@@ -100,7 +100,7 @@ def test_the_wheel_runs_elsewhere_without_extras(python: Path, tmp_path: Path, c
 
 
 def test_wheel_holds_the_embedded_model_and_its_card(names: list[str]) -> None:
-    assert {f"rerank_cli/mini/{name}" for name in MINI} <= set(names)
+    assert {f"rerank_cli/models/mini/{name}" for name in MINI} <= set(names)
 
 
 def test_wheel_is_typed_and_whole(names: list[str], root: Path) -> None:

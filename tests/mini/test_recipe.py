@@ -154,7 +154,7 @@ def test_neighbours_are_nearest_by_vectors_and_by_words() -> None:
 
 
 def test_the_model_that_ships_names_the_parts_that_were_written() -> None:
-    folder = Path(__file__).parents[2] / "rerank_cli/mini"
+    folder = Path(__file__).parents[2] / "rerank_cli/models/mini"
     asked = json.loads((folder / "config.json").read_bytes())["frozen_in_training"]
     with torch.device("meta"):
         model = BertForSequenceClassification(BertConfig.from_pretrained(folder))

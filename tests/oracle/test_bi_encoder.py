@@ -30,7 +30,7 @@ SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in ("cls", "lasttoke
 @pytest.fixture(scope="module", params=["mean", *SLOW])
 def folder(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp(request.param)
-    body = Transformer(str(root / "rerank_cli/mini"), max_seq_length=128)
+    body = Transformer(str(root / "rerank_cli/models/mini"), max_seq_length=128)
     body.auto_model.float()
     pooling = Pooling(384, pooling_mode=request.param)
     prompts = {"query": "query: ", "document": "passage: "}
@@ -102,7 +102,7 @@ def test_the_prompts_are_part_of_the_identity(folder: Path, tmp_path: Path) -> N
 
 
 def test_without_modules_the_mean_is_taken_and_said(root: Path) -> None:
-    scorer = open_scorer(ModelConfig(model=str(root / "rerank_cli/mini"), engine="bi-encoder", device="cpu"))
+    scorer = open_scorer(ModelConfig(model=str(root / "rerank_cli/models/mini"), engine="bi-encoder", device="cpu"))
     assert any("mean" in note for note in scorer.notes)
 
 
@@ -124,7 +124,7 @@ def test_without_modules_the_mean_is_taken_and_said(root: Path) -> None:
 def test_files_that_say_something_else_are_refused(
     root: Path, tmp_path: Path, name: str, content: str, words: str
 ) -> None:
-    for path in (root / "rerank_cli/mini").iterdir():
+    for path in (root / "rerank_cli/models/mini").iterdir():
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / "modules.json").write_text(
         '[{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": "1_Pooling"}]'

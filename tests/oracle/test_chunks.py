@@ -10,7 +10,7 @@ from running import ROOT, rerank
 from transformers import AutoTokenizer
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.scorers.hf_tokens import PairTokenizer
+from rerank_cli.models.tokens import PairTokenizer
 from rerank_cli.scorers.self_test import score_together
 from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 
@@ -110,7 +110,7 @@ def test_parts_are_whole_texts_that_cover_the_document(
 def pair_tokenizer(request: pytest.FixtureRequest) -> Callable[..., PairTokenizer]:
     """A tokenizer that divides, overlapping by the tokens given."""
     if request.param == "mini":
-        folder = ROOT / "rerank_cli" / "mini"
+        folder = ROOT / "rerank_cli" / "models" / "mini"
     else:
         folder = request.getfixturevalue("shared") / "models" / "xlmr-tokenizer"
     loaded = AutoTokenizer.from_pretrained(str(folder))

@@ -33,4 +33,4 @@ def test_mini_says_when_it_lowers_the_length(mini: TorchCrossEncoder) -> None:
 
 
 def test_mini_carries_its_card_and_a_licence(root: Path) -> None:
-    assert "license: apache-2.0" in (root / "rerank_cli/mini/README.md").read_text(encoding="utf-8")
+    assert "license: apache-2.0" in (root / "rerank_cli/models/mini/README.md").read_text(encoding="utf-8")

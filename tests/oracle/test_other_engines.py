@@ -16,8 +16,8 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.export import logits_of
+from rerank_cli.models.graph_files import MAIN
 from rerank_cli.scorers import open_scorer
-from rerank_cli.scorers.graph_files import MAIN
 from rerank_cli.scorers.self_test import score_together
 
 Query = tuple[str, list[str]]

@@ -33,7 +33,7 @@ class Both:
 
 @pytest.fixture(scope="module", params=[pytest.param("mini", marks=pytest.mark.slow), "random_xlmr"])
 def both(request: pytest.FixtureRequest, root: Path) -> Both:
-    folder = root / "rerank_cli/mini" if request.param == "mini" else request.getfixturevalue("random_xlmr")
+    folder = root / "rerank_cli/models/mini" if request.param == "mini" else request.getfixturevalue("random_xlmr")
     ours = TorchCrossEncoder(
         ModelConfig(model=str(folder), device="cpu", dtype="fp32", max_length=MAX_LENGTH, query_max_length=192)
     )

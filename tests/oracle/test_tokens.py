@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.scorers.hf_tokens import PairTokenizer, Template, load_tokenizer
+from rerank_cli.models.tokens import PairTokenizer, Template, load_tokenizer
 
 WORDS = [
     "panda",
@@ -40,7 +40,7 @@ FORGERIES = [
 @pytest.fixture(scope="module", params=["mini", "xlmr"])
 def folder(request: pytest.FixtureRequest, root: Path) -> Path:
     if request.param == "mini":
-        return root / "rerank_cli/mini"
+        return root / "rerank_cli/models/mini"
     return request.getfixturevalue("shared") / "models/xlmr-tokenizer"
 
 

@@ -57,9 +57,9 @@ def mined(files: Path, tmp_path: Path, *options: str, queries: str = "queries.js
 @pytest.fixture(scope="module", autouse=True)
 def model(files: Path, root: Path) -> None:
     """The body of the embedded model as a bi-encoder: a folder without a head, and without modules.json."""
-    AutoModel.from_pretrained(root / "rerank_cli/mini").save_pretrained(files / "model")
+    AutoModel.from_pretrained(root / "rerank_cli/models/mini").save_pretrained(files / "model")
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        (files / "model" / name).symlink_to(root / "rerank_cli/mini" / name)
+        (files / "model" / name).symlink_to(root / "rerank_cli/models/mini" / name)
 
 
 @pytest.fixture
@@ -250,7 +250,9 @@ def test_what_is_no_regular_file_is_refused(config: MineConfig, tmp_path: Path, 
 
 
 def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
-    scorer: Any = open_scorer(ModelConfig(model=str(root / "rerank_cli/mini"), engine="bi-encoder", device="cpu"))
+    scorer: Any = open_scorer(
+        ModelConfig(model=str(root / "rerank_cli/models/mini"), engine="bi-encoder", device="cpu")
+    )
     scorer.load()
     together = scorer.encoded_texts(POOL, "document")
     alone = np.concatenate([scorer.encoded_texts([text], "document") for text in POOL])

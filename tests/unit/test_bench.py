@@ -10,9 +10,9 @@ from rerank_cli.bench_input import generated, lengths_of
 from rerank_cli.contestants import Worker
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.scorers.hf_tokens import PairTokenizer, load_tokenizer
+from rerank_cli.models.tokens import PairTokenizer, load_tokenizer
 
-MINI = Path(__file__).resolve().parents[2] / "rerank_cli" / "mini"
+MINI = Path(__file__).resolve().parents[2] / "rerank_cli" / "models" / "mini"
 
 
 def test_arithmetic_of_one_layer_is_six_matrices_and_attention() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.scorers.graph_files import NOTE, cache_folder, exported_graph, kept_graph, kept_path, write_note
+from rerank_cli.models.graph_files import NOTE, cache_folder, exported_graph, kept_graph, kept_path, write_note
 
 MADE = {"format": "onnx", "dtype": "fp32"}
 

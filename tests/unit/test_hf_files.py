@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.scorers.hf_hub import refuse_other_bytes
+from rerank_cli.models.hub import refuse_other_bytes
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

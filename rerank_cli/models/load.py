@@ -11,9 +11,9 @@ import transformers
 from transformers import AutoModelForSequenceClassification
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.scorers.cross_encoder import in_short
-from rerank_cli.scorers.hf_files import ModelFolder
-from rerank_cli.scorers.hf_weights import FLOATS, number_types
+from rerank_cli.models.find import ModelFolder
+from rerank_cli.models.libraries import in_short
+from rerank_cli.models.weights import FLOATS, number_types
 
 BUFFERS = (
     "position_ids",

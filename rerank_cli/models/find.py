@@ -11,9 +11,7 @@ from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
-from rerank_cli.scorers.graph_files import ExportedGraph, exported_graph
-from rerank_cli.scorers.hashes import files_sha256
-from rerank_cli.scorers.hf_config import (
+from rerank_cli.models.config_json import (
     TOKENIZER_FILES,
     check_config,
     has_head,
@@ -21,11 +19,13 @@ from rerank_cli.scorers.hf_config import (
     refuse_no_head,
     require_file,
 )
-from rerank_cli.scorers.hf_hub import from_hub, refuse_other_bytes
-from rerank_cli.scorers.hf_modules import MODULES, Encoding, read_encoding
-from rerank_cli.scorers.hf_weights import check_layers, weights_of
+from rerank_cli.models.graph_files import ExportedGraph, exported_graph
+from rerank_cli.models.hashes import files_sha256
+from rerank_cli.models.hub import from_hub, refuse_other_bytes
+from rerank_cli.models.modules_json import MODULES, Encoding, read_encoding
+from rerank_cli.models.weights import check_layers, weights_of
 
-ALIASES = {"mini": Path(__file__).parent.parent / "mini"}
+ALIASES = {"mini": Path(__file__).parent / "mini"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.scorers.hf_config import read_json, require_file
+from rerank_cli.models.config_json import read_json, require_file
 
 MODULES = "modules.json"
 PROMPTS = "config_sentence_transformers.json"

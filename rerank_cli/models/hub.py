@@ -16,11 +16,11 @@ from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError, PassingFault, RerankError
-from rerank_cli.scorers.hashes import sha256_of
-from rerank_cli.scorers.hf_config import TOKENIZER_FILES
-from rerank_cli.scorers.hf_modules import WANTED as WANTED_OF_BI_ENCODERS
-from rerank_cli.scorers.hf_weights import weights_of
-from rerank_cli.scorers.silence import silence_libraries
+from rerank_cli.models.config_json import TOKENIZER_FILES
+from rerank_cli.models.hashes import sha256_of
+from rerank_cli.models.libraries import silence_libraries
+from rerank_cli.models.modules_json import WANTED as WANTED_OF_BI_ENCODERS
+from rerank_cli.models.weights import weights_of
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 WANTED = ["config.json", *WEIGHTS, *TOKENIZER_FILES, *WANTED_OF_BI_ENCODERS]

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.scorers.hashes import sha256_of
-from rerank_cli.scorers.hf_config import read_json, require_file
-from rerank_cli.scorers.silence import user_cache
+from rerank_cli.models.config_json import read_json, require_file
+from rerank_cli.models.hashes import sha256_of
+from rerank_cli.models.libraries import user_cache
 
 NOTE = "rerank_export.json"
 MAIN = {"openvino": "openvino_model.xml", "onnx": "model.onnx"}

@@ -1,13 +1,18 @@
 """Libraries that say nothing and report to nobody: what must be set before the first of them is imported.
 
-This package calls `silence_libraries` when it is itself imported, so no path leads to a library around it. Some report
-from native code, at import or seconds later: onnxruntime keeps a device id and a database of events in the user's
-cache and sends them, also where nobody called its Python API.
+The wings `models` and `engines` call `silence_libraries` when they are imported, so no path leads to a library around
+it. Some report from native code, at import or seconds later: onnxruntime keeps a device id and a database of events in
+the user's cache and sends them, also where nobody called its Python API.
 """
 
+import io
+import logging
 import os
 import sys
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 NO_REPORTS = {  # whatever the user's environment says: none is a promise
@@ -57,3 +62,30 @@ def silence_libraries(offline: bool = False) -> None:
 def forbid_bars() -> None:
     """Let no library draw a progress bar; must come before the first of them is imported."""
     os.environ.update(NO_BARS)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep what exporters print and warn of away from the user: every graph is compared with its model."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        said = io.StringIO()
+        with warnings.catch_warnings(), redirect_stdout(said), redirect_stderr(said):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def in_short(fault: BaseException) -> str:
+    """The first line of what a library raised, with its type."""
+    return f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
+
+
+def version_of(library: str) -> str:
+    """The version of an installed library, also where its build for GPUs goes by another name."""
+    for name in (library, f"{library}-gpu"):
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return "unknown"

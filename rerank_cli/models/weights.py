@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.scorers.hf_config import read_json, require_file
+from rerank_cli.models.config_json import read_json, require_file
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 LARGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
