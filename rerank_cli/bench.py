@@ -35,7 +35,7 @@ from rerank_cli.contestants import (
 )
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, ModelError, OutputError
-from rerank_cli.export import good_requests
+from rerank_cli.formats.registry import good_requests
 from rerank_cli.machine import cpu_info
 from rerank_cli.models.find import find_model
 

@@ -8,7 +8,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.registry import open_format, read_entries
 
 FIRST_FAILURES = 10
 

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.agreement import Agreement, agreement
-from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
-from rerank_cli.core.errors import ConfigError, DeviceError, InputError, OutputError, Refused
+from rerank_cli.core.config import ModelConfig, ReadConfig
+from rerank_cli.core.errors import ConfigError, DeviceError, OutputError, Refused
 from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.records import Request
 from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
 from rerank_cli.files.durable import umask
-from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.paths import real_path
-from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.find import refuse_empty
 from rerank_cli.models.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
@@ -111,15 +110,6 @@ def _not_ours(folder: Path) -> set[str]:
     except (OSError, ValueError, KeyError, TypeError):
         files = set()
     return {path.name for path in folder.iterdir()} - {NOTE, "config.json", *TOKENIZER_FILES, *files}
-
-
-def good_requests(read: ReadConfig) -> list[Request]:
-    """The good records of an input; for a comparison no others count. Raises InputError when there are none."""
-    shape = open_format(read, WriteConfig())
-    found = [entry for entry in read_entries(shape, Inputs(read.inputs), read, None) if isinstance(entry, Request)]
-    if not any(request.texts for request in found):
-        raise InputError(f"{', '.join(read.inputs)}: no record with candidates", "`rerank check` shows what is wrong.")
-    return found
 
 
 def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agreement:

@@ -14,7 +14,7 @@ from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.export import scored
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats import open_format, read_entries
+from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
 from rerank_cli.machine import python_version
 from rerank_cli.models.libraries import silence_libraries

@@ -18,9 +18,10 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.files.compression import PARQUET_MAGIC
 from rerank_cli.files.inputs import Inputs, Line
-from rerank_cli.formats import columns, open_format, read_entries
-from rerank_cli.formats.parse import parse_object
-from rerank_cli.formats.shape import Malformed, as_objects
+from rerank_cli.formats import columns
+from rerank_cli.formats.json_values import Malformed, parse_object
+from rerank_cli.formats.registry import open_format, read_entries
+from rerank_cli.formats.shape import as_objects
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read

@@ -13,7 +13,7 @@ import orjson
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Origin
 from rerank_cli.files.inputs import Inputs, Line
-from rerank_cli.formats.shape import Malformed
+from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.templates import Template
 
 MAX_LINE_BYTES = 64 * 1024 * 1024

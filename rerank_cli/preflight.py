@@ -13,7 +13,7 @@ from rerank_cli.core.config import FileConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.records import Blank, Entry, Failure
 from rerank_cli.files.paths import Paths, is_file, real_path
-from rerank_cli.formats.lines import by_jq
+from rerank_cli.formats.per_line import by_jq
 
 OTHER_SHAPE = "Is that the shape of these records? --format names another. `rerank check` shows the first ten errors."
 NATIVE_SHAPE = (

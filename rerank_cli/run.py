@@ -26,7 +26,8 @@ from rerank_cli.files.output import OF_FILES, Output
 from rerank_cli.files.paths import Paths, is_file
 from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.fingerprint import fingerprint, readable
-from rerank_cli.formats import Format, failure_line, open_format, read_entries
+from rerank_cli.formats.registry import failure_line, open_format, read_entries
+from rerank_cli.formats.translated import Format
 from rerank_cli.machine import peak_memory, python_version
 from rerank_cli.pipeline import Done, Reranker
 from rerank_cli.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines

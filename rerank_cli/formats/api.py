@@ -16,7 +16,8 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import dialects
 from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI, TOPS, VOYAGE, Dialect, problem
 from rerank_cli.formats.dropped import Dropped, rest_of
-from rerank_cli.formats.shape import Malformed, as_objects, check_id, json_line, kind, list_at, named, text_at
+from rerank_cli.formats.json_values import Malformed, check_id, kind, list_at, named, text_at
+from rerank_cli.formats.shape import as_objects, json_line
 
 
 def check_options(body: dict[str, Any], dialect: Dialect) -> None:

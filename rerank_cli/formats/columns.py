@@ -8,8 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rerank_cli.formats.parse import check_utf8
-from rerank_cli.formats.shape import BLANKS, Malformed, number_of
+from rerank_cli.formats.json_values import BLANKS, Malformed, check_utf8, number_of
 
 COMMENT = b"#"
 RUN = "qid Q0 docid rank score tag"

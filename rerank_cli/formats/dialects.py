@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rerank_cli.formats.shape import kind
+from rerank_cli.formats.json_values import kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,8 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.shape import (
-    Malformed,
-    as_objects,
-    is_id,
-    json_line,
-    kind,
-    list_at,
-    named,
-    number_of,
-    numbers_of,
-    text_at,
-)
+from rerank_cli.formats.json_values import Malformed, is_id, kind, list_at, named, number_of, numbers_of, text_at
+from rerank_cli.formats.shape import as_objects, json_line
 
 SIDES = ("pos", "neg")
 COMPUTED = frozenset({"pos", "neg", "pos_scores", "neg_scores", "pos_ids", "neg_ids"})

@@ -6,16 +6,8 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
-from rerank_cli.formats.shape import (
-    as_objects,
-    check_id,
-    json_line,
-    list_at,
-    object_at,
-    text_at,
-    without,
-    without_old_logits,
-)
+from rerank_cli.formats.json_values import check_id, list_at, object_at, text_at, without
+from rerank_cli.formats.shape import as_objects, json_line, without_old_logits
 
 
 class FlashRank:

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from rerank_cli.formats.dropped import Dropped
-from rerank_cli.formats.shape import without
+from rerank_cli.formats.json_values import without
 
 
 class Known(NamedTuple):

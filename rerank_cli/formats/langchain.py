@@ -9,12 +9,10 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.shape import (
+from rerank_cli.formats.json_values import (
     Malformed,
-    as_objects,
     check_id,
     is_id,
-    json_line,
     kind,
     list_at,
     named,
@@ -22,8 +20,8 @@ from rerank_cli.formats.shape import (
     object_at,
     text_at,
     without,
-    without_old_logits,
 )
+from rerank_cli.formats.shape import as_objects, json_line, without_old_logits
 
 SCORE = "relevance_score"
 

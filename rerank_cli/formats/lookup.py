@@ -14,8 +14,7 @@ from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.sources import Source
 from rerank_cli.formats.causes import ARRAY
-from rerank_cli.formats.parse import parse_object
-from rerank_cli.formats.shape import Malformed, is_id, kind
+from rerank_cli.formats.json_values import Malformed, is_id, kind, parse_object
 
 IDS = ("_id", "id", "docid", "doc_id", "qid", "query_id")  # the first of these that a JSON line has
 TEXTS = ("text", "contents", "content", "body", "query")

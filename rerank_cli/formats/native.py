@@ -10,12 +10,9 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
-from rerank_cli.formats.shape import (
-    OUR_FIELDS,
+from rerank_cli.formats.json_values import (
     Malformed,
-    annotated,
     check_id,
-    json_line,
     kind,
     list_at,
     named,
@@ -25,6 +22,7 @@ from rerank_cli.formats.shape import (
     text_at,
     value_at,
 )
+from rerank_cli.formats.shape import OUR_FIELDS, annotated, json_line
 
 
 class Native:

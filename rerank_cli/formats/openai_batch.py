@@ -14,17 +14,8 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.api import RerankApi, check_options
 from rerank_cli.formats.dialects import COHERE
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.shape import (
-    Malformed,
-    as_objects,
-    id_of,
-    json_line,
-    kind,
-    object_at,
-    text_at,
-    value_at,
-    without,
-)
+from rerank_cli.formats.json_values import Malformed, id_of, kind, object_at, text_at, value_at, without
+from rerank_cli.formats.shape import as_objects, json_line
 
 RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
 SCORE = ("/v1/score", "/score")

@@ -10,20 +10,8 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.shape import (
-    Malformed,
-    as_objects,
-    check_id,
-    id_of,
-    json_line,
-    list_at,
-    named,
-    object_at,
-    scores_of,
-    text_at,
-    value_at,
-    without_old_logits,
-)
+from rerank_cli.formats.json_values import Malformed, check_id, id_of, list_at, named, object_at, text_at, value_at
+from rerank_cli.formats.shape import as_objects, json_line, scores_of, without_old_logits
 
 DOC_TEXTS = ("text", "segment", "contents", "content", "body", "passage")
 OTHER_TEXTS = frozenset({*DOC_TEXTS} - {"text"})  # names under which a reader would take another field for the text

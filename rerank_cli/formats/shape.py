@@ -1,15 +1,13 @@
 """What a record shape is: its records as native ones, and a ranking written into them.
 
-A shape knows JSON values and nothing of files, lines or limits: `lines` reads them one a line, `groups` several lines a
-record. All else follows from four verbs. With two shapes, `rerank convert` is `dumped(made(native(body)))`, and a
-ranking is written in another shape as `dumped(ranked(made(native(body)), ranking))`.
+A shape knows JSON values and nothing of files, lines or limits: `per_line` reads them one a line, `per_group` several
+lines a record. All else follows from four verbs. With two shapes, `rerank convert` is `dumped(made(native(body)))`, and
+a ranking is written in another shape as `dumped(ranked(made(native(body)), ranking))`.
 
 The fields that a shape computes win over fields of the same name in the record. What has no place in the record written
 is counted in a `Dropped`, so that a conversion can report it.
 """
 
-import math
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
@@ -18,24 +16,9 @@ import orjson
 
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped
+from rerank_cli.formats.json_values import number_of, numbers_of, without
 
-BLANKS = " \t\n\v\f\r"  # what C's isspace knows
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
-KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
-
-
-class Malformed(Exception):
-    """A record cannot be used: the reason, and the JSON path of the place.
-
-    `content`: the record is of this shape, and the fault lies in what it holds, so no other format would read it.
-    """
-
-    def __init__(self, reason: str, path: str = "$", *, content: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.path = path
-        self.content = content
 
 
 class Shape(Protocol):
@@ -90,117 +73,6 @@ def json_line(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def kind(value: Any) -> str:
-    """What a JSON value is, in words."""
-    return KINDS.get(type(value), "a number")
-
-
-def value_at(body: dict[str, Any], field: str, place: str) -> Any:
-    """The value at a dotted path below `body`, which stands at JSON path `place`. Raises Malformed."""
-    value: Any = body
-    for name in field.split("."):
-        if not isinstance(value, dict):
-            raise Malformed(f"{place} is {kind(value)}, not an object", place)
-        if name not in value:
-            found = ", ".join(f'"{key[:40]}"' for key in list(value)[:8]) or "nothing"
-            raise Malformed(f'no field "{name}" (found {found})', f"{place}.{name}")
-        value = value[name]
-        place = f"{place}.{name}"
-    return value
-
-
-def text_at(body: dict[str, Any], field: str, place: str) -> str:
-    """The string at a dotted path. Raises Malformed."""
-    value = value_at(body, field, place)
-    if not isinstance(value, str):
-        way = f"; --query-field {field}.text reads its text" if field == "query" and "text" in as_dict(value) else ""
-        raise Malformed(f"{place}.{field} is {kind(value)}, not a string{way}", f"{place}.{field}")
-    return value
-
-
-def as_dict(value: Any) -> dict[str, Any]:
-    """`value` if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def list_at(body: dict[str, Any], field: str, place: str) -> list[Any]:
-    """The list at a dotted path. Raises Malformed."""
-    value = value_at(body, field, place)
-    if not isinstance(value, list):
-        raise Malformed(f"{place}.{field} is {kind(value)}, not a list", f"{place}.{field}")
-    return value
-
-
-def object_at(value: Any, place: str) -> dict[str, Any]:
-    """`value`, which stands at `place`, if it is an object. Raises Malformed."""
-    if not isinstance(value, dict):
-        raise Malformed(f"{place} is {kind(value)}, not an object", place)
-    return value
-
-
-def is_id(value: Any) -> bool:
-    """Whether a value can be an id: a string or an integer. Anything else does not survive a round trip."""
-    return isinstance(value, str) or type(value) is int
-
-
-def check_id(body: dict[str, Any], field: str, place: str) -> None:
-    """Raises Malformed for an id that is neither a string nor an integer; null means that there is none."""
-    try:
-        value = value_at(body, field, place)
-    except Malformed:
-        return
-    if value is not None and not is_id(value):
-        path = f"{place}.{field}"
-        raise Malformed(f"{path} is {kind(value)}, not a string or an integer", path, content=True)
-
-
-def id_of(body: dict[str, Any], place: str, shape: str) -> str | int:
-    """The `id` of a native record or candidate, which `shape` cannot do without. Raises Malformed."""
-    value: Any = body.get("id")
-    if not is_id(value):
-        raise Malformed(f'{shape} needs an "id"', f"{place}.id", content=True)
-    return value  # type: ignore[no-any-return]
-
-
-def named(value: Any) -> dict[str, Any]:
-    """An `id` field for an id; nothing for null.
-
-    >>> named("d1"), named(None)
-    ({'id': 'd1'}, {})
-    """
-    return {} if value is None else {"id": value}
-
-
-def number_of(value: Any) -> float | None:
-    """A finite number, also one that is written as a string; None for anything else.
-
-    >>> [number_of(value) for value in (2, "12.5", " -1e3 ", "x", None, "1e999", "1_000", "٣")]
-    [2, 12.5, -1000.0, None, None, None, None, None]
-    """
-    if isinstance(value, str):
-        stripped = value.strip(BLANKS)
-        value = float(stripped) if NUMBER.fullmatch(stripped) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return value
-
-
-def numbers_of(candidates: Sequence[dict[str, Any]], field: str, path: str = "$.candidates") -> list[float] | None:
-    """A number that every candidate has in `field`, one each; None where no candidate has one.
-
-    Null is none. Raises Malformed when only some have one: an order made of such scores would be invented.
-    """
-    values = [each.get(field) for each in candidates]
-    found = [number_of(value) for value in values]
-    if all(value is None for value in values):
-        return None
-    for index, (value, number) in enumerate(zip(values, found, strict=True)):
-        if number is None:
-            reason = f'no "{field}", other candidates have one' if value is None else f'"{field}" is not a number'
-            raise Malformed(reason, f"{path}[{index}].{field}", content=True)
-    return [number for number in found if number is not None]
-
-
 def scores_of(candidates: Sequence[dict[str, Any]], path: str = "$.candidates") -> tuple[str, list[float] | None]:
     """What orders candidates, one number each, and its field: `logit` where all have one, else `score`.
 
@@ -242,33 +114,6 @@ def disagree(pairs: list[tuple[float, float]]) -> bool:
         highest[score] = max(logit, highest.get(score, logit))
     scores = sorted(lowest)
     return any(highest[before] > lowest[after] for before, after in pairwise(scores))
-
-
-def replaced(body: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
-    """A copy of `body` with the value at a dotted path replaced, everything else shared and in its order."""
-    name, _, rest = field.partition(".")
-    return {**body, name: replaced(body[name], rest, value) if rest else value}
-
-
-def removed(body: dict[str, Any], field: str) -> dict[str, Any]:
-    """A copy of `body` without the value at a dotted path."""
-    name, _, rest = field.partition(".")
-    if rest:
-        return {**body, name: removed(body[name], rest)}
-    return without(body, name)
-
-
-def pruned(body: dict[str, Any], field: str) -> dict[str, Any]:
-    """A copy of `body` without the value at a dotted path, and without objects that hold nothing then."""
-    name, _, rest = field.partition(".")
-    if rest and (left := pruned(body[name], rest)):
-        return {**body, name: left}
-    return without(body, name)
-
-
-def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
-    """A copy of `body` without some fields."""
-    return {key: value for key, value in body.items() if key not in names}
 
 
 def as_objects(record: dict[str, Any]) -> list[dict[str, Any]]:

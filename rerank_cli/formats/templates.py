@@ -10,7 +10,7 @@ from string import Formatter
 from typing import Any
 
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.formats.shape import Malformed, kind, value_at
+from rerank_cli.formats.json_values import Malformed, kind, value_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,8 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.parse import REWRAPPED, parse_object
-from rerank_cli.formats.shape import (
-    Malformed,
-    annotated,
-    as_objects,
-    check_id,
-    id_of,
-    json_line,
-    named,
-    text_at,
-    without,
-)
+from rerank_cli.formats.json_values import REWRAPPED, Malformed, check_id, id_of, named, parse_object, text_at, without
+from rerank_cli.formats.shape import annotated, as_objects, json_line
 
 IDS = ("query_id", "qid")
 COMPUTED = frozenset({*IDS, "query", "docid"})

@@ -8,9 +8,10 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import Entry, Request, failed
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
+from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.known import unmistakable
-from rerank_cli.formats.lines import UNSCORED_TITLES, have_titles
-from rerank_cli.formats.shape import Malformed, Shape, number_of
+from rerank_cli.formats.shape import Shape
+from rerank_cli.formats.texts import UNSCORED_TITLES, have_titles
 
 NOTICED = 2**18  # ids among which one that comes again is noticed, so that memory stays bounded
 SHOWN = 40  # characters of an id in a message

@@ -18,8 +18,9 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.columns import COMMENT, is_comment, is_run, row_of_run
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
+from rerank_cli.formats.json_values import BLANKS, Malformed, id_of
 from rerank_cli.formats.lookup import Lookup
-from rerank_cli.formats.shape import BLANKS, Malformed, as_objects, id_of, scores_of
+from rerank_cli.formats.shape import as_objects, scores_of
 
 TAG = "rerank"
 FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line

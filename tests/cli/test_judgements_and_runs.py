@@ -11,7 +11,7 @@ from running import Finished, forked
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.formats.columns import is_comment, row_of_run
-from rerank_cli.formats.shape import Malformed
+from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.trec import column
 from rerank_cli.judging import read_qrels, read_results
 

@@ -12,7 +12,7 @@ from points import Points
 from running import ROOT, commits, started, wait_until
 from tokenizers import Tokenizer
 
-from rerank_cli.formats.lines import MAX_TEXT
+from rerank_cli.formats.texts import MAX_TEXT
 from rerank_cli.models.tokens import encoding_of, load_tokenizer
 from rerank_cli.windows import PREPARE_ENTRIES
 

@@ -42,10 +42,10 @@ BUSY = {"X_Error_Message": "busy"}
 SECONDS = 200  # a healthy end comes much sooner; without any bound it never comes
 FIND = """
 import json, os, signal, sys
-from rerank_cli.config import ModelConfig
-from rerank_cli.errors import RerankError
-from rerank_cli.scorers.hf_files import find_model
-from rerank_cli.scorers.hf_hub import silence_libraries
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import RerankError
+from rerank_cli.models.find import find_model
+from rerank_cli.models.libraries import silence_libraries
 silence_libraries(False)
 from huggingface_hub import errors, snapshot_download
 def find(options):

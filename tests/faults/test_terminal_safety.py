@@ -478,7 +478,7 @@ IN_MODEL_FOLDERS: dict[str, Callable[[Path, str], object]] = {
 }
 WITH_TORCH = """
 import runpy, sys
-from rerank_cli.scorers.hf_hub import silence_libraries
+from rerank_cli.models.libraries import silence_libraries
 silence_libraries(False)
 import rerank_cli.scorers.torch_cross_encoder
 runpy.run_path(sys.argv[2], run_name="__main__")

@@ -11,7 +11,7 @@ from making import entries_of, float32, lines_of, request_of, shape
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.ranking import rank, sigmoid
 from rerank_cli.core.records import Blank, Failure, Request
-from rerank_cli.formats import failure_line
+from rerank_cli.formats.registry import failure_line
 from rerank_cli.formats.shape import OUR_FIELDS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

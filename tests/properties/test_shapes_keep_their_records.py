@@ -15,9 +15,9 @@ from making import lines_of
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import rank, sigmoid
 from rerank_cli.core.records import Failure, Request
-from rerank_cli.formats import open_format
 from rerank_cli.formats.dialects import OPTIONS
 from rerank_cli.formats.known import FORMATS, marks, shape_of
+from rerank_cli.formats.registry import open_format
 
 SHAPES = sorted(set(FORMATS) - {"trec", "beir"})
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}

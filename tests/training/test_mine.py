@@ -353,7 +353,7 @@ def test_lines_say_how_many_texts_are_done() -> None:
 
 MEMORY = """
 import sys
-from rerank_cli.config import ModelConfig
+from rerank_cli.core.config import ModelConfig
 from rerank_cli.scorers import open_scorer
 
 def peak():

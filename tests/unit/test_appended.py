@@ -6,8 +6,8 @@ from zlib import crc32
 import pytest
 
 from rerank_cli.core.errors import OutputBusy, OutputError
-from rerank_cli.files.append_only import Appended, matches, mode_of
-from rerank_cli.files.durable import content_of
+from rerank_cli.files.append_only import Appended, matches
+from rerank_cli.files.durable import content_of, mode_of
 from rerank_cli.files.journal import Written
 
 

@@ -7,8 +7,7 @@ import pytest
 from rerank_cli import __version__
 from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.scorer import Identity, Traits, resolved
-from rerank_cli.files.file_output import differing
-from rerank_cli.files.journal import decode, encode
+from rerank_cli.files.journal import decode, differing, encode
 from rerank_cli.fingerprint import fingerprint
 from rerank_cli.machine import python_version
 

@@ -15,7 +15,7 @@ from rerank_cli.files.durable import put_file, umask, whole_file
 PROGRAM = """
 import sys
 from pathlib import Path
-from rerank_cli.finishing import whole_file
+from rerank_cli.files.durable import whole_file
 
 with whole_file(Path(sys.argv[1])) as file:
     file.write(b"new")

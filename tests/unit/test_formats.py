@@ -12,7 +12,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.records import RAW_CAP, Blank, Failure, Mark, Origin, Request
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats import failure_line, open_format, read_entries
+from rerank_cli.formats.registry import failure_line, open_format, read_entries
 
 GOOD = {"query": "q", "candidates": ["a"]}
 

@@ -10,7 +10,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import rank
 from rerank_cli.core.records import RAW_CAP, Blank, Failure, Request
-from rerank_cli.formats import open_format
+from rerank_cli.formats.registry import open_format
 
 GOOD = {"query": "q", "candidates": ["a"]}
 

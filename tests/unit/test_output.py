@@ -13,8 +13,8 @@ from rerank_cli.core.errors import Interrupted, OutputBusy, OutputError, Refused
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
-from rerank_cli.files.file_output import FileOutput, differing
-from rerank_cli.files.journal import Written, encode, read_journal
+from rerank_cli.files.file_output import FileOutput
+from rerank_cli.files.journal import Written, differing, encode, read_journal
 from rerank_cli.files.lock import LINE
 from rerank_cli.files.paths import Paths
 

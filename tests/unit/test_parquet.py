@@ -15,9 +15,8 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.raw import UNREADABLE
-from rerank_cli.formats import open_format, read_entries
-from rerank_cli.formats.parse import parse_object
-from rerank_cli.formats.shape import Malformed
+from rerank_cli.formats.json_values import Malformed, parse_object
+from rerank_cli.formats.registry import open_format, read_entries
 
 RECORDS = [
     {

@@ -14,7 +14,8 @@ from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import rank
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats import FORMATS, open_format
+from rerank_cli.formats.known import FORMATS
+from rerank_cli.formats.registry import open_format
 
 TEXTS = ["a pond", "a kettle", "a kite"]
 GOOD = {

@@ -22,9 +22,8 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.files.compression import zstd
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.signatures import foreign
+from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.lookup import Lookup
-from rerank_cli.formats.parse import parse_object
-from rerank_cli.formats.shape import Malformed
 
 TEXT = '{"query": "é", "candidates": ["x"]}\n'
 PLAIN = TEXT.encode()

@@ -6,8 +6,8 @@ from making import jsonl, lines_of
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.records import Failure
-from rerank_cli.formats import open_format
-from rerank_cli.formats.shape import Malformed
+from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.registry import open_format
 from rerank_cli.formats.templates import Template
 
 

@@ -19,9 +19,9 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.ranking import rank
 from rerank_cli.core.records import Failure, Request
-from rerank_cli.formats import open_format
 from rerank_cli.formats.beir import in_folder
 from rerank_cli.formats.lookup import Lookup
+from rerank_cli.formats.registry import open_format
 from rerank_cli.formats.trec import below
 
 QUERIES = b"q1\ta query\nq2\tanother\n"

@@ -10,9 +10,9 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.ranking import rank
 from rerank_cli.core.records import Failure, Request
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats import open_format, read_entries
 from rerank_cli.formats.dialects import ECHOES, REFUSED, TOPS
-from rerank_cli.formats.lines import MAX_TEXT
+from rerank_cli.formats.registry import open_format, read_entries
+from rerank_cli.formats.texts import MAX_TEXT
 from rerank_cli.preflight import refuse_foreign
 
 

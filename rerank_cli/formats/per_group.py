@@ -13,8 +13,10 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Mark, Origin, Request
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
-from rerank_cli.formats.lines import UNSCORED_TITLES, Composer, check_count, check_length, failure_of
-from rerank_cli.formats.shape import Malformed, Shape
+from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.per_line import failure_of
+from rerank_cli.formats.shape import Shape
+from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
 MAX_INSIDE = 1000  # bad and blank lines within a group: with more of them it ends, so that memory stays bounded
 

@@ -1,0 +1,110 @@
+"""Shapes whose records are single lines of JSON."""
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import InputError
+from rerank_cli.core.ranking import Ranking
+from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Request
+from rerank_cli.files.inputs import Line
+from rerank_cli.formats.dropped import Dropped
+from rerank_cli.formats.json_values import REWRAPPED, Malformed, check_id, parse_object
+from rerank_cli.formats.shape import Shape
+from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
+
+
+class Records:
+    """A format whose records are single lines."""
+
+    def __init__(self, name: str, shape: Shape, read: ReadConfig, write: WriteConfig) -> None:
+        self.name = name
+        self.shape = shape
+        self.hashes: dict[str, str] = {}
+        self.candidates_path = shape.candidates_path
+        self.titled, self.needs_candidates = shape.titled, shape.needs_candidates
+        self._deeper = 0 if name == "native" and write.format in ("same", "native") else REWRAPPED
+        self._composer = Composer(read, shape.titled)
+        self._refuses_cut = getattr(shape, "refuses_cut", None)
+        self._top = getattr(shape, "top", None)
+        self._max_candidates = read.max_candidates
+        self._max_line_bytes = read.max_line_bytes
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the user on what was read so far."""
+        return [UNSCORED_TITLES] if self._composer.unscored_titles else []
+
+    def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
+        """One entry a line."""
+        for line in lines:
+            if not line.raw.strip() and not line.too_long:
+                yield Blank(line.end)
+                continue
+            try:
+                yield self._request(line)
+            except Malformed as fault:
+                yield failure_of(line, fault)
+
+    def _request(self, line: Line) -> Request:
+        check_length(line, self._max_line_bytes)
+        body = parse_object(line.raw, self._deeper)
+        record = self.shape.native(body)
+        check_id(record, "id", "$")
+        check_count(record, self._max_candidates, self.candidates_path)
+        found = self._composer.texts(record, self.candidates_path)
+        return Request(
+            line.origin,
+            line.end,
+            line.raw[:RAW_CAP],
+            found.query,
+            found.texts,
+            body,
+            found.fields,
+            refuses_cut=self._refuses_cut is not None and self._refuses_cut(body),
+            top=None if self._top is None else self._top(body),
+        )
+
+    def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
+        """The native record of a request that was read."""
+        return self.shape.native(request.body, dropped)
+
+    def converted(self, request: Request) -> bytes:
+        """The lines of a request as it was read."""
+        return self.shape.dumped(request.body)
+
+    def write(self, request: Request, ranking: Ranking) -> bytes:
+        """The line of a ranked request."""
+        return self.shape.dumped(self.shape.ranked(request.body, ranking))
+
+
+def failure_of(line: Line, fault: Malformed) -> Failure:
+    """The failure of a line."""
+    return Failure(line.origin, line.end, line.raw[:RAW_CAP], fault.reason, fault.path, content=fault.content)
+
+
+def refuse_spread(first: Failure) -> None:
+    """Raises InputError where the first line of a file that is not blank begins JSON that goes on in other lines.
+
+    Of an array of records with one on each line, only the last would be read. A line that holds a whole list of other
+    values is a bad record like any other.
+    """
+    begin, name = first.raw.strip(), first.origin.source
+    if not begin.startswith(b"["):
+        return
+    try:
+        value = orjson.loads(begin)
+        array = bool(value) and all(isinstance(each, dict) for each in value)
+    except orjson.JSONDecodeError:  # cut at RAW_CAP, perhaps
+        array = begin == b"[" or begin[1:].lstrip().startswith(b"{")
+    if array:
+        raise InputError(f"{name}: a JSON array, expected one JSON object a line", by_jq(".[]", name))
+
+
+def by_jq(path: str, name: str) -> str:
+    """How JSON at a path of the input `name` becomes lines."""
+    file = "" if name.startswith("<") else f" {shlex.quote(name)}"
+    return f"Make lines of it first: jq -c '{path}'{file}"

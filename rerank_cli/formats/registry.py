@@ -1,0 +1,145 @@
+"""Record shapes: lines in, entries out; a request and its ranking in, lines out.
+
+A shape is a file with a class that has the verbs of `shape.Shape`, and a line in `known.FORMATS`: where it is, and the
+fields by which the first record of an input is known. What all shapes share is here: choosing one, counting the limit,
+and the line of the errors file.
+"""
+
+import base64
+import codecs
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError, InputError
+from rerank_cli.core.records import Blank, Entry, Failure, Mark, Request
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.columns import is_comment, is_run
+from rerank_cli.formats.json_values import Malformed, parse_object
+from rerank_cli.formats.known import FORMATS, shape_of
+from rerank_cli.formats.per_group import Groups
+from rerank_cli.formats.per_line import Records, refuse_spread
+from rerank_cli.formats.translated import Format, Translated
+
+LOOK_AT_RECORDS = 100  # for the first that shows its shape
+NEWLINE_AND_BOM = 4  # bytes that a whole line may have beside its raw ones
+
+
+def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = None) -> Format:
+    """The format that the user named, or for `auto` the one that the first record of `inputs` shows.
+
+    Raises ConfigError for unknown names and options that do not go with the shape; InputError when the input, or a file
+    that it refers to, cannot be read.
+    """
+    for option, wanted in (("--format", read.format), ("--output-format", write.format)):
+        if wanted not in FORMATS and wanted != ("auto" if option == "--format" else "same"):
+            raise ConfigError(f"{option}: unknown format {wanted!r}", f"Formats: {', '.join(sorted(FORMATS))}.")
+    name = read.format if read.format != "auto" else _recognised(read, inputs)
+    if name != "native" and read.has_own_fields:
+        raise ConfigError(
+            f"--query-field, --candidates-field, --text-field, --id-field: {name} records have their own fields",
+            "Leave them out, or add --format native.",
+        )
+    shape = _shape(name, replace(read, format=name), write)
+    source: Format = (Groups if hasattr(shape, "gathered") else Records)(name, shape, read, write)
+    if write.format == "same" or (write.format == name and not read.has_own_fields):
+        return source
+    if write.format == "beir":
+        raise ConfigError("--output-format beir: folders are read, not written", "trec writes a run.")
+    return Translated(source, _shape(write.format, ReadConfig(), write), write.format)
+
+
+def _shape(name: str, read: ReadConfig, write: WriteConfig) -> Any:
+    module, _, attribute = FORMATS[name].where.partition(":")
+    return getattr(import_module(f"rerank_cli.formats.{module}"), attribute)(read, write)
+
+
+def _recognised(read: ReadConfig, inputs: Inputs | None) -> str:
+    """The shape of the first record that tells it; native, whose errors explain themselves, when none does.
+
+    Raises ConfigError for a TREC run that was not named as one.
+    """
+    if read.run is not None:
+        return "beir" if read.folder else "trec"
+    if inputs is None or read.has_own_fields:
+        return "native"
+    likely, first = None, True
+    for line in islice(inputs.look_ahead(read.max_line_bytes), LOOK_AT_RECORDS):
+        if first and is_comment(line.raw):
+            continue
+        if first and is_run(line.raw):
+            raise ConfigError(
+                f"{line.origin.source}: looks like a TREC run, which has no texts",
+                "Name it with --run, and a BEIR folder, or --queries and --corpus.",
+            )
+        first = False
+        try:
+            body = parse_object(line.raw)
+        except Malformed:
+            continue
+        name = shape_of(body)
+        if name is not None and body.get("documents") != []:  # of which several shapes have lists
+            return name
+        likely = likely or name
+    return likely or "native"
+
+
+def read_entries(
+    shape: Format, inputs: Inputs, config: ReadConfig, start: Mark | None, skip: int = 0
+) -> Iterator[Entry]:
+    """The entries of all inputs after `start`, of which `skip` records were read before; ends at `--limit`.
+
+    Raises InputError for a file that is a JSON array.
+    """
+    left = None if config.limit is None else config.limit - skip
+    if left is not None and left <= 0:
+        return
+    entries = shape.read(inputs.lines(config.max_line_bytes, start))
+    begun = "" if start is None or not start.line else inputs.sources[start.source].name
+    for entry in entries:
+        if not isinstance(entry, Blank) and entry.origin.source != begun:
+            begun = entry.origin.source
+            if isinstance(entry, Failure) and not isinstance(shape, Groups):
+                refuse_spread(entry)
+        yield entry
+        if left is not None and not isinstance(entry, Blank):
+            left -= 1
+            if left <= 0:
+                yield from islice(entries, entry.followed)
+                inputs.check_held_still(entry.end)
+                return
+
+
+def failure_line(failure: Failure) -> bytes:
+    """The errors file's line for a record: source, line, byte_offset, reason, path, and its bytes.
+
+    The bytes are text (`raw`) when they are UTF-8, else base64 (`raw_base64`).
+    """
+    error: dict[str, Any] = {
+        "source": failure.origin.source,
+        "line": failure.origin.line,
+        "byte_offset": failure.origin.byte_offset,
+        "reason": failure.reason,
+        "path": failure.path,
+    }
+    cut = failure.size > len(failure.raw) + NEWLINE_AND_BOM  # then perhaps in the midst of a character
+    try:
+        error["raw"] = codecs.getincrementaldecoder("utf-8")().decode(failure.raw, final=not cut)
+    except UnicodeDecodeError:
+        error["raw_base64"] = base64.b64encode(failure.raw).decode("ascii")
+    error["source"] = error["source"].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return orjson.dumps(error, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def good_requests(read: ReadConfig) -> list[Request]:
+    """The good records of an input; for a comparison no others count. Raises InputError when there are none."""
+    shape = open_format(read, WriteConfig())
+    found = [entry for entry in read_entries(shape, Inputs(read.inputs), read, None) if isinstance(entry, Request)]
+    if not any(request.texts for request in found):
+        raise InputError(f"{', '.join(read.inputs)}: no record with candidates", "`rerank check` shows what is wrong.")
+    return found

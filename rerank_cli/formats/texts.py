@@ -1,0 +1,95 @@
+"""What of a record is scored: the query and the texts, with their titles or by a template."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rerank_cli.core.config import ReadConfig
+from rerank_cli.files.inputs import Line
+from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.templates import Template
+
+MAX_TEXT = 32 * 1024 * 1024  # characters; the ids of longer ones hold the interpreter too long to hear a signal
+TITLED = "{title?} {text}"
+UNSCORED_TITLES = "candidates have a title, and only their text is scored: --doc-template '{title?} {text}' scores both"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What of a native record is scored."""
+
+    query: str
+    texts: tuple[str, ...]
+    fields: tuple[tuple[int, int] | None, ...]  # where in each text the candidate's own stands; empty: it is all of it
+
+
+class Composer:
+    """Takes the texts to score out of native records, by templates where there are any."""
+
+    def __init__(self, read: ReadConfig, titled: bool = False) -> None:
+        """`titled`: a title is scored with its text, unless a template says otherwise. Raises ConfigError."""
+        self._query = Template.of("--query-template", read.query_template) if read.query_template else None
+        self._document = Template.of("--doc-template", read.doc_template) if read.doc_template else None
+        if self._document:
+            self._document = self._document.renamed(read.text_field, "text")
+        if self._query:
+            self._query = self._query.renamed(read.query_field, "query")
+        self._titles = Template.of("title", TITLED) if titled else None
+        self.unscored_titles = False  # whether a title was met that is not scored
+        self._looks = not titled and self._document is None
+
+    def texts(self, record: dict[str, Any], path: str) -> Texts:
+        """The texts of a native record whose candidates stand at `path`. Raises Malformed."""
+        found = self._texts(record, path)
+        if len(found.query) > MAX_TEXT:
+            raise _too_long(found.query, "$.query")
+        if max(map(len, found.texts), default=0) > MAX_TEXT:
+            index, text = next((index, text) for index, text in enumerate(found.texts) if len(text) > MAX_TEXT)
+            raise _too_long(text, f"{path}[{index}]")
+        return found
+
+    def _texts(self, record: dict[str, Any], path: str) -> Texts:
+        query = record["query"]
+        if self._query:
+            query, _ = self._query.render(((record, "$"),))
+        candidates = record["candidates"]
+        if self._looks and have_titles(candidates):
+            self.unscored_titles, self._looks = True, False
+        template = self._document or (self._titles if self._titles and have_titles(candidates) else None)
+        if template is None:
+            return Texts(query, tuple([each if type(each) is str else each["text"] for each in candidates]), ())
+        rendered: list[tuple[str, tuple[int, int] | None]] = []
+        for index, each in enumerate(candidates):
+            body = {"text": each} if isinstance(each, str) else each
+            if template is self._titles and not has_title(body):  # such a text is scored as it is, blanks included
+                rendered.append((body["text"], (0, len(body["text"]))))
+                continue
+            sources = ((body, f"{path}[{index}]"), (record, "$"))
+            rendered.append(template.render(sources if self._document else sources[:1], "text"))
+        return Texts(query, tuple([text for text, _ in rendered]), tuple([field for _, field in rendered]))
+
+
+def _too_long(text: str, path: str) -> Malformed:
+    return Malformed(f"a text of {len(text):,} characters; at most {MAX_TEXT:,} are scored", path, content=True)
+
+
+def have_titles(candidates: list[Any]) -> bool:
+    """Whether any candidate of a native record has a title that is not blank."""
+    return any(["title" in each for each in candidates]) and any(map(has_title, candidates))  # noqa: C419 (a fast look)
+
+
+def has_title(candidate: Any) -> bool:
+    """Whether a candidate of a native record has a title that is not blank."""
+    return type(candidate) is dict and (title := candidate.get("title")) is not None and str(title).strip() != ""
+
+
+def check_length(line: Line, limit: int) -> None:
+    """Raises Malformed for a line of more than `limit` bytes."""
+    if line.too_long:
+        raise Malformed(f"the line is longer than --max-line-bytes ({limit})", content=True)
+
+
+def check_count(record: dict[str, Any], limit: int | None, path: str) -> None:
+    """Raises Malformed for a native record with more candidates than `limit`."""
+    count = len(record["candidates"])
+    if limit is not None and count > limit:
+        raise Malformed(f"{count} candidates, more than --max-candidates ({limit})", path, content=True)
