@@ -8,7 +8,6 @@ it is its share.
 
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
@@ -19,7 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rerank_cli import __version__
 from rerank_cli.bench_input import generated, lengths_of, parsed
 from rerank_cli.bench_worker import pairs_of, read_records
 from rerank_cli.contestants import (
@@ -35,8 +33,8 @@ from rerank_cli.contestants import (
 )
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, ModelError, OutputError
+from rerank_cli.engines.machine import device_name, machine
 from rerank_cli.formats.registry import good_requests
-from rerank_cli.machine import cpu_info
 from rerank_cli.models.find import find_model
 
 
@@ -89,7 +87,7 @@ def _model(config: BenchConfig, folder: Path, tell: Tell) -> ModelConfig:
 def _compared(config: BenchConfig, folder: Path, tell: Tell) -> dict[str, Any]:
     source, target = folder / "records.jsonl", str(folder / "out.jsonl")
     longest = _write_records(config, source)
-    encoder: Any = import_module("rerank_cli.scorers.cross_encoder").CrossEncoder(
+    encoder: Any = import_module("rerank_cli.engines.cross_encoder").CrossEncoder(
         replace(config.model, max_length=longest)
     )
     config = replace(config, model=replace(config.model, max_length=encoder.max_length))
@@ -217,21 +215,3 @@ def _growth(config: BenchConfig, folder: Path, tell: Tell) -> Iterator[Answer]:
         meta = json.loads(target.with_name(target.name + ".meta.json").read_bytes())
         wanted = ("pairs", "pairs_per_s", "tokens_per_s", "wall_s", "padding_share", "busy_share", "peak_memory_bytes")
         yield {**{name: meta[name] for name in wanted}, "engine": meta["engine"], "dtype": meta["dtype"]}
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    names = [line.partition(":")[2].strip() for line in cpu_info() if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "system": platform.platform(terse=True),
-        "python": platform.python_version(),
-        "rerank": __version__,
-    }
-
-
-def device_name(device: str) -> str:
-    """The name of a GPU."""
-    torch: Any = import_module("torch")
-    return str(torch.cuda.get_device_name(device))

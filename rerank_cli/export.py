@@ -20,13 +20,13 @@ from rerank_cli.core.errors import ConfigError, DeviceError, OutputError, Refuse
 from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.records import Request
 from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
+from rerank_cli.engines.registry import open_scorer
 from rerank_cli.files.durable import umask
 from rerank_cli.files.paths import real_path
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.find import refuse_empty
 from rerank_cli.models.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
-from rerank_cli.scorers import open_scorer
 
 FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
 BATCH_TOKENS = 1024
@@ -61,7 +61,7 @@ def export(config: ExportConfig, tell: Tell) -> dict[str, Any]:
         raise OutputError(f"{target.parent}: {fault.strerror}", "Check the folder and its disk.") from None
     try:
         tell(f"making the {config.format} graph of {config.model.model}, {config.dtype}")
-        exporting = import_module("rerank_cli.scorers.exporting")
+        exporting = import_module("rerank_cli.engines.graph_export")
         exporting.export_graph(config.model, config.format, config.dtype, made)
         note: dict[str, Any] = json.loads((made / NOTE).read_bytes())
         if requests:

@@ -14,10 +14,10 @@ from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
 from rerank_cli.core.records import Failure, Mark
 from rerank_cli.core.scorer import PreparedPair, Scorer, resolved
 from rerank_cli.core.stats import Counters, Stats
+from rerank_cli.engines.registry import open_scorer
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.preflight import refuse_foreign, refuse_same_files
-from rerank_cli.scorers import open_scorer
 from rerank_cli.windows import Slice, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}

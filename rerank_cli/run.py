@@ -17,6 +17,8 @@ from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.records import Blank, Entry, Failure, Mark
 from rerank_cli.core.scorer import Scorer, resolved
 from rerank_cli.core.stats import Clock, Stats
+from rerank_cli.engines.machine import peak_memory, python_version
+from rerank_cli.engines.registry import open_scorer
 from rerank_cli.files.durable import put_file
 from rerank_cli.files.existing import Action, decide
 from rerank_cli.files.file_output import FileOutput
@@ -28,10 +30,8 @@ from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.fingerprint import fingerprint, readable
 from rerank_cli.formats.registry import failure_line, open_format, read_entries
 from rerank_cli.formats.translated import Format
-from rerank_cli.machine import peak_memory, python_version
 from rerank_cli.pipeline import Done, Reranker
 from rerank_cli.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
-from rerank_cli.scorers import open_scorer
 
 STOPPED = "; what was committed is kept, the same command with --resume continues"
 Tell = Callable[[str], None]

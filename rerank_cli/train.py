@@ -20,6 +20,7 @@ from rerank_cli import __version__
 from rerank_cli.card import card
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError, Interrupted
+from rerank_cli.engines.registry import open_scorer
 from rerank_cli.evaluate import Evaluation, evaluate
 from rerank_cli.export import scored
 from rerank_cli.files.existing import Action
@@ -27,7 +28,6 @@ from rerank_cli.judged import Fields, HeldOut, examples, held_out
 from rerank_cli.judging import Results
 from rerank_cli.lessons import LOSSES, Example, Row, rows, useful
 from rerank_cli.measures import MEASURES, parsed_measures
-from rerank_cli.scorers import open_scorer
 from rerank_cli.training_folder import MODEL, TrainingFolder
 
 NEEDS = ("sentence_transformers", "datasets", "accelerate", "ir_measures", "scipy")
@@ -175,7 +175,7 @@ def _refuse_early(config: TrainConfig) -> None:
         raise ConfigError(f"--loss {config.loss}: unknown", f"Losses: {', '.join(LOSSES)}.")
     if config.dtype not in DTYPES:
         raise ConfigError(f"--dtype {config.dtype}: not for training", f"Use {', '.join(DTYPES)}.")
-    device = import_module("rerank_cli.scorers.torch_cross_encoder").choose_device(config.model.device)
+    device = import_module("rerank_cli.engines.torch_device").choose_device(config.model.device)
     if device.type == "cpu" and config.dtype == "fp16":
         raise ConfigError("--dtype fp16: not for training on a CPU", "Use bf16 or fp32.")
     if device.index:

@@ -10,10 +10,10 @@ from zlib import crc32
 
 from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
 from rerank_cli.core.records import Entry, Mark, Origin, Request
+from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.registry import open_format
 from rerank_cli.formats.translated import Format
-from rerank_cli.scorers.fake import FakeScorer
 
 
 class Clock:

@@ -15,10 +15,10 @@ import typer
 
 from rerank_cli.core.config import DEFAULT_MODEL, ErrorLimit, LongDocs, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError
+from rerank_cli.engines.registry import DTYPES, SCORERS
 from rerank_cli.formats.beir import in_folder
 from rerank_cli.formats.known import FORMATS
 from rerank_cli.models.libraries import forbid_bars
-from rerank_cli.scorers import DTYPES, SCORERS
 
 ScoreKind = Literal["sigmoid", "logit"]
 Progress = Literal["auto", "bar", "lines", "none"]

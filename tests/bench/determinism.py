@@ -22,7 +22,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.ranking import rank
 from rerank_cli.core.scorer import Batch, PreparedPair
-from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 
 COMPOSITIONS = (1, 2, 7, 32, 64, "window")
 TOP = 10

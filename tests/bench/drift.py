@@ -26,8 +26,8 @@ from speed import scifact
 from rerank_cli.agreement import agreement
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import RerankError
+from rerank_cli.engines.registry import open_scorer
 from rerank_cli.export import logits_of
-from rerank_cli.scorers import open_scorer
 
 ENGINES = ("torch:fp32", "torch:bf16", "openvino:fp32", "openvino:bf16", "openvino:int8", "onnx:fp32", "onnx:int8")
 

@@ -18,7 +18,7 @@ MAY = {
     "files/lock.py": "locks",
     "plotting.py": "into memory",
     "export.py": "a folder that is put in place when it is whole",
-    "scorers/exporting.py": "a folder that is put in place when it is whole",
+    "engines/graph_export.py": "a folder that is put in place when it is whole",
     "models/graph_files.py": "a folder that is put in place when it is whole",
     "scorers/random_weights.py": "a temporary folder of the benchmark",
     "files/stream_output.py": "streams, and the errors beside them",

@@ -5,7 +5,7 @@ from tiny import WORDS, write_model, write_tokenizer
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.scorer import Batch
-from rerank_cli.scorers.cross_encoder import CrossEncoder
+from rerank_cli.engines.cross_encoder import CrossEncoder
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import Batch
-from rerank_cli.scorers import open_scorer
-from rerank_cli.scorers.torch_bi_encoder import TorchBiEncoder, pooled
+from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.torch_bi_encoder import TorchBiEncoder, pooled
 
 PAIRS = [
     ("how tall is the tower", "The tower is 300 metres tall."),

@@ -10,9 +10,9 @@ from running import ROOT, rerank
 from transformers import AutoTokenizer
 
 from rerank_cli.core.config import ModelConfig
+from rerank_cli.engines.self_test import score_together
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 from rerank_cli.models.tokens import PairTokenizer
-from rerank_cli.scorers.self_test import score_together
-from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
 
 LONG = ROOT / "sample_data" / "long.jsonl"
 RECORDS = [json.loads(line) for line in LONG.read_text(encoding="utf-8").splitlines()]

@@ -9,7 +9,7 @@ import torch
 from bench.determinism import agreement, logits_in, records_of
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.4}  # of a logit; README, "Determinism"
 

@@ -9,8 +9,8 @@ from tiny import write_model, write_reranker
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
-from rerank_cli.scorers.self_test import PAIRS, score_together
-from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.engines.self_test import PAIRS, score_together
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.scorers.self_test import PAIRS, score_together
-from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.engines.self_test import PAIRS, score_together
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 
 WEIGHTS_SHA256 = "361dfffc5c997df0dad87e0d0185c4d34f28a063cb89df91b5b38bc9115c6dbc"
 LOGITS = [-3.9549, 2.1812]  # of self_test.PAIRS, fp32

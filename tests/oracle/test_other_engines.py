@@ -15,10 +15,10 @@ from rerank_cli.agreement import agreement
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import Scorer
+from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.self_test import score_together
 from rerank_cli.export import logits_of
 from rerank_cli.models.graph_files import MAIN
-from rerank_cli.scorers import open_scorer
-from rerank_cli.scorers.self_test import score_together
 
 Query = tuple[str, list[str]]
 ENGINES = ("openvino", "onnx")
@@ -104,11 +104,11 @@ def test_int8_of_openvino_does_not_depend_on_the_batch() -> None:
 @pytest.mark.parametrize("form", ENGINES)
 def test_int8_leaves_in_float_the_upper_layers_that_a_model_asks_for(form: str, tmp_path: Path) -> None:
     pytest.importorskip({"openvino": "openvino", "onnx": "onnxruntime"}[form])
-    from rerank_cli.scorers.cross_encoder import CrossEncoder
+    from rerank_cli.engines.cross_encoder import CrossEncoder
 
     write_model(tmp_path, num_hidden_layers=6, layers_in_float=2)
     write_tokenizer(tmp_path, WORDS)
-    graphs: Any = import_module(f"rerank_cli.scorers.{form}_graph")
+    graphs: Any = import_module(f"rerank_cli.engines.registry.{form}_graph")
     graphs.make_graph(CrossEncoder(ModelConfig(model=str(tmp_path))), "int8", tmp_path)
     if form == "openvino":
         import openvino
@@ -130,8 +130,8 @@ def test_int8_leaves_in_float_the_upper_layers_that_a_model_asks_for(form: str, 
 
 def test_what_no_exporter_can_take_is_a_model_error(tiny: Path) -> None:
     pytest.importorskip("openvino")
-    from rerank_cli.scorers.cross_encoder import CrossEncoder
-    from rerank_cli.scorers.torch_graph import exporting
+    from rerank_cli.engines.cross_encoder import CrossEncoder
+    from rerank_cli.engines.torch_graph import exporting
 
     refused = pytest.raises(ModelError, match=r"cannot be turned into a graph for steam \(ValueError: no")
     with refused, exporting(CrossEncoder(ModelConfig(model=str(tiny))), "steam"):
@@ -141,8 +141,8 @@ def test_what_no_exporter_can_take_is_a_model_error(tiny: Path) -> None:
 def test_a_graph_that_computes_otherwise_is_refused(tiny: Path) -> None:
     import torch
 
-    from rerank_cli.scorers.cross_encoder import CrossEncoder
-    from rerank_cli.scorers.torch_graph import LogitsOnly, prove_graph
+    from rerank_cli.engines.cross_encoder import CrossEncoder
+    from rerank_cli.engines.torch_graph import LogitsOnly, prove_graph
 
     encoder = CrossEncoder(ModelConfig(model=str(tiny)))
     model = LogitsOnly(encoder)

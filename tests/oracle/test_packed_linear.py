@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rerank_cli.scorers.packed_linear import PackedLinear, computes_the_same, pack_linear_layers
+from rerank_cli.engines.torch_packed_linear import PackedLinear, computes_the_same, pack_linear_layers
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 

@@ -11,8 +11,8 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
-from rerank_cli.scorers import plain_attention as plain
-from rerank_cli.scorers.plain_attention import plain_attention, use_plain_attention
+from rerank_cli.engines import torch_plain_attention as plain
+from rerank_cli.engines.torch_plain_attention import plain_attention, use_plain_attention
 
 SHAPES = [(1, 2, 1, 8), (3, 2, 17, 8), (2, 4, 64, 32)]
 

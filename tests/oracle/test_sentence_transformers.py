@@ -15,7 +15,7 @@ from tiny import edit_json, write_reranker
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.scorer import Batch, PreparedPair
-from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 
 MAX_LENGTH = 256
 TOLERANCE = 1e-4  # of the logits' standard deviation

@@ -11,9 +11,9 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from rerank_cli.engines.bi_encoder import SingleTexts
 from rerank_cli.models.modules_json import Encoding
 from rerank_cli.models.tokens import PairTokenizer, TextTokenizer, load_tokenizer, without_chance
-from rerank_cli.scorers.bi_encoder import SingleTexts
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 LETTERS = list(string.ascii_lowercase)

@@ -12,8 +12,8 @@ from making import Clock, jsonl
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.stats import Stats
+from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.run import Run
-from rerank_cli.scorers.fake import FakeScorer
 
 
 def candidate(n, m):

@@ -18,10 +18,10 @@ from transformers import AutoModel, BertModel
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, InputError, Refused
+from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.torch_bi_encoder import slices
 from rerank_cli.mine import MARGIN, MineConfig, mine
 from rerank_cli.progress import Reporter
-from rerank_cli.scorers import open_scorer
-from rerank_cli.scorers.torch_bi_encoder import slices
 from rerank_cli.training_progress import TrainingProgress
 from tests.training.conftest import write_records
 
@@ -354,12 +354,12 @@ def test_lines_say_how_many_texts_are_done() -> None:
 MEMORY = """
 import sys
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.scorers import open_scorer
+from rerank_cli.engines.registry import open_scorer
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) // 1024
 
-config = ModelConfig(sys.argv[1], engine="bi-encoder", device="cpu", dtype="fp32", max_length=16, threads=1)
+config = ModelConfig(model=sys.argv[1], engine="bi-encoder", device="cpu", dtype="fp32", max_length=16, threads=1)
 scorer = open_scorer(config)
 scorer.load()
 texts = [f"{'a b c ' * 50} {number}" for number in range(12_000)]

@@ -30,10 +30,10 @@ from rerank_cli.core.errors import (
     OutputError,
     Refused,
 )
+from rerank_cli.engines.registry import open_scorer
 from rerank_cli.export import logits_of
 from rerank_cli.files.lock import Lock
 from rerank_cli.lessons import LOSSES
-from rerank_cli.scorers import open_scorer
 from rerank_cli.train import TrainConfig, train
 from rerank_cli.training_folder import BEFORE, FORMER, MODEL, NOTE
 from tests.training.conftest import Quiet, toy_records, write_records

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rerank_cli.scorers.cores import physical_cores
+from rerank_cli.engines.machine import physical_cores
 
 
 def topology(folder: Path, siblings: dict[int, str]) -> Path:

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from rerank_cli.core.scorer import Batch, OutOfMemory
-from rerank_cli.scorers.lanes import side_by_side
+from rerank_cli.engines.lanes import side_by_side
 
 DEADLINE_S = 20  # for what must come; never reached when all is well
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rerank_cli.machine import cpu_info, has_vnni
+from rerank_cli.engines.machine import cpu_info, has_vnni
 
 
 @pytest.mark.parametrize(

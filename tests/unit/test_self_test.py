@@ -1,7 +1,7 @@
 """The tables of the self-test."""
 
-from rerank_cli.scorers import DTYPES
-from rerank_cli.scorers.self_test import SINGLES_TOLERANCE, TOLERANCES
+from rerank_cli.engines.registry import DTYPES
+from rerank_cli.engines.self_test import SINGLES_TOLERANCE, TOLERANCES
 
 
 def test_every_dtype_has_tolerances() -> None:

@@ -3,8 +3,8 @@
 The body runs in the chosen dtype, the head always in float32: near the top of a list half-precision logits collide.
 On CUDA one batch is in flight: while the device computes it, Python builds the next, and logits are fetched one batch
 late. On a CPU several batches are computed side by side. Attention is what transformers chooses, SDPA where the
-architecture has it (but see `plain_attention`); rows of equal length get no mask, which lets SDPA take its fastest
-kernel.
+architecture has it (but see `torch_plain_attention`); rows of equal length get no mask, which lets SDPA take its
+fastest kernel.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,41 +15,14 @@ import numpy as np
 import torch
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.core.errors import ConfigError, DeviceError, PassingFault
-from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.core.errors import ConfigError, DeviceError
+from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair
+from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.lanes import lanes_for, side_by_side
+from rerank_cli.engines.torch_device import DTYPES, TRAITS, choose_device, is_out_of_memory, raise_if_lost
+from rerank_cli.engines.torch_packed_linear import pack_linear_layers
+from rerank_cli.engines.torch_plain_attention import use_plain_attention
 from rerank_cli.models.load import keep_head_in_float32, load_model
-from rerank_cli.scorers.cross_encoder import CrossEncoder
-from rerank_cli.scorers.lanes import lanes_for, side_by_side
-from rerank_cli.scorers.packed_linear import pack_linear_layers
-from rerank_cli.scorers.plain_attention import use_plain_attention
-
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-TRAITS = {
-    "cpu": Traits(multiple=1, batch_tokens=1024, window_batches=32),
-    "cuda": Traits(multiple=1, batch_tokens=32768, window_batches=16),
-    "mps": Traits(multiple=1, batch_tokens=8192, window_batches=16),
-}
-OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")
-
-
-def choose_device(wanted: str) -> torch.device:
-    """`auto` is the first CUDA device, else MPS, else the CPU. Raises DeviceError for one that is not there."""
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(wanted)
-    except RuntimeError:
-        raise ConfigError(f"--device: unknown device {wanted!r}", "Use auto, cpu, cuda, cuda:1 or mps.") from None
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(device.type):
-        raise DeviceError(f"--device {wanted}: not available to torch {torch.__version__}", "Try --device cpu.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(
-            f"--device {wanted}: there are {torch.cuda.device_count()} CUDA devices", "Try --device cuda:0."
-        )
-    if device.type == "cuda" and device.index is None:
-        return torch.device("cuda", torch.cuda.current_device())
-    return device
 
 
 @dataclass(slots=True)
@@ -67,18 +40,6 @@ class _InFlight:
             raise_if_lost(fault)
             raise
         return list(self.logits.tolist())
-
-
-def is_out_of_memory(fault: RuntimeError) -> bool:
-    """Whether a device ran out of memory; drivers and libraries say so in words, not in types."""
-    return isinstance(fault, torch.OutOfMemoryError) or any(words in str(fault) for words in OUT_OF_MEMORY)
-
-
-def raise_if_lost(fault: RuntimeError) -> None:
-    """Raises PassingFault when the device's context is gone and only a new process can go on."""
-    if "CUDA error" in str(fault) or isinstance(fault, torch.AcceleratorError):
-        reason = str(fault).splitlines()[0]
-        raise PassingFault(f"the device was lost: {reason}", "Run the same command with --resume.") from fault
 
 
 class TorchCrossEncoder:

@@ -12,9 +12,9 @@ from typing import Any
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import PreparedPair
+from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.models.modules_json import Encoding
 from rerank_cli.models.tokens import TextTokenizer, load_tokenizer
-from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 PROMPTS = "only --query-template and --doc-template put prompts before the texts"
 

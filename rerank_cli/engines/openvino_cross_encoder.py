@@ -6,7 +6,6 @@ nothing is calibrated, and a pair's logit does not depend on its batch. The trad
 perhaps faster, but its logits drifted many times as far where it was tried (LOG.md, 2026-11-21).
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,15 +16,15 @@ import openvino
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
+from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.machine import physical_cores
+from rerank_cli.engines.openvino_runtime import computes_bfloat16, settings_for
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
-from rerank_cli.scorers.cores import physical_cores
-from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 # Rows are filled up to eights, because each new shape costs OpenVINO some milliseconds once (LOG.md, 2026-11-21).
 TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)
 OFFERED = {"fp32": ("fp32", "fp16"), "bf16": ("fp32", "fp16"), "int8": ("int8",)}  # computed in: held by the graph
-LARGEST_GROUP = 128
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
 
 
@@ -81,7 +80,7 @@ class OpenVinoCrossEncoder:
         self._encoder.prove(self, DeviceError("cpu: no memory for the model", "Use --dtype int8."))
 
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
-        from rerank_cli.scorers.openvino_graph import make_graph
+        from rerank_cli.engines.openvino_graph import make_graph
 
         held = OFFERED[self._dtype][0]
         return kept_graph(self._note, lambda target: make_graph(self._encoder, held, target), scratch)
@@ -111,35 +110,3 @@ class OpenVinoCrossEncoder:
     def close(self) -> None:
         """Drop the model."""
         self._request = None
-
-
-def computes_bfloat16() -> bool:
-    """Whether this CPU has instructions for it."""
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def settings_for(config: Any, dtype: str, half: bool, threads: int) -> dict[str, str]:
-    """How a graph is compiled, `half` with bfloat16 where the graph leaves the choice.
-
-    One batch at a time: several at once are faster by a tenth, and sometimes wrong (LOG.md, 2026-11-21).
-    """
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": "1",
-        "INFERENCE_NUM_THREADS": str(threads),
-        "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
-    }
-    if dtype == "int8":
-        widths = [getattr(config, name, LARGEST_GROUP) for name in ("hidden_size", "intermediate_size")]
-        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group(*widths))
-    return settings
-
-
-def group(hidden: int, intermediate: int) -> int:
-    """How many values of a token share a scale: as many as divide both widths of a layer, and at most 128.
-
-    >>> group(384, 1536), group(1024, 4096)
-    (128, 128)
-    """
-    both = math.gcd(hidden, intermediate)
-    return max(size for size in range(1, min(both, LARGEST_GROUP) + 1) if both % size == 0)

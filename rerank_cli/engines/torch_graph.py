@@ -10,10 +10,10 @@ from torch import nn
 
 from rerank_cli.core.errors import ModelError, RerankError
 from rerank_cli.core.scorer import Batch
+from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.models.graph_files import NotMade
 from rerank_cli.models.libraries import in_short
 from rerank_cli.models.load import keep_head_in_float32, load_model
-from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 PROBES = (((2, 3),), ((9, 20), (9, 20), (7, 13)), ((3, 8), (3, 8)), (*[(6, 12)] * 4, (1, 1)))
 """Batches that a new graph is tried with: tokens of each pair's query and document."""

@@ -17,9 +17,10 @@ from transformers import AutoModel
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.scorer import Batch, PreparedPair
+from rerank_cli.engines.bi_encoder import BiEncoder, TextPair
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.engines.torch_device import is_out_of_memory
 from rerank_cli.models.load import load_model
-from rerank_cli.scorers.bi_encoder import BiEncoder, TextPair
-from rerank_cli.scorers.torch_cross_encoder import TorchCrossEncoder, is_out_of_memory
 
 SMALLER = "Use a smaller --max-length, or --device cpu."
 QUERIES_KEPT = 4096  # vectors of queries; a record's candidates stand close together

@@ -14,12 +14,12 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError, RerankError
 from rerank_cli.core.scorer import Batch, Identity, OutOfMemory, PreparedPair, Scorer
-from rerank_cli.machine import has_vnni
+from rerank_cli.engines.machine import has_vnni
+from rerank_cli.engines.self_test import self_test
 from rerank_cli.models.find import ModelFolder, find_model
 from rerank_cli.models.graph_files import cache_folder, kept_path
 from rerank_cli.models.libraries import in_short, version_of
 from rerank_cli.models.tokens import PairTokenizer, load_tokenizer
-from rerank_cli.scorers.self_test import self_test
 
 RECIPE = 4  # counts our ways of computing: with another, graphs are made anew, and no run of the former is continued
 LARGE = 2**28  # bytes of weights

@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import onnxruntime
 import torch
 
-from rerank_cli.machine import has_vnni
+from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.machine import has_vnni
+from rerank_cli.engines.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph
 from rerank_cli.models.graph_files import MAIN
 from rerank_cli.models.libraries import quietly
-from rerank_cli.scorers.cross_encoder import CrossEncoder
-from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "int8": 0.5}  # of the largest logit, on random tokens
 BODY = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}

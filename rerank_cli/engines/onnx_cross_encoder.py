@@ -14,12 +14,11 @@ import onnxruntime
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError, PassingFault
 from rerank_cli.core.scorer import Batch, PreparedPair, Traits
-from rerank_cli.machine import has_vnni
+from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.lanes import lanes_for, side_by_side
+from rerank_cli.engines.machine import has_vnni, physical_cores
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
-from rerank_cli.scorers.cores import physical_cores
-from rerank_cli.scorers.cross_encoder import CrossEncoder
-from rerank_cli.scorers.lanes import lanes_for, side_by_side
 
 TRAITS = {
     "cpu": Traits(multiple=1, batch_tokens=1024, window_batches=32),
@@ -100,7 +99,7 @@ class OnnxCrossEncoder:
         self._encoder.prove(self, DeviceError(f"{self._device}: no memory for the model", "Use --dtype int8 or fp16."))
 
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
-        from rerank_cli.scorers.onnx_graph import make_graph
+        from rerank_cli.engines.onnx_graph import make_graph
 
         return kept_graph(self._note, lambda target: make_graph(self._encoder, self._dtype, target), scratch)
 

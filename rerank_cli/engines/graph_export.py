@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.models.graph_files import write_note
 from rerank_cli.models.libraries import version_of
-from rerank_cli.scorers.cross_encoder import CrossEncoder
 
 MAKERS = {
-    "openvino": ("rerank_cli.scorers.openvino_graph", ("openvino", "nncf", "torch", "transformers")),
-    "onnx": ("rerank_cli.scorers.onnx_graph", ("onnxruntime", "onnx", "torch", "transformers")),
+    "openvino": ("rerank_cli.engines.openvino_graph", ("openvino", "nncf", "torch", "transformers")),
+    "onnx": ("rerank_cli.engines.onnx_graph", ("onnxruntime", "onnx", "torch", "transformers")),
 }
 
 

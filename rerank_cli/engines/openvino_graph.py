@@ -13,12 +13,12 @@ from typing import Any
 import openvino
 import torch
 
+from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.machine import physical_cores
+from rerank_cli.engines.openvino_runtime import computes_bfloat16, settings_for
+from rerank_cli.engines.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph
 from rerank_cli.models.graph_files import MAIN
 from rerank_cli.models.libraries import quietly
-from rerank_cli.scorers.cores import physical_cores
-from rerank_cli.scorers.cross_encoder import CrossEncoder
-from rerank_cli.scorers.openvino_cross_encoder import computes_bfloat16, settings_for
-from rerank_cli.scorers.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph
 
 TOLERANCE = {  # of the largest logit; random tokens, and texts of one, are far from what a model learnt from
     ("fp32", False): 1e-3,

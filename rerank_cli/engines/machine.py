@@ -1,0 +1,87 @@
+"""What this process runs on and has used."""
+
+import os
+import platform
+import resource
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rerank_cli import __version__
+
+TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+def physical_cores(topology: Path = TOPOLOGY) -> int:
+    """Physical cores this process may run on; logical ones where the kernel does not tell.
+
+    So many threads are worth having: two threads of one core share its multipliers.
+    """
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+    siblings = {
+        _siblings(topology / f"cpu{number}" / "topology" / "thread_siblings_list", number) for number in allowed
+    }
+    return len(siblings) or 1
+
+
+def _siblings(path: Path, number: int) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return str(number)
+
+
+def python_version() -> str:
+    """This interpreter, for the statistics."""
+    return f"{platform.python_implementation()} {platform.python_version()}"
+
+
+def peak_memory() -> int:
+    """The largest resident set of this process so far, in bytes."""
+    try:  # getrusage would begin with the peak of the process that started us
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def cpu_info(path: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """The lines of /proc/cpuinfo; none where a system has no such file."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def has_vnni(architecture: str = platform.machine(), lines: list[str] | None = None) -> bool:
+    """Whether the CPU adds products of unsigned and signed bytes exactly; `lines` are those of cpu_info.
+
+    x86 without VNNI adds pairs of them in sixteen bits, which saturate. Other processors have no such instruction.
+    """
+    if architecture not in ("x86_64", "AMD64"):
+        return True
+    return any("vnni" in line for line in (cpu_info() if lines is None else lines) if line.startswith("flags"))
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    names = [line.partition(":")[2].strip() for line in cpu_info() if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "rerank": __version__,
+    }
+
+
+def device_name(device: str) -> str:
+    """The name of a GPU."""
+    torch: Any = import_module("torch")
+    return str(torch.cuda.get_device_name(device))

@@ -1,0 +1,40 @@
+"""How OpenVINO computes here: what the CPU has instructions for, and how a graph is compiled."""
+
+import math
+from typing import Any
+
+import openvino
+
+LARGEST_GROUP = 128
+
+
+def computes_bfloat16() -> bool:
+    """Whether this CPU has instructions for it."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def settings_for(config: Any, dtype: str, half: bool, threads: int) -> dict[str, str]:
+    """How a graph is compiled, `half` with bfloat16 where the graph leaves the choice.
+
+    One batch at a time: several at once are faster by a tenth, and sometimes wrong (LOG.md, 2026-11-21).
+    """
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(threads),
+        "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+    }
+    if dtype == "int8":
+        widths = [getattr(config, name, LARGEST_GROUP) for name in ("hidden_size", "intermediate_size")]
+        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group(*widths))
+    return settings
+
+
+def group(hidden: int, intermediate: int) -> int:
+    """How many values of a token share a scale: as many as divide both widths of a layer, and at most 128.
+
+    >>> group(384, 1536), group(1024, 4096)
+    (128, 128)
+    """
+    both = math.gcd(hidden, intermediate)
+    return max(size for size in range(1, min(both, LARGEST_GROUP) + 1) if both % size == 0)
