@@ -7,29 +7,27 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.agreement import Agreement, agreement
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, OutputError, Refused
-from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.records import Request
-from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
 from rerank_cli.engines.registry import open_scorer
+from rerank_cli.evaluation.agreement import Agreement, agreement
 from rerank_cli.files.durable import umask
 from rerank_cli.files.paths import real_path
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.find import refuse_empty
 from rerank_cli.models.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
+from rerank_cli.reranking.in_memory import logits_of
 
 FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
-BATCH_TOKENS = 1024
 
 Tell = Callable[[str], None]
 
@@ -125,30 +123,6 @@ def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agree
         return agreement(expected, logits_of(exported, queries))
     except ValueError as fault:
         raise DeviceError(f"{folder.name}: {fault}", "Export it in fp32.") from None
-
-
-def logits_of(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-    """The logits of each query's texts; loads the scorer and closes it. Raises DeviceError when memory is too small."""
-    scorer.load()
-    logits = scored(scorer, queries)
-    scorer.close()
-    return logits
-
-
-def scored(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-    """The logits of each query's texts, by a scorer that is loaded. Raises DeviceError when memory is too small."""
-    pairs = scorer.prepare([(query, text) for query, texts in queries for text in texts])
-    plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.multiple)
-    batches = (Batch(tuple([pairs[i] for i in plan.indices]), plan.tokens, plan.padded) for plan in plans)
-    flat = [0.0] * len(pairs)
-    try:
-        for plan, logits in zip(plans, scorer.score(batches), strict=True):
-            for index, logit in zip(plan.indices, logits, strict=True):
-                flat[index] = logit
-    except OutOfMemory as fault:
-        raise DeviceError(f"{scorer.identity.device}: {fault}", "Use shorter records, or a smaller model.") from None
-    left = iter(flat)
-    return [[next(left) for _ in texts] for _, texts in queries]
 
 
 def _put_in_place(made: Path, target: Path) -> None:

@@ -15,11 +15,11 @@ from rerank_cli.core.scorer import Scorer
 from rerank_cli.engines.machine import python_version
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.engines.self_test import known_scores, self_test
-from rerank_cli.export import scored
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
 from rerank_cli.models.libraries import silence_libraries
+from rerank_cli.reranking.in_memory import scored
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")
 

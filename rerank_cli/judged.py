@@ -11,11 +11,11 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Blank, Failure
+from rerank_cli.evaluation.results import MAX_RELEVANCE, Qrels, Ranked, Results, read_qrels
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.json_values import number_of
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
-from rerank_cli.judging import MAX_RELEVANCE, Qrels, Ranked, Results, read_qrels
 from rerank_cli.lessons import Example
 
 SHOWN = 60  # characters of a document

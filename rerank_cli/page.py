@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli import __version__
-from rerank_cli.compare import TOP, Comparison, side_by_side
 from rerank_cli.core.errors import ConfigError, OutputError
-from rerank_cli.evaluate import Difference, Evaluation
+from rerank_cli.evaluation.compare import TOP, Comparison, side_by_side
+from rerank_cli.evaluation.evaluate import Difference, Evaluation
+from rerank_cli.evaluation.results import Qrels, Ranked, Results, texts_of
 from rerank_cli.files.durable import put_file
-from rerank_cli.judging import Qrels, Ranked, Results, texts_of
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 DRILLED = 200  # queries shown with their documents

@@ -30,8 +30,8 @@ from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.fingerprint import fingerprint, readable
 from rerank_cli.formats.registry import failure_line, open_format, read_entries
 from rerank_cli.formats.translated import Format
-from rerank_cli.pipeline import Done, Reranker
 from rerank_cli.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
+from rerank_cli.reranking.reranker import Done, Reranker
 
 STOPPED = "; what was committed is kept, the same command with --resume continues"
 Tell = Callable[[str], None]

@@ -21,13 +21,13 @@ from rerank_cli.card import card
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError, Interrupted
 from rerank_cli.engines.registry import open_scorer
-from rerank_cli.evaluate import Evaluation, evaluate
-from rerank_cli.export import scored
+from rerank_cli.evaluation.evaluate import Evaluation, evaluate
+from rerank_cli.evaluation.measures import MEASURES, parsed_measures
+from rerank_cli.evaluation.results import Results
 from rerank_cli.files.existing import Action
 from rerank_cli.judged import Fields, HeldOut, examples, held_out
-from rerank_cli.judging import Results
 from rerank_cli.lessons import LOSSES, Example, Row, rows, useful
-from rerank_cli.measures import MEASURES, parsed_measures
+from rerank_cli.reranking.in_memory import scored
 from rerank_cli.training_folder import MODEL, TrainingFolder
 
 NEEDS = ("sentence_transformers", "datasets", "accelerate", "ir_measures", "scipy")

@@ -26,9 +26,9 @@ from transformers.utils.logging import disable_progress_bar, get_verbosity, set_
 from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
 from rerank_cli.core.errors import DeviceError, ModelError
 from rerank_cli.engines.torch_device import choose_device, is_out_of_memory
+from rerank_cli.evaluation.measures import in_order, means_of, parsed_measures, per_query
 from rerank_cli.judged import HeldOut
 from rerank_cli.lessons import LOSSES, Row, length
-from rerank_cli.measures import in_order, means_of, parsed_measures, per_query
 from rerank_cli.train import TrainConfig
 from rerank_cli.training_folder import MODEL, note_files
 from rerank_cli.training_losses import made_loss

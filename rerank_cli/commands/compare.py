@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from rerank_cli.commands import options as o
 from rerank_cli.commands.evaluate import as_row, counted, difference_table, show_json
-from rerank_cli.compare import SHOWN, TOP, Comparison, compare, side_by_side
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
 from rerank_cli.diagnostics import say, show
-from rerank_cli.judging import Results, read_qrels, read_results
-from rerank_cli.measures import parsed_measures
+from rerank_cli.evaluation.compare import SHOWN, TOP, Comparison, compare, side_by_side
+from rerank_cli.evaluation.measures import parsed_measures
+from rerank_cli.evaluation.results import Results, read_qrels, read_results
 
 WIDTH = 24  # columns of a document's id
 

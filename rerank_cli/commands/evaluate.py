@@ -13,10 +13,10 @@ from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError, OutputError
 from rerank_cli.core.printable import printable
 from rerank_cli.diagnostics import say, show
-from rerank_cli.evaluate import Difference, Evaluation, evaluate, histogram, rows_of
+from rerank_cli.evaluation.evaluate import Difference, Evaluation, evaluate, histogram, rows_of
+from rerank_cli.evaluation.measures import parsed_measures
+from rerank_cli.evaluation.results import read_qrels, read_results
 from rerank_cli.files.durable import put_file
-from rerank_cli.judging import read_qrels, read_results
-from rerank_cli.measures import parsed_measures
 
 R = ReadConfig()
 BAR = 40

@@ -23,11 +23,11 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from speed import scifact
 
-from rerank_cli.agreement import agreement
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import RerankError
 from rerank_cli.engines.registry import open_scorer
-from rerank_cli.export import logits_of
+from rerank_cli.evaluation.agreement import agreement
+from rerank_cli.reranking.in_memory import logits_of
 
 ENGINES = ("torch:fp32", "torch:bf16", "openvino:fp32", "openvino:bf16", "openvino:int8", "onnx:fp32", "onnx:int8")
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from running import Finished, forked
 
 from rerank_cli.core.errors import InputError
+from rerank_cli.evaluation.results import read_qrels, read_results
 from rerank_cli.formats.columns import is_comment, row_of_run
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.trec import column
-from rerank_cli.judging import read_qrels, read_results
 
 RUN = "q1 Q0 d1 1 3.0 x\nq1 Q0 d2 2 2.0 x\nq2 Q0 d1 1 2.0 x\n"
 JUNK = "q1 0 d1 -1\nq1 0 d2 1\nq2 0 d1 -2\n"

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from rerank_cli.formats.texts import MAX_TEXT
 from rerank_cli.models.tokens import encoding_of, load_tokenizer
-from rerank_cli.windows import PREPARE_ENTRIES
+from rerank_cli.reranking.windows import PREPARE_ENTRIES
 
 SECONDS = 10  # as promised
 TURNS = 5  # of another thread, while a text is tokenized for a good part of a second

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from making import float32
 
 from rerank_cli.core.ranking import as_float32, rank, sigmoid
-from rerank_cli.reorder import ScoreBoard
+from rerank_cli.reranking.scoreboard import ScoreBoard
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 LOGITS = st.lists(FLOAT32 | st.sampled_from([-1.0, 0.0, -0.0, 0.5, 2.0]), max_size=40)

@@ -8,8 +8,8 @@ from rerank_cli.core.config import WriteConfig
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.records import Failure, Mark, Request
 from rerank_cli.core.stats import Stats
-from rerank_cli.pipeline import Reranker
-from rerank_cli.windows import SLICE_PAIRS, Numbered, windows
+from rerank_cli.reranking.reranker import Reranker
+from rerank_cli.reranking.windows import SLICE_PAIRS, Numbered, windows
 
 WORD = st.sampled_from(["a", "b b", "c c c c c", "d " * 20, ""])
 RECORD = st.fixed_dictionaries({"query": WORD, "candidates": st.lists(WORD, max_size=8)})

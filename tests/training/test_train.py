@@ -31,9 +31,9 @@ from rerank_cli.core.errors import (
     Refused,
 )
 from rerank_cli.engines.registry import open_scorer
-from rerank_cli.export import logits_of
 from rerank_cli.files.lock import Lock
 from rerank_cli.lessons import LOSSES
+from rerank_cli.reranking.in_memory import logits_of
 from rerank_cli.train import TrainConfig, train
 from rerank_cli.training_folder import BEFORE, FORMER, MODEL, NOTE
 from tests.training.conftest import Quiet, toy_records, write_records

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from rerank_cli.agreement import agreement, kendall_tau, overlap
+from rerank_cli.evaluation.agreement import agreement, kendall_tau, overlap
 
 few = st.integers(-3, 3).map(float)
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from rerank_cli.ahead import Ahead, run_ahead
+from rerank_cli.reranking.ahead import Ahead, run_ahead
 
 DEADLINE_S = 20  # for what must come; never reached when all is well
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rerank_cli.compare import compare, moved, rank_biased_overlap, side_by_side, tau_of_orders
 from rerank_cli.core.errors import InputError
-from rerank_cli.judging import Ranked, Results
+from rerank_cli.evaluation.compare import compare, moved, rank_biased_overlap, side_by_side, tau_of_orders
+from rerank_cli.evaluation.results import Ranked, Results
 
 ORDERS = st.permutations("abcdefghij")
 
@@ -96,7 +96,7 @@ def test_queries_that_moved_most_come_first():
 
 def test_with_judgements_the_largest_gains_and_losses_come_first():
     first, other = results("A", p="abc", q="abc", r="abc"), results("B", p="cab", q="bca", r="abc")
-    from rerank_cli.measures import parsed_measures
+    from rerank_cli.evaluation.measures import parsed_measures
 
     qrels = {"p": {"a": 1}, "q": {"c": 1}, "r": {"a": 1}}
     made = compare(first, other, qrels, parsed_measures("RR@10 AP"))

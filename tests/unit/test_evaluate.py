@@ -10,9 +10,9 @@ from running import rerank
 from scipy import stats
 
 from rerank_cli.core.errors import ConfigError, InputError
-from rerank_cli.evaluate import difference, evaluate, histogram, uncertainty
-from rerank_cli.judging import read_qrels, read_results, texts_of
-from rerank_cli.measures import MEASURES, parsed_measures
+from rerank_cli.evaluation.evaluate import difference, evaluate, histogram, uncertainty
+from rerank_cli.evaluation.measures import MEASURES, parsed_measures
+from rerank_cli.evaluation.results import read_qrels, read_results, texts_of
 
 COLLECTIONS = ["noveleval", "scifact", "selqa-dev", "xquadr-en", "xquadr-de", "xquadr-zh", "xquadr-ar"]
 COLLECTIONS += ["xquad-x-zh-en", "xquad-x-ar-en"]

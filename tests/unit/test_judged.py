@@ -72,7 +72,7 @@ def test_a_judgement_may_be_a_string_or_true_or_false(tmp_path: Path, value: Any
 
 
 def test_held_out_grades_below_0_are_measured_as_not_relevant(tmp_path: Path) -> None:
-    from rerank_cli.measures import in_order, parsed_measures, per_query
+    from rerank_cli.evaluation.measures import in_order, parsed_measures, per_query
 
     path = tmp_path / "in.jsonl"
     records = [

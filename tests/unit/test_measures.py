@@ -10,13 +10,13 @@ import pytest
 from running import environment
 
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.measures import in_order, parsed_measures, per_query
+from rerank_cli.evaluation.measures import in_order, parsed_measures, per_query
 
 BEFORE = """
 import itertools, json, sys
 import ir_measures
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.measures import in_order, parsed_measures, per_query
+from rerank_cli.evaluation.measures import in_order, parsed_measures, per_query
 
 BRACKETS = "", "(rel=2)", "(judged_only=True)", "(dcg='exp-log2')", "(gains={1:3,0:1})", "(beta=2.0)", "(p=0.5)"
 

@@ -17,7 +17,7 @@ from rerank_cli.core.records import Failure, Mark
 from rerank_cli.core.scorer import Batch, OutOfMemory
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.fake import FakeScorer
-from rerank_cli.pipeline import Reranker
+from rerank_cli.reranking.reranker import Reranker
 
 
 def reranker(scorer=None, tokens=10**6, records=4096, budget=8192, write=None, **more):

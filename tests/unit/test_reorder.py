@@ -2,7 +2,7 @@
 
 import pytest
 
-from rerank_cli.reorder import ScoreBoard
+from rerank_cli.reranking.scoreboard import ScoreBoard
 
 
 def test_scores_are_taken_by_pair_number_whatever_order_they_arrived_in():

@@ -7,7 +7,7 @@ from making import entries_of, fake
 
 from rerank_cli.core.plan import WindowLimits
 from rerank_cli.core.records import Failure, Mark
-from rerank_cli.windows import SLICE_PAIRS, Numbered, windows
+from rerank_cli.reranking.windows import SLICE_PAIRS, Numbered, windows
 
 GOOD = {"query": "q", "candidates": ["a", "b"]}  # two pairs of three tokens
 

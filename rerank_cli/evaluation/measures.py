@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.judging import MAX_RELEVANCE, Qrels
+from rerank_cli.evaluation.results import MAX_RELEVANCE, Qrels
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
 BETWEEN = re.compile(r"[\s,]+(?![^(]*\))")  # white space and commas outside brackets

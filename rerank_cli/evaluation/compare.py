@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.evaluate import Difference, Evaluation, differences, evaluate
-from rerank_cli.judging import Qrels, Ranked, Results
+from rerank_cli.evaluation.evaluate import Difference, Evaluation, differences, evaluate
+from rerank_cli.evaluation.results import Qrels, Ranked, Results
 
 TOP = 10
 PERSISTENCE = 0.9  # of rank-biased overlap: the first ten ranks have 86 % of its weight

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.judging import Qrels, Results
-from rerank_cli.measures import in_order, means_of, per_query
+from rerank_cli.evaluation.measures import in_order, means_of, per_query
+from rerank_cli.evaluation.results import Qrels, Results
 
 RESAMPLES = 5000
 CONFIDENCE = 0.95

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from rerank_cli.ahead import Ahead, run_ahead
 from rerank_cli.core.config import WriteConfig
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.plan import BatchPlan, Budget, WindowLimits, plan_batches
@@ -23,8 +22,9 @@ from rerank_cli.core.ranking import Ranking, rank
 from rerank_cli.core.records import Entry, Failure, Mark, Request, failed
 from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
 from rerank_cli.core.stats import Counters, Stats
-from rerank_cli.reorder import ScoreBoard
-from rerank_cli.windows import Numbered, Slice, Window, windows
+from rerank_cli.reranking.ahead import Ahead, run_ahead
+from rerank_cli.reranking.scoreboard import ScoreBoard
+from rerank_cli.reranking.windows import Numbered, Slice, Window, windows
 
 MAX_NOT_FINITE = 0.01  # of a window's pairs: beyond, the device or the dtype is at fault, not the record
 

@@ -1,0 +1,1 @@
+"""Quality: measures, the comparison of rankings, the agreement of logits."""

@@ -1,0 +1,33 @@
+"""A few texts scored at once, in memory."""
+
+from collections.abc import Sequence
+
+from rerank_cli.core.errors import DeviceError
+from rerank_cli.core.plan import Budget, plan_batches
+from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
+
+BATCH_TOKENS = 1024
+
+
+def logits_of(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+    """The logits of each query's texts; loads the scorer and closes it. Raises DeviceError when memory is too small."""
+    scorer.load()
+    logits = scored(scorer, queries)
+    scorer.close()
+    return logits
+
+
+def scored(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+    """The logits of each query's texts, by a scorer that is loaded. Raises DeviceError when memory is too small."""
+    pairs = scorer.prepare([(query, text) for query, texts in queries for text in texts])
+    plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.multiple)
+    batches = (Batch(tuple([pairs[i] for i in plan.indices]), plan.tokens, plan.padded) for plan in plans)
+    flat = [0.0] * len(pairs)
+    try:
+        for plan, logits in zip(plans, scorer.score(batches), strict=True):
+            for index, logit in zip(plan.indices, logits, strict=True):
+                flat[index] = logit
+    except OutOfMemory as fault:
+        raise DeviceError(f"{scorer.identity.device}: {fault}", "Use shorter records, or a smaller model.") from None
+    left = iter(flat)
+    return [[next(left) for _ in texts] for _, texts in queries]
