@@ -19,9 +19,9 @@ from rerank_cli.core.scorer import Scorer
 from rerank_cli.core.stats import Stats
 from rerank_cli.engines.machine import peak_memory
 from rerank_cli.engines.registry import open_scorer
+from rerank_cli.jobs.score import Run
 from rerank_cli.models.libraries import silence_libraries
 from rerank_cli.peers import PEERS, PeerModel
-from rerank_cli.run import Run
 
 Answer = dict[str, Any]
 Task = Callable[[dict[str, Any]], Answer]

@@ -2,11 +2,11 @@
 
 import typer
 
-from rerank_cli.checking import Check, check_input
 from rerank_cli.commands import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.printable import printable
 from rerank_cli.diagnostics import show
+from rerank_cli.jobs.check import Check, check_input
 
 R = ReadConfig()
 SHOWN = 72  # characters of a text

@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from rerank_cli.commands import options as o
-from rerank_cli.converting import convert
 from rerank_cli.core.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.diagnostics import say
 from rerank_cli.files.paths import is_file
+from rerank_cli.jobs.convert import convert
 
 R, M = ReadConfig(), ModelConfig()
 

@@ -8,7 +8,7 @@ from rerank_cli.commands import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.diagnostics import show
-from rerank_cli.health import examine
+from rerank_cli.jobs.doctor import examine
 
 M = ModelConfig()
 SAMPLES = (Path(__file__).resolve().parents[2] / "sample_data", Path("sample_data"))  # of the checkout, or here

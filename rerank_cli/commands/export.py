@@ -7,7 +7,7 @@ from rerank_cli.commands import options as o
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.printable import printable
 from rerank_cli.diagnostics import say, show
-from rerank_cli.export import FORMATS, ExportConfig, export
+from rerank_cli.jobs.export import FORMATS, ExportConfig, export
 from rerank_cli.models.graph_files import DTYPES
 
 M = ModelConfig()

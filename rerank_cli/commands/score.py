@@ -11,9 +11,10 @@ from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadCon
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.core.stats import Stats
 from rerank_cli.diagnostics import say
+from rerank_cli.jobs.dry_run import Rehearsal, rehearse
+from rerank_cli.jobs.score import Run
+from rerank_cli.jobs.statistics import write_stats
 from rerank_cli.progress import Reporter, choose_mode, monotonic_seconds
-from rerank_cli.rehearsal import Rehearsal, rehearse
-from rerank_cli.run import Run, write_stats
 
 BAR = 40  # columns of the longest bar
 R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults

@@ -13,8 +13,8 @@ from running import COMMAND, ROOT, Finished, environment, files_of, rerank
 
 from rerank_cli.cli import app
 from rerank_cli.engines.registry import DEVICES, DTYPES, SCORERS
-from rerank_cli.export import FORMATS as EXPORTED
 from rerank_cli.formats.known import FORMATS
+from rerank_cli.jobs.export import FORMATS as EXPORTED
 from rerank_cli.lessons import LOSSES
 from rerank_cli.train import DTYPES as TRAINED
 

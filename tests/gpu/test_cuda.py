@@ -17,7 +17,7 @@ from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.scorer import Batch
 from rerank_cli.core.stats import Stats
 from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
-from rerank_cli.run import Run
+from rerank_cli.jobs.score import Run
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 

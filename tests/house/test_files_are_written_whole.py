@@ -17,7 +17,7 @@ MAY = {
     "files/journal.py": "the journal, and what is swapped in durably",
     "files/lock.py": "locks",
     "plotting.py": "into memory",
-    "export.py": "a folder that is put in place when it is whole",
+    "jobs/export.py": "a folder that is put in place when it is whole",
     "engines/graph_export.py": "a folder that is put in place when it is whole",
     "models/graph_files.py": "a folder that is put in place when it is whole",
     "scorers/random_weights.py": "a temporary folder of the benchmark",

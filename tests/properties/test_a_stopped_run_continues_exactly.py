@@ -13,7 +13,7 @@ from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadCon
 from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.stats import Stats
 from rerank_cli.engines.fake import FakeScorer
-from rerank_cli.run import Run
+from rerank_cli.jobs.score import Run
 
 
 def candidate(n, m):

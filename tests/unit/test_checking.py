@@ -5,9 +5,9 @@ import gzip
 import pytest
 from making import jsonl
 
-from rerank_cli.checking import FIRST_FAILURES, check_input
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import ExitStatus, InputError
+from rerank_cli.jobs.check import FIRST_FAILURES, check_input
 
 
 def check(tmp_path, *records, **options):

@@ -10,7 +10,7 @@ from running import ROOT
 
 from rerank_cli.commands import doctor
 from rerank_cli.core.errors import ConfigError, InputError
-from rerank_cli.health import accept
+from rerank_cli.jobs.doctor import accept
 
 
 def test_the_cases_are_those_of_the_checkout_and_without_one_those_of_this_folder(tmp_path, monkeypatch):

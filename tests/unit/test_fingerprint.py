@@ -9,7 +9,7 @@ from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ReadConf
 from rerank_cli.core.scorer import Identity, Traits, resolved
 from rerank_cli.engines.machine import python_version
 from rerank_cli.files.journal import decode, differing, encode
-from rerank_cli.fingerprint import fingerprint
+from rerank_cli.jobs.fingerprint import fingerprint
 
 IDENTITY = Identity("torch", "m", "r", "w", "t", "c", "cpu", "fp32", 1024, 256, 2, {"torch": "2", "tokenizers": "1"})
 CONFIG = RunConfig()

@@ -11,7 +11,7 @@ from rerank_cli.core.config import FileConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.records import Blank, Mark
 from rerank_cli.files.paths import is_file
-from rerank_cli.preflight import FIRST_RECORDS, refuse_foreign, refuse_same_files
+from rerank_cli.jobs.preflight import FIRST_RECORDS, refuse_foreign, refuse_same_files
 
 GOOD = {"query": "q", "candidates": ["a"]}
 

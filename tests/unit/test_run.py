@@ -9,7 +9,8 @@ from making import Clock, fake_logit, jsonl
 
 from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus, InputError, OutputError, PassingFault, Refused
-from rerank_cli.run import Run, write_stats
+from rerank_cli.jobs.score import Run
+from rerank_cli.jobs.statistics import write_stats
 
 GOOD = {"query": "q", "candidates": ["a", "b", "c"]}
 

@@ -13,7 +13,7 @@ from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.dialects import ECHOES, REFUSED, TOPS
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.texts import MAX_TEXT
-from rerank_cli.preflight import refuse_foreign
+from rerank_cli.jobs.preflight import refuse_foreign
 
 
 def entries(source, *records, target="same", **options):

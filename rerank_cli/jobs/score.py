@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import orjson
-
 from rerank_cli import __version__
 from rerank_cli.core.config import RunConfig
-from rerank_cli.core.errors import AccountingError, ExitStatus, InputError, Interrupted, OutputError
+from rerank_cli.core.errors import AccountingError, ExitStatus, InputError, Interrupted
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.records import Blank, Entry, Failure, Mark
 from rerank_cli.core.scorer import Scorer, resolved
 from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.engines.registry import open_scorer
-from rerank_cli.files.durable import put_file
 from rerank_cli.files.existing import Action, decide
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
@@ -27,10 +24,11 @@ from rerank_cli.files.journal import Commit
 from rerank_cli.files.output import OF_FILES, Output
 from rerank_cli.files.paths import Paths, is_file
 from rerank_cli.files.stream_output import StreamOutput
-from rerank_cli.fingerprint import fingerprint, readable
 from rerank_cli.formats.registry import failure_line, open_format, read_entries
 from rerank_cli.formats.translated import Format
-from rerank_cli.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
+from rerank_cli.jobs.fingerprint import fingerprint, readable
+from rerank_cli.jobs.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
+from rerank_cli.jobs.statistics import write_stats
 from rerank_cli.reranking.reranker import Done, Reranker
 
 STOPPED = "; what was committed is kept, the same command with --resume continues"
@@ -285,14 +283,3 @@ class Run:
             "options": readable({name: value for name, value in asdict(self.config).items() if name != "files"}),
             "fingerprint": self._fingerprint(shape),
         }
-
-
-def write_stats(path: str, document: dict[str, Any]) -> None:
-    """Write the run statistics as JSON, whole. Raises OutputError."""
-    try:
-        put_file(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    except OSError as fault:
-        raise OutputError(
-            f"--stats {path}: {fault.strerror}",
-            "The output itself is final; the same command with --resume writes its statistics.",
-        ) from None

@@ -17,7 +17,7 @@ from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, read_entries
-from rerank_cli.preflight import refuse_foreign, refuse_same_files
+from rerank_cli.jobs.preflight import refuse_foreign, refuse_same_files
 from rerank_cli.reranking.windows import Slice, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}

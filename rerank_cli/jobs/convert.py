@@ -14,9 +14,9 @@ from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.paths import Paths, is_file
 from rerank_cli.files.stream_output import StreamOutput
-from rerank_cli.fingerprint import readable
 from rerank_cli.formats.registry import failure_line, open_format, read_entries
-from rerank_cli.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
+from rerank_cli.jobs.fingerprint import readable
+from rerank_cli.jobs.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
 
 COMMIT_EVERY = 4096  # records
 COMMIT_BYTES = 16 * 1024 * 1024  # of input

@@ -1,0 +1,1 @@
+"""One command's work each, from a config to a result; prints nothing."""
