@@ -342,14 +342,14 @@ MUTANTS = [
     ),
     Mutant(
         "a trained folder's foreign files are ours",
-        "training_folder.py",
+        "training/folder.py",
         "    return next((folder / name for name in others), None)",
         "    return None",
         "training/test_train.py::test_a_file_that_somebody_put_into_a_trained_folder_is_left_alone[my_notes.txt]",
     ),
     Mutant(
         "weights keep the permissions that a library gave them",
-        "training_folder.py",
+        "training/folder.py",
         "            _open_up(made)\n",
         "",
         "training/test_train.py::test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask[0o22]",

@@ -15,8 +15,8 @@ from rerank_cli.cli import app
 from rerank_cli.engines.registry import DEVICES, DTYPES, SCORERS
 from rerank_cli.formats.known import FORMATS
 from rerank_cli.jobs.export import FORMATS as EXPORTED
-from rerank_cli.lessons import LOSSES
-from rerank_cli.train import DTYPES as TRAINED
+from rerank_cli.training.config import DTYPES as TRAINED
+from rerank_cli.training.rows import LOSSES
 
 SHELLS = ("bash", "zsh", "fish")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ MAY = {
     "files/append_only.py": "partial files, by commits",
     "bench.py": "its own temporary folder",
     "bench_worker.py": "its own temporary folder, and the kernel",
-    "checkpoints.py": "swapped in at once",
+    "training/checkpoints.py": "swapped in at once",
     "cli.py": "/dev/null",
     "files/durable.py": "the room that writes files whole",
     "files/parquet.py": "the table that becomes FILE by its last rename",
@@ -22,7 +22,7 @@ MAY = {
     "models/graph_files.py": "a folder that is put in place when it is whole",
     "scorers/random_weights.py": "a temporary folder of the benchmark",
     "files/stream_output.py": "streams, and the errors beside them",
-    "training_folder.py": "swapped in at once",
+    "training/folder.py": "swapped in at once",
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from tiny import edit_json, write_reranker
 
 from rerank_cli.core.config import ModelConfig, ReadConfig
-from rerank_cli.train import TrainConfig
+from rerank_cli.training.config import TrainConfig
 
 LETTERS = "abcd"
 

@@ -9,8 +9,8 @@ import torch
 from sentence_transformers import CrossEncoder
 from torch.nn import functional
 
-from rerank_cli.lessons import LOSSES, Example, rows
-from rerank_cli.training_losses import made_loss
+from rerank_cli.training.rows import LOSSES, Example, rows
+from rerank_cli.training.trainer_losses import made_loss
 
 EXAMPLES = (
     Example("what is a ?", ("b c", "a d", "c d", "d a"), (0.0, 2.0, 0.0, 1.0), (-1.0, 3.0, -2.0, 0.5)),

@@ -20,8 +20,8 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, InputError, Refused
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.engines.torch_bi_encoder import slices
-from rerank_cli.mine import MARGIN, MineConfig, mine
 from rerank_cli.progress import Reporter
+from rerank_cli.training.mine import MARGIN, MineConfig, mine
 from rerank_cli.training_progress import TrainingProgress
 from tests.training.conftest import write_records
 

@@ -32,10 +32,11 @@ from rerank_cli.core.errors import (
 )
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.files.lock import Lock
-from rerank_cli.lessons import LOSSES
 from rerank_cli.reranking.in_memory import logits_of
-from rerank_cli.train import TrainConfig, train
-from rerank_cli.training_folder import BEFORE, FORMER, MODEL, NOTE
+from rerank_cli.training.config import TrainConfig
+from rerank_cli.training.folder import BEFORE, FORMER, MODEL, NOTE
+from rerank_cli.training.rows import LOSSES
+from rerank_cli.training.train import train
 from tests.training.conftest import Quiet, toy_records, write_records
 
 STOPS = [
@@ -561,7 +562,7 @@ def test_adapters_learn_faster_unless_told(toy: TrainConfig, base: Path, options
 
 
 def test_training_needs_its_extra(toy: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rerank_cli.train.find_spec", lambda name: None if name == "peft" else object())
+    monkeypatch.setattr("rerank_cli.training.train.find_spec", lambda name: None if name == "peft" else object())
     with pytest.raises(ConfigError, match="peft: not installed") as caught:
         train(replace(toy, lora=4), lambda _: None, Quiet())
     assert "rerank-cli[train]" in str(caught.value.advice)

@@ -8,7 +8,7 @@ import pytest
 
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
-from rerank_cli.judged import Fields, examples, held_out
+from rerank_cli.training.examples import Fields, examples, held_out
 
 GOOD = {"query": "good", "pos": ["yes"], "neg": ["no"]}
 

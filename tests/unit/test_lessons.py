@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from rerank_cli.lessons import LOSSES, Example, length, rows
+from rerank_cli.training.rows import LOSSES, Example, length, rows
 
 GRADED = Example("q", tuple("abcdefgh"), (3.0, 0.0, 1.0, 0.0, 0.0, -1.0, 0.0, 0.0), tuple(map(float, range(8))))
 

@@ -13,7 +13,7 @@ from rerank_cli.core.errors import ModelError
 from rerank_cli.engines.cross_encoder import usable_positions
 from rerank_cli.models.find import find_model
 from rerank_cli.models.tokens import without_chance
-from rerank_cli.train import TrainConfig
+from rerank_cli.training.config import TrainConfig
 
 TAKE_OUT = "Correct it, or take the key out of config.json to train all weights."
 

@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.checkpoints import STATE
 from rerank_cli.core.errors import ConfigError, OutputError, Refused
 from rerank_cli.files.durable import sync_folder, umask
 from rerank_cli.files.existing import Action, decide
 from rerank_cli.files.lock import Lock
+from rerank_cli.training.checkpoints import STATE
 
 NOTE, BEFORE, MODEL, FORMER = "rerank-train.json", "before.json", "model", "former"
 EVAL, CHECKPOINT = "eval", re.compile(r"checkpoint-\d+")  # made by the trainer

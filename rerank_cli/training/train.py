@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -17,62 +17,25 @@ from random import Random
 from typing import Any
 
 from rerank_cli import __version__
-from rerank_cli.card import card
-from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError, Interrupted
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.evaluation.evaluate import Evaluation, evaluate
 from rerank_cli.evaluation.measures import MEASURES, parsed_measures
 from rerank_cli.evaluation.results import Results
 from rerank_cli.files.existing import Action
-from rerank_cli.judged import Fields, HeldOut, examples, held_out
-from rerank_cli.lessons import LOSSES, Example, Row, rows, useful
 from rerank_cli.reranking.in_memory import scored
-from rerank_cli.training_folder import MODEL, TrainingFolder
+from rerank_cli.training.card import card
+from rerank_cli.training.config import DTYPES, TrainConfig
+from rerank_cli.training.examples import HeldOut, examples, held_out
+from rerank_cli.training.folder import MODEL, TrainingFolder
+from rerank_cli.training.rows import LOSSES, Example, Row, rows, useful
 
 NEEDS = ("sentence_transformers", "datasets", "accelerate", "ir_measures", "scipy")
-DTYPES = ("fp32", "bf16", "fp16")
 AT_ONCE = 64  # held-out queries scored together
 MOST_EPOCHS = 10_000
-LEARNING_RATE = 2e-5
-LORA_LEARNING_RATE = 2e-4  # ten times as high, as adapters want it (Schulman et al., "LoRA Without Regret", 2025)
 MEASURED = " ".join(name for name in MEASURES if name != "Judged@10")  # what is not judged is held as not relevant
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """What to learn from, how, and where to. `batch_size` and `negatives` count pairs; see `rerank train --help`."""
-
-    read: ReadConfig
-    model: ModelConfig
-    output: Path
-    held_out: ReadConfig | None = None
-    qrels: str | None = None  # judgements of the held-out records, where they carry none
-    fields: Fields = field(default_factory=Fields)
-    loss: str = "bce"
-    negatives: int = 7
-    batch_size: int = 32
-    epochs: float = 1.0
-    max_steps: int | None = None
-    learning_rate: float | None = None
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    lora: int | None = None  # the rank of the adapters
-    freeze_embeddings: bool = False
-    dtype: str = "fp32"
-    seed: int = 42
-    checkpoints: int = 10
-    early_stopping: int | None = None
-    resume: bool = False
-    overwrite: bool = False
-
-    @property
-    def rate(self) -> float:
-        """The learning rate: the one asked for, or what suits all weights or adapters."""
-        usual = LEARNING_RATE if self.lora is None else LORA_LEARNING_RATE
-        return usual if self.learning_rate is None else self.learning_rate
 
 
 @dataclass(slots=True)
@@ -131,7 +94,7 @@ def _trained(config: TrainConfig, folder: TrainingFolder, tell: Tell, progress: 
         tell(f"{len(kept.queries):,} held-out queries are measured before, on the way and after")
     base = _measured(scorer, kept, config.model.model, folder) if kept else None
     scorer.close()
-    trainer: Any = import_module("rerank_cli.trainer")
+    trainer: Any = import_module("rerank_cli.training.trainer")
     note["training"] = trainer.fit(config, folder.partial, action is Action.CONTINUE, lessons, kept, tell, progress)
     evaluation = None
     if kept and base is not None:

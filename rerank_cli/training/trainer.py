@@ -23,16 +23,16 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
-from rerank_cli.checkpoints import last_whole_checkpoint, steps_of, writing
 from rerank_cli.core.errors import DeviceError, ModelError
 from rerank_cli.engines.torch_device import choose_device, is_out_of_memory
 from rerank_cli.evaluation.measures import in_order, means_of, parsed_measures, per_query
-from rerank_cli.judged import HeldOut
-from rerank_cli.lessons import LOSSES, Row, length
-from rerank_cli.train import TrainConfig
-from rerank_cli.training_folder import MODEL, note_files
-from rerank_cli.training_losses import made_loss
-from rerank_cli.training_model import TAKE_OUT, freeze, left_alone, opened, with_adapters
+from rerank_cli.training.checkpoints import last_whole_checkpoint, steps_of, writing
+from rerank_cli.training.config import TrainConfig
+from rerank_cli.training.examples import HeldOut
+from rerank_cli.training.folder import MODEL, note_files
+from rerank_cli.training.rows import LOSSES, Row, length
+from rerank_cli.training.trainable_weights import TAKE_OUT, freeze, left_alone, opened, with_adapters
+from rerank_cli.training.trainer_losses import made_loss
 
 LEADING = "nDCG@10"
 DIVERGED = "Try a smaller --learning-rate, or another --loss; look for odd relevances and teacher scores."

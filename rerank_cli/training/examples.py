@@ -16,7 +16,7 @@ from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.json_values import number_of
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
-from rerank_cli.lessons import Example
+from rerank_cli.training.rows import Example
 
 SHOWN = 60  # characters of a document
 

@@ -26,7 +26,7 @@ from rerank_cli.files.durable import whole_file
 from rerank_cli.files.paths import is_file, real_path
 from rerank_cli.models.config_json import has_head
 from rerank_cli.models.find import find_model
-from rerank_cli.pool import Pool, Query, Templates, read_pool, read_queries
+from rerank_cli.training.pool import Pool, Query, Templates, read_pool, read_queries
 
 MOST_QUERIES, FEWEST_QUERIES = 256, 8  # compared with the pool together
 COSINES = 2**24  # of queries compared together, unless they are the fewest: 64 MiB

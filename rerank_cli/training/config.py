@@ -1,0 +1,45 @@
+"""What a training is asked for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rerank_cli.core.config import ModelConfig, ReadConfig
+from rerank_cli.training.examples import Fields
+
+DTYPES = ("fp32", "bf16", "fp16")
+LEARNING_RATE = 2e-5
+LORA_LEARNING_RATE = 2e-4  # ten times as high, as adapters want it (Schulman et al., "LoRA Without Regret", 2025)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """What to learn from, how, and where to. `batch_size` and `negatives` count pairs; see `rerank train --help`."""
+
+    read: ReadConfig
+    model: ModelConfig
+    output: Path
+    held_out: ReadConfig | None = None
+    qrels: str | None = None  # judgements of the held-out records, where they carry none
+    fields: Fields = field(default_factory=Fields)
+    loss: str = "bce"
+    negatives: int = 7
+    batch_size: int = 32
+    epochs: float = 1.0
+    max_steps: int | None = None
+    learning_rate: float | None = None
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    lora: int | None = None  # the rank of the adapters
+    freeze_embeddings: bool = False
+    dtype: str = "fp32"
+    seed: int = 42
+    checkpoints: int = 10
+    early_stopping: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+    @property
+    def rate(self) -> float:
+        """The learning rate: the one asked for, or what suits all weights or adapters."""
+        usual = LEARNING_RATE if self.lora is None else LORA_LEARNING_RATE
+        return usual if self.learning_rate is None else self.learning_rate
