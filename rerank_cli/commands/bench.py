@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 
-from rerank_cli.bench import bench
+from rerank_cli.bench.benchmark import bench
+from rerank_cli.bench.config import BenchConfig
+from rerank_cli.bench.peers import PEERS
 from rerank_cli.commands import options as o
-from rerank_cli.contestants import BenchConfig
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
 from rerank_cli.diagnostics import say
-from rerank_cli.peers import PEERS
 from rerank_cli.plotting import draw
 
 if TYPE_CHECKING:  # rich takes a tenth of a second, and only this command's end needs it

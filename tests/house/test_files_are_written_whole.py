@@ -8,8 +8,8 @@ PACKAGE = ROOT / "rerank_cli"
 MEANS = {"write_text", "write_bytes", "savefig", "copyfile", "copy2", "copytree", "mkstemp", "NamedTemporaryFile"}
 MAY = {
     "files/append_only.py": "partial files, by commits",
-    "bench.py": "its own temporary folder",
-    "bench_worker.py": "its own temporary folder, and the kernel",
+    "bench/benchmark.py": "its own temporary folder",
+    "bench/worker.py": "its own temporary folder, and the kernel",
     "training/checkpoints.py": "swapped in at once",
     "cli.py": "/dev/null",
     "files/durable.py": "the room that writes files whole",
@@ -20,7 +20,7 @@ MAY = {
     "jobs/export.py": "a folder that is put in place when it is whole",
     "engines/graph_export.py": "a folder that is put in place when it is whole",
     "models/graph_files.py": "a folder that is put in place when it is whole",
-    "scorers/random_weights.py": "a temporary folder of the benchmark",
+    "bench/random_weights.py": "a temporary folder of the benchmark",
     "files/stream_output.py": "streams, and the errors beside them",
     "training/folder.py": "swapped in at once",
 }

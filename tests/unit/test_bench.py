@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rerank_cli.bench import gflop
-from rerank_cli.bench_input import generated, lengths_of
-from rerank_cli.contestants import Worker
+from rerank_cli.bench.benchmark import gflop
+from rerank_cli.bench.contestants import Worker
+from rerank_cli.bench.generated import generated, lengths_of
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.models.tokens import PairTokenizer, load_tokenizer

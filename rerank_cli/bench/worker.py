@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rerank_cli.bench.peers import PEERS, PeerModel
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.core.stats import Stats
@@ -21,7 +22,6 @@ from rerank_cli.engines.machine import peak_memory
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.jobs.score import Run
 from rerank_cli.models.libraries import silence_libraries
-from rerank_cli.peers import PEERS, PeerModel
 
 Answer = dict[str, Any]
 Task = Callable[[dict[str, Any]], Answer]

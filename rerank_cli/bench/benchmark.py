@@ -18,19 +18,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.bench_input import generated, lengths_of, parsed
-from rerank_cli.bench_worker import pairs_of, read_records
-from rerank_cli.contestants import (
-    PYTHON,
-    Answer,
-    BenchConfig,
-    Contestant,
-    Matrix,
-    Tell,
-    contestants_of,
-    device_of,
-    run_once,
-)
+from rerank_cli.bench.config import BenchConfig
+from rerank_cli.bench.contestants import PYTHON, Answer, Contestant, Matrix, Tell, contestants_of, device_of, run_once
+from rerank_cli.bench.generated import generated, lengths_of, parsed
+from rerank_cli.bench.worker import pairs_of, read_records
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, ModelError, OutputError
 from rerank_cli.engines.machine import device_name, machine
@@ -75,7 +66,7 @@ def _model(config: BenchConfig, folder: Path, tell: Tell) -> ModelConfig:
         tell(f"making random weights in the shape of {config.random_weights}")
         made = folder / "random"
         made.mkdir()
-        import_module("rerank_cli.scorers.random_weights").make_random_model(
+        import_module("rerank_cli.bench.random_weights").make_random_model(
             config.random_weights, Path(config.tokenizer), made
         )
         return replace(config.model, model=str(made))

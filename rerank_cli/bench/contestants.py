@@ -13,39 +13,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.core.config import ModelConfig
-from rerank_cli.peers import PEERS, installed
+from rerank_cli.bench.config import BenchConfig
+from rerank_cli.bench.peers import PEERS, installed
 
 CPU_ENGINES = {"torch": ("fp32", "bf16"), "openvino": ("fp32", "bf16", "int8"), "onnx": ("fp32", "int8")}
 CUDA_ENGINES = {"torch": ("fp16", "bf16")}
 
 
 RUN_MODULE = (  # as `python -m`, but never a module of the user's working folder
-    f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parent.parent)!r}); sys.argv[:] = sys.argv[1:]; "
+    f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); sys.argv[:] = sys.argv[1:]; "
     "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
 PYTHON = (sys.executable, "-P", "-c", RUN_MODULE)
 Tell = Callable[[str], None]
 Answer = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchConfig:
-    """What to measure. Exactly one of `source` (a file in the native shape) and `lengths` gives the records."""
-
-    model: ModelConfig
-    source: str | None = None
-    lengths: str = "lognormal"
-    pairs: int = 320
-    engines: tuple[str, ...] = ()  # "engine:dtype"; empty: all that are installed
-    batch_tokens: tuple[int | None, ...] = (None,)
-    peers: tuple[str, ...] = tuple(PEERS)
-    batch_sizes: tuple[int, ...] = ()  # empty: each peer's own list
-    rounds: int = 3
-    random_weights: str | None = None
-    tokenizer: str | None = None
-    growth: tuple[int, ...] = ()  # numbers of pairs; instead of the comparison
-    environment: Mapping[str, str] | None = None  # of the processes, where it is not this one's
 
 
 @dataclass(slots=True)
@@ -72,7 +53,7 @@ class Worker:
     def __init__(self, told: dict[str, Any], environment: Mapping[str, str] | None = None) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         self._process = subprocess.Popen(
-            [*PYTHON, "rerank_cli.bench_worker"],
+            [*PYTHON, "rerank_cli.bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

@@ -1,1 +1,0 @@
-"""Random weights for the benchmark."""
