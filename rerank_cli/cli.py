@@ -28,8 +28,8 @@ from rerank_cli.commands.mine import mine_command
 from rerank_cli.commands.score import score
 from rerank_cli.commands.train import train_command
 from rerank_cli.core.errors import ExitStatus, Interrupted, PipeClosed, RerankError
-from rerank_cli.diagnostics import say
-from rerank_cli.progress import show_cursor
+from rerank_cli.display.messages import say
+from rerank_cli.display.progress import show_cursor
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what writing to standard output may end in
 COMPLETION = frozenset({"typer.completion", "typer._completion_classes", "typer._completion_shared"})

@@ -5,7 +5,7 @@ import typer
 from rerank_cli.commands import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.printable import printable
-from rerank_cli.diagnostics import show
+from rerank_cli.display.messages import show
 from rerank_cli.jobs.check import Check, check_input
 
 R = ReadConfig()

@@ -6,7 +6,7 @@ import typer
 
 from rerank_cli.commands import options as o
 from rerank_cli.core.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
-from rerank_cli.diagnostics import say
+from rerank_cli.display.messages import say
 from rerank_cli.files.paths import is_file
 from rerank_cli.jobs.convert import convert
 

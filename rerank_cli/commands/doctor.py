@@ -7,7 +7,7 @@ from typing import Annotated
 from rerank_cli.commands import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
-from rerank_cli.diagnostics import show
+from rerank_cli.display.messages import show
 from rerank_cli.jobs.doctor import examine
 
 M = ModelConfig()

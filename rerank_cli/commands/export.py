@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from rerank_cli.commands import options as o
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.printable import printable
-from rerank_cli.diagnostics import say, show
+from rerank_cli.display.messages import say, show
 from rerank_cli.jobs.export import FORMATS, ExportConfig, export
 from rerank_cli.models.graph_files import DTYPES
 

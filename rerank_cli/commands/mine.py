@@ -10,10 +10,10 @@ from rerank_cli.commands import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
-from rerank_cli.diagnostics import show
-from rerank_cli.progress import Reporter, choose_mode
+from rerank_cli.display.messages import show
+from rerank_cli.display.progress import Reporter, choose_mode
+from rerank_cli.display.training_progress import TrainingProgress
 from rerank_cli.training.mine import MARGIN, MineConfig, mine
-from rerank_cli.training_progress import TrainingProgress
 
 M = ModelConfig()
 

@@ -10,13 +10,13 @@ from rerank_cli.commands import options as o
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.core.stats import Stats
-from rerank_cli.diagnostics import say
-from rerank_cli.jobs.dry_run import Rehearsal, rehearse
+from rerank_cli.display.dry_run_report import report
+from rerank_cli.display.messages import say
+from rerank_cli.display.progress import Reporter, choose_mode, monotonic_seconds
+from rerank_cli.jobs.dry_run import rehearse
 from rerank_cli.jobs.score import Run
 from rerank_cli.jobs.statistics import write_stats
-from rerank_cli.progress import Reporter, choose_mode, monotonic_seconds
 
-BAR = 40  # columns of the longest bar
 R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults
 
 
@@ -138,35 +138,3 @@ def rehearsed(config: RunConfig, reporter: Reporter) -> int:
     if config.files.stats is not None:
         write_stats(config.files.stats, found.as_dict())
     return found.status
-
-
-def report(found: Rehearsal) -> list[str]:
-    """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
-    count, figures = found.counters, found.as_dict()
-    rows = [
-        ("shape", found.shape),
-        ("records", f"{count.records:,} ({count.failed:,} would fail)"),
-        ("pairs", f"{count.pairs:,} ({count.duplicate_pairs:,} identical ones are scored once)"),
-        ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),
-        ("windows", f"{count.windows:,} of up to {found.window_tokens:,} tokens"),
-        ("batches", f"{count.batches:,} of up to {found.batch_tokens:,} tokens"),
-        ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
-    ]
-    if count.chunked:
-        rows.append(("in parts", f"{count.chunked:,} documents in {count.chunks:,} parts"))
-    lengths = [f"{figures[name]:,}" for name in ("median_tokens", "p95_tokens", "max_tokens")]
-    rows.append(("pair lengths", f"median {lengths[0]}, 95 % within {lengths[1]}, longest {lengths[2]}"))
-    return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(found)]
-
-
-def histogram(found: Rehearsal) -> list[str]:
-    """Pairs by their tokens, a bar each."""
-    bins = found.bins()
-    most = max((pairs for _, _, pairs in bins), default=0) or 1
-    lines = []
-    for low, high, pairs in bins:
-        if low == found.max_length + 1:
-            lines.append(f"{'':>13} ┄┄┄ {found.max_length} tokens: longer pairs are {found.fate} ┄┄┄")
-        share = pairs / most * BAR
-        lines.append(f"{low:>6}-{high:<6} {'█' * int(share)}{'▏' if pairs and share < 1 else ''} {pairs:,}")
-    return lines

@@ -7,18 +7,18 @@ from typing import Annotated
 import typer
 
 from rerank_cli.commands import options as o
-from rerank_cli.commands.evaluate import difference_table
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
-from rerank_cli.diagnostics import show
-from rerank_cli.progress import Reporter, choose_mode
+from rerank_cli.display.evaluation_tables import difference_table
+from rerank_cli.display.messages import show
+from rerank_cli.display.progress import Reporter, choose_mode
+from rerank_cli.display.training_progress import TrainingProgress
 from rerank_cli.training.card import steps_and_time
 from rerank_cli.training.config import DTYPES, LEARNING_RATE, LORA_LEARNING_RATE, TrainConfig
 from rerank_cli.training.examples import Fields
 from rerank_cli.training.rows import LOSSES
 from rerank_cli.training.train import Trained, train
-from rerank_cli.training_progress import TrainingProgress
 
 M = ModelConfig()
 

@@ -16,7 +16,7 @@ MAY = {
     "files/parquet.py": "the table that becomes FILE by its last rename",
     "files/journal.py": "the journal, and what is swapped in durably",
     "files/lock.py": "locks",
-    "plotting.py": "into memory",
+    "display/chart.py": "into memory",
     "jobs/export.py": "a folder that is put in place when it is whole",
     "engines/graph_export.py": "a folder that is put in place when it is whole",
     "models/graph_files.py": "a folder that is put in place when it is whole",

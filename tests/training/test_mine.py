@@ -18,11 +18,11 @@ from transformers import AutoModel, BertModel
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, InputError, Refused
+from rerank_cli.display.progress import Reporter
+from rerank_cli.display.training_progress import TrainingProgress
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.engines.torch_bi_encoder import slices
-from rerank_cli.progress import Reporter
 from rerank_cli.training.mine import MARGIN, MineConfig, mine
-from rerank_cli.training_progress import TrainingProgress
 from tests.training.conftest import write_records
 
 POOL = [

@@ -9,7 +9,7 @@ import pytest
 
 from rerank_cli.core.errors import PipeClosed
 from rerank_cli.core.printable import CAP, printable
-from rerank_cli.diagnostics import duration, say, short, show
+from rerank_cli.display.messages import duration, say, short, show
 
 
 @pytest.mark.parametrize("text", ["plain", "with spaces", "é漢字🙂", "tilde~", "", "right to left: עברית", "e\u0301"])

@@ -8,8 +8,8 @@ from making import Clock
 from rich.console import Console
 
 from rerank_cli.core.stats import Counters, Stats
-from rerank_cli.progress import Reporter, choose_mode, closing_line, status_line, summary_rows
-from rerank_cli.progress_bar import run_bar, summary_table
+from rerank_cli.display.progress import Reporter, choose_mode, closing_line, status_line, summary_rows
+from rerank_cli.display.progress_bar import run_bar, summary_table
 
 NOW = datetime(2026, 11, 21, 1, 37, 0, 999, tzinfo=UTC)
 DOCUMENT = {

@@ -8,7 +8,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from rerank_cli.core.stats import Stats
-from rerank_cli.diagnostics import duration, short
+from rerank_cli.display.messages import duration, short
 
 NARROW = 100  # columns: below, the bar leaves out what can be read in the table afterwards
 

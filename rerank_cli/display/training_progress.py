@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from rerank_cli.diagnostics import duration
-from rerank_cli.progress import LINE_EVERY_S, Mode, Reporter
+from rerank_cli.display.messages import duration
+from rerank_cli.display.progress import LINE_EVERY_S, Mode, Reporter
 
 Clock = Callable[[], float]
 

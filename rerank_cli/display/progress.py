@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from rerank_cli.core.printable import printable
 from rerank_cli.core.stats import Stats
-from rerank_cli.diagnostics import duration, say
+from rerank_cli.display.messages import duration, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -141,7 +141,7 @@ class Reporter:
         from rich.console import Console
         from rich.text import Text
 
-        from rerank_cli.progress_bar import run_bar
+        from rerank_cli.display.progress_bar import run_bar
 
         console = Console(file=cast("TextIO", Deaf(self._stream)), highlight=False, markup=False, emoji=False)
         bar = run_bar(stats, console)
@@ -166,7 +166,7 @@ class Reporter:
         if self.mode == "bar":
             from rich.console import Console
 
-            from rerank_cli.progress_bar import summary_table
+            from rerank_cli.display.progress_bar import summary_table
 
             Console(file=cast("TextIO", Deaf(self._stream)), highlight=False).print(
                 summary_table(summary_rows(document))

@@ -1,0 +1,82 @@
+"""What `rerank bench` shows."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rerank_cli.core.printable import printable
+
+if TYPE_CHECKING:  # rich takes a tenth of a second, and only this command's end needs it
+    from rich.table import Table
+
+WIDTH = 118  # where no terminal tells
+
+
+def show_table(document: dict[str, Any]) -> None:
+    """The results for people, on standard error."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
+    table = growth_table(document) if "growth" in document else comparison_table(document)
+    console.print(table)
+    machine = document["machine"]
+    rates = ", ".join(f"{dtype} {rate:,.0f}" for dtype, rate in document.get("matrix_gflops", {}).items())
+    console.print(
+        printable(f"{machine['cpu']}, {machine['cores']} cores" + (f"; matrix GFLOP/s: {rates}" if rates else ""))
+    )
+    for name, reason in document.get("not_measured", {}).items():
+        console.print(printable(f"not measured: {name}: {reason}"), markup=False)
+
+
+def comparison_table(document: dict[str, Any]) -> "Table":
+    """A row for each contestant."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"{document['model']}, {document['pairs']:,} pairs, mean {document['mean_tokens']:.0f} tokens"
+    table = Table(title=escape(printable(title)), title_justify="left")
+    for name in ("", "dtype", "batch"):
+        table.add_column(name, no_wrap=True)
+    for name in ("pairs/s", "of best\npeer", "of matrix\nrate", "padding", "busy", "peak\nmemory"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in document["results"]:
+        ratio, of_matrix = result["of_best_peer"], result["share_of_matrix_rate"]
+        table.add_row(
+            result["name"],
+            result["dtype"],
+            result["batch"],
+            f"{result['pairs_per_s']:,.1f}",
+            f"{ratio:.2f} ×" if ratio else "",
+            percent(of_matrix),
+            percent(result["padding_share"]),
+            percent(result["busy_share"]),
+            f"{result['peak_memory_bytes'] / 2**20:,.0f} MiB",
+        )
+    return table
+
+
+def growth_table(document: dict[str, Any]) -> "Table":
+    """A row for each number of pairs."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(printable(f"{Path(document['model']).name}, growth")), title_justify="left")
+    for name in ("pairs", "engine", "pairs/s", "tokens/s", "padding", "busy", "wall", "peak memory"):
+        table.add_column(name, justify="right")
+    for step in document["growth"]:
+        table.add_row(
+            f"{step['pairs']:,}",
+            f"{step['engine']} {step['dtype']}",
+            f"{step['pairs_per_s']:,.1f}",
+            f"{step['tokens_per_s']:,.0f}",
+            percent(step["padding_share"]),
+            percent(step["busy_share"]),
+            f"{step['wall_s']:,.0f} s",
+            f"{step['peak_memory_bytes'] / 2**20:,.0f} MiB",
+        )
+    return table
+
+
+def percent(share: float | None) -> str:
+    """A share for people; nothing where it is not known."""
+    return "" if share is None else f"{share:.1%}"

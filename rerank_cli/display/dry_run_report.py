@@ -1,0 +1,37 @@
+"""What `rerank score --dry-run` shows."""
+
+from rerank_cli.jobs.dry_run import Rehearsal
+
+BAR = 40  # columns of the longest bar
+
+
+def report(found: Rehearsal) -> list[str]:
+    """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
+    count, figures = found.counters, found.as_dict()
+    rows = [
+        ("shape", found.shape),
+        ("records", f"{count.records:,} ({count.failed:,} would fail)"),
+        ("pairs", f"{count.pairs:,} ({count.duplicate_pairs:,} identical ones are scored once)"),
+        ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),
+        ("windows", f"{count.windows:,} of up to {found.window_tokens:,} tokens"),
+        ("batches", f"{count.batches:,} of up to {found.batch_tokens:,} tokens"),
+        ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
+    ]
+    if count.chunked:
+        rows.append(("in parts", f"{count.chunked:,} documents in {count.chunks:,} parts"))
+    lengths = [f"{figures[name]:,}" for name in ("median_tokens", "p95_tokens", "max_tokens")]
+    rows.append(("pair lengths", f"median {lengths[0]}, 95 % within {lengths[1]}, longest {lengths[2]}"))
+    return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(found)]
+
+
+def histogram(found: Rehearsal) -> list[str]:
+    """Pairs by their tokens, a bar each."""
+    bins = found.bins()
+    most = max((pairs for _, _, pairs in bins), default=0) or 1
+    lines = []
+    for low, high, pairs in bins:
+        if low == found.max_length + 1:
+            lines.append(f"{'':>13} ┄┄┄ {found.max_length} tokens: longer pairs are {found.fate} ┄┄┄")
+        share = pairs / most * BAR
+        lines.append(f"{low:>6}-{high:<6} {'█' * int(share)}{'▏' if pairs and share < 1 else ''} {pairs:,}")
+    return lines

@@ -1,0 +1,123 @@
+"""What `rerank eval` shows, for people, as JSON and as CSV."""
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import typer
+
+from rerank_cli.core.errors import OutputError
+from rerank_cli.core.printable import printable
+from rerank_cli.evaluation.evaluate import Difference, Evaluation, histogram, rows_of
+from rerank_cli.files.durable import put_file
+
+BAR = 40
+COUNTED = {
+    "queries_without_judgements": "queries of the results are not judged and do not count",
+    "judged_queries_without_results": "judged queries have no results and count as 0",
+    "judged_queries_without_results_before": "judged queries have no results before and count as 0 there",
+    "repeated_documents": "documents repeat one that came before in their query and do not count",
+    "repeated_queries": "records repeat a query that came before and do not count",
+    "bad_records": "records could not be read and do not count",
+}
+
+
+def show_json(document: Any) -> None:
+    """Print a document as one line; what JSON has no number for is null."""
+    for line in json.dumps(finite(document), ensure_ascii=False).splitlines():
+        typer.echo(line)
+
+
+def finite(value: Any) -> Any:
+    """A JSON value without infinities and NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    return [finite(each) for each in value] if isinstance(value, list) else value
+
+
+def as_dict(made: Evaluation) -> dict[str, Any]:
+    """An evaluation as JSON: means, differences and counts."""
+    return {
+        "run": printable(made.name),
+        "before_run": printable(made.before_name) or None,
+        "measures": made.means,
+        "before": made.before_means or None,
+        "differences": [as_row(each) for each in made.differences],
+        **made.counts,
+    }
+
+
+def as_row(each: Difference) -> dict[str, Any]:
+    """A difference as JSON."""
+    names = ("measure", "before", "after", "gain", "low", "high", "p_value", "better", "worse", "same")
+    return {name: getattr(each, name) for name in names}
+
+
+def report(made: Evaluation) -> list[str]:
+    """The lines to print."""
+    count = made.counts
+    lines = [f"{made.name}: {count['judged_queries']:,} judged queries"]
+    if not made.differences:
+        lines += ["", *(f"{name:<12}{value:>8.4f}" for name, value in made.means.items())]
+    else:
+        lines += [f"before: {made.before_name}", "", *difference_table(made.differences, ("before", "after"))]
+        leading = next(iter(made.values))
+        gains = [value - made.before[leading].get(qid, 0.0) for qid, value in made.values[leading].items()]
+        lines += ["", f"gain in {leading}, queries", *histogram_lines(gains)]
+    if not made.differences and count["queries_cut"]:
+        words = "queries lack candidates of the input: the order before is not known, name it with --before"
+        lines += ["", f"{count['queries_cut']:,} {words}"]
+    lines += ["", *counted(made)]
+    return lines
+
+
+def counted(made: Evaluation) -> list[str]:
+    """What a reader of the means should know."""
+    count = made.counts
+    documents = f"{count['top_10']:,} documents in the top 10"
+    unjudged = f"{count['unjudged_in_top_10']:,} of the {documents} are not judged"
+    if count["top_10"] and count["unjudged_in_top_10"] == count["top_10"]:
+        unjudged = f"none of the {documents} is judged: do both files name documents alike?"
+    elif count["top_10"]:
+        unjudged += f" ({count['unjudged_in_top_10'] / count['top_10']:.1%})"
+    return [unjudged, *(f"{count[name]:,} {words}" for name, words in COUNTED.items() if count.get(name))]
+
+
+def difference_table(differences: list[Difference], names: tuple[str, str]) -> list[str]:
+    """A row a measure."""
+    width = max(len(each.measure) for each in differences) + 2
+    head = f"{'':<{width}}{names[0]:>9}{names[1]:>9}{'gain':>10}  {'95 % interval':<20}{'p':>7}   better  worse   same"
+    lines = [head]
+    for each in differences:
+        interval = "" if each.low is None or each.high is None else f"[{each.low:+.4f}, {each.high:+.4f}]"
+        p_value = "" if each.p_value is None else "<0.001" if each.p_value < 0.001 else f"{each.p_value:.3f}"
+        lines.append(
+            f"{each.measure:<{width}}{each.before:>9.4f}{each.after:>9.4f}{each.gain:>+10.4f}  {interval:<20}"
+            f"{p_value:>7}{each.better:>9,}{each.worse:>7,}{each.same:>7,}"
+        )
+    return lines
+
+
+def histogram_lines(gains: list[float]) -> list[str]:
+    """Queries by what they gained, a bar each."""
+    bins = histogram(gains)
+    most = max(count for _, _, count in bins) or 1
+    return [f"{low:>+6.2f} … {high:>+5.2f}  {'█' * round(count / most * BAR)} {count:,}" for low, high, count in bins]
+
+
+def write_csv(path: str, evaluations: list[Evaluation]) -> None:
+    """Every query's measures, long form. Raises OutputError."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["run", "query", "measure", "before", "after"])
+    for made in evaluations:
+        for qid, measure, former, value in rows_of(made):
+            table.writerow([made.name, qid, measure, "" if former is None else former, value])
+    try:
+        put_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    except OSError as fault:
+        raise OutputError(f"--per-query {path}: {fault.strerror}", "Name a file that can be written.") from None
