@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rerank_cli import cli
+from rerank_cli.cli import process
 
 SECONDS, MEMORY = 20.0, 2 * 2**30  # far more than a tiny model needs
 FORBIDDEN = {
@@ -104,5 +104,5 @@ def rerank_inside(*arguments: str | Path) -> Watched:
     """Run the command to its end."""
     said = io.StringIO()
     with watched() as events, _bounded(), contextlib.redirect_stderr(said):
-        code = cli.run([os.fspath(argument) for argument in arguments])
+        code = process.run([os.fspath(argument) for argument in arguments])
     return Watched(int(code), said.getvalue(), events)

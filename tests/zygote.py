@@ -14,7 +14,7 @@ import json
 import os
 import sys
 
-from rerank_cli import cli
+from rerank_cli.cli import process
 
 
 def run(arguments: list[str], cwd: str, stdin: str | None, folder: str, variables: dict[str, str]) -> None:
@@ -30,12 +30,12 @@ def run(arguments: list[str], cwd: str, stdin: str | None, folder: str, variable
         os.dup2(fd, number)
         os.close(fd)
     sys.argv = ["rerank", *arguments]
-    cli.main()
+    process.main()
 
 
 def serve() -> None:
     """Fork for each request and answer with the exit code, negative for a signal, until there are no more."""
-    cli.run(["score", os.devnull, "-o", os.devnull, "--engine", "fake", "-q"])  # for what is imported by name
+    process.run(["score", os.devnull, "-o", os.devnull, "--engine", "fake", "-q"])  # for what is imported by name
     gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)

@@ -1,7 +1,8 @@
 """Several batches at once, each on threads of its own: on a CPU, cores that wait for each other lose a tenth.
 
 A layer of a small model is over in less than a millisecond, and after each of them all its threads meet; batches
-computed apart never do (LOG.md, 2026-11-21). The threads are daemons: an interrupted run leaves without waiting.
+computed apart never do (docs/experiments.md, 2026-11-21). The threads are daemons: an interrupted run leaves without
+waiting.
 """
 
 import threading

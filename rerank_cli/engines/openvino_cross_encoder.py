@@ -3,7 +3,7 @@
 The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 means weights in
 eight bits and activations rounded to eight bits as they come, in groups of a token's values, each with its own scale:
 nothing is calibrated, and a pair's logit does not depend on its batch. The trade refused is nncf's static quantization:
-perhaps faster, but its logits drifted many times as far where it was tried (LOG.md, 2026-11-21).
+perhaps faster, but its logits drifted many times as far where it was tried (docs/experiments.md, 2026-11-21).
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from rerank_cli.engines.openvino_runtime import computes_bfloat16, settings_for
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
 
-# Rows are filled up to eights, because each new shape costs OpenVINO some milliseconds once (LOG.md, 2026-11-21).
+# Rows are filled up to eights: each new shape costs OpenVINO some milliseconds once (docs/experiments.md, 2026-11-21).
 TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)
 OFFERED = {"fp32": ("fp32", "fp16"), "bf16": ("fp32", "fp16"), "int8": ("int8",)}  # computed in: held by the graph
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")

@@ -22,7 +22,8 @@ PROBES = (((2, 3),), ((9, 20), (9, 20), (7, 13)), ((3, 8), (3, 8)), (*[(6, 12)] 
 def upper_layers(config: Any) -> str:
     """A pattern of the names of the body's upper layers that int8 leaves in float: as many as config.json asks for.
 
-    A key of ours, `layers_in_float`: most models need none (LOG.md), those that multiply small differences do.
+    A key of ours, `layers_in_float`: most models need none, those that multiply small differences do
+    (docs/experiments.md).
     """
     count, asked = (getattr(config, name, None) for name in ("num_hidden_layers", "layers_in_float"))
     if not isinstance(count, int) or not isinstance(asked, int):

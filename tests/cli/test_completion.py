@@ -11,7 +11,7 @@ import pytest
 import typer.main
 from running import COMMAND, ROOT, Finished, environment, files_of, rerank
 
-from rerank_cli.cli import app
+from rerank_cli.cli.app import app
 from rerank_cli.engines.registry import DEVICES, DTYPES, SCORERS
 from rerank_cli.formats.known import FORMATS
 from rerank_cli.jobs.export import FORMATS as EXPORTED
@@ -96,7 +96,7 @@ def test_fish_is_answered_by_the_exit_code_alone(words: tuple[str, ...], code: i
 
 def test_nothing_heavy_is_imported_for_a_candidate() -> None:
     program = (
-        "import sys\nfrom rerank_cli.cli import run\ncode = run([])\n"
+        "import sys\nfrom rerank_cli.cli.process import run\ncode = run([])\n"
         f"print(code, [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
     line = {"COMP_WORDS": "rerank score --engine o", "COMP_CWORD": "3", "_RERANK_COMPLETE": "complete_bash"}

@@ -18,7 +18,7 @@ from inside import rerank_inside
 from points import Points
 from running import Finished, forked, lines
 
-from rerank_cli.cli import app
+from rerank_cli.cli.app import app
 from rerank_cli.core.errors import ExitStatus
 
 VALUES = {

@@ -20,7 +20,7 @@ from points import Points
 from running import COMMAND, Finished, environment, forked
 from terminals import on_terminal
 
-from rerank_cli.cli import app
+from rerank_cli.cli.app import app
 
 IN, OUT = "入力-é.jsonl", "出力-ß.jsonl"
 FIELDS = ("--query-field", "質問", "--candidates-field", "候補", "--text-field", "本文")

@@ -354,12 +354,12 @@ def test_a_run_over_a_stream_that_was_cut_is_4_and_nothing_is_final(
 
 
 @pytest.mark.skipif(zstandard is None, reason="the other package for zstd is not installed")
-@pytest.mark.parametrize("first", ["zstandard", "rerank_cli.cli"])
+@pytest.mark.parametrize("first", ["zstandard", "rerank_cli.cli.process"])
 def test_with_another_zstd_in_the_process_a_cut_stream_is_still_4(
     quick_folder: Path, points: Points, first: str
 ) -> None:
-    second = {"zstandard": "rerank_cli.cli", "rerank_cli.cli": "zstandard"}[first]
-    script = f"import sys, {first}, {second}; rerank_cli.cli.main()"
+    second = {"zstandard": "rerank_cli.cli.process", "rerank_cli.cli.process": "zstandard"}[first]
+    script = f"import sys, {first}, {second}; rerank_cli.cli.process.main()"
     whole = ZSTDS["zstandard, checksum"](TEXT)
     for size, code in ((len(whole), 0), (len(whole) - 1, 4), (len(whole) // 2, 4)):
         with points.trying("cut streams: with zstandard imported"):

@@ -23,7 +23,7 @@ from points import Points
 from running import Zygote, forked
 from terminals import on_terminal
 
-from rerank_cli.cli import app
+from rerank_cli.cli.app import app
 
 KINDS = {  # none holds a NUL, a colon or a comma, which an argument or a list of faults cannot
     "escape sequences": "\x1b[45;5m\x1b[2J\x1b[?1049h\x1bc\x1b(0\x1b[6n",

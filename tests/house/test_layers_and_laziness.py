@@ -26,7 +26,7 @@ HEAVY = {
 }
 PROGRAM = """
 import sys
-from rerank_cli.cli import run
+from rerank_cli.cli.process import run
 code = int(run(sys.argv[2:]))
 print(code, *sorted(set(sys.modules) & set(sys.argv[1].split(","))), file=sys.stderr)
 """
@@ -100,11 +100,11 @@ def test_every_module_keeps_to_its_floor() -> None:
         [sys.executable, "-c", program], cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout.decode()
-    assert b"1 kept, 0 broken" in done.stdout
+    assert b"2 kept, 0 broken" in done.stdout
 
 
 def test_the_contract_is_about_every_module_of_the_package() -> None:
-    [contract] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    contract, _ = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     assert contract["type"] == "layers"
     assert contract["exhaustive"] is True
     assert contract["containers"] == ["rerank_cli"]

@@ -1,4 +1,4 @@
-"""Make `mini`, the embedded model: `make mini`; rerank_cli/LOG.md tells what was tried.
+"""Make `mini`, the embedded model: `make mini`; rerank_cli/docs/experiments.md tells what was tried.
 
     python tests/mini/make.py [--shared ../shared] [--work FOLDER] [--minutes 140] [--out FOLDER]
 

@@ -22,7 +22,7 @@ from rerank_cli.reranking.in_memory import logits_of
 
 Query = tuple[str, list[str]]
 ENGINES = ("openvino", "onnx")
-AGREE = {  # largest |Δlogit| in standard deviations, least Kendall's tau; LOG.md has why `mini` drifts more than others
+AGREE = {  # largest |Δlogit| in standard deviations, least Kendall's tau (`mini` drifts: docs/experiments.md)
     ("openvino", "fp32"): (1e-4, 0.99),
     ("openvino", "bf16"): (0.3, 0.95),
     ("openvino", "int8"): (0.35, 0.93),

@@ -8,7 +8,7 @@ import pytest
 from making import fake
 from running import ROOT
 
-from rerank_cli.commands import doctor
+from rerank_cli.cli import doctor
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.jobs.doctor import accept
 

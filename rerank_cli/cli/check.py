@@ -2,7 +2,7 @@
 
 import typer
 
-from rerank_cli.commands import options as o
+from rerank_cli.cli import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.printable import printable
 from rerank_cli.display.messages import show

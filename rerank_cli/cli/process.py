@@ -1,4 +1,4 @@
-"""The process: which command, which exit code, which signal.
+"""The process: which exit code, which signal.
 
 Typer parses; what ends a run badly is mapped here to one line on standard error and a stable exit code.
 """
@@ -11,22 +11,12 @@ import sys
 import threading
 import traceback
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from rerank_cli import __version__
-from rerank_cli.commands.bench import bench_command
-from rerank_cli.commands.check import check
-from rerank_cli.commands.compare import compare_command
-from rerank_cli.commands.convert import convert_command
-from rerank_cli.commands.doctor import doctor
-from rerank_cli.commands.evaluate import eval_command
-from rerank_cli.commands.export import export_command
-from rerank_cli.commands.mine import mine_command
-from rerank_cli.commands.score import score
-from rerank_cli.commands.train import train_command
+from rerank_cli.cli.app import app
 from rerank_cli.core.errors import ExitStatus, Interrupted, PipeClosed, RerankError
 from rerank_cli.display.messages import say
 from rerank_cli.display.progress import show_cursor
@@ -36,48 +26,6 @@ COMPLETION = frozenset({"typer.completion", "typer._completion_classes", "typer.
 COMPLETING = "_RERANK_COMPLETE"  # set by a shell that asks for candidates
 FISH_ASKS = "_TYPER_COMPLETE_FISH_ACTION"  # whether to complete at all, by exit code
 PROMPT_STOP_S = 6.0  # after a first signal: then the process ends, within ten even if a library holds the interpreter
-
-app = typer.Typer(
-    name="rerank",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"rerank {__version__}")
-        raise typer.Exit()
-
-
-@app.callback()
-def rerank(
-    context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Rerank a file: score query-candidate pairs with a cross-encoder, write the candidates best first.
-
-    \b
-    rerank score input.jsonl -o out.jsonl
-    """
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-app.command()(score)
-app.command()(check)
-app.command()(doctor)
-app.command("bench")(bench_command)
-app.command("export")(export_command)
-app.command("convert")(convert_command)
-app.command("eval")(eval_command)
-app.command("compare")(compare_command)
-app.command("train")(train_command)
-app.command("mine")(mine_command)
 
 
 class _Interrupt:

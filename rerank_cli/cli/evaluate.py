@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from rerank_cli.commands import options as o
+from rerank_cli.cli import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.display.evaluation_tables import as_dict, report, show_json, write_csv

@@ -11,7 +11,7 @@ import orjson
 from rerank_cli.bench.benchmark import bench
 from rerank_cli.bench.config import BenchConfig
 from rerank_cli.bench.peers import PEERS
-from rerank_cli.commands import options as o
+from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.display.bench_tables import show_table

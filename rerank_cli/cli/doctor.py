@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from rerank_cli.commands import options as o
+from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.display.messages import show

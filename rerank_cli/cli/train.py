@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rerank_cli.commands import options as o
+from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable

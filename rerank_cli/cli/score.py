@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rerank_cli.commands import options as o
+from rerank_cli.cli import options as o
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.core.stats import Stats

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from rerank_cli.commands import options as o
+from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.printable import printable
 from rerank_cli.display.messages import say, show

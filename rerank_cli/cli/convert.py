@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rerank_cli.commands import options as o
+from rerank_cli.cli import options as o
 from rerank_cli.core.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.display.messages import say
 from rerank_cli.files.paths import is_file

@@ -1,1 +1,0 @@
-"""One file per command: it declares options, calls one function below, and prints."""
