@@ -41,26 +41,26 @@ slow: $(READY) ## the tests that take long: engines, exports, training, benchmar
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m slow tests
 
 mutants: $(READY) strace ## break the journal, the planner and the ranking in 45 ways: each must fail a named test
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/measure/mutants.py
 
 determinism: $(READY) ## how far a logit moves when its batch is composed otherwise
-	$(BIN)/python tests/bench/determinism.py
+	$(BIN)/python tests/measure/determinism.py
 
 strace: # the syscall sweep needs it and is skipped, with the reason, where it is not
 	@command -v strace >/dev/null || { apt-get update -q && apt-get install -q -y strace; } || \
 		echo "strace is not here and could not be installed: the sweeps that need it will be skipped"
 
 gpu-bench: ## on a CUDA machine, with the torch it has: speed, drift and the checks of tests/gpu
-	$(PYTHON) tests/bench/gpu.py
+	$(PYTHON) tests/measure/gpu.py
 
 drift: $(READY) ## what narrower numbers cost: logits and nDCG@10 on the shared collections; half an hour
-	$(BIN)/python tests/bench/drift.py
+	$(BIN)/python tests/measure/drift.py
 
 mini: $(READY) ## make the embedded model anew, from the shared base and pool: hours
-	$(BIN)/python tests/mini/make.py
+	$(BIN)/python tests/recipes/mini/make.py
 
 bench: $(READY) ## throughput beside every installed peer on this machine, interleaved; half an hour
-	$(BIN)/python tests/bench/speed.py
+	$(BIN)/python tests/measure/speed.py
 
 format: $(READY) ## put the code in order
 	$(BIN)/ruff check --fix .

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from points import Points
+from support.points import Points
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("RERANK_SHARED", ROOT.parent / "shared"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from running import ROOT, lines
+from support.running import ROOT, lines
 
 MESSY = ROOT / "sample_data" / "messy.jsonl"
 

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from running import files_of, lines, rerank
+from support.running import files_of, lines, rerank
 
 FAKE = ("--engine", "fake")
 Errors = list[dict[str, Any]]

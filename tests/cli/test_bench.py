@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Finished, rerank
+from support.running import Finished, rerank
 
 
 def document(done: Finished) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from running import COMMAND, ROOT, Finished, environment, files_of, rerank
+from support.running import COMMAND, ROOT, Finished, environment, files_of, rerank
 
 from rerank_cli.cli.app import app
 from rerank_cli.engines.registry import DEVICES, DTYPES, SCORERS

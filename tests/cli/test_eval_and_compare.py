@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from running import ROOT, environment, files_of, forked, rerank
+from support.running import ROOT, environment, files_of, forked, rerank
 
 COLLECTION = ROOT / "sample_data" / "collection"
 QRELS = COLLECTION / "qrels" / "test.tsv"

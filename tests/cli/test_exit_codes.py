@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import COMMAND, commits, environment, files_of, forked, lines, rerank, started, wait_until
+from support.running import COMMAND, commits, environment, files_of, forked, lines, rerank, started, wait_until
 
 FAKE = ("--engine", "fake")
 SMALL = ("--batch-tokens", "64", "--window-tokens", "256")  # a commit every few records

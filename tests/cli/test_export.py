@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from running import rerank
-from tiny import write_reranker
+from support.running import rerank
+from support.tiny import write_reranker
 
 slow = pytest.mark.slow  # one form of each library stands for the others
 RECORD = '{"query": "what is panda?", "candidates": ["hi", "panda is a b c", "what", "x y z"]}\n'

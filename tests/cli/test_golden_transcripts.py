@@ -22,7 +22,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from running import ROOT, Finished, rerank
+from support.running import ROOT, Finished, rerank
 
 TRANSCRIPTS = sorted(Path(__file__).with_name("transcripts").glob("*.txt"))
 VARYING = [

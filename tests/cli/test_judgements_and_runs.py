@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from running import Finished, forked
+from support.running import Finished, forked
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.evaluation.results import read_qrels, read_results

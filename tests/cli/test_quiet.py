@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import rerank
-from terminals import on_terminal
-from tiny import write_bi_encoder, write_reranker
+from support.points import Points
+from support.running import rerank
+from support.terminals import on_terminal
+from support.tiny import write_bi_encoder, write_reranker
 
 JUDGED = [{"query": f"what is {a} ?", "pos": [f"{a} {b}"], "neg": [f"{b} c", "c d"]} for a, b in ("ab", "ba") * 4]
 NATIVE = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Finished, lines, record, rerank, started
+from support.running import Finished, lines, record, rerank, started
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from running import files_of, kill_after_commits, lines, rerank
+from support.running import files_of, kill_after_commits, lines, rerank
 
 from rerank_cli import __version__
 

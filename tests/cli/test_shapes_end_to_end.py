@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from running import commits, files_of, forked, kill_after_commits, record
+from support.running import commits, files_of, forked, kill_after_commits, record
 
 FAKE = ("--engine", "fake")
 SMALL = ("--window-tokens", "60", "--batch-tokens", "30")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from running import rerank
+from support.running import rerank
 
 FAKE = ("--engine", "fake")
 

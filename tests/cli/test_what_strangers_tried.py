@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from running import forked
+from support.running import forked
 
 
 @dataclass(frozen=True)

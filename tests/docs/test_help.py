@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from running import rerank
+from support.running import rerank
 
 READING = [
     "--format",

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import typer.main
-from inside import rerank_inside
-from points import Points
-from running import Finished, forked, lines
+from support.inside import rerank_inside
+from support.points import Points
+from support.running import Finished, forked, lines
 
 from rerank_cli.cli.app import app
 from rerank_cli.core.errors import ExitStatus

@@ -18,8 +18,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import Finished, Zygote, commits, files_of, forked, lines, rerank, run_into, started, wait_until
+from support.points import Points
+from support.running import Finished, Zygote, commits, files_of, forked, lines, rerank, run_into, started, wait_until
 
 from rerank_cli.files.journal import read_journal
 from rerank_cli.files.paths import Paths

@@ -11,8 +11,8 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from points import Points
-from running import Finished, commits, files_of, forked, kill_after_commits, lines, record
+from support.points import Points
+from support.running import Finished, commits, files_of, forked, kill_after_commits, lines, record
 
 RECORDS = 16
 SMALL = ("--batch-tokens", "64", "--window-tokens", "256")  # some pairs a batch, some batches a window

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from points import Points
-from running import COMMAND, Finished, environment, forked
-from terminals import on_terminal
+from support.points import Points
+from support.running import COMMAND, Finished, environment, forked
+from support.terminals import on_terminal
 
 from rerank_cli.cli.app import app
 

@@ -12,8 +12,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import commits, files_of, forked, kill_after_commits, lines, started, wait_until
+from support.points import Points
+from support.running import commits, files_of, forked, kill_after_commits, lines, started, wait_until
 
 from rerank_cli.files.paths import Paths
 

@@ -14,8 +14,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import commits, files_of, forked, kill_after_commits, lines, rerank, started, wait_until
+from support.points import Points
+from support.running import commits, files_of, forked, kill_after_commits, lines, rerank, started, wait_until
 
 from rerank_cli.files.lock import LINE
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import COMMAND, Finished, environment
-from tiny import write_reranker
+from support.points import Points
+from support.running import COMMAND, Finished, environment
+from support.tiny import write_reranker
 
 RECORD = {"query": "what is panda?", "candidates": ["hi", "panda is a b c", "what"]}
 ENGINES = [("openvino", "fp32"), ("openvino", "int8"), ("onnx", "fp32"), ("onnx", "int8")]

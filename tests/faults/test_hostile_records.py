@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile import BOM, Stricter, naughty_strings
-from hostile import lines as hostile_lines
-from hostile_cases import CASES, Verdict
-from making import fake_logit, jsonl
-from points import Points
-from running import files_of, forked, lines
+from support.hostile import BOM, Stricter, naughty_strings
+from support.hostile import lines as hostile_lines
+from support.hostile_cases import CASES, Verdict
+from support.making import fake_logit, jsonl
+from support.points import Points
+from support.running import files_of, forked, lines
 
 from rerank_cli.files.signatures import foreign
 

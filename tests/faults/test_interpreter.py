@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import ROOT, commits, started, wait_until
+from support.points import Points
+from support.running import ROOT, commits, started, wait_until
 from tokenizers import Tokenizer
 
 from rerank_cli.formats.texts import MAX_TEXT

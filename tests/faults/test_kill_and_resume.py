@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import (
+from support.points import Points
+from support.running import (
     commits,
     files_of,
     kill_after_commits,

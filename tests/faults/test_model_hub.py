@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import (
+from support.loopback import (
     INFO,
     REVISION,
     TREE,
@@ -32,9 +32,9 @@ from loopback import (
     status,
     wrong,
 )
-from points import Points
-from running import environment, files_of, lines, rerank
-from tiny import write_reranker
+from support.points import Points
+from support.running import environment, files_of, lines, rerank
+from support.tiny import write_reranker
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 WAYS_OUT = ("hf download someone/", "--model PATH", "--model mini")

@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 import torch
-from inside import Watched, rerank_inside, watched
-from points import Points
-from running import commits, files_of, lines
 from safetensors.torch import load_file, save_file
-from tiny import SPECIAL, WORDS, edit_json, join_safetensors, split_safetensors, write_model, write_reranker
-from tiny import write_tokenizer as tokenizer_of
+from support.inside import Watched, rerank_inside, watched
+from support.points import Points
+from support.running import commits, files_of, lines
+from support.tiny import SPECIAL, WORDS, edit_json, join_safetensors, split_safetensors, write_model, write_reranker
+from support.tiny import write_tokenizer as tokenizer_of
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from points import Points
-from running import COMMAND, commits, environment, files_of, forked, lines, record, wait_until
+from support.points import Points
+from support.running import COMMAND, commits, environment, files_of, forked, lines, record, wait_until
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.files.inputs import Inputs

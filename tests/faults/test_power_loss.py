@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from points import Points
-from power import CALLS, Call, Disk, Files, recorded
-from running import files_of, forked, lines
-from tracing import needs_strace, traced
+from support.points import Points
+from support.power import CALLS, Call, Disk, Files, recorded
+from support.running import files_of, forked, lines
+from support.tracing import needs_strace, traced
 
 from rerank_cli.files.journal import decode
 from rerank_cli.files.lock import LINE

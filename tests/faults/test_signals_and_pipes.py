@@ -20,10 +20,22 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import COMMAND, Finished, commits, environment, files_of, forked, hears, lines, started, unread, wait_until
-from terminals import CTRL_C, HIDDEN, SHOWN, Terminal, on_terminal
-from tracing import needs_strace
+from support.points import Points
+from support.running import (
+    COMMAND,
+    Finished,
+    commits,
+    environment,
+    files_of,
+    forked,
+    hears,
+    lines,
+    started,
+    unread,
+    wait_until,
+)
+from support.terminals import CTRL_C, HIDDEN, SHOWN, Terminal, on_terminal
+from support.tracing import needs_strace
 
 from rerank_cli.files.paths import Paths
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from points import Points
-from running import files_of, forked, lines
-from tracing import calls_in, needs_strace, traced
+from support.points import Points
+from support.running import files_of, forked, lines
+from support.tracing import calls_in, needs_strace, traced
 
 from rerank_cli.files.paths import Paths
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 import typer
-from points import Points
-from running import Zygote, forked
-from terminals import on_terminal
+from support.points import Points
+from support.running import Zygote, forked
+from support.terminals import on_terminal
 
 from rerank_cli.cli.app import app
 
@@ -423,7 +423,7 @@ def edited(name: str, changes: Callable[[str], dict[str, Any]]) -> Callable[[Pat
     """Changes keys of a JSON file of the model."""
 
     def edit(model: Path, text: str) -> None:
-        from tiny import edit_json  # here, because it imports torch
+        from support.tiny import edit_json  # here, because it imports torch
 
         edit_json(model / name, **changes(text))
 
@@ -431,7 +431,7 @@ def edited(name: str, changes: Callable[[str], dict[str, Any]]) -> Callable[[Pat
 
 
 def tensors_named(model: Path, text: str) -> None:
-    from tiny import join_safetensors, split_safetensors
+    from support.tiny import join_safetensors, split_safetensors
 
     header, data = split_safetensors((model / "model.safetensors").read_bytes())
     header = {name.replace("classifier", text): value for name, value in header.items()}
@@ -488,7 +488,7 @@ runpy.run_path(sys.argv[2], run_name="__main__")
 def test_hostile_names_and_contents_of_models_are_harmless(points: Points, new_folder: NewFolder) -> None:
     if not points.exhaustive:
         pytest.skip("importing torch takes seconds: with --exhaustive only")
-    from tiny import write_reranker
+    from support.tiny import write_reranker
 
     zygote = Zygote(sys.executable, "-c", WITH_TORCH)
     commands = (("score", "in.jsonl", "-o", "out.jsonl", "-v"), ("doctor",))

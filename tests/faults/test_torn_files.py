@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from points import Points
-from running import commits, files_of, forked, kill_after_commits, run_into, started, wait_until
+from support.points import Points
+from support.running import commits, files_of, forked, kill_after_commits, run_into, started, wait_until
 
 MEMORY = Path("/dev/shm")  # waiting for a disk would be most of the time
 OPTIONS = ("--model", "fake:composition=1", "--batch-tokens", "16", "--window-tokens", "40", "-q")

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from points import Points
-from running import commits, files_of, forked, lines, rerank, started, wait_until
+from support.points import Points
+from support.running import commits, files_of, forked, lines, rerank, started, wait_until
 
 OPTIONS = ("--model", "fake", "--batch-tokens", "64", "--window-tokens", "256", "-q")
 SLOW = ("--model", "fake:slow=0.01", *OPTIONS[2:])

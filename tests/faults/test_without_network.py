@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from inside import rerank_inside
-from points import Points
-from running import COMMAND, Finished, environment, files_of, lines, rerank
-from tiny import edit_json, write_bi_encoder, write_reranker
-from tracing import needs_strace
+from support.inside import rerank_inside
+from support.points import Points
+from support.running import COMMAND, Finished, environment, files_of, lines, rerank
+from support.tiny import edit_json, write_bi_encoder, write_reranker
+from support.tracing import needs_strace
 
 DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
 SECONDS = 60  # far more than it takes; a run that waits for a network would hang

@@ -2,7 +2,7 @@
 
 import ast
 
-from running import ROOT
+from support.running import ROOT
 
 PACKAGE = ROOT / "rerank_cli"
 MEANS = {"write_text", "write_bytes", "savefig", "copyfile", "copy2", "copytree", "mkstemp", "NamedTemporaryFile"}

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from running import ROOT, environment, lines
+from support.running import ROOT, environment, lines
 
 HEAVY = {
     "torch",

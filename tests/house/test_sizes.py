@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import ROOT
+from support.running import ROOT
 
 PACKAGE = ROOT / "rerank_cli"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -99,4 +99,4 @@ def test_there_are_at_least_as_many_lines_of_tests_as_of_source() -> None:
 
 @pytest.mark.parametrize("folder", ["unit", "properties", "oracle", "cli", "faults", "house", "docs", "gpu"])
 def test_every_kind_of_test_has_its_folder(folder: str) -> None:
-    assert list((ROOT / "tests" / folder).glob("test_*.py")), folder
+    assert list((ROOT / "tests" / folder).rglob("test_*.py")), folder

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from running import environment, lines
+from support.running import environment, lines
 
 MINI = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md")
 EXTRAS = ("openvino", "onnxruntime", "pyarrow", "ir_measures", "scipy", "sentence_transformers", "matplotlib")

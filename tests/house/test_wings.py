@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from running import ROOT
+from support.running import ROOT
 
 PACKAGE = ROOT / "rerank_cli"
 WINGS = {

@@ -1,7 +1,7 @@
 """The arrays of a batch: how far its rows are filled up, and what the mask says of it."""
 
 import pytest
-from tiny import WORDS, write_model, write_tokenizer
+from support.tiny import WORDS, write_model, write_tokenizer
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.scorer import Batch

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from running import ROOT, rerank
+from support.running import ROOT, rerank
 from transformers import AutoTokenizer
 
 from rerank_cli.core.config import ModelConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench.determinism import agreement, logits_in, records_of
+from measure.determinism import agreement, logits_in, records_of
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder

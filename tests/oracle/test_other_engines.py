@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import WORDS, write_model, write_reranker, write_tokenizer
+from support.tiny import WORDS, write_model, write_reranker, write_tokenizer
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import tiny_config
+from support.tiny import tiny_config
 from transformers import (
     BertForSequenceClassification,
     GPT2Config,

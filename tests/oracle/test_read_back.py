@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import ROOT, rerank
+from support.running import ROOT, rerank
 
 FAKE = ("--engine", "fake", "--model", "fake:", "-q")
 TEXTS = ["Herons fish in shallow water.", "A kettle is for boiling water.", "A kite."]

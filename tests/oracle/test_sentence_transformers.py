@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from sentence_transformers import CrossEncoder
-from tiny import edit_json, write_reranker
+from support.tiny import edit_json, write_reranker
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.plan import Budget, plan_batches

@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from tiny import SIZES, WORDS, write_bi_encoder, write_reranker, write_tokenizer
+from support.tiny import SIZES, WORDS, write_bi_encoder, write_reranker, write_tokenizer
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError

@@ -7,7 +7,7 @@ import signal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import Clock, jsonl
+from support.making import Clock, jsonl
 
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted

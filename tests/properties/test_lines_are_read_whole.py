@@ -7,7 +7,7 @@ import sys
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from making import lines_of
+from support.making import lines_of
 
 from rerank_cli.files.inputs import BOM, Inputs
 from rerank_cli.files.signatures import KINDS
@@ -35,7 +35,7 @@ CONTENT = st.lists(st.sampled_from(BITS) | st.binary(max_size=4), max_size=20).m
 
 
 def is_read(content):
-    """Whether it does not begin as a file of another kind does, which is refused: see unit/test_signatures.py."""
+    """Whether it does not begin as a file of another kind does, which is refused: see unit/files/test_signatures.py."""
     return not content.startswith(b"PAR1") and not any(kind.begins.match(content) for kind in KINDS)
 
 

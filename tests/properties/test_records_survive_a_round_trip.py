@@ -6,7 +6,7 @@ import string
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
-from making import entries_of, float32, lines_of, request_of, shape
+from support.making import entries_of, float32, lines_of, request_of, shape
 
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.ranking import rank, sigmoid

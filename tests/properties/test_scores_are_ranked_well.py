@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from making import float32
+from support.making import float32
 
 from rerank_cli.core.ranking import as_float32, rank, sigmoid
 from rerank_cli.reranking.scoreboard import ScoreBoard

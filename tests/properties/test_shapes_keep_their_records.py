@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import product
 
 import pytest
-from making import lines_of
+from support.making import lines_of
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import rank, sigmoid

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from making import Clock, after, entries_of, fake, fake_logit
+from support.making import Clock, after, entries_of, fake, fake_logit
 
 from rerank_cli.core.config import WriteConfig
 from rerank_cli.core.plan import Budget, WindowLimits

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tiny import edit_json, write_reranker
+from support.tiny import edit_json, write_reranker
 
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.training.config import TrainConfig

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from making import Clock
-from running import environment, rerank
+from support.making import Clock
+from support.running import environment, rerank
 from transformers import AutoModel, BertModel
 
 from rerank_cli.core.config import ModelConfig

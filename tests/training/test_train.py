@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import torch
-from running import rerank
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
-from tiny import WORDS, edit_json, write_tokenizer
+from support.running import rerank
+from support.tiny import WORDS, edit_json, write_tokenizer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from rerank_cli.core.config import ReadConfig

@@ -1,0 +1,114 @@
+"""Counters that add, and rates from a clock."""
+
+from dataclasses import fields
+
+import pytest
+from support.making import Clock
+
+from rerank_cli.core.stats import Counters, Stats
+
+
+def numbered() -> Counters:
+    """Counters that all differ."""
+    return Counters(*range(1, len(fields(Counters)) + 1))
+
+
+def test_every_counter_adds():
+    total = numbered() + numbered()
+    assert list(total.as_dict().values()) == [2 * n for n in range(1, len(fields(Counters)) + 1)]
+
+
+def test_adding_nothing_changes_nothing():
+    assert numbered() + Counters() == numbered() == Counters() + numbered()
+
+
+def test_counters_survive_a_dictionary_and_ignore_other_keys():
+    assert Counters.from_dict({**numbered().as_dict(), "unknown": 1}) == numbered()
+    assert Counters.from_dict({}) == Counters()
+
+
+def test_padding_share_is_the_part_of_the_computed_tokens_that_is_padding():
+    assert Counters(tokens=75, padded_tokens=100).padding_share == 0.25
+    assert Counters().padding_share == 0.0
+
+
+def test_counters_balance_when_each_record_was_scored_or_failed():
+    assert Counters(records=3, scored=2, failed=1, blank=9).balanced
+    assert not Counters(records=3, scored=2).balanced
+    assert not Counters(records=3, scored=2, failed=2).balanced
+
+
+def test_rates_start_with_the_first_batch_and_not_with_the_process():
+    clock = Clock()
+    stats = Stats(clock)
+    assert stats.per_second(10) == 0.0
+    clock.now += 100  # loading a model
+    stats.batch_scored(pairs=10, tokens=80, padded=100, seconds=2.0)  # began two seconds ago
+    assert stats.per_second(stats.live.pairs) == 5.0
+    assert stats.wall_s == 100.0
+    clock.now += 2
+    assert stats.per_second(stats.live.pairs) == 2.5
+    assert stats.busy_share == 0.5
+
+
+def test_the_busy_share_is_never_above_one():
+    clock = Clock()
+    stats = Stats(clock)
+    stats.batch_scored(1, 1, 1, seconds=1.0)
+    stats.batch_scored(1, 1, 1, seconds=5.0)
+    assert stats.busy_share == 1.0
+
+
+def test_live_counters_add_up_over_batches():
+    stats = Stats(Clock())
+    stats.batch_scored(3, 30, 40, 0.5)
+    stats.batch_scored(4, 50, 60, 0.25)
+    assert stats.live == Counters(batches=2, pairs=7, tokens=80, padded_tokens=100, busy_s=0.75)
+
+
+def test_the_total_holds_earlier_processes_too():
+    stats = Stats(Clock())
+    stats.earlier, stats.done = Counters(records=5, scored=5), Counters(records=2, failed=2)
+    assert stats.total == Counters(records=7, scored=5, failed=2)
+
+
+def test_time_left_follows_from_the_bytes_of_this_process():
+    clock = Clock()
+    stats = Stats(clock, bytes_total=1000, bytes_at_start=400, bytes_done=400)
+    assert stats.eta_s is None
+    stats.batch_scored(1, 1, 1, seconds=0.0)
+    assert stats.eta_s is None  # nothing gained yet
+    clock.now += 10
+    stats.bytes_done = 600  # 200 bytes in 10 s, 400 left
+    assert stats.eta_s == 20.0
+
+
+def test_time_left_is_unknown_without_a_size():
+    stats = Stats(Clock(), bytes_done=100)
+    stats.batch_scored(1, 1, 1, 1.0)
+    assert stats.eta_s is None
+
+
+def test_time_left_is_never_negative():
+    clock = Clock()
+    stats = Stats(clock, bytes_total=10, bytes_done=25)
+    stats.batch_scored(1, 1, 1, 1.0)
+    assert stats.eta_s == 0.0
+
+
+def test_the_summary_is_flat_and_rounded():
+    clock = Clock()
+    stats = Stats(clock, earlier=Counters(records=4, scored=4, tokens=10, padded_tokens=16))
+    stats.batch_scored(pairs=3, tokens=7, padded=8, seconds=1.0)
+    stats.done = Counters(records=1, scored=1, pairs=3, tokens=7, padded_tokens=8)
+    summary = stats.summary()
+    assert summary["records"] == 5
+    assert summary["resumed_records"] == 4
+    assert summary["pairs_per_s"] == 3.0
+    assert summary["ms_per_pair"] == pytest.approx(333.333)
+    assert summary["padding_share"] == round(1 - 17 / 24, 4)
+    assert all(not isinstance(value, dict | list) for value in summary.values())
+
+
+def test_the_summary_of_a_run_without_pairs_has_no_time_per_pair():
+    assert Stats(Clock()).summary()["ms_per_pair"] is None

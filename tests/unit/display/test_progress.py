@@ -1,0 +1,224 @@
+"""What a person sees of a run."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+from support.making import Clock
+
+from rerank_cli.core.stats import Counters, Stats
+from rerank_cli.display.progress import Reporter, choose_mode, closing_line, status_line, summary_rows
+from rerank_cli.display.progress_bar import run_bar, summary_table
+
+NOW = datetime(2026, 11, 21, 1, 37, 0, 999, tzinfo=UTC)
+DOCUMENT = {
+    "records": 1200,
+    "scored": 1190,
+    "failed": 10,
+    "pairs": 24000,
+    "truncated": 7,
+    "wall_s": 12.345,
+    "pairs_per_s": 2000.5,
+    "tokens_per_s": 500000.0,
+    "ms_per_pair": 0.5,
+    "padding_share": 0.0312,
+    "busy_share": 0.987,
+    "peak_memory_bytes": 300 * 2**20,
+    "model": "org/model",
+    "weights_sha256": "ab12",
+    "device": "cpu",
+    "dtype": "fp32",
+    "engine": "torch",
+    "threads": 2,
+    "batch_tokens": 4096,
+    "window_tokens": 65536,
+    "versions": {"rerank": "1", "python": "CPython 3"},
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "quiet", "terminal", "term", "mode"),
+    [
+        ("auto", False, True, "xterm", "bar"),
+        ("auto", False, True, "dumb", "lines"),
+        ("auto", False, False, "xterm", "lines"),
+        ("auto", True, True, "xterm", "none"),
+        ("bar", False, False, "dumb", "bar"),
+        ("bar", True, True, "xterm", "none"),
+        ("lines", False, True, "xterm", "lines"),
+        ("none", False, True, "xterm", "none"),
+    ],
+)
+def test_the_mode_follows_the_option_the_terminal_and_quiet(wanted, quiet, terminal, term, mode):
+    assert choose_mode(wanted, quiet, terminal, term) == mode
+
+
+def going_on():
+    """A run in the middle: 10 s since its first batch, half of its input read."""
+    clock = Clock()
+    stats = Stats(clock, earlier=Counters(records=100, scored=100, pairs=2000), bytes_total=2000)
+    stats.batch_scored(pairs=12_345, tokens=100_000, padded=125_000, seconds=0)
+    clock.now += 10
+    stats.done = Counters(records=600, scored=597, failed=3, pairs=12_000, truncated=5)
+    stats.bytes_done = 1000
+    return stats
+
+
+def test_a_status_line_is_key_and_value():
+    assert status_line(going_on(), NOW) == (
+        "2026-11-21T01:37:00Z records=700 pairs=14000 failed=3 pairs_per_s=1234 eta=00:00:10"
+    )
+
+
+def test_a_status_line_of_a_run_not_begun_has_no_time_left():
+    assert status_line(Stats(Clock()), NOW).endswith("records=0 pairs=0 failed=0 pairs_per_s=0 eta=--:--:--")
+
+
+def test_a_closing_line_says_what_the_run_came_to():
+    assert closing_line(DOCUMENT, NOW) == (
+        "2026-11-21T01:37:00Z done records=1200 scored=1190 failed=10 pairs=24000 truncated=7 wall_s=12.345 "
+        "pairs_per_s=2000.5 tokens_per_s=500000.0"
+    )
+
+
+# the bar
+
+
+def drawn(stats, width=160):
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, highlight=False, force_terminal=False, color_system=None)
+    bar = run_bar(stats, console)
+    for renderable in bar.get_renderables():
+        console.print(renderable)
+    return stream.getvalue()
+
+
+def test_the_bar_shows_percent_counts_rates_and_times():
+    line = drawn(going_on())
+    for part in ("50%", "700 records", "1234 pairs/s", "10.0k tokens/s", "20% padding", "5 truncated"):
+        assert part in line
+    assert "3 failed" in line
+    assert "00:00:10 eta 00:00:10" in line
+
+
+def test_a_narrow_bar_leaves_out_what_the_table_will_say():
+    line = drawn(going_on(), width=90)
+    assert "700 records" in line
+    assert "failed" in line
+    assert "padding" not in line
+    assert line.count("\n") == 1
+
+
+def test_a_bar_follows_the_statistics_from_drawing_to_drawing():
+    stats = going_on()
+    assert "700 records" in drawn(stats)
+    stats.done = Counters(records=900, scored=900)
+    stats.bytes_done = 2000
+    assert "1000 records" in drawn(stats)
+    assert "100%" in drawn(stats)
+
+
+def test_before_the_first_batch_the_bar_says_what_is_waited_for():
+    assert "loading the model" in drawn(Stats(Clock()))
+    assert "starting" in drawn(Stats(Clock(), earlier=Counters(records=5)))
+
+
+def test_an_input_without_a_size_has_no_percentage_and_no_time_left():
+    stats = going_on()
+    stats.bytes_total = None
+    assert "%" not in drawn(stats).replace("20% padding", "")
+    assert "eta" not in drawn(stats)
+
+
+# the reporter
+
+
+def reporter(mode, quiet=False):
+    stream = io.StringIO()
+    return Reporter(mode, stream, quiet), stream
+
+
+@pytest.mark.parametrize("mode", ["bar", "lines", "none"])
+def test_a_sentence_is_said_in_every_mode_harmlessly_and_without_markup(mode):
+    made, stream = reporter(mode)
+    with made.watching(going_on()):
+        made.tell("[bold]x[/foo] \x1b[31m :smile:")
+    assert "rerank: [bold]x[/foo] \\x1b[31m :smile:" in stream.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["bar", "lines", "none"])
+def test_a_sentence_after_the_run_is_said_too(mode):
+    made, stream = reporter(mode)
+    with made.watching(going_on()):
+        pass
+    made.tell("after")
+    assert stream.getvalue().endswith("rerank: after\n")
+
+
+def test_quiet_says_nothing():
+    made, stream = reporter("none", quiet=True)
+    with made.watching(going_on()):
+        made.tell("x")
+    made.conclude(DOCUMENT, verbose=True)
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("mode", ["bar", "lines", "none"])
+def test_a_fault_in_the_run_passes_through(mode):
+    made, _ = reporter(mode)
+    with pytest.raises(ValueError, match="broken"), made.watching(going_on()):
+        raise ValueError("broken")
+
+
+def test_a_run_ends_with_a_line_where_there_is_no_terminal():
+    made, stream = reporter("lines")
+    made.conclude(DOCUMENT, verbose=False)
+    assert " done records=1200 scored=1190 failed=10 " in stream.getvalue()
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_a_run_ends_with_a_table_on_a_terminal():
+    made, stream = reporter("bar")
+    made.conclude(DOCUMENT, verbose=False)
+    table = stream.getvalue()
+    for part in ("1,200 (1,190 scored, 10 failed)", "24,000 (7 truncated)", "12.3 s", "2,000.5 (0.5 ms a pair)"):
+        assert part in table
+    for part in ("500,000", "3.1%", "98.7%", "300 MiB", "org/model on cpu, fp32 (torch)"):
+        assert part in table
+
+
+def test_a_run_without_progress_ends_silently():
+    made, stream = reporter("none")
+    made.conclude(DOCUMENT, verbose=False)
+    assert stream.getvalue() == ""
+
+
+def test_verbose_adds_what_the_run_was_made_of():
+    made, stream = reporter("lines")
+    made.conclude(DOCUMENT, verbose=True)
+    said = stream.getvalue()
+    for part in ("model=org/model", "weights_sha256=ab12", "rerank=1", "batch_tokens=4096", "threads=2"):
+        assert part in said
+
+
+def test_a_name_in_the_table_is_text_and_never_markup_or_control():
+    stream = io.StringIO()
+    rows = summary_rows({**DOCUMENT, "model": "[red]a\x1b[31m[/nope]"})
+    Console(file=stream, width=120).print(summary_table(rows))
+    assert "[red]a\\x1b[31m[/nope] on cpu" in stream.getvalue()
+
+
+def test_long_runs_are_told_in_hours_and_runs_without_pairs_have_no_time_per_pair():
+    rows = dict(summary_rows({**DOCUMENT, "wall_s": 3723.0, "ms_per_pair": None, "pairs_per_s": 0.0}))
+    assert rows["wall time"] == "01:02:03"
+    assert rows["pairs/s"] == "0.0"
+
+
+def test_a_stream_that_is_closed_does_not_end_the_run():
+    made, stream = reporter("lines")
+    stream.close()
+    with made.watching(going_on()):
+        made.tell("x")
+    made.conclude(DOCUMENT, verbose=True)
+    assert stream.closed
