@@ -6,9 +6,10 @@ VENV ?= .venv
 PIP_ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+QUICK := $(addprefix tests/unit/,core files formats reranking) tests/house --ignore=tests/house/test_wheel.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test slow faults mutants determinism strace bench gpu-bench drift mini format readme clean
+.PHONY: help setup demo check quick test slow faults mutants determinism strace bench gpu-bench drift mini format readme clean
 
 help: ## show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,14 +32,17 @@ check: $(READY) ## style, types, layers, and the README's generated parts
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md
 
+quick: $(READY) ## the tests of what all else stands on: values, files, formats, reranking, the house's rules
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m "not slow" $(QUICK)
+
 test: $(READY) ## the tests, but for the slow ones; faults by sample
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m "not slow"
 
-faults: $(READY) strace ## every fault point: a table, and one JSON line last
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --exhaustive tests/faults tests/properties
-
 slow: $(READY) ## the tests that take long: engines, exports, training, benchmarks
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m slow tests
+
+faults: $(READY) strace ## every fault point: a table, and one JSON line last
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --exhaustive tests/faults tests/properties
 
 mutants: $(READY) strace ## break the journal, the planner and the ranking in 45 ways: each must fail a named test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/measure/mutants.py
@@ -46,9 +50,8 @@ mutants: $(READY) strace ## break the journal, the planner and the ranking in 45
 determinism: $(READY) ## how far a logit moves when its batch is composed otherwise
 	$(BIN)/python tests/measure/determinism.py
 
-strace: # the syscall sweep needs it and is skipped, with the reason, where it is not
-	@command -v strace >/dev/null || { apt-get update -q && apt-get install -q -y strace; } || \
-		echo "strace is not here and could not be installed: the sweeps that need it will be skipped"
+strace: # the sweeps that need it are skipped where it is missing
+	@command -v strace >/dev/null || echo "strace is not here: sweeps that need it are skipped. Install it with: apt-get install strace"
 
 gpu-bench: ## on a CUDA machine, with the torch it has: speed, drift and the checks of tests/gpu
 	$(PYTHON) tests/measure/gpu.py

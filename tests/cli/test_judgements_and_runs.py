@@ -264,9 +264,9 @@ def test_a_parquet_table_of_judgements_or_scores_is_named(tmp_path: Path) -> Non
 
     table = pyarrow.table({"q_id": ["q1"], "doc_id": ["d1"], "score": [1]})
     parquet.write_table(table, str(tmp_path / "table.parquet"))
-    with pytest.raises(InputError, match="is a parquet table, which cannot be read as judgements"):
+    with pytest.raises(InputError, match=r"parquet .*judgements"):
         read_qrels(str(tmp_path / "table.parquet"))
-    with pytest.raises(InputError, match="holds no results, a parquet table whose rows are no records"):
+    with pytest.raises(InputError, match=r"results.* parquet"):
         read_results(str(tmp_path / "table.parquet"))
 
 

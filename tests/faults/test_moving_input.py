@@ -312,7 +312,7 @@ def assert_ends_early(path: Path, packed: bytes) -> None:
     path.write_bytes(packed)
     *whole, _ = readable_part(packed).split(b"\n")
     seen: list[bytes] = []
-    with pytest.raises(InputError, match=rf"(early|damaged \(.*\)); line {len(whole)} is the last"):
+    with pytest.raises(InputError, match=rf"(early|damaged \(.*\)); line {len(whole)} "):
         seen.extend(line.raw for line in Inputs((str(path),)).lines(LIMIT))
     assert seen == whole
 

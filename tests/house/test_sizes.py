@@ -1,6 +1,7 @@
 """The size of things, measured: files, functions, annotations, and tests beside source. Run with -s to see figures."""
 
 import ast
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,3 +101,19 @@ def test_there_are_at_least_as_many_lines_of_tests_as_of_source() -> None:
 @pytest.mark.parametrize("folder", ["unit", "properties", "oracle", "cli", "faults", "house", "docs", "gpu"])
 def test_every_kind_of_test_has_its_folder(folder: str) -> None:
     assert list((ROOT / "tests" / folder).rglob("test_*.py")), folder
+
+
+def pinned(path: Path) -> Iterator[str]:
+    """Sentences that tests expect in errors: two words in a row in a `match=`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "match":
+            for each in ast.walk(node.value):
+                if isinstance(each, ast.Constant) and re.search(
+                    r"(?<![-\w])[A-Za-z]{2,} [A-Za-z]{2,}", str(each.value)
+                ):
+                    yield f"{path.relative_to(ROOT)}:{each.lineno} {each.value!r}"
+
+
+def test_sentences_are_pinned_by_transcripts_alone() -> None:
+    """Elsewhere a test expects the class of an error, and the option, place or value that it names."""
+    assert [found for path in sources(ROOT / "tests") for found in pinned(path)] == []

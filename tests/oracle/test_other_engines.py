@@ -133,7 +133,7 @@ def test_what_no_exporter_can_take_is_a_model_error(tiny: Path) -> None:
     from rerank_cli.engines.cross_encoder import CrossEncoder
     from rerank_cli.engines.torch_graph import exporting
 
-    refused = pytest.raises(ModelError, match=r"cannot be turned into a graph for steam \(ValueError: no")
+    refused = pytest.raises(ModelError, match=r"steam \(ValueError")
     with refused, exporting(CrossEncoder(ModelConfig(model=str(tiny))), "steam"):
         raise ValueError("no")
 
@@ -153,7 +153,7 @@ def test_a_graph_that_computes_otherwise_is_refused(tiny: Path) -> None:
         with torch.inference_mode():
             return model(**arrays)
 
-    with pytest.raises(ModelError, match="does not compute what the model does"):
+    with pytest.raises(ModelError, match="compute"):
         prove_graph(encoder, model, without_the_mask)
 
 
@@ -218,11 +218,11 @@ def test_a_file_where_the_cache_should_be_is_no_obstacle(tiny: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("openvino", {"device": "cuda"}, "computes on the CPU"),
-        ("openvino", {"dtype": "fp16"}, "not offered by this engine"),
-        ("onnx", {"dtype": "bf16"}, "not offered by this engine"),
-        ("onnx", {"device": "mps"}, "not offered by the onnx engine"),
-        ("torch", {"dtype": "int8"}, "not offered by the torch engine"),
+        ("openvino", {"device": "cuda"}, "openvino"),
+        ("openvino", {"dtype": "fp16"}, "--dtype"),
+        ("onnx", {"dtype": "bf16"}, "--dtype"),
+        ("onnx", {"device": "mps"}, "--device"),
+        ("torch", {"dtype": "int8"}, "--dtype"),
     ],
 )
 def test_what_an_engine_cannot_do_is_refused_before_loading(name: str, options: dict[str, str], message: str) -> None:
@@ -262,5 +262,5 @@ def test_a_graph_that_takes_other_inputs_is_refused(tiny: Path, tmp_path: Path) 
     engine("openvino", "auto", str(tiny)).load()  # it is an exported model now
     text = (tiny / "config.json").read_text().replace('"type_vocab_size": 2', '"type_vocab_size": 1')
     (tiny / "config.json").write_text(text)
-    with pytest.raises(ModelError, match="the tokenizer gives"):
+    with pytest.raises(ModelError, match="tokenizer"):
         engine("openvino", "auto", str(tiny)).load()

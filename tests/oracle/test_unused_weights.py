@@ -91,5 +91,5 @@ def test_a_head_of_zeros_is_refused_by_every_engine(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model = write_reranker(tmp_path / "model")
     add(model, **{"classifier.weight": torch.zeros(1, 32)})
-    with pytest.raises(ModelError, match=r"classifier\.weight is all zeros"):
+    with pytest.raises(ModelError, match=r"classifier\.weight"):
         load(model, engine)

@@ -17,7 +17,7 @@ from support.running import COMMAND, environment
 CALLS = ("openat", "write", "fsync", "ftruncate", "rename", "unlink")
 NAMES = re.compile(r"^\d+ +(\w+)\(", re.MULTILINE)
 
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed (make strace)")
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="no strace: apt-get install strace")
 
 
 def traced(

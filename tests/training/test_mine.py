@@ -181,7 +181,7 @@ def test_a_bad_query_is_named(files: Path, tmp_path: Path, line: str, words: str
 
 def test_an_id_that_stands_for_two_texts_is_refused_with_both_places(config: MineConfig, tmp_path: Path) -> None:
     more = write_records(tmp_path / "more.jsonl", [{"id": "p9", "text": "New."}, {"id": "p0", "text": "Another text."}])
-    with pytest.raises(InputError, match=r"more\.jsonl:2: the id 'p0' has another text than in .*pool\.jsonl:1"):
+    with pytest.raises(InputError, match=r"more\.jsonl:2: .*'p0'.*pool\.jsonl:1"):
         found(replace(config, corpus=(*config.corpus, str(more))))
     assert not config.output.exists()
 
@@ -243,7 +243,7 @@ def test_what_is_no_regular_file_is_refused(config: MineConfig, tmp_path: Path, 
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/dev/null")
     for name in ("fifo", "link", "."):
-        with pytest.raises(ConfigError, match="is not a file to write"):
+        with pytest.raises(ConfigError, match="-o"):
             found(replace(config, output=tmp_path / name, overwrite=overwrite))
     assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
     assert (tmp_path / "link").is_symlink()
@@ -304,16 +304,16 @@ def test_a_template_may_take_titles(config: MineConfig, tmp_path: Path) -> None:
 
 def test_what_a_template_lacks_is_named(config: MineConfig, tmp_path: Path) -> None:
     absent = replace(config.model, model=str(tmp_path / "absent"))  # told before a model is looked for
-    with pytest.raises(ConfigError, match="--doc-template 'passage: ': names no field"):
+    with pytest.raises(ConfigError, match="--doc-template 'passage: '"):
         found(replace(config, model=absent, doc_template="passage: "))
-    with pytest.raises(InputError, match=r'pool\.jsonl:1: --doc-template: no field "title"'):
+    with pytest.raises(InputError, match=r'pool\.jsonl:1: --doc-template: .*"title"'):
         found(replace(config, doc_template="{title}"))
-    with pytest.raises(InputError, match=r'queries\.jsonl:1: --query-template: no field "topic"'):
+    with pytest.raises(InputError, match=r'queries\.jsonl:1: --query-template: .*"topic"'):
         found(replace(config, query_template="{topic} {query}"))
     pool = write_records(tmp_path / "hints.jsonl", HINTS)
     queries = write_records(tmp_path / "q.jsonl", [{"query": "a", "pos": ["b"]}])
     config = replace(config, corpus=(str(pool),), queries=str(queries), doc_template="{hint}")
-    with pytest.raises(InputError, match=r'q\.jsonl:1: --doc-template: no field "hint".*pos\[0\]'):
+    with pytest.raises(InputError, match=r'q\.jsonl:1: --doc-template: .*"hint".*pos\[0\]'):
         found(config)
     write_records(queries, [{"query": "a", "pos": ["b"], "hint": "of the record"}])
     assert len(found(config)[0]["neg"]) == 6

@@ -122,7 +122,7 @@ def test_several_faults_are_joined_by_commas():
 
 @pytest.mark.parametrize("model", ["fake:typo=1", "fake:nan", "fake:nan=x", "fake:nan=0.1,x=2", "fake:nan=0.1,=3"])
 def test_an_unknown_fault_is_refused(model):
-    with pytest.raises(ConfigError, match="does not know"):
+    with pytest.raises(ConfigError, match="--model fake:"):
         FakeScorer(ModelConfig(model=model))
 
 
@@ -136,7 +136,7 @@ def test_the_fake_engine_may_be_asked_for_by_name():
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match="--engine abacus: unknown") as fault:
+    with pytest.raises(ConfigError, match="--engine abacus") as fault:
         open_scorer(ModelConfig(engine="abacus"))
     assert fault.value.advice == "Use one of auto, bi-encoder, fake, onnx, openvino, torch."
 
@@ -149,7 +149,7 @@ def test_the_faults_are_part_of_the_identity():
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("value", ["nan", "-nan", "-1", "-inf", "-1e400"])
 def test_a_fault_out_of_its_range_is_refused(name, value):
-    with pytest.raises(ConfigError, match="out of range"):
+    with pytest.raises(ConfigError, match="range"):
         parse_faults(f"fake:{name}={value}")
 
 
@@ -157,5 +157,5 @@ def test_a_fault_out_of_its_range_is_refused(name, value):
 def test_a_fault_may_be_as_large_as_is_said_and_no_larger(name, most):
     assert parse_faults(f"fake:{name}={most}")[name] == most
     for value in (most * 1.01, "inf", "1e400"):
-        with pytest.raises(ConfigError, match="out of range"):
+        with pytest.raises(ConfigError, match="range"):
             parse_faults(f"fake:{name}={value}")

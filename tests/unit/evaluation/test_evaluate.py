@@ -41,18 +41,17 @@ def test_judgements_are_read_from_trec_and_from_beir(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
+    ("content", "place"),
     [
-        ("q1 d1\n", "2 columns, expected 4"),
-        ("q1 0 d1 yes\n", "the relevance is 'yes'"),
-        ("q1 0 d1 1\nq1 0 d1 2\n", "judged otherwise before"),
-        ("q1 0 d1 1.5\n", "not an integer"),
+        ("q1 d1\n", "qrels:1: 2 "),
+        ("q1 0 d1 yes\n", "qrels:1: .*'yes'"),
+        ("q1 0 d1 1\nq1 0 d1 2\n", "qrels:2: q1 d1 "),
+        ("q1 0 d1 1.5\n", "qrels:1: .*'1.5'"),
     ],
 )
-def test_a_line_that_is_no_judgement_is_an_error_with_its_place(tmp_path, content, reason):
-    with pytest.raises(InputError, match=reason) as caught:
+def test_a_line_that_is_no_judgement_is_an_error_with_its_place(tmp_path, content, place):
+    with pytest.raises(InputError, match=place):
         read_qrels(put(tmp_path, "qrels", content))
-    assert "qrels:" in caught.value.message
 
 
 # results
@@ -80,18 +79,18 @@ def test_a_run_is_ordered_as_trec_eval_does(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
+    ("content", "place"),
     [
-        (b"q Q0 a 1 1.0 t\nq Q0 a 2 0.5 t\n", "q has a twice"),
-        (b"q Q0 a 1 1.0 t\nnonsense\n", "1 columns, expected 6"),
-        (jsonl({"query": "w", "candidates": [{"id": "a", "text": ""}]}), "the record has no id"),
-        (jsonl({"id": "q", "query": "w", "candidates": ["a"]}), "candidate 0 has no id"),
-        (b"", "holds no results"),
-        (b"{\n", "holds no results"),
+        (b"q Q0 a 1 1.0 t\nq Q0 a 2 0.5 t\n", "results:2: q .* a "),
+        (b"q Q0 a 1 1.0 t\nnonsense\n", "results:2: 1 "),
+        (jsonl({"query": "w", "candidates": [{"id": "a", "text": ""}]}), "results:1: .*record"),
+        (jsonl({"id": "q", "query": "w", "candidates": ["a"]}), "results:1: candidate 0 "),
+        (b"", "results: "),
+        (b"{\n", "results: "),
     ],
 )
-def test_results_that_cannot_be_measured_say_why(tmp_path, content, reason):
-    with pytest.raises(InputError, match=reason):
+def test_results_that_cannot_be_measured_say_why(tmp_path, content, place):
+    with pytest.raises(InputError, match=place):
         read_results(put(tmp_path, "results", content))
 
 
@@ -227,9 +226,9 @@ def test_a_histogram_counts_every_query_once_and_has_nothing_in_the_middle_alone
 
 def test_results_of_other_queries_are_refused(tmp_path):
     results = read_results(put(tmp_path, "out", jsonl(result("q", ["a"]))))
-    with pytest.raises(InputError, match="none of its queries is judged"):
+    with pytest.raises(InputError, match="none"):
         evaluate(results, {"other": {"a": 1}}, parsed_measures("AP"))
-    with pytest.raises(InputError, match="no judgements"):
+    with pytest.raises(InputError, match="judgements"):
         evaluate(results, {}, parsed_measures("AP"))
 
 
@@ -240,7 +239,7 @@ def test_a_first_stage_of_other_queries_is_refused_and_missing_ones_are_counted(
     results = read_results(put(tmp_path, "out", jsonl(result("q1", ["a"]), result("q2", ["a"]))))
     qrels = {"q1": {"a": 1}, "q2": {"a": 1}}
     other = read_results(put(tmp_path, "other", jsonl(result("x", ["a"]))))
-    with pytest.raises(InputError, match="none of its queries is judged"):
+    with pytest.raises(InputError, match="none"):
         evaluate(results, qrels, parsed_measures("AP"), other)
     half = read_results(put(tmp_path, "half", jsonl(result("q1", ["a"]))))
     made = evaluate(results, qrels, parsed_measures("AP"), half)
@@ -264,13 +263,13 @@ def test_queries_that_were_cut_are_counted(tmp_path):
 
 @pytest.mark.parametrize("value", ["one", "0.5", "1_0", 0.9, [], 10**6, -(10**9), "20000"])
 def test_a_judgement_in_a_candidate_must_be_a_whole_number_of_reason(tmp_path, value):
-    with pytest.raises(InputError, match="relevance of a is"):
+    with pytest.raises(InputError, match=r"out:1: .* of a "):
         read_results(put(tmp_path, "out", jsonl(result("q", ["a"], relevance=value))))
 
 
 @pytest.mark.parametrize("value", [3_000_000_000, -20_000, 10**30])
 def test_a_judgement_that_evaluators_cannot_hold_is_an_error(tmp_path, value):
-    with pytest.raises(InputError, match="relevance beyond"):
+    with pytest.raises(InputError, match=r"qrels:1: .* 10,000"):
         read_qrels(put(tmp_path, "qrels", f"q 0 d {value}\n"))
 
 
@@ -296,7 +295,7 @@ def test_a_measure_that_adds_up_has_its_sum_and_no_interval(tmp_path):
 
 @pytest.mark.parametrize("score", ["nan", "inf", "x"])
 def test_a_run_with_a_score_that_orders_nothing_is_an_error(tmp_path, score):
-    with pytest.raises(InputError, match=f"run:1: the score is '{score}', not a number"):
+    with pytest.raises(InputError, match=f"run:1: .*'{score}'"):
         read_results(put(tmp_path, "run", f"q Q0 a 1 {score} t\n"))
 
 

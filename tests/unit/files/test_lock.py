@@ -18,7 +18,7 @@ HOLD = (
 def test_a_lock_is_held_until_it_is_released(tmp_path):
     path = tmp_path / "out.lock"
     lock = Lock(path)
-    with pytest.raises(OutputBusy, match="another run"):
+    with pytest.raises(OutputBusy, match=r"out\.lock"):
         Lock(path)
     lock.release()
     Lock(path).release()
@@ -176,7 +176,7 @@ def test_different_outputs_do_not_disturb_each_other(tmp_path):
 
 
 def test_a_missing_folder_is_an_error_of_the_output(tmp_path):
-    with pytest.raises(OutputError, match="No such file"):
+    with pytest.raises(OutputError, match="missing"):
         Lock(tmp_path / "missing" / "out.lock")
 
 

@@ -257,7 +257,7 @@ def test_a_damaged_column_is_named_and_the_disk_is_not(tmp_path):
     start = page.dictionary_page_offset
     content[start : start + 40] = b"\xff" * 40
     path.write_bytes(content)
-    with pytest.raises(InputError, match='the column "extra" of the parquet file cannot be read after row 0') as fault:
+    with pytest.raises(InputError, match=r'"extra" .* row 0') as fault:
         entries(str(path))
     assert "disk" not in fault.value.advice
 

@@ -116,14 +116,14 @@ def test_a_file_that_is_not_read_is_named_with_the_way_out(tmp_path, name, packi
 def test_what_is_compressed_twice_is_named(tmp_path, outer, inner):
     path = tmp_path / "in.jsonl"
     path.write_bytes(PACKED[outer](PACKED[inner](PLAIN)))
-    with pytest.raises(InputError, match=f"unpacked, it is {inner}-compressed"):
+    with pytest.raises(InputError, match=f"unpacked, .* {inner}-"):
         read(path)
 
 
 def test_a_parquet_file_that_is_compressed_once_more_is_named(tmp_path):
     path = tmp_path / "in.parquet.gz"
     path.write_bytes(gzip.compress(table(pyarrow.parquet.write_table)))
-    with pytest.raises(InputError, match="unpacked, it is a parquet file"):
+    with pytest.raises(InputError, match=r"unpacked, .* parquet"):
         read(path)
 
 

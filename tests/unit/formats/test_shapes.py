@@ -96,7 +96,7 @@ def test_fields_of_other_names_mean_native_records(tmp_path):
     shape = open_format(read, WriteConfig(), Inputs((str(path),)))
     assert shape.name == "native"
     assert [entry.texts for entry in shape.read(Inputs((str(path),)).lines(1000))] == [("a",)]
-    with pytest.raises(ConfigError, match="tei records have their own fields"):
+    with pytest.raises(ConfigError, match=r"--query-field.* tei "):
         open_format(ReadConfig(format="tei", text_field="body"), WriteConfig())
 
 
@@ -114,7 +114,7 @@ def test_the_line_that_was_looked_at_is_read_again(tmp_path):
 def test_a_run_without_its_texts_is_told_from_bad_json(tmp_path, content):
     path = tmp_path / "in"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match="looks like a TREC run"):
+    with pytest.raises(ConfigError, match=r"in: .*TREC"):
         open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),)))
 
 
@@ -276,9 +276,9 @@ def test_teacher_scores_are_logits_in_the_places_of_their_texts():
 
 @pytest.mark.parametrize("options", [{"top_k": 1}, {"min_score": 0.5}, {"no_text": True}])
 def test_teacher_scores_are_for_every_text(options):
-    with pytest.raises(ConfigError, match="every text keeps its place"):
+    with pytest.raises(ConfigError, match=r"--top-k.* flag-embedding "):
         open_format(ReadConfig(format="flag-embedding"), WriteConfig(**options))
-    with pytest.raises(ConfigError, match="every text keeps its place"):
+    with pytest.raises(ConfigError, match=r"--top-k.* flag-embedding "):
         open_format(ReadConfig(format="native"), WriteConfig(format="flag-embedding", **options))
     assert open_format(ReadConfig(format="flag-embedding"), WriteConfig(format="native", **options))
 
@@ -313,7 +313,7 @@ def test_a_record_that_lacks_what_the_other_shape_needs_is_a_failure():
 
 
 def test_folders_are_not_written():
-    with pytest.raises(ConfigError, match="folders are read, not written"):
+    with pytest.raises(ConfigError, match="--output-format beir"):
         open_format(ReadConfig(format="native"), WriteConfig(format="beir"))
 
 

@@ -61,7 +61,7 @@ def test_what_is_no_template_is_refused(template):
 
 @pytest.mark.parametrize("value", [None, True, [], {}])
 def test_only_strings_and_numbers_are_texts(value):
-    with pytest.raises(Malformed, match=r"\$\[0\].title is"):
+    with pytest.raises(Malformed, match=r"\$\[0\].title"):
         rendered("{title}", {"title": value})
 
 

@@ -96,7 +96,7 @@ def test_the_hashes_of_the_texts_are_part_of_a_run(read):
 
 
 def test_a_run_without_texts_is_refused(read):
-    with pytest.raises(ConfigError, match="a run has no texts"):
+    with pytest.raises(ConfigError, match="--run"):
         open_format(ReadConfig(run=read.run, queries=read.queries), WriteConfig())
 
 
@@ -117,32 +117,32 @@ def test_texts_are_found_by_id_wherever_they_stand(tmp_path, pack):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
+    ("content", "place"),
     [
-        (b"d1\n", "1 columns, not 2 or 3"),
-        (b"d1\ta\tb\tc\n", "4 columns"),
-        (b'[{"_id": "d1", "text": "x"},\n', "a JSON array"),
-        (b'{"text": "x"}\n', "no _id or id"),
-        (b'{"_id": "x"}\n', "no text or contents"),
-        (b'{"_id": true, "text": "x"}\n', "_id is true or false"),
-        (b'{"_id": "x", "text": 3}\n', "text is a number"),
-        (b'{"_id": \n', "not valid JSON"),
-        (b"d1\t\xff\n", "not UTF-8"),
-        (b"d1\t" + b"x" * 2000, "longer than --max-line-bytes"),
+        (b"d1\n", "corpus:1: 1 "),
+        (b"d1\ta\tb\tc\n", "corpus:1: 4 "),
+        (b'[{"_id": "d1", "text": "x"},\n', "corpus:1: .*array"),
+        (b'{"text": "x"}\n', "corpus:1: .*_id"),
+        (b'{"_id": "x"}\n', "corpus:1: .*contents"),
+        (b'{"_id": true, "text": "x"}\n', r"corpus:1: .*\$\._id"),
+        (b'{"_id": "x", "text": 3}\n', r"corpus:1: .*\$\.text"),
+        (b'{"_id": \n', "corpus:1: .*JSON"),
+        (b"d1\t\xff\n", "corpus:1: .*UTF-8"),
+        (b"d1\t" + b"x" * 2000, "corpus:1: .*--max-line-bytes"),
     ],
 )
-def test_a_file_of_texts_that_cannot_be_used_says_where(tmp_path, content, reason):
+def test_a_file_of_texts_that_cannot_be_used_says_where(tmp_path, content, place):
     path = tmp_path / "corpus"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=reason):
+    with pytest.raises(InputError, match=place):
         Lookup([str(path)], 1000)
 
 
 def test_a_beir_folder_holds_queries_and_corpus_plain_or_packed(tmp_path):
-    with pytest.raises(InputError, match="has no queries"):
+    with pytest.raises(InputError, match=r"queries.jsonl"):
         in_folder(str(tmp_path))
     (tmp_path / "queries.jsonl").touch()
-    with pytest.raises(InputError, match="has no corpus"):
+    with pytest.raises(InputError, match=r"corpus.jsonl"):
         in_folder(str(tmp_path))
     (tmp_path / "corpus.jsonl.gz").touch()
     assert in_folder(str(tmp_path)) == (str(tmp_path / "queries.jsonl"), str(tmp_path / "corpus.jsonl.gz"))

@@ -428,7 +428,7 @@ def test_an_array_is_refused_also_behind_a_good_file(tmp_path):
     (tmp_path / "b").write_bytes(b'[\n{"query": "b", "candidates": []}\n]')
     read = ReadConfig(inputs=(str(tmp_path / "a"), str(tmp_path / "b")))
     inputs = Inputs(read.inputs)
-    with pytest.raises(InputError, match="b: a JSON array"):
+    with pytest.raises(InputError, match=r"b: .*array"):
         list(read_entries(open_format(read, WriteConfig(), inputs), inputs, read, None))
 
 

@@ -102,7 +102,7 @@ def test_statistics_on_a_file_that_the_run_writes_by_itself_are_refused(tmp_path
 
 @pytest.mark.parametrize("option", ["errors", "stats"])
 def test_errors_and_statistics_need_a_folder_that_exists_and_a_name_in_it(tmp_path, source, option):
-    with pytest.raises(ConfigError, match="is a folder"):
+    with pytest.raises(ConfigError, match="folder"):
         refuse(source, tmp_path / "out", **{option: tmp_path})
     with pytest.raises(OutputError, match="missing"):
         refuse(source, tmp_path / "out", **{option: tmp_path / "missing" / "file"})
@@ -116,7 +116,7 @@ def test_standard_input_is_an_input_too(tmp_path, source, monkeypatch):
 
 
 def test_a_folder_is_not_an_output(tmp_path, source):
-    with pytest.raises(ConfigError, match="is a folder"):
+    with pytest.raises(ConfigError, match="folder"):
         refuse(source, tmp_path)
 
 
@@ -148,12 +148,12 @@ def test_entries_pass_unchanged_when_one_of_the_first_is_good():
 
 
 def test_a_file_of_blank_lines_and_bad_records_is_another_format():
-    with pytest.raises(InputError, match="2 records are all bad"):
+    with pytest.raises(InputError, match=r"in\.jsonl: .* 2 .*Line 2"):
         refuse_foreign(iter(entries_of(b"", b"{", b"", b"{")))
 
 
 def test_a_hundred_bad_records_at_the_start_are_another_format_whatever_follows():
-    with pytest.raises(InputError, match=f"first {FIRST_RECORDS} records are all bad"):
+    with pytest.raises(InputError, match=rf"in\.jsonl: .* {FIRST_RECORDS} .*Line 1"):
         refuse_foreign(iter(entries_of(*[b"{"] * FIRST_RECORDS, GOOD)))
 
 

@@ -91,7 +91,7 @@ def test_a_file_beside_the_graph_that_the_note_does_not_list_is_refused(tmp_path
     note = json.loads((folder / NOTE).read_text())
     del note["files"]["model.onnx.data"]
     (folder / NOTE).write_text(json.dumps(note))
-    with pytest.raises(ModelError, match="does not name the files"):
+    with pytest.raises(ModelError, match=r"rerank_export\.json"):
         exported_graph(folder)
 
 
@@ -133,7 +133,7 @@ def test_a_full_disk_is_a_model_error(tmp_path: Path) -> None:
     def fail(_folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(ModelError, match="No space left"):
+    with pytest.raises(ModelError, match="scratch"):
         kept_graph(MADE, fail, tmp_path / "scratch")
 
 
@@ -194,6 +194,6 @@ def test_without_room_anywhere_it_is_told(cache: Path, tmp_path: Path) -> None:
     def make_nowhere(folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(ModelError, match="cannot be written"):
+    with pytest.raises(ModelError, match="scratch"):
         kept_graph(MADE, make_nowhere, tmp_path / "scratch")
     assert list(cache.iterdir()) == []

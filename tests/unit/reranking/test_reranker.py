@@ -206,7 +206,7 @@ def test_a_logit_that_is_not_finite_fails_its_record_and_names_the_dtype_to_try(
 
 
 def test_more_than_one_percent_of_a_window_not_finite_is_the_fault_of_the_device():
-    with pytest.raises(DeviceError, match="not finite"):
+    with pytest.raises(DeviceError, match="finite"):
         results(entries_of(*some(30)), fake("nan=0.2"))
 
 
@@ -302,7 +302,7 @@ def test_an_engine_that_loses_a_batch_is_a_bug_and_no_endless_loop():
         def score(self, batches):
             yield from itertools.islice(super().score(batches), 1)
 
-    with pytest.raises(RuntimeError, match="fewer results"):
+    with pytest.raises(RuntimeError, match="fewer"):
         windows(entries_of(*some(8)), Forgetful(ModelConfig(model="fake")), budget=40)
 
 

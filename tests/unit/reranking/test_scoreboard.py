@@ -41,7 +41,7 @@ def test_a_pair_scored_twice_is_a_bug():
     board = ScoreBoard()
     board.expect(2)
     board.arrive([0], [None])
-    with pytest.raises(ValueError, match="scored twice"):
+    with pytest.raises(ValueError, match="twice"):
         board.arrive([1, 0], [1.0, 2.0])
 
 
@@ -49,9 +49,9 @@ def test_a_pair_never_scored_is_a_bug():
     board = ScoreBoard()
     board.expect(2)
     board.arrive([0], [1.0])
-    with pytest.raises(ValueError, match="never scored"):
+    with pytest.raises(ValueError, match="never"):
         board.take([0, 1])
-    with pytest.raises(ValueError, match="never scored"):
+    with pytest.raises(ValueError, match="never"):
         board.all()
 
 
