@@ -49,6 +49,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[TRIED], config.stash[PASSED] = Counter(), Counter()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is marked `sampled`, the parameters beyond its count are slow."""
+    met: Counter[str] = Counter()
+    for item in items:
+        if (mark := item.get_closest_marker("sampled")) is not None:
+            test = item.nodeid.partition("[")[0]
+            met[test] += 1
+            if met[test] > mark.args[0]:
+                item.add_marker("slow")
+
+
 class _Tally:
     """Adds up what the tests' reports say; under xdist they come from several processes."""
 

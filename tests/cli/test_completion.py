@@ -46,6 +46,7 @@ def candidates(shell: str, *words: str) -> list[str]:
     return [line.partition("\t")[0] for line in lines]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("begun", ["", "sc", "e", "frob"])
 def test_commands_complete_in_every_shell(shell: str, begun: str) -> None:
@@ -75,6 +76,7 @@ VALUES: list[tuple[str, str, Callable[[], set[str]]]] = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("command", "option", "values"), VALUES, ids=[f"{each[0]} {each[1]}" for each in VALUES])
 def test_values_complete_to_what_is_accepted(command: str, option: str, values: Callable[[], set[str]]) -> None:
     known = values()

@@ -55,6 +55,7 @@ def test_the_table_says_what_counts_and_what_does_not(ranked: Path, tmp_path: Pa
     assert "1 records could not be read" in shown
 
 
+@pytest.mark.sampled(1)
 def test_every_query_is_in_the_csv(ranked: Path, tmp_path: Path) -> None:
     path = tmp_path / "queries.csv"
     done = forked("eval", ranked, "--qrels", QRELS, "--measures", "nDCG@10 RR@10", "--per-query", path)
@@ -74,6 +75,7 @@ def test_judgements_may_stand_in_the_candidates(tmp_path: Path) -> None:
     assert done.records[0][0]["measures"] == {"RR@10": 0.5}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -143,6 +145,7 @@ def test_a_page_says_what_its_chart_shows_and_no_moves_where_nothing_moved(ranke
     assert "query by query" not in page
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("content", ["json", "run"])
 def test_results_may_come_through_a_pipe(ranked: Path, content: str) -> None:
     whole = (ranked if content == "json" else RUN).read_bytes()
@@ -152,6 +155,7 @@ def test_results_may_come_through_a_pipe(ranked: Path, content: str) -> None:
     assert piped.records[0][0]["measures"] == named["measures"]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("option", ["--html", "--per-query"])
 @pytest.mark.parametrize("place", ["ranked.jsonl", "qrels", "first"])
 def test_nothing_that_is_read_is_written_over(ranked: Path, tmp_path: Path, option: str, place: str) -> None:

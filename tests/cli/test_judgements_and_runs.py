@@ -37,6 +37,7 @@ def measured(done: Finished) -> dict[str, float]:
 # grades below 0
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("turned", [False, True])
 def test_junk_judgements_are_not_relevant_whoever_brings_them(tmp_path: Path, turned: bool) -> None:
     lines = RUN.splitlines(keepends=True)
@@ -138,6 +139,7 @@ def test_an_id_is_written_into_a_run_exactly_if_it_is_read_back(name: str) -> No
 # widths, comments, headers, grades of runs and judgements
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "line",
     [
@@ -161,6 +163,7 @@ def test_a_run_may_lack_its_tag_and_have_words_behind_it_and_comments(tmp_path: 
     assert (tmp_path / "out.run").read_text().startswith("q Q0 d 1 ")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -205,6 +208,7 @@ def test_a_first_line_of_numbers_is_no_header_whatever_its_query_is_called(tmp_p
     assert read_qrels(str(tmp_path / "qrels")) == {"topic": {"d1": 1}}
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -318,6 +322,7 @@ def test_a_judgement_of_a_candidate_is_a_whole_number_however_it_is_written(
     assert read_results(str(tmp_path / "out")).relevance == {"q": {"a": grade}}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("kept", [1, 0])
 def test_a_document_judged_twice_is_refused_unless_both_agree(tmp_path: Path, turned: bool, kept: int) -> None:

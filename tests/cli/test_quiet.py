@@ -58,6 +58,7 @@ def words(command: str, number: int) -> list[str]:
     return command.format(out=f"out-{number}").split()
 
 
+@pytest.mark.slow
 def test_quiet_commands_say_nothing(folder: Path, points: Points) -> None:
     for number, command in enumerate(points.of(QUIET, sample=3)):
         with points.trying("libraries: words of theirs on standard error"):

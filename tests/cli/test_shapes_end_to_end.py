@@ -61,6 +61,7 @@ def packed(folder: Path, records: list[dict]) -> tuple[str, ...]:
 WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, packed, api)}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("form", WRITERS)
 def test_a_killed_run_is_continued_to_the_same_bytes(form: str, tmp_path: Path) -> None:
     arguments = WRITERS[form](tmp_path, native(30))
@@ -79,6 +80,7 @@ def test_a_killed_run_is_continued_to_the_same_bytes(form: str, tmp_path: Path) 
     assert len(files["out"]) > 1000
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("form", WRITERS)
 def test_every_form_gives_the_same_order(form: str, tmp_path: Path) -> None:
     records = native(12)
@@ -101,6 +103,7 @@ def test_another_corpus_is_another_run(tmp_path: Path) -> None:
     assert refused.code == 8
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

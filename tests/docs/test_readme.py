@@ -48,9 +48,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+SLOW = (
+    "rerank export",
+    "long.jsonl",
+    "ranked.jsonl",
+    "mine.jsonl",
+    "titled.jsonl",
+    "nightly.jsonl",
+    "best.jsonl",
+    "--top-k 1",
+)
+
+
 def marked(block: str) -> Any:
-    """A block with its name, and its mark where its commands take tens of seconds."""
-    slow = "rerank export" in block or "long.jsonl" in block
+    """A block with its name, and its mark where it loads a model to show what others show as well."""
+    slow = any(name in block for name in SLOW)
     return pytest.param(block, id=commands(block)[0][0][:60], marks=[pytest.mark.slow] * slow)
 
 

@@ -181,6 +181,7 @@ def assert_clear(said: bytes, encoding: str) -> None:
         assert CLEAR.match(line) or line.startswith('{"source"'), line
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("trial", ["file", "pipe", "wrong input", "check", "help", "doctor"])
 def test_results_and_codes_are_those_of_a_plain_run(
     points: Points, golden: Golden, quick_folder: Path, trial: str

@@ -118,6 +118,7 @@ def test_the_runs_are_long_enough_to_be_killed_in_and_depend_on_their_batches(go
     assert zstd.decompress((goldens / "out.jsonl.zst").read_bytes()) == (goldens / "out.jsonl").read_bytes()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("form", FORMS)
 def test_chains_of_kills_at_random_moments_give_the_golden_bytes(
     goldens: Path, tmp_path: Path, points: Points, form: str
@@ -140,6 +141,7 @@ def test_chains_of_kills_at_random_moments_give_the_golden_bytes(
         run.resume()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_chain_of_kills_right_after_a_commit_gives_the_golden_bytes(goldens: Path, tmp_path: Path, form: str) -> None:
     run = job(goldens, tmp_path, form)

@@ -135,6 +135,7 @@ def changing(path: Path, output: Path, count: int, change: Callable[[], None]) -
         thread.join()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("form", PACKS)
 def test_an_input_that_moves_while_it_is_read_is_read_as_it_was_or_4_and_never_final(
     quick_folder: Path, points: Points, form: str
@@ -454,6 +455,7 @@ def assert_one_too_long(folder: Path) -> None:
     assert len(error["raw"]) <= 64 << 10
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("form", ["gz", "zst"])
 @pytest.mark.parametrize("unit", [b"\0", b"a long line "], ids=["zeros", "text"])
 def test_a_bomb_is_an_error_record_in_bounded_memory(

@@ -106,6 +106,7 @@ def expected_code(fault: str, call: str, hit: str) -> int:
     return 5
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_resumed_after_a_fault_at_any_call_the_bytes_are_golden(
     job: Job, points: Points, tmp_path: Path, fault: str
@@ -120,6 +121,7 @@ def test_resumed_after_a_fault_at_any_call_the_bytes_are_golden(
             shutil.rmtree(folder)
 
 
+@pytest.mark.sampled(2)
 def test_beyond_the_last_call_nothing_fires(job: Job, points: Points, tmp_path: Path) -> None:
     last_of_each = dict(job.calls)
     for call, last in points.of(list(last_of_each.items()), sample=2):

@@ -36,6 +36,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_file_that_cannot_be_written_whole_is_as_it_was(folder: Path, points: Points, writer: str) -> None:
     """The limit of the file size stops a write anywhere, as a full disk does."""

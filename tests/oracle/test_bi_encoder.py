@@ -53,6 +53,7 @@ def opened(folder: Path, **more: object) -> TorchBiEncoder:
     return scorer
 
 
+@pytest.mark.sampled(1)
 def test_cosines_are_those_of_sentence_transformers(folder: Path) -> None:
     scorer, oracle = opened(folder), SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     oracle.float()
@@ -106,6 +107,7 @@ def test_without_modules_the_mean_is_taken_and_said(root: Path) -> None:
     assert any("mean" in note for note in scorer.notes)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -57,6 +57,7 @@ def test_dtype_of_other_engines_is_a_usage_error(folder: Path, options: dict[str
         open_and_load(folder, **options)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("dtype", "near"), [("fp16", 0.1), ("bf16", 0.6)])
 def test_half_precision_body_keeps_a_float32_head(dtype: str, near: float) -> None:
     exact = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype="fp32"))

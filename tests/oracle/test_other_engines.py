@@ -51,6 +51,7 @@ SLOW = {("openvino", "bf16"), ("onnx", "fp32")}  # the others stand for them
 AGREEING = [pytest.param(*each, marks=[pytest.mark.slow] * (each in SLOW)) for each in AGREE]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("name", "dtype"), AGREEING)
 def test_logits_are_those_of_torch(
     name: str, dtype: str, queries: list[Query], expected: list[list[float]], capsys: pytest.CaptureFixture[str]
@@ -71,6 +72,7 @@ def test_logits_are_those_of_torch(
     assert found.kendall_tau >= tau
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["fp32", "int8"])
 def test_onnxruntime_side_by_side_gives_the_very_logits_of_one_after_another(dtype: str, queries: list[Query]) -> None:
     pytest.importorskip("onnxruntime")
@@ -79,6 +81,7 @@ def test_onnxruntime_side_by_side_gives_the_very_logits_of_one_after_another(dty
     assert one == four  # four lanes, each with one thread of its own
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_pair_scores_the_same_alone_and_in_any_batch(name: str) -> None:
     scorer = engine(name, "fp32")
@@ -101,6 +104,7 @@ def test_int8_of_openvino_does_not_depend_on_the_batch() -> None:
     assert score_together(scorer, pairs) == pytest.approx(alone, abs=0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ENGINES)
 def test_int8_leaves_in_float_the_upper_layers_that_a_model_asks_for(form: str, tmp_path: Path) -> None:
     pytest.importorskip({"openvino": "openvino", "onnx": "onnxruntime"}[form])
@@ -168,6 +172,7 @@ def kept(folder: Path) -> list[Path]:
     return sorted((folder / "cache" / "rerank" / "graphs").glob("*"))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENGINES)
 def test_the_graph_is_made_once(name: str, tiny: Path, tmp_path: Path) -> None:
     engine(name, "fp32", str(tiny)).load()
@@ -178,6 +183,7 @@ def test_the_graph_is_made_once(name: str, tiny: Path, tmp_path: Path) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in graph.iterdir()} == times
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_damaged_graph_in_the_cache_is_made_anew(name: str, tiny: Path, tmp_path: Path) -> None:
     engine(name, "fp32", str(tiny)).load()

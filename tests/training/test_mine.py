@@ -90,6 +90,7 @@ def found(config: MineConfig, shown: Shown | None = None) -> list[dict[str, Any]
     return [json.loads(line) for line in config.output.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_negatives_are_the_nearest_texts_that_are_not_relevant(files: Path, tmp_path: Path) -> None:
     (record,) = mined(files, tmp_path, "--negatives", "5", "--margin", "-2")
     assert record["query"] == "Where does the cat sleep?"
@@ -116,6 +117,7 @@ COPIES = [
 ]
 
 
+@pytest.mark.slow
 def test_no_copy_of_a_relevant_text_is_a_negative_whatever_the_margin(config: MineConfig, tmp_path: Path) -> None:
     more = write_records(tmp_path / "more.jsonl", [{"text": text} for text in COPIES])
     (without,) = found(config)
@@ -134,6 +136,7 @@ def test_copies_take_no_ranks(config: MineConfig, tmp_path: Path) -> None:
     assert len(beside["neg"]) == 2
 
 
+@pytest.mark.slow
 def test_what_the_model_takes_for_a_relevant_text_is_left_out_by_default(config: MineConfig, tmp_path: Path) -> None:
     alike = "The \uff43at sleeps on the warm stove."  # to the tokenizer wide letters are letters
     more = write_records(tmp_path / "more.jsonl", [{"text": alike}])

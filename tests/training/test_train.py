@@ -236,6 +236,7 @@ def test_the_best_checkpoint_is_kept_and_no_gain_ends_it(toy: TrainConfig) -> No
     assert sum("nDCG@10" in each for each in watch.known) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [5, 7])
 def test_early_stopping_ends_a_continued_training_where_it_would_have_ended(toy: TrainConfig, step: int) -> None:
     config = replace(toy, learning_rate=0.0, checkpoints=10, early_stopping=2, max_steps=30)
@@ -348,6 +349,7 @@ def test_what_is_left_out_is_told_and_stands_in_the_card(toy: TrainConfig, base:
     assert "torch" in card
 
 
+@pytest.mark.slow
 def test_options_that_cannot_be_are_refused_before_anything_is_made(toy: TrainConfig, base: Path) -> None:
     for options, words in (
         (("--dtype", "fp16"), "not for training on a CPU"),
@@ -403,6 +405,7 @@ def test_a_folder_that_came_while_it_trained_is_left_alone(toy: TrainConfig) -> 
     assert (toy.output / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["my_notes.txt", "model.pt", "results/notes.txt", "1_Pooling/config.json", ".hidden"])
 def test_a_file_that_somebody_put_into_a_trained_folder_is_left_alone(toy: TrainConfig, name: str) -> None:
     toy = replace(toy, max_steps=1, held_out=None)
@@ -441,6 +444,7 @@ def test_a_file_that_comes_into_a_trained_folder_while_another_is_trained_is_lef
     assert not partial(toy).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["", "checkpoint-2", "eval", "checkpoint-notes"])
 def test_a_file_that_somebody_put_into_an_unfinished_folder_is_left_alone(toy: TrainConfig, place: str) -> None:
     toy = replace(toy, max_steps=4)
@@ -470,6 +474,7 @@ def test_an_unfinished_folder_that_holds_nothing_of_ours_is_left_alone(toy: Trai
         assert os.path.lexists(partial(toy))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"mine\n", b""])
 def test_somebody_elses_lock_survives_a_training(toy: TrainConfig, content: bytes) -> None:
     toy = replace(toy, max_steps=1, held_out=None)
@@ -481,6 +486,7 @@ def test_somebody_elses_lock_survives_a_training(toy: TrainConfig, content: byte
     assert lock.read_bytes() == content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002], ids=oct)
 def test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask(toy: TrainConfig, mask: int) -> None:
     before = os.umask(mask)
@@ -494,6 +500,7 @@ def test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask(toy: Tr
     assert toy.output.stat().st_mode & 0o777 == 0o777 & ~mask
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_last_renames_loses_no_model(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=2, held_out=None)
     train(toy, lambda _: None, Quiet())
@@ -505,6 +512,7 @@ def test_a_kill_between_the_last_renames_loses_no_model(toy: TrainConfig) -> Non
     assert torch.equal(weights(toy.output)["classifier.weight"], former)
 
 
+@pytest.mark.slow
 def test_a_training_that_is_whole_is_not_repeated(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=2)
     train(toy, lambda _: None, Quiet())
@@ -568,6 +576,7 @@ def test_training_needs_its_extra(toy: TrainConfig, monkeypatch: pytest.MonkeyPa
     assert "rerank-cli[train]" in str(caught.value.advice)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -603,6 +612,7 @@ def files_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["model.safetensors", pytest.param("optimizer.pt", marks=slow)])
 def test_a_full_disk_is_told_and_the_training_continues(toy: TrainConfig, part: str) -> None:
     toy = replace(toy, max_steps=8, held_out=None)
@@ -621,6 +631,7 @@ def test_a_full_disk_is_told_and_the_training_continues(toy: TrainConfig, part: 
     assert all(torch.equal(weights(other.output)[name], tensor) for name, tensor in expected.items())
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_written_is_told(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=4, held_out=None)
     stop(toy, 4)
@@ -632,6 +643,7 @@ def test_a_model_that_cannot_be_written_is_told(toy: TrainConfig) -> None:
     assert train(toy, lambda _: None, Quiet()).note["training"]["steps"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["gone", *(pytest.param(each, marks=slow) for each in ("torn", "moved"))])
 @pytest.mark.parametrize("step", [7, pytest.param(8, marks=slow)])
 def test_a_training_outlives_its_best_checkpoint(toy: TrainConfig, damage: str, step: int) -> None:
@@ -658,6 +670,7 @@ def test_a_training_outlives_its_best_checkpoint(toy: TrainConfig, damage: str, 
         assert made.note["training"]["best_checkpoint"] != "checkpoint-2"
 
 
+@pytest.mark.slow
 def test_a_training_killed_at_its_very_end_is_only_finished(toy: TrainConfig) -> None:
     train(replace(toy, max_steps=4), lambda _: None, Quiet())
     expected = weights(toy.output)
@@ -714,6 +727,7 @@ def test_what_is_read_is_never_replaced(toy: TrainConfig, base: Path) -> None:
     assert inside.is_file()
 
 
+@pytest.mark.slow
 def test_a_link_leads_to_the_folder_and_one_training_lives(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=1, held_out=None)
     train(toy, lambda _: None, Quiet())

@@ -155,6 +155,7 @@ def assert_same_as_pytrec_eval(path, qrels):
         assert {qid: made.values[ours][qid] for qid in expected} == pytest.approx(expected, abs=1e-6), ours
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", COLLECTIONS)
 def test_measures_of_a_first_stage_and_of_our_run_are_those_of_pytrec_eval(shared, tmp_path, name):
     folder = shared / "data" / name
