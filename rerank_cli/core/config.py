@@ -1,7 +1,7 @@
 """What the user asked for, resolved once into frozen values; nothing reads options or the environment later.
 
-Each group goes to the floor that needs it: reading and writing to formats, model to scorers, batching to the
-pipeline, files to the output protocol. `None` in batching means "decide by the device".
+Each group goes to the wing that needs it: reading and writing to formats, model to engines, batching to reranking,
+files to the output protocol. `None` in batching means "decide by the device".
 """
 
 from dataclasses import dataclass, field

@@ -83,7 +83,7 @@ class DeviceError(RerankError):
 
 
 class Refused(RerankError):
-    """Going on would overwrite or mix results; see the table of states in journal-keeping `output.py`."""
+    """Going on would overwrite or mix results; see the table in `files/existing.py`."""
 
     status = ExitStatus.REFUSED
 

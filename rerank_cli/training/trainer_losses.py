@@ -1,4 +1,4 @@
-"""The losses of `lessons.LOSSES`, as sentence-transformers makes them, and the one that it has not.
+"""The losses of `rows.LOSSES`, as sentence-transformers makes them, and the one that it has not.
 
 Loaded by `trainer`.
 """
