@@ -38,7 +38,7 @@ quick: $(READY) ## the tests of what all else stands on: values, files, formats,
 test: $(READY) ## the tests, but for the slow ones; faults by sample
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m "not slow"
 
-slow: $(READY) ## the tests that take long: engines, exports, training, benchmarks
+slow: $(READY) ## the tests that take long: engines, exports, training, what test leaves out
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m slow tests
 
 faults: $(READY) strace ## every fault point: a table, and one JSON line last

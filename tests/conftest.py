@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,13 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test that is marked `sampled`, the parameters beyond its count are slow."""
-    met: Counter[str] = Counter()
+    """Of a test marked `sampled(count)` that many parameters are fast, spread over those that are not slow anyway."""
+    tests = defaultdict(list)
     for item in items:
-        if (mark := item.get_closest_marker("sampled")) is not None:
-            test = item.nodeid.partition("[")[0]
-            met[test] += 1
-            if met[test] > mark.args[0]:
+        if item.get_closest_marker("sampled") is not None and item.get_closest_marker("slow") is None:
+            tests[item.nodeid.partition("[")[0]].append(item)
+    for of_test in tests.values():
+        count = of_test[0].get_closest_marker("sampled").args[0]
+        kept = {place * len(of_test) // count for place in range(count)}
+        for place, item in enumerate(of_test):
+            if place not in kept:
                 item.add_marker("slow")
 
 

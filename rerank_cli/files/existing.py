@@ -12,6 +12,7 @@ Whose these files are is told by what they hold (`ownership`). What is not ours 
 """
 
 from enum import Enum
+from typing import Any
 
 from rerank_cli.core.errors import Refused
 
@@ -67,3 +68,9 @@ def _refusal(name: str, file: bool, partial_ours: bool, resume: bool, why: str) 
             START_AGAIN,
         )
     return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
+
+
+def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """The first few differences of two fingerprints, in words; None when they are equal."""
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return "; ".join(f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in names[:4]) or None

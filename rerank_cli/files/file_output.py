@@ -21,8 +21,9 @@ from rerank_cli.files import ownership
 from rerank_cli.files.append_only import Appended, matches
 from rerank_cli.files.compression import compressor
 from rerank_cli.files.durable import content_of, sync_folder, write_durably
+from rerank_cli.files.existing import differing
 from rerank_cli.files.finishing import finish_renames, is_complete, made_final, replaced_errors
-from rerank_cli.files.journal import VERSION, Commit, Found, Journal, Place, Written, differing, encode, read_journal
+from rerank_cli.files.journal import VERSION, Commit, Found, Journal, Place, Written, encode, read_journal
 from rerank_cli.files.lock import Lock
 from rerank_cli.files.paths import Paths, errors_lock
 

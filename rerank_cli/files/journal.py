@@ -135,12 +135,6 @@ def read_journal(path: Path) -> Found | None:
     return Found(header, Commit.from_dict(last), finishing, size, str(last.get("errors_path", "")), replaces)
 
 
-def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """The first few differences of two fingerprints, in words; None when they are equal."""
-    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-    return "; ".join(f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in names[:4]) or None
-
-
 class Journal:
     """A journal open for appending."""
 

@@ -14,7 +14,7 @@ UNREADABLE = b"{\x00unreadable "  # begins no line of a text
 
 
 class Ahead(io.RawIOBase):
-    """A raw stream that can look ahead. Others give `fill`, and say what it raises where the stream is `damaged`."""
+    """A raw stream that can look ahead. Others give `fill`; for damaged content it raises one of `damaged`."""
 
     damaged: ClassVar[tuple[type[Exception], ...]] = ()
 

@@ -1,12 +1,11 @@
 """Libraries that say nothing and report to nobody: what must be set before the first of them is imported.
 
-The wings `models` and `engines` call `silence_libraries` when they are imported, so no path leads to a library around
-it. Some report from native code, at import or seconds later: onnxruntime keeps a device id and a database of events in
-the user's cache and sends them, also where nobody called its Python API.
+The wings `models` and `engines` call `silence_libraries` when they are imported: no command reaches a library before.
+Some report from native code, at import or seconds later: onnxruntime keeps a device id and a database of events in the
+user's cache and sends them, also where nobody called its Python API.
 """
 
 import io
-import logging
 import os
 import sys
 import warnings
@@ -67,6 +66,8 @@ def forbid_bars() -> None:
 @contextmanager
 def quietly() -> Iterator[None]:
     """Keep what exporters print and warn of away from the user: every graph is compared with its model."""
+    import logging  # three milliseconds of each start
+
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -55,7 +55,6 @@ def test_the_table_says_what_counts_and_what_does_not(ranked: Path, tmp_path: Pa
     assert "1 records could not be read" in shown
 
 
-@pytest.mark.sampled(1)
 def test_every_query_is_in_the_csv(ranked: Path, tmp_path: Path) -> None:
     path = tmp_path / "queries.csv"
     done = forked("eval", ranked, "--qrels", QRELS, "--measures", "nDCG@10 RR@10", "--per-query", path)

@@ -40,7 +40,6 @@ def test_0_means_every_record_is_in_the_final_output(ten: Path, tmp_path: Path) 
     assert sorted(files_of(tmp_path)) == ["out.jsonl", "out.jsonl.meta.json", "ten.jsonl"]
 
 
-@pytest.mark.sampled(10)
 @pytest.mark.parametrize(
     "wrong",
     [

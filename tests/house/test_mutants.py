@@ -8,4 +8,5 @@ from support.running import ROOT
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_finds_its_text_once_and_its_test(mutant: Mutant) -> None:
     assert (ROOT / "rerank_cli" / mutant.file).read_text().count(mutant.text) == 1
-    assert (ROOT / "tests" / mutant.test.partition("::")[0]).is_file()
+    file, _, test = mutant.test.partition("::")
+    assert f"def {test.partition('[')[0]}(" in (ROOT / "tests" / file).read_text()

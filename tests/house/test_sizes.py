@@ -114,6 +114,6 @@ def pinned(path: Path) -> Iterator[str]:
                     yield f"{path.relative_to(ROOT)}:{each.lineno} {each.value!r}"
 
 
-def test_sentences_are_pinned_by_transcripts_alone() -> None:
-    """Elsewhere a test expects the class of an error, and the option, place or value that it names."""
+def test_no_match_of_an_error_holds_a_sentence() -> None:
+    """Transcripts pin wording. Elsewhere a test expects an error's class, and the option, place or value it names."""
     assert [found for path in sources(ROOT / "tests") for found in pinned(path)] == []

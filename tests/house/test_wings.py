@@ -72,6 +72,17 @@ def graph() -> dict[str, set[str]]:
 GRAPH = graph()
 
 
+def test_no_import_is_relative() -> None:
+    """`named` would not see it."""
+    trees = {module: ast.parse(path.read_text()) for module, path in MODULES.items()}
+    assert [
+        module
+        for module, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ] == []
+
+
 def wing_of(module: str) -> str:
     return module.split(".")[1]
 
@@ -87,7 +98,8 @@ def pairs() -> set[tuple[str, str]]:
 
 
 def test_the_package_holds_the_wings_and_nothing_else() -> None:
-    found = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+    files = (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file())
+    found = {path.parts[0] for path in files if "__pycache__" not in path.parts}
     assert found == WINGS | BESIDE
 
 

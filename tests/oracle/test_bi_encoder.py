@@ -53,7 +53,6 @@ def opened(folder: Path, **more: object) -> TorchBiEncoder:
     return scorer
 
 
-@pytest.mark.sampled(1)
 def test_cosines_are_those_of_sentence_transformers(folder: Path) -> None:
     scorer, oracle = opened(folder), SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     oracle.float()

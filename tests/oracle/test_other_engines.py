@@ -112,7 +112,7 @@ def test_int8_leaves_in_float_the_upper_layers_that_a_model_asks_for(form: str, 
 
     write_model(tmp_path, num_hidden_layers=6, layers_in_float=2)
     write_tokenizer(tmp_path, WORDS)
-    graphs: Any = import_module(f"rerank_cli.engines.registry.{form}_graph")
+    graphs: Any = import_module(f"rerank_cli.engines.{form}_graph")
     graphs.make_graph(CrossEncoder(ModelConfig(model=str(tmp_path))), "int8", tmp_path)
     if form == "openvino":
         import openvino
@@ -224,7 +224,7 @@ def test_a_file_where_the_cache_should_be_is_no_obstacle(tiny: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("openvino", {"device": "cuda"}, "openvino"),
+        ("openvino", {"device": "cuda"}, "--device"),
         ("openvino", {"dtype": "fp16"}, "--dtype"),
         ("onnx", {"dtype": "bf16"}, "--dtype"),
         ("onnx", {"device": "mps"}, "--device"),

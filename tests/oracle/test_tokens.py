@@ -83,7 +83,6 @@ def test_pair_never_exceeds_max_length(folder: Path) -> None:
     assert max(pair.cost for pair in prepared) == 32
 
 
-@pytest.mark.sampled(2)
 def test_text_cannot_forge_a_separator(folder: Path) -> None:
     tokenizer = load_tokenizer(folder)
     ours = PairTokenizer(tokenizer, max_length=64, query_max_length=48)

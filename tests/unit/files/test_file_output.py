@@ -13,8 +13,9 @@ from rerank_cli.core.errors import Interrupted, OutputBusy, OutputError, Refused
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
+from rerank_cli.files.existing import differing
 from rerank_cli.files.file_output import FileOutput
-from rerank_cli.files.journal import Written, differing, encode, read_journal
+from rerank_cli.files.journal import Written, encode, read_journal
 from rerank_cli.files.lock import LINE
 from rerank_cli.files.paths import Paths
 
@@ -425,7 +426,7 @@ def test_a_file_that_holds_no_error_records_stays_where_nothing_failed(tmp_path,
 def test_an_errors_file_is_not_replaced_without_overwrite(tmp_path):
     (tmp_path / "out.jsonl.errors.jsonl").write_bytes(b"mine\n")
     output = FileOutput(paths(tmp_path))
-    with pytest.raises(Refused, match="errors"):
+    with pytest.raises(Refused, match=r"out\.jsonl\.errors\.jsonl: .*exists"):
         output.refuse_errors_file(overwrite=False)
     output.refuse_errors_file(overwrite=True)
     output.close()

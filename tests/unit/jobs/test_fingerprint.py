@@ -8,7 +8,8 @@ from rerank_cli import __version__
 from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.scorer import Identity, Traits, resolved
 from rerank_cli.engines.machine import python_version
-from rerank_cli.files.journal import decode, differing, encode
+from rerank_cli.files.existing import differing
+from rerank_cli.files.journal import decode, encode
 from rerank_cli.jobs.fingerprint import fingerprint
 
 IDENTITY = Identity("torch", "m", "r", "w", "t", "c", "cpu", "fp32", 1024, 256, 2, {"torch": "2", "tokenizers": "1"})

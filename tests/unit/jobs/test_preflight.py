@@ -102,9 +102,9 @@ def test_statistics_on_a_file_that_the_run_writes_by_itself_are_refused(tmp_path
 
 @pytest.mark.parametrize("option", ["errors", "stats"])
 def test_errors_and_statistics_need_a_folder_that_exists_and_a_name_in_it(tmp_path, source, option):
-    with pytest.raises(ConfigError, match="folder"):
+    with pytest.raises(ConfigError, match=f"--{option} .*: .*folder"):
         refuse(source, tmp_path / "out", **{option: tmp_path})
-    with pytest.raises(OutputError, match="missing"):
+    with pytest.raises(OutputError, match=f"--{option} .*missing/file: "):
         refuse(source, tmp_path / "out", **{option: tmp_path / "missing" / "file"})
 
 
@@ -116,7 +116,7 @@ def test_standard_input_is_an_input_too(tmp_path, source, monkeypatch):
 
 
 def test_a_folder_is_not_an_output(tmp_path, source):
-    with pytest.raises(ConfigError, match="folder"):
+    with pytest.raises(ConfigError, match=r"-o .*: .*folder"):
         refuse(source, tmp_path)
 
 
