@@ -28,7 +28,7 @@ def logits(folder: Path, source: Path, *options: str) -> dict[int, float]:
     [
         pytest.param("openvino", "openvino", "fp32", marks=slow),
         pytest.param("openvino", "openvino", "fp16", marks=slow),
-        ("openvino", "openvino", "int8"),
+        pytest.param("openvino", "openvino", "int8", marks=slow),
         pytest.param("onnx", "onnxruntime", "fp32", marks=slow),
         pytest.param("onnx", "onnxruntime", "fp16", marks=slow),
         pytest.param("onnx", "onnxruntime", "int8", marks=slow),

@@ -48,7 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-SLOW = (
+SLOW = (  # parts of commands
+    "requests.jsonl -o -",
+    "--dry-run",
     "rerank export",
     "long.jsonl",
     "ranked.jsonl",

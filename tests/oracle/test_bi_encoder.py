@@ -86,6 +86,7 @@ def test_the_engine_is_found_by_the_folder(folder: Path) -> None:
         opened(folder, long_docs="chunk")
 
 
+@pytest.mark.slow
 def test_the_prompts_are_part_of_the_identity(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

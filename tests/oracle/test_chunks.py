@@ -81,7 +81,7 @@ def test_most_of_these_texts_are_divided(pair_tokenizer: Callable[..., PairToken
     assert sum(len(pair.parts) > 2 for pair in prepared) >= 6
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("text", SCRIPTS, ids=range(len(SCRIPTS)))
 @pytest.mark.parametrize("length", [24, 64, 100])
 def test_parts_are_whole_texts_that_cover_the_document(

@@ -94,6 +94,7 @@ def test_a_pair_scores_the_same_alone_and_in_any_batch(name: str) -> None:
     scorer.close()
 
 
+@pytest.mark.slow
 def test_int8_of_openvino_does_not_depend_on_the_batch() -> None:
     """Its scales are of a token's own values; what remains is rounding, in bfloat16 in the layers left in float."""
     scorer = engine("openvino", "int8")

@@ -13,8 +13,12 @@ import gc
 import json
 import os
 import sys
+from contextlib import suppress
+from importlib import import_module
 
 from rerank_cli.cli import process
+
+MEASURING = ("ir_measures", "pytrec_eval", "scipy.stats")  # take a second or two to import
 
 
 def run(arguments: list[str], cwd: str, stdin: str | None, folder: str, variables: dict[str, str]) -> None:
@@ -39,6 +43,10 @@ def serve() -> None:
     gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
+        if request["arguments"][:1] in (["eval"], ["compare"]):
+            for name in MEASURING:
+                with suppress(ImportError):
+                    import_module(name)
         child = os.fork()
         if child == 0:
             run(**request)

@@ -189,6 +189,7 @@ def test_an_id_that_stands_for_two_texts_is_refused_with_both_places(config: Min
     assert not config.output.exists()
 
 
+@pytest.mark.slow
 def test_an_id_may_come_again_with_its_text(config: MineConfig) -> None:
     (once,) = found(config)
     (twice,) = found(replace(config, corpus=config.corpus * 2, overwrite=True))
@@ -219,6 +220,7 @@ def test_nothing_is_overwritten_unasked(files: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.jsonl").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_a_file_that_is_replaced_keeps_its_permissions(config: MineConfig) -> None:
     config.output.write_text("old")
     config.output.chmod(0o600)
@@ -226,6 +228,7 @@ def test_a_file_that_is_replaced_keeps_its_permissions(config: MineConfig) -> No
     assert config.output.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [True, False])
 def test_a_link_is_followed_and_kept(config: MineConfig, tmp_path: Path, there: bool) -> None:
     folder = tmp_path / "elsewhere"
@@ -266,6 +269,7 @@ def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
 HINTS = [{"id": f"p{at}", "text": text, "hint": f"{'a cat' if at == 5 else 'a book'}"} for at, text in enumerate(POOL)]
 
 
+@pytest.mark.slow
 def test_templates_compose_what_is_compared_and_not_what_is_written(config: MineConfig, tmp_path: Path) -> None:
     pool = write_records(tmp_path / "hints.jsonl", HINTS)
     query = {"query": "Where does the cat sleep?", "positives": ["p0"], "topic": "a cat"}
@@ -277,6 +281,7 @@ def test_templates_compose_what_is_compared_and_not_what_is_written(config: Mine
     assert (record["query"], record["pos"]) == (query["query"], [POOL[0]])
 
 
+@pytest.mark.slow
 def test_templates_give_the_same_as_the_prompts_of_a_model(files: Path, config: MineConfig, tmp_path: Path) -> None:
     for path in (files / "model").iterdir():
         (tmp_path / path.name).symlink_to(path)
@@ -294,6 +299,7 @@ def test_templates_give_the_same_as_the_prompts_of_a_model(files: Path, config: 
     assert found(config) != prompted
 
 
+@pytest.mark.slow
 def test_a_template_may_take_titles(config: MineConfig, tmp_path: Path) -> None:
     lines = [{"_id": "d1", "title": "Oven", "text": "It is hot."}, {"_id": "d2", "text": "It is cold."}]
     lines.append({"_id": "d3", "title": None, "text": "It is red."})

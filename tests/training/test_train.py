@@ -252,6 +252,7 @@ def test_early_stopping_ends_a_continued_training_where_it_would_have_ended(toy:
     assert watch.steps[-1] == 9
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_weights_and_another_does_not(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=4, held_out=None)
     made = []
@@ -405,7 +406,7 @@ def test_a_folder_that_came_while_it_trained_is_left_alone(toy: TrainConfig) -> 
     assert (toy.output / "model.safetensors").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["my_notes.txt", "model.pt", "results/notes.txt", "1_Pooling/config.json", ".hidden"])
 def test_a_file_that_somebody_put_into_a_trained_folder_is_left_alone(toy: TrainConfig, name: str) -> None:
     toy = replace(toy, max_steps=1, held_out=None)
@@ -474,7 +475,7 @@ def test_an_unfinished_folder_that_holds_nothing_of_ours_is_left_alone(toy: Trai
         assert os.path.lexists(partial(toy))
 
 
-@pytest.mark.slow
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("content", [b"mine\n", b""])
 def test_somebody_elses_lock_survives_a_training(toy: TrainConfig, content: bytes) -> None:
     toy = replace(toy, max_steps=1, held_out=None)

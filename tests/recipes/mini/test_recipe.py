@@ -83,6 +83,7 @@ def test_arabic_is_told_from_what_else_is_written_with_its_letters() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_cross_encoder_begins_as_its_bi_encoder(trimmed: Path, tmp_path: Path) -> None:
     begin(trimmed, tmp_path, texts(60, 6, 1), texts(60, 20, 2))
     model = BertForSequenceClassification.from_pretrained(tmp_path).eval()
