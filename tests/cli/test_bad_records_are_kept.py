@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support.running import files_of, lines, rerank
+from support.running import files_of, forked, lines, rerank
 
 FAKE = ("--engine", "fake")
 Errors = list[dict[str, Any]]
@@ -36,7 +36,7 @@ def test_the_file_beside_the_table_is_the_table(make_messy: ModuleType) -> None:
 def ran(messy: Path, tmp_path: Path) -> Path:
     """The output of a run over the messy lines."""
     output = tmp_path / "out.jsonl"
-    assert rerank("score", messy, "-o", output, *FAKE).code == 3
+    assert forked("score", messy, "-o", output, *FAKE).code == 3
     return output
 
 
@@ -90,7 +90,7 @@ def test_read_is_scored_plus_failed_with_blanks_apart(ran: Path, make_messy: Mod
 
 
 def test_strict_ends_with_4_and_no_final_file(messy: Path, tmp_path: Path) -> None:
-    done = rerank("score", messy, "-o", tmp_path / "out.jsonl", *FAKE, "--strict")
+    done = forked("score", messy, "-o", tmp_path / "out.jsonl", *FAKE, "--strict")
     assert done.code == 4
     assert not (tmp_path / "out.jsonl").exists()
     assert not (tmp_path / "out.jsonl.errors.jsonl").exists()
@@ -100,16 +100,16 @@ def test_a_percentage_of_errors_counts_from_100_records_on(tmp_path: Path) -> No
     few, many = tmp_path / "few.jsonl", tmp_path / "many.jsonl"
     few.write_bytes(lines(10) + b"bad\n" * 20)
     many.write_bytes(lines(100) + b"bad\n" * 20)
-    assert rerank("score", few, "-o", tmp_path / "few.out", *FAKE, "--max-errors", "10%").code == 3
-    assert rerank("score", many, "-o", tmp_path / "many.out", *FAKE, "--max-errors", "10%").code == 4
-    assert rerank("score", many, "-o", tmp_path / "more.out", *FAKE, "--max-errors", "20%").code == 3
+    assert forked("score", few, "-o", tmp_path / "few.out", *FAKE, "--max-errors", "10%").code == 3
+    assert forked("score", many, "-o", tmp_path / "many.out", *FAKE, "--max-errors", "10%").code == 4
+    assert forked("score", many, "-o", tmp_path / "more.out", *FAKE, "--max-errors", "20%").code == 3
 
 
 @pytest.mark.parametrize("count", [1, 99, 150])
 def test_input_of_which_all_is_bad_is_refused_before_the_model_is_looked_for(tmp_path: Path, count: int) -> None:
     source = tmp_path / "in.jsonl"
     source.write_bytes(b'{"question": "tea?", "passages": ["leaf"]}\n' * count + (lines(1) if count > 100 else b""))
-    done = rerank("score", source, "-o", tmp_path / "out.jsonl", "--model", "./no/such/model")
+    done = forked("score", source, "-o", tmp_path / "out.jsonl", "--model", "./no/such/model")
     assert done.code == 4
     assert "question" in done.said
     assert "query" in done.said
@@ -120,7 +120,7 @@ def test_input_of_which_all_is_bad_is_refused_before_the_model_is_looked_for(tmp
 def test_99_bad_records_before_a_good_one_are_errors_and_no_refusal(tmp_path: Path) -> None:
     source = tmp_path / "in.jsonl"
     source.write_bytes(b"bad\n" * 99 + lines(1))
-    assert rerank("score", source, "-o", tmp_path / "out.jsonl", *FAKE).code == 3
+    assert forked("score", source, "-o", tmp_path / "out.jsonl", *FAKE).code == 3
 
 
 def test_with_standard_output_errors_are_json_lines_in_printable_ascii_on_standard_error(
@@ -147,9 +147,9 @@ def test_with_standard_output_a_named_errors_file_takes_them(
 def test_an_errors_file_of_an_earlier_run_goes_when_all_is_well_now(tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(lines(2) + b"bad\n")
-    assert rerank("score", source, "-o", output, *FAKE).code == 3
+    assert forked("score", source, "-o", output, *FAKE).code == 3
     source.write_bytes(lines(2))
-    assert rerank("score", source, "-o", output, *FAKE, "--overwrite").code == 0
+    assert forked("score", source, "-o", output, *FAKE, "--overwrite").code == 0
     assert not Path(f"{output}.errors.jsonl").exists()
 
 
@@ -157,7 +157,7 @@ def test_a_line_beyond_the_limit_is_one_error_record_and_its_neighbours_are_scor
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     long = b'{"query": "' + b"x" * 300_000 + b'"}'
     source.write_bytes(lines(1) + long + b"\n" + lines(1, start=1))
-    assert rerank("score", source, "-o", output, *FAKE, "--max-line-bytes", "100000").code == 3
+    assert forked("score", source, "-o", output, *FAKE, "--max-line-bytes", "100000").code == 3
     [error] = errors_in(Path(f"{output}.errors.jsonl").read_bytes())
     assert error["line"] == 2
     assert raw_of(error) == long[: 64 * 1024]
@@ -175,7 +175,7 @@ def test_a_record_with_too_many_candidates_is_an_error_record(ten: Path, tmp_pat
 
 def test_check_finds_the_same_bad_lines_as_score(messy: Path, make_messy: ModuleType) -> None:
     figures = dict(
-        line.rsplit(maxsplit=1) for line in rerank("check", messy).stdout.decode().partition("\n\n")[0].splitlines()
+        line.rsplit(maxsplit=1) for line in forked("check", messy).stdout.decode().partition("\n\n")[0].splitlines()
     )
     assert int(figures["good"]) == len(of_verdict(make_messy, "good"))
     assert int(figures["bad"]) == len(of_verdict(make_messy, "bad"))

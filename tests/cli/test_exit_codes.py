@@ -33,7 +33,7 @@ def left_overs(output: Path) -> list[str]:
 
 def test_0_means_every_record_is_in_the_final_output(ten: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    done = rerank("score", ten, "-o", output, *FAKE)
+    done = forked("score", ten, "-o", output, *FAKE)
     assert done.code == 0
     assert [json.loads(line)["id"] for line in output.read_bytes().splitlines()] == [f"q{n}" for n in range(10)]
     assert left_overs(output) == []
@@ -78,13 +78,13 @@ def test_2_for_wrong_options_and_nothing_is_touched(ten: Path, tmp_path: Path, w
 
 
 def test_2_without_an_output_names_the_missing_option(ten: Path) -> None:
-    done = rerank("score", ten, *FAKE)
+    done = forked("score", ten, *FAKE)
     assert done.code == 2
     assert "--output" in done.said
 
 
 def test_2_for_an_unknown_command() -> None:
-    done = rerank("score-all")
+    done = forked("score-all")
     assert done.code == 2
     assert "score-all" in done.said
 
@@ -103,13 +103,13 @@ def test_2_for_an_unknown_command() -> None:
     ids=lambda each: str(each),
 )
 def test_2_names_the_help_of_the_command_that_was_typed(typed: list[str], command: str) -> None:
-    done = rerank(*typed)
+    done = forked(*typed)
     assert done.code == 2
     assert f"`rerank {command} --help`" in done.said
 
 
 def test_2_blames_the_environment_for_what_came_from_there_and_for_nothing_else(tmp_path: Path) -> None:
-    typed = rerank("score", "x", "-o", "y", "--top-k", "0", cwd=tmp_path)
+    typed = forked("score", "x", "-o", "y", "--top-k", "0", cwd=tmp_path)
     assert "'--top-k'" in typed.said
     assert "RERANK_TOP_K" not in typed.said
     inherited = rerank("score", "x", "-o", "y", cwd=tmp_path, RERANK_TOP_K="0")
@@ -118,7 +118,7 @@ def test_2_blames_the_environment_for_what_came_from_there_and_for_nothing_else(
 
 
 def test_alone_it_prints_short_help_that_people_can_read() -> None:
-    done = rerank()
+    done = forked()
     shown = (done.stdout + done.stderr).decode()
     assert "\nCommands:\n" in shown
     assert "\\n" not in shown
@@ -132,7 +132,7 @@ def test_2_when_standard_input_is_named_twice(tmp_path: Path) -> None:
 
 def test_2_when_the_output_is_the_input(ten: Path) -> None:
     before = files_of(ten.parent)
-    assert rerank("score", ten, "-o", ten, *FAKE, "--overwrite").code == 2
+    assert forked("score", ten, "-o", ten, *FAKE, "--overwrite").code == 2
     assert files_of(ten.parent) == before
 
 
@@ -140,21 +140,21 @@ def test_2_when_the_output_is_the_input(ten: Path) -> None:
 def test_2_when_the_input_is_a_file_that_the_run_would_write_beside_its_output(ten: Path, suffix: str) -> None:
     source = ten.rename(ten.with_name("out.jsonl" + suffix))
     before = files_of(source.parent)
-    assert rerank("score", source, "-o", source.parent / "out.jsonl", *FAKE, "--overwrite").code == 2
+    assert forked("score", source, "-o", source.parent / "out.jsonl", *FAKE, "--overwrite").code == 2
     assert files_of(source.parent) == before
 
 
 @pytest.mark.parametrize("option", ["--errors", "--stats"])
 def test_2_when_the_errors_or_the_statistics_would_replace_the_input(ten: Path, tmp_path: Path, option: str) -> None:
     before = files_of(tmp_path)
-    assert rerank("score", ten, "-o", tmp_path / "out.jsonl", option, ten, "--overwrite", *FAKE).code == 2
+    assert forked("score", ten, "-o", tmp_path / "out.jsonl", option, ten, "--overwrite", *FAKE).code == 2
     assert rerank("score", ten, "-o", "-", option, ten, "--overwrite", *FAKE).code == 2
     assert files_of(tmp_path) == before
 
 
 def test_2_when_the_output_and_the_errors_have_one_name(ten: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    assert rerank("score", ten, "-o", output, "--errors", output, *FAKE).code == 2
+    assert forked("score", ten, "-o", output, "--errors", output, *FAKE).code == 2
     assert not output.exists()
 
 
@@ -165,7 +165,7 @@ def test_2_when_the_errors_or_the_statistics_have_a_name_that_the_run_itself_use
 ) -> None:
     output = tmp_path / "out.jsonl"
     before = files_of(tmp_path)
-    assert rerank("score", ten, "-o", output, option, f"{output}{suffix}", *FAKE).code == 2
+    assert forked("score", ten, "-o", output, option, f"{output}{suffix}", *FAKE).code == 2
     assert files_of(tmp_path) == before
 
 
@@ -175,7 +175,7 @@ def test_2_or_5_when_an_output_is_a_folder_before_any_work_is_done(ten: Path, tm
     folder.mkdir()
     before = files_of(tmp_path)
     others = [] if option == "-o" else ["-o", tmp_path / "out.jsonl"]
-    done = rerank("score", ten, *others, option, folder, *FAKE, "--overwrite")
+    done = forked("score", ten, *others, option, folder, *FAKE, "--overwrite")
     assert done.code in (2, 5)
     assert list(folder.iterdir()) == []
     assert files_of(tmp_path) == before
@@ -184,7 +184,7 @@ def test_2_or_5_when_an_output_is_a_folder_before_any_work_is_done(ten: Path, tm
 def test_3_when_some_records_failed_and_the_output_is_final(tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(lines(2) + b"not json\n" + lines(1, start=2))
-    done = rerank("score", source, "-o", output, *FAKE)
+    done = forked("score", source, "-o", output, *FAKE)
     assert done.code == 3
     assert [json.loads(line)["id"] for line in output.read_bytes().splitlines()] == ["q0", "q1", "q2"]
     [error] = [json.loads(line) for line in (tmp_path / "out.jsonl.errors.jsonl").read_bytes().splitlines()]
@@ -194,32 +194,32 @@ def test_3_when_some_records_failed_and_the_output_is_final(tmp_path: Path) -> N
 
 
 def test_4_for_a_missing_input_and_nothing_is_written(tmp_path: Path) -> None:
-    done = rerank("score", tmp_path / "none.jsonl", "-o", tmp_path / "out.jsonl", *FAKE)
+    done = forked("score", tmp_path / "none.jsonl", "-o", tmp_path / "out.jsonl", *FAKE)
     assert done.code == 4
     assert "none.jsonl" in done.said
     assert files_of(tmp_path) == {}
 
 
 def test_4_for_a_folder_as_input(tmp_path: Path) -> None:
-    assert rerank("score", tmp_path, "-o", tmp_path / "out.jsonl", *FAKE).code == 4
+    assert forked("score", tmp_path, "-o", tmp_path / "out.jsonl", *FAKE).code == 4
 
 
 def test_4_for_too_many_bad_records_keeps_a_partial_that_more_tolerance_can_resume(tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(lines(20) + b"bad\nworse\n" + lines(20, start=20))
-    done = rerank("score", source, "-o", output, *FAKE, *SMALL, "--max-errors", "1")
+    done = forked("score", source, "-o", output, *FAKE, *SMALL, "--max-errors", "1")
     assert done.code == 4
     assert not output.exists()
     assert commits(output) >= 1
     assert "line" in done.said or ":21" in done.said or ":22" in done.said
-    assert rerank("score", source, "-o", output, *FAKE, *SMALL, "--max-errors", "2", "--resume").code == 3
+    assert forked("score", source, "-o", output, *FAKE, *SMALL, "--max-errors", "2", "--resume").code == 3
     assert len(output.read_bytes().splitlines()) == 40
 
 
 def test_5_when_the_folder_is_missing_or_is_a_file_and_nothing_is_written(ten: Path, tmp_path: Path) -> None:
     before = files_of(tmp_path)
-    assert rerank("score", ten, "-o", tmp_path / "none" / "out.jsonl", *FAKE).code == 5
-    assert rerank("score", ten, "-o", ten / "out.jsonl", *FAKE).code == 5
+    assert forked("score", ten, "-o", tmp_path / "none" / "out.jsonl", *FAKE).code == 5
+    assert forked("score", ten, "-o", ten / "out.jsonl", *FAKE).code == 5
     assert files_of(tmp_path) == before
 
 
@@ -228,7 +228,7 @@ def test_5_when_the_folder_of_the_errors_or_the_statistics_is_missing_before_any
     ten: Path, tmp_path: Path, option: str
 ) -> None:
     before = files_of(tmp_path)
-    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", option, tmp_path / "none" / "x.jsonl", *FAKE)
+    done = forked("score", ten, "-o", tmp_path / "out.jsonl", option, tmp_path / "none" / "x.jsonl", *FAKE)
     assert done.code == 5
     assert files_of(tmp_path) == before
 
@@ -244,7 +244,7 @@ def test_5_when_the_device_is_full(ten: Path) -> None:
 def test_5_when_the_file_may_not_grow_keeps_a_partial_that_more_room_can_resume(tmp_path: Path) -> None:
     source, output, golden = tmp_path / "in.jsonl", tmp_path / "out.jsonl", tmp_path / "golden.jsonl"
     source.write_bytes(lines(60))
-    assert rerank("score", source, "-o", golden, *FAKE, *SMALL).code == 0
+    assert forked("score", source, "-o", golden, *FAKE, *SMALL).code == 0
     half = golden.stat().st_size // 2
 
     def little_room() -> None:
@@ -255,14 +255,14 @@ def test_5_when_the_file_may_not_grow_keeps_a_partial_that_more_room_can_resume(
     assert "--resume" in done.said
     assert not output.exists()
     assert commits(output) > 1
-    assert rerank("score", source, "-o", output, *FAKE, *SMALL, "--resume").code == 0
+    assert forked("score", source, "-o", output, *FAKE, *SMALL, "--resume").code == 0
     assert output.read_bytes() == golden.read_bytes()
 
 
 def test_6_for_a_folder_without_a_model_and_nothing_is_written(ten: Path, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     before = files_of(tmp_path)
-    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", "--model", tmp_path / "model")
+    done = forked("score", ten, "-o", tmp_path / "out.jsonl", "--model", tmp_path / "model")
     assert done.code == 6
     assert "config.json" in done.said
     assert files_of(tmp_path) == before
@@ -270,7 +270,7 @@ def test_6_for_a_folder_without_a_model_and_nothing_is_written(ten: Path, tmp_pa
 
 def test_7_when_scores_are_not_finite_names_the_dtype_to_try_and_keeps_a_partial(ten: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
-    done = rerank("score", ten, "-o", output, "--model", "fake:nan=0.5")
+    done = forked("score", ten, "-o", output, "--model", "fake:nan=0.5")
     assert done.code == 7
     assert "--dtype" in done.said
     assert not output.exists()
@@ -281,7 +281,7 @@ def test_7_when_scores_are_not_finite_names_the_dtype_to_try_and_keeps_a_partial
 def test_8_for_an_output_that_exists_and_it_stays_as_it_is(ten: Path, tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_bytes(b"precious\n")
     before = files_of(tmp_path)
-    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE)
+    done = forked("score", ten, "-o", tmp_path / "out.jsonl", *FAKE)
     assert done.code == 8
     assert "--overwrite" in done.said
     assert files_of(tmp_path) == before
@@ -290,7 +290,7 @@ def test_8_for_an_output_that_exists_and_it_stays_as_it_is(ten: Path, tmp_path: 
 def test_8_for_an_errors_file_that_exists(ten: Path, tmp_path: Path) -> None:
     (tmp_path / "out.jsonl.errors.jsonl").write_bytes(b"precious\n")
     before = files_of(tmp_path)
-    assert rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 8
+    assert forked("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 8
     assert files_of(tmp_path) == before
 
 
@@ -301,7 +301,7 @@ def test_11_while_another_run_writes_and_that_run_is_not_disturbed(ten: Path, tm
         first.stdin.flush()
         assert wait_until((tmp_path / "out.jsonl.journal").exists, first)
         for flags in ((), ("--resume",), ("--overwrite",), ("--overwrite", "--resume")):
-            assert rerank("score", ten, "-o", output, *FAKE, *flags).code == 11, flags
+            assert forked("score", ten, "-o", output, *FAKE, *flags).code == 11, flags
         first.stdin.close()
         assert first.wait(60) == 0
     assert len(output.read_bytes().splitlines()) == 5
@@ -311,15 +311,15 @@ def test_11_is_by_the_lock_and_not_by_its_file(ten: Path, tmp_path: Path) -> Non
     lock = tmp_path / "out.jsonl.lock"
     with lock.open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 11
+        assert forked("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 11
     assert lock.exists()
-    assert rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 0
+    assert forked("score", ten, "-o", tmp_path / "out.jsonl", *FAKE).code == 0
 
 
 def test_75_when_the_device_goes_away_and_what_was_committed_is_kept(tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(lines(40))
-    done = rerank("score", source, "-o", output, "--model", "fake:lose_at=20", *SMALL)
+    done = forked("score", source, "-o", output, "--model", "fake:lose_at=20", *SMALL)
     assert done.code == 75
     assert "--resume" in done.said
     assert not output.exists()
@@ -354,9 +354,9 @@ def test_141_when_the_reader_closes_the_pipe_and_nothing_is_said(tmp_path: Path)
 
 
 def test_check_ends_with_0_3_or_4(ten: Path, messy: Path, tmp_path: Path) -> None:
-    assert rerank("check", ten).code == 0
-    assert rerank("check", messy).code == 3
-    assert rerank("check", tmp_path / "none.jsonl").code == 4
+    assert forked("check", ten).code == 0
+    assert forked("check", messy).code == 3
+    assert forked("check", tmp_path / "none.jsonl").code == 4
 
 
 @pytest.mark.parametrize("command", ["check", "doctor", "help"])
@@ -373,7 +373,7 @@ def test_141_for_every_command_whose_reader_went_away(messy: Path, command: str)
 
 def test_version_and_help_end_with_0() -> None:
     for arguments in (["--version"], ["-V"], ["--help"], ["-h"]):
-        done = rerank(*arguments)
+        done = forked(*arguments)
         assert (done.code, done.stderr) == (0, b""), arguments
         assert done.stdout, arguments
 

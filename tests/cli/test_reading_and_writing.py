@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.running import Finished, lines, record, rerank, started
+from support.running import Finished, forked, lines, record, rerank, started
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -50,7 +50,7 @@ def test_a_file_a_dash_and_no_input_at_all_give_the_same_bytes(ten: Path) -> Non
 
 
 def test_standard_output_and_a_file_get_the_same_bytes(ten: Path, tmp_path: Path) -> None:
-    assert rerank("score", ten, "-o", tmp_path / "out.jsonl", *FAKE) == Finished(0, b"", b"")
+    assert forked("score", ten, "-o", tmp_path / "out.jsonl", *FAKE) == Finished(0, b"", b"")
     assert (tmp_path / "out.jsonl").read_bytes() == rerank("score", ten, "-o", "-", *FAKE).stdout
 
 
@@ -90,7 +90,7 @@ def test_compression_of_standard_input_is_recognised_by_content(pack: Any) -> No
 def test_compression_of_the_output_is_by_suffix_and_the_same_every_time(ten: Path, tmp_path: Path, suffix: str) -> None:
     first, second = tmp_path / f"one.jsonl{suffix}", tmp_path / f"two.jsonl{suffix}"
     for output in (first, second):
-        assert rerank("score", ten, "-o", output, *FAKE, "--batch-tokens", "64", "--window-tokens", "256").code == 0
+        assert forked("score", ten, "-o", output, *FAKE, "--batch-tokens", "64", "--window-tokens", "256").code == 0
     unpack = gzip.decompress if suffix == ".gz" else zstd.decompress
     assert unpack(first.read_bytes()) == rerank("score", ten, "-o", "-", *FAKE).stdout
     assert first.read_bytes() == second.read_bytes()
@@ -100,7 +100,7 @@ def test_compression_of_the_output_is_by_suffix_and_the_same_every_time(ten: Pat
 def test_an_empty_input_gives_an_empty_output_of_its_kind(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "in.jsonl").touch()
     output = tmp_path / f"out{suffix}"
-    assert rerank("score", tmp_path / "in.jsonl", "-o", output, *FAKE).code == 0
+    assert forked("score", tmp_path / "in.jsonl", "-o", output, *FAKE).code == 0
     assert (gzip.decompress if suffix == ".gz" else zstd.decompress)(output.read_bytes()) == b""
     assert scored(output) == []
 
@@ -109,7 +109,7 @@ def test_an_empty_input_gives_an_empty_output_of_its_kind(tmp_path: Path, suffix
 def test_a_compressed_input_that_ends_early_is_4_and_names_the_last_whole_record(tmp_path: Path, pack: Any) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes((pack(lines(20)) + pack(lines(200, start=20)))[:-200])
-    done = rerank("score", source, "-o", output, *FAKE)
+    done = forked("score", source, "-o", output, *FAKE)
     assert done.code == 4
     assert "ends early" in done.said
     assert "last whole" in done.said
@@ -156,7 +156,7 @@ def test_an_output_that_is_a_symbolic_link_replaces_what_it_points_to(ten: Path,
     target.write_bytes(b"old\n")
     target.chmod(0o640)
     link.symlink_to(target)
-    assert rerank("score", ten, "-o", link, *FAKE, "--overwrite").code == 0
+    assert forked("score", ten, "-o", link, *FAKE, "--overwrite").code == 0
     assert link.is_symlink()
     assert len(target.read_bytes().splitlines()) == 10
     assert target.stat().st_mode & 0o777 == 0o640
@@ -266,7 +266,7 @@ def test_our_field_names_in_the_input_are_replaced() -> None:
 def test_truncated_is_said_only_where_it_is_true_and_counted(tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(json.dumps({"query": "tea?", "candidates": ["short", "long " * 40]}))
-    done = rerank("score", source, "-o", output, *FAKE, "--max-length", "16", "--query-max-length", "8")
+    done = forked("score", source, "-o", output, *FAKE, "--max-length", "16", "--query-max-length", "8")
     assert done.code == 0
     candidates = json.loads(output.read_bytes())["candidates"]
     assert {candidate["index"]: candidate.get("truncated") for candidate in candidates} == {0: None, 1: True}

@@ -106,7 +106,7 @@ def expected_code(fault: str, call: str, hit: str) -> int:
     return 5
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_resumed_after_a_fault_at_any_call_the_bytes_are_golden(
     job: Job, points: Points, tmp_path: Path, fault: str
