@@ -1,10 +1,10 @@
 """Linear layers through oneDNN with weights packed once, for float32 and bfloat16 on the CPU.
 
-torch multiplies float32 matrices through MKL, which packs the weight anew on every call. oneDNN's inner product on a
+torch multiplies float32 matrices through MKL, which packs the weight again on every call. oneDNN's inner product on a
 weight packed once gave 1.1 times its rate on an EPYC in every shape tried, and applies GELU while the product is still
 in the cache (docs/experiments.md, 2026-11-21). In bfloat16 torch goes through oneDNN by itself, but packs the weight
-anew each time. The operator is the one that torch's own compiler emits, but it is not public: it is tried on a layer of
-the model first, and where it is missing or does not compute the same, the model is left as it is.
+again each time. The operator is the one that torch's own compiler emits, but it is not public: it is tried on a layer
+of the model first, and where it is missing or does not compute the same, the model is left as it is.
 """
 
 from typing import Any

@@ -8,7 +8,7 @@ FILE, made by this very run              refuse    nothing to do   run again    
 FILE, made otherwise                     refuse    refuse          run again     run again
 FILE and a partial of this run           refuse    refuse          start anew    continue
 
-Whose these files are is told by what they hold (`ownership`). What is not ours is never in the table: it is refused.
+What these files hold shows whose they are (`ownership`). What is not ours is never in the table: it is refused.
 """
 
 from enum import Enum

@@ -1,7 +1,8 @@
-"""Where results go: a file that is absent or complete, or a stream that is only ever a prefix.
+"""Results into a file that is absent or complete.
 
 FILE appears in one rename at the very end. Until then FILE.partial and FILE.journal hold all committed work under
-FILE.lock, and a killed run is continued from its last commit. What a run does with the files it finds is `existing`.
+FILE.lock, and a killed run is continued from its last commit. `existing` decides
+what a run does with the files it finds.
 """
 
 import os

@@ -36,7 +36,6 @@ def test_no_composition_of_batches_moves_a_logit_beyond_the_published_tolerance(
             assert agreement(alone, logits, sizes) == (1, 1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_batches_side_by_side_give_the_very_logits_of_one_after_another(root: Path, dtype: str) -> None:
     records = records_of(root / "sample_data" / "quickstart.jsonl", 60)

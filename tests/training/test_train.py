@@ -445,7 +445,7 @@ def test_a_file_that_comes_into_a_trained_folder_while_another_is_trained_is_lef
     assert not partial(toy).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("place", ["", "checkpoint-2", "eval", "checkpoint-notes"])
 def test_a_file_that_somebody_put_into_an_unfinished_folder_is_left_alone(toy: TrainConfig, place: str) -> None:
     toy = replace(toy, max_steps=4)
@@ -501,7 +501,6 @@ def test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask(toy: Tr
     assert toy.output.stat().st_mode & 0o777 == 0o777 & ~mask
 
 
-@pytest.mark.slow
 def test_a_kill_between_the_last_renames_loses_no_model(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=2, held_out=None)
     train(toy, lambda _: None, Quiet())
