@@ -14,6 +14,7 @@ from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.sources import Source
 from rerank_cli.formats.causes import ARRAY
+from rerank_cli.formats.columns import likeness
 from rerank_cli.formats.json_values import Malformed, is_id, kind, parse_object
 
 IDS = ("_id", "id", "docid", "doc_id", "qid", "query_id")  # the first of these that a JSON line has
@@ -203,7 +204,8 @@ class LineReader:
         if not self._titled and fields:
             return {"id": name, "text": fields[0]}
         if len(fields) not in (1, 2):
-            raise Unreadable(f"{len(fields) + 1} columns, not 2 or 3 with tabs between them", name=name)
+            reason = f"{len(fields) + 1} columns, not 2 or 3 with tabs between them{likeness(raw)}"
+            raise Unreadable(reason, name=name)
         if not self._width:
             self._width, self._title_last = len(fields), _is_header_with_title_last([name, *fields])
         if len(fields) != self._width:

@@ -120,6 +120,7 @@ def test_texts_are_found_by_id_wherever_they_stand(tmp_path, pack):
     ("content", "place"),
     [
         (b"d1\n", "corpus:1: 1 "),
+        (b"<top>\n<num> Number: 1\n", "corpus:1: 1 .*SGML"),
         (b"d1\ta\tb\tc\n", "corpus:1: 4 "),
         (b'[{"_id": "d1", "text": "x"},\n', "corpus:1: .*array"),
         (b'{"text": "x"}\n', "corpus:1: .*_id"),
