@@ -19,17 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.bench.config import BenchConfig
-from rerank_cli.bench.contestants import PYTHON, Answer, Contestant, Matrix, Tell, contestants_of, device_of, run_once
+from rerank_cli.bench.contestants import PYTHON, Answer, Contestant, Matrix, contestants_of, device_of, run_once
 from rerank_cli.bench.generated import generated, lengths_of, parsed
 from rerank_cli.bench.worker import pairs_of, read_records
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, ModelError, OutputError
+from rerank_cli.core.protocols import Report
 from rerank_cli.engines.machine import device_name, machine
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.find import find_model
 
 
-def bench(config: BenchConfig, tell: Tell) -> dict[str, Any]:
+def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
     """Measure; returns the document that `rerank bench` prints. Raises ConfigError, ModelError or OutputError."""
     if config.source is None:
         kind, tokens = parsed(config.lengths)
@@ -41,7 +42,7 @@ def bench(config: BenchConfig, tell: Tell) -> dict[str, Any]:
         raise ConfigError("--model fake: no peer loads it", "Use it with --growth.")
     try:
         with tempfile.TemporaryDirectory(prefix="rerank-bench-") as folder:
-            return _measured(config, Path(folder), tell)
+            return _measured(config, Path(folder), report)
     except OSError as fault:
         reason = f"{fault.filename or tempfile.gettempdir()}: {fault.strerror}"
         raise OutputError(
@@ -49,21 +50,21 @@ def bench(config: BenchConfig, tell: Tell) -> dict[str, Any]:
         ) from None
 
 
-def _measured(config: BenchConfig, folder: Path, tell: Tell) -> dict[str, Any]:
-    config = replace(config, model=_model(config, folder, tell))
+def _measured(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
+    config = replace(config, model=_model(config, folder, report))
     if config.random_weights is not None:  # nobody wants graphs of random numbers in the user's cache
         config = replace(config, environment={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")})
     if config.growth:
-        return {"machine": machine(), "model": config.model.model, "growth": list(_growth(config, folder, tell))}
-    return _compared(config, folder, tell)
+        return {"machine": machine(), "model": config.model.model, "growth": list(_growth(config, folder, report))}
+    return _compared(config, folder, report)
 
 
-def _model(config: BenchConfig, folder: Path, tell: Tell) -> ModelConfig:
+def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
     """The model in a folder that every contestant can load."""
     if config.random_weights is not None:
         if config.tokenizer is None:
             raise ConfigError("--random-weights needs a tokenizer", "Name its folder: --tokenizer DIR.")
-        tell(f"making random weights in the shape of {config.random_weights}")
+        report(f"making random weights in the shape of {config.random_weights}")
         made = folder / "random"
         made.mkdir()
         import_module("rerank_cli.bench.random_weights").make_random_model(
@@ -75,7 +76,7 @@ def _model(config: BenchConfig, folder: Path, tell: Tell) -> ModelConfig:
     return replace(config.model, model=str(find_model(config.model).path), revision=None)
 
 
-def _compared(config: BenchConfig, folder: Path, tell: Tell) -> dict[str, Any]:
+def _compared(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
     source, target = folder / "records.jsonl", str(folder / "out.jsonl")
     longest = _write_records(config, source)
     encoder: Any = import_module("rerank_cli.engines.cross_encoder").CrossEncoder(
@@ -84,13 +85,13 @@ def _compared(config: BenchConfig, folder: Path, tell: Tell) -> dict[str, Any]:
     config = replace(config, model=replace(config.model, max_length=encoder.max_length))
     costs = [pair.cost for pair in encoder.prepare(pairs_of(read_records(str(source))))]
     lengths = {"pairs": len(costs), "tokens": sum(costs), "squares": sum(cost * cost for cost in costs)}
-    with contestants_of(config, tell) as (contestants, absent), Matrix(config) as matrix:
+    with contestants_of(config, report) as (contestants, absent), Matrix(config) as matrix:
         for contestant in contestants:
-            tell(f"warming up {contestant}")
+            report(f"warming up {contestant}")
             run_once(contestant, str(source), target, absent)
             contestant.first_seconds, contestant.seconds = contestant.seconds, []
         for number in range(config.rounds):
-            tell(f"round {number + 1} of {config.rounds}")
+            report(f"round {number + 1} of {config.rounds}")
             order = random.Random(number).sample(contestants, len(contestants))  # nobody has always the same neighbour
             for contestant in order:
                 run_once(contestant, str(source), target, absent)
@@ -183,12 +184,12 @@ def _results(
     return results
 
 
-def _growth(config: BenchConfig, folder: Path, tell: Tell) -> Iterator[Answer]:
+def _growth(config: BenchConfig, folder: Path, report: Report) -> Iterator[Answer]:
     """`rerank score` as a process of its own on ever more pairs: does the pace hold, does memory stay flat?"""
     model = config.model
     engine, _, dtype = (config.engines or (f"{model.engine}:{model.dtype}",))[0].partition(":")
     for pairs in config.growth:
-        tell(f"{pairs:,} pairs")
+        report(f"{pairs:,} pairs")
         source, target = folder / "records.jsonl", folder / "out.jsonl"
         with source.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(record) + "\n" for record in generated(config.lengths, pairs))

@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
@@ -15,6 +15,7 @@ from typing import Any
 
 from rerank_cli.bench.config import BenchConfig
 from rerank_cli.bench.peers import PEERS, installed
+from rerank_cli.core.protocols import Report
 
 CPU_ENGINES = {"torch": ("fp32", "bf16"), "openvino": ("fp32", "bf16", "int8"), "onnx": ("fp32", "int8")}
 CUDA_ENGINES = {"torch": ("fp16", "bf16")}
@@ -25,7 +26,6 @@ RUN_MODULE = (  # as `python -m`, but never a module of the user's working folde
     "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
 PYTHON = (sys.executable, "-P", "-c", RUN_MODULE)
-Tell = Callable[[str], None]
 Answer = dict[str, Any]
 
 
@@ -98,14 +98,14 @@ def device_of(config: BenchConfig) -> str:
 
 
 @contextmanager
-def contestants_of(config: BenchConfig, tell: Tell) -> Iterator[tuple[list[Contestant], dict[str, str]]]:
+def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[Contestant], dict[str, str]]]:
     """Every way that can be run here, loaded; and the others, with the reason. Ends all processes on leaving."""
     workers: list[Worker] = []
     absent: dict[str, str] = {}
     found: list[Contestant] = []
 
     def loaded(name: str, told: dict[str, Any]) -> Worker | None:
-        tell(f"loading {name}")
+        report(f"loading {name}")
         worker = Worker(told, config.environment)
         if worker.failed:
             absent[name] = worker.failed

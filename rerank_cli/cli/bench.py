@@ -14,9 +14,9 @@ from rerank_cli.bench.peers import PEERS
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.display.bench_tables import show_table
+from rerank_cli.display.bench_tables import report_table
 from rerank_cli.display.chart import draw
-from rerank_cli.display.messages import say
+from rerank_cli.display.messages import report
 
 M = ModelConfig()
 
@@ -91,8 +91,8 @@ def bench_command(
         tokenizer=tokenizer,
         growth=() if growth is None else numbers("--growth", growth),
     )
-    document = bench(config, say)
-    show_table(document)
+    document = bench(config, report)
+    report_table(document)
     sys.stdout.write(orjson.dumps(document).decode() + "\n")
     sys.stdout.flush()
     if plot is not None:

@@ -5,7 +5,7 @@ import typer
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.printable import printable
-from rerank_cli.display.messages import show
+from rerank_cli.display.messages import print_line
 from rerank_cli.jobs.check import Check, check_input
 
 R = ReadConfig()
@@ -36,12 +36,12 @@ def check(
     """
     config = o.reading(context)
     result = check_input(config)
-    for line in report(result):
-        show(line)
+    for line in check_lines(result):
+        print_line(line)
     return result.status
 
 
-def report(check: Check) -> list[str]:
+def check_lines(check: Check) -> list[str]:
     """The lines to print, each harmless to a terminal."""
     lines = [f"{name:<28}{printable(str(value))}" for name, value in check.figures()]
     if check.first is not None:

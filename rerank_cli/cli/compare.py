@@ -4,9 +4,9 @@ from typing import Annotated
 
 from rerank_cli.cli import options as o
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.display.comparison_tables import as_dict, report
-from rerank_cli.display.evaluation_tables import show_json
-from rerank_cli.display.messages import say, show
+from rerank_cli.display.comparison_tables import as_dict, comparison_lines
+from rerank_cli.display.evaluation_tables import print_json
+from rerank_cli.display.messages import print_line, report
 from rerank_cli.evaluation.compare import SHOWN, compare
 from rerank_cli.evaluation.measures import parsed_measures
 from rerank_cli.evaluation.results import read_qrels, read_results
@@ -36,14 +36,14 @@ def compare_command(
     first, *others = [read_results(run, None) for run in runs]
     done = [(other, compare(first, other, judged, chosen)) for other in others]
     if as_json:
-        show_json([as_dict(made, moved) for _, made in done])
+        print_json([as_dict(made, moved) for _, made in done])
     else:
         for place, (other, made) in enumerate(done):
-            for line in [*([""] if place else []), *report(made, first, other, moved)]:
-                show(line)
+            for line in [*([""] if place else []), *comparison_lines(made, first, other, moved)]:
+                print_line(line)
     if html is not None:
         from rerank_cli.display.page import write_comparisons
 
         write_comparisons(html, first, done, judged or {})
-        say(f"{html}: written")
+        report(f"{html}: written")
     return 0

@@ -6,7 +6,7 @@ import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
-from rerank_cli.display.messages import say
+from rerank_cli.display.messages import report
 from rerank_cli.files.paths import is_file
 from rerank_cli.jobs.convert import convert
 
@@ -44,14 +44,14 @@ def convert_command(
     write = WriteConfig(format=output_format, model=model)
     done = convert(
         RunConfig(read=read, write=write, files=FileConfig(output=output, errors=errors, overwrite=overwrite)),
-        _silent if quiet else say,
+        _silent if quiet else report,
     )
     count = done.counters
     if not quiet:
-        say(f"{count.scored} records, {count.pairs} candidates: {done.source} to {done.target}")
+        report(f"{count.scored} records, {count.pairs} candidates: {done.source} to {done.target}")
     if count.failed:
         where = errors or (f"{output}.errors.jsonl" if is_file(output) else "above")
-        say(f"{count.failed} of {count.records} records failed: see {where}")
+        report(f"{count.failed} of {count.records} records failed: see {where}")
     return done.status
 
 

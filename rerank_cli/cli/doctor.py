@@ -7,7 +7,7 @@ from typing import Annotated
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
-from rerank_cli.display.messages import show
+from rerank_cli.display.messages import print_line
 from rerank_cli.jobs.doctor import examine
 
 M = ModelConfig()
@@ -53,9 +53,9 @@ def doctor(
         threads=threads,
     )
     for finding in examine(config, files):
-        show(f"{MARKS[finding.verdict]} {finding.question:<16} {finding.answer}")
+        print_line(f"{MARKS[finding.verdict]} {finding.question:<16} {finding.answer}")
         if finding.advice:
-            show(f"     {'':<16} {finding.advice}")
+            print_line(f"     {'':<16} {finding.advice}")
         status = max(status, finding.status)
     return status
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
-from rerank_cli.display.evaluation_tables import as_dict, report, show_json, write_csv
-from rerank_cli.display.messages import say, show
+from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, print_json, write_csv
+from rerank_cli.display.messages import print_line, report
 from rerank_cli.evaluation.evaluate import evaluate
 from rerank_cli.evaluation.measures import parsed_measures
 from rerank_cli.evaluation.results import read_qrels, read_results
@@ -51,16 +51,16 @@ def eval_command(
         done.append((results, evaluate(results, results.relevance if given is None else given, chosen, former)))
     evaluations = [made for _, made in done]
     if as_json:
-        show_json([as_dict(made) for made in evaluations])
+        print_json([as_dict(made) for made in evaluations])
     else:
         for place, made in enumerate(evaluations):
-            for line in [*([""] if place else []), *report(made)]:
-                show(line)
+            for line in [*([""] if place else []), *evaluation_lines(made)]:
+                print_line(line)
     if per_query is not None:
         write_csv(per_query, evaluations)
     if html is not None:
         from rerank_cli.display.page import write_evaluations
 
         write_evaluations(html, done, former, given)
-        say(f"{html}: written")
+        report(f"{html}: written")
     return 0

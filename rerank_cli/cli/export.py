@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.printable import printable
-from rerank_cli.display.messages import say, show
+from rerank_cli.display.messages import print_line, report
 from rerank_cli.jobs.export import FORMATS, ExportConfig, export
 from rerank_cli.models.graph_files import DTYPES
 
@@ -56,13 +56,13 @@ def export_command(
         records=None if records is None else ReadConfig(inputs=(records,), limit=limit),
         overwrite=overwrite,
     )
-    made = export(config, say)
-    for line in report(made):
-        show(line)
+    made = export(config, report)
+    for line in export_lines(made):
+        print_line(line)
     return 0
 
 
-def report(made: dict[str, Any]) -> list[str]:
+def export_lines(made: dict[str, Any]) -> list[str]:
     """The lines to print, each harmless to a terminal."""
     lines = [
         ("folder", printable(made["output"])),

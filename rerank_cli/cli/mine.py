@@ -10,7 +10,7 @@ from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
-from rerank_cli.display.messages import show
+from rerank_cli.display.messages import print_line
 from rerank_cli.display.progress import Reporter, choose_mode
 from rerank_cli.display.training_progress import TrainingProgress
 from rerank_cli.training.mine import MARGIN, MineConfig, mine
@@ -87,10 +87,10 @@ def mine_command(
     mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)
     with TrainingProgress(reporter, unit="text") as shown:
-        made = mine(config, reporter.tell, shown)
+        made = mine(config, reporter.report, shown)
     if quiet:
         return 0
-    show(f"{made.queries:,} queries, {made.negatives:,} negatives of {made.pool:,} texts: {printable(output)}")
+    print_line(f"{made.queries:,} queries, {made.negatives:,} negatives of {made.pool:,} texts: {printable(output)}")
     if made.short:
-        show(f"{made.short:,} queries have fewer than {negatives}: widen --ranks, or lower --margin")
+        print_line(f"{made.short:,} queries have fewer than {negatives}: widen --ranks, or lower --margin")
     return 0

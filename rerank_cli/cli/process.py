@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from rerank_cli.cli.app import app
 from rerank_cli.core.errors import ExitStatus, Interrupted, PipeClosed, RerankError
-from rerank_cli.display.messages import say
+from rerank_cli.display.messages import report
 from rerank_cli.display.progress import show_cursor
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what writing to standard output may end in
@@ -85,7 +85,7 @@ def run(arguments: list[str] | None = None) -> int:
         stop = fault if isinstance(fault, Interrupted) else _interrupt.heard
         if stop is None:
             return _told(fault)
-        say(f"stopped by {stop}{stop.advice}")
+        report(f"stopped by {stop}{stop.advice}")
         return stop.status
 
 
@@ -97,24 +97,24 @@ def _told(fault: BaseException) -> int:
         case SystemExit(code=int() | None as code) if raised_in(fault, "typer"):  # how it ends shell completion
             return ended_by_typer(code or ExitStatus.OK)
         case Exception() if passed_through(fault, COMPLETION):
-            say(f"error: shell completion: {type(fault).__name__}: {fault}")
+            report(f"error: shell completion: {type(fault).__name__}: {fault}")
             return ExitStatus.OUTPUT if isinstance(fault, OSError) else ExitStatus.USAGE
         case typer.Abort() | KeyboardInterrupt():
             return ExitStatus.INT
         case TyperException():
-            say(f"error: {complaint(fault)}")
-            say(where_help_is(fault))
+            report(f"error: {complaint(fault)}")
+            report(where_help_is(fault))
             return ExitStatus.USAGE
         case RerankError():
-            say(f"error: {fault.message}")
+            report(f"error: {fault.message}")
             if fault.advice:
-                say(fault.advice)
+                report(fault.advice)
             return fault.status
         case OSError(filename=None, errno=number) if number in FULL:
-            say(f"error: standard output: cannot write ({fault.strerror})")
+            report(f"error: standard output: cannot write ({fault.strerror})")
             return ExitStatus.OUTPUT
     traceback.print_exception(fault)
-    say("error: this is a bug of rerank. What was committed is kept. Please report it with the lines above.")
+    report("error: this is a bug of rerank. What was committed is kept. Please report it with the lines above.")
     return ExitStatus.BUG
 
 
@@ -138,7 +138,7 @@ def ended_by_typer(code: int) -> int:
     """The exit code for one that typer ended with; it has said why. 1, which is a bug's, is an answer to fish alone."""
     if code != ExitStatus.BUG or os.environ.get(FISH_ASKS) == "is-args":
         return code
-    say("error: no shell completion here: it is for bash, zsh, fish and PowerShell, called from one of them")
+    report("error: no shell completion here: it is for bash, zsh, fish and PowerShell, called from one of them")
     return ExitStatus.USAGE
 
 

@@ -10,8 +10,8 @@ from rerank_cli.cli import options as o
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.core.stats import Stats
-from rerank_cli.display.dry_run_report import report
-from rerank_cli.display.messages import say
+from rerank_cli.display.dry_run_report import dry_run_lines
+from rerank_cli.display.messages import report
 from rerank_cli.display.progress import Reporter, choose_mode, monotonic_seconds
 from rerank_cli.jobs.dry_run import rehearse
 from rerank_cli.jobs.score import Run
@@ -116,7 +116,7 @@ def score(
     reporter = Reporter(mode, sys.stderr, quiet)
     if dry_run:
         return rehearsed(config, reporter)
-    run = Run.of(config, reporter.tell, monotonic_seconds)
+    run = Run.of(config, reporter.report, monotonic_seconds)
     with reporter.watching(run.stats):
         status = run.execute()
     if run.document is not None:
@@ -124,7 +124,7 @@ def score(
         if stats is not None:
             write_stats(stats, run.document)
     if status == ExitStatus.SOME_FAILED:
-        say(f"{run.stats.total.failed} of {run.stats.total.records} records failed: see {run.errors_name}")
+        report(f"{run.stats.total.failed} of {run.stats.total.records} records failed: see {run.errors_name}")
     return status
 
 
@@ -132,9 +132,9 @@ def rehearsed(config: RunConfig, reporter: Reporter) -> int:
     """A dry run, and its report on standard error."""
     stats = Stats(monotonic_seconds)
     with reporter.watching(stats):
-        found = rehearse(config, stats, reporter.tell)
-    for line in report(found):
-        reporter.line(line)
+        found = rehearse(config, stats, reporter.report)
+    for line in dry_run_lines(found):
+        reporter.report_line(line)
     if config.files.stats is not None:
         write_stats(config.files.stats, found.as_dict())
     return found.status

@@ -11,7 +11,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
 from rerank_cli.display.evaluation_tables import difference_table
-from rerank_cli.display.messages import show
+from rerank_cli.display.messages import print_line
 from rerank_cli.display.progress import Reporter, choose_mode
 from rerank_cli.display.training_progress import TrainingProgress
 from rerank_cli.training.card import steps_and_time
@@ -133,13 +133,13 @@ def train_command(
         overwrite=overwrite,
     )
     with TrainingProgress(reporter) as shown:
-        made = train(config, reporter.tell, shown)
-    for line in [] if quiet else report(made):
-        show(line)
+        made = train(config, reporter.report, shown)
+    for line in [] if quiet else training_lines(made):
+        print_line(line)
     return 3 if made.note["data"]["unread_records"] else 0
 
 
-def report(made: Trained) -> list[str]:
+def training_lines(made: Trained) -> list[str]:
     """The lines to print."""
     training = made.note["training"]
     lines = [

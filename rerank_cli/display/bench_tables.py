@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # rich takes a tenth of a second, and only this command's end
 WIDTH = 118  # where no terminal tells
 
 
-def show_table(document: dict[str, Any]) -> None:
+def report_table(document: dict[str, Any]) -> None:
     """The results for people, on standard error."""
     from rich.console import Console
 

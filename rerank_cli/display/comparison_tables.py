@@ -19,7 +19,7 @@ def as_dict(made: Comparison, moved: int) -> dict[str, Any]:
     return {**made.as_dict(), "differences": [as_row(each) for each in made.differences], "moved_most": moves}
 
 
-def report(made: Comparison, first: Results, other: Results, moved: int) -> list[str]:
+def comparison_lines(made: Comparison, first: Results, other: Results, moved: int) -> list[str]:
     """The lines to print."""
     lines = [f"A {made.first}", f"B {made.other}", ""]
     lines.append(f"{'queries in both':<22}{made.queries:,} (only A {made.only_first:,}, only B {made.only_other:,})")

@@ -5,7 +5,7 @@ from rerank_cli.jobs.dry_run import Rehearsal
 BAR = 40  # columns of the longest bar
 
 
-def report(found: Rehearsal) -> list[str]:
+def dry_run_lines(found: Rehearsal) -> list[str]:
     """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
     count, figures = found.counters, found.as_dict()
     rows = [

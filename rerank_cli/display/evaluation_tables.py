@@ -24,7 +24,7 @@ COUNTED = {
 }
 
 
-def show_json(document: Any) -> None:
+def print_json(document: Any) -> None:
     """Print a document as one line; what JSON has no number for is null."""
     for line in json.dumps(finite(document), ensure_ascii=False).splitlines():
         typer.echo(line)
@@ -57,7 +57,7 @@ def as_row(each: Difference) -> dict[str, Any]:
     return {name: getattr(each, name) for name in names}
 
 
-def report(made: Evaluation) -> list[str]:
+def evaluation_lines(made: Evaluation) -> list[str]:
     """The lines to print."""
     count = made.counts
     lines = [f"{made.name}: {count['judged_queries']:,} judged queries"]

@@ -8,7 +8,7 @@ from rerank_cli.core.errors import OutputError, PipeClosed
 from rerank_cli.core.printable import printable
 
 
-def say(sentence: str, stream: TextIO | None = None) -> None:
+def report(sentence: str, stream: TextIO | None = None) -> None:
     """Print one line, named after the tool, to standard error. That it is closed or full is no reason to fail."""
     target = stream or sys.stderr
     with contextlib.suppress(OSError, ValueError):
@@ -16,7 +16,7 @@ def say(sentence: str, stream: TextIO | None = None) -> None:
             _write(f"rerank: {printable(sentence)}\n", target)
 
 
-def show(line: str) -> None:
+def print_line(line: str) -> None:
     """Print one line of a report to standard output. Raises PipeClosed when its reader went away, else OutputError."""
     try:
         if sys.stdout is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from rerank_cli.core.printable import printable
 from rerank_cli.core.stats import Stats
-from rerank_cli.display.messages import duration, say
+from rerank_cli.display.messages import duration, report
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -90,16 +90,16 @@ class Reporter:
         self.mode, self._stream, self._quiet = mode, stream, quiet
         self._above_bar: Callable[[str], None] | None = None
 
-    def tell(self, sentence: str) -> None:
+    def report(self, sentence: str) -> None:
         """A sentence for the user, above the bar if there is one; nothing when quiet."""
         if self._quiet:
             return
         if self._above_bar is not None:
             self._above_bar(f"rerank: {printable(sentence)}")
         else:
-            say(sentence, self._stream)
+            report(sentence, self._stream)
 
-    def line(self, text: str) -> None:
+    def report_line(self, text: str) -> None:
         """A line of a report; nothing when quiet."""
         if not self._quiet:
             self._plain(printable(text))
@@ -120,11 +120,11 @@ class Reporter:
     def _lines(self, stats: Stats) -> Iterator[None]:
         over = threading.Event()
 
-        def report() -> None:
+        def report_status() -> None:
             while not over.wait(LINE_EVERY_S):
                 self._plain(status_line(stats, datetime.now(UTC)))
 
-        threading.Thread(target=report, name="progress", daemon=True).start()
+        threading.Thread(target=report_status, name="progress", daemon=True).start()
         try:
             yield
         finally:
@@ -162,7 +162,7 @@ class Reporter:
         if verbose:
             made_of = {"model": document["model"], "weights_sha256": document["weights_sha256"], **document["versions"]}
             made_of |= {name: document[name] for name in ("batch_tokens", "window_tokens", "threads")}
-            self.tell(" ".join(f"{name}={value}" for name, value in made_of.items()))
+            self.report(" ".join(f"{name}={value}" for name, value in made_of.items()))
         if self.mode == "bar":
             from rich.console import Console
 

@@ -2,14 +2,12 @@
 
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from rerank_cli.core.stats import Clock
 from rerank_cli.display.messages import duration
 from rerank_cli.display.progress import LINE_EVERY_S, Mode, Reporter
-
-Clock = Callable[[], float]
 
 
 class TrainingProgress:
@@ -81,4 +79,4 @@ class TrainingProgress:
         self._said = self._clock()
         known = [f"{name}={value:.4f}" for name, value in self._known.items()]
         done = [f"{self._unit}={self._done}", f"{self._unit}s={self._total}"]
-        self._reporter.line(" ".join([f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", *done, *known]))
+        self._reporter.report_line(" ".join([f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", *done, *known]))

@@ -1,12 +1,12 @@
 """One record shape into another, without scoring: what `rerank convert` does, under the same output protocol."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from rerank_cli import __version__
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import AccountingError, ExitStatus
 from rerank_cli.core.plan import Budget
+from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure, Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.existing import decide
@@ -21,8 +21,6 @@ from rerank_cli.jobs.preflight import refuse_foreign, refuse_same_files, refuse_
 COMMIT_EVERY = 4096  # records
 COMMIT_BYTES = 16 * 1024 * 1024  # of input
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
@@ -34,7 +32,7 @@ class Conversion:
     counters: Counters
 
 
-def convert(config: RunConfig, tell: Tell) -> Conversion:
+def convert(config: RunConfig, report: Report) -> Conversion:
     """Read, translate, write. Raises what reading and writing raise; there is no resuming, it takes seconds."""
     inputs = Inputs(config.read.sources)
     refuse_same_files(config)
@@ -69,7 +67,7 @@ def convert(config: RunConfig, tell: Tell) -> Conversion:
             raise AccountingError(f"{read} records read, {counters.records} written. This is a bug.", "Report it.")
         output.commit(counters, end, Budget(1))
         for note in (*inputs.notes, *shape.notes):
-            tell(note)
+            report(note)
         input_ = {"input_bytes": end.total, "input_sha256": end.sha256, "options": readable(asdict(config.read))}
         output.finish({**about, **counters.as_dict(), **input_})
     finally:

@@ -4,13 +4,14 @@ It goes the way of a run as far as the device, so its windows, batches and paddi
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import ExitStatus
 from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
+from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
 from rerank_cli.core.scorer import PreparedPair, Scorer, resolved
 from rerank_cli.core.stats import Counters, Stats
@@ -80,7 +81,7 @@ class Rehearsal:
         }
 
 
-def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Rehearsal:
+def rehearse(config: RunConfig, stats: Stats, report: Report) -> Rehearsal:
     """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
     inputs = Inputs(config.read.sources)
     refuse_same_files(config)
@@ -88,7 +89,7 @@ def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Re
     entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
     scorer = open_scorer(config.model)
     for note in scorer.notes:
-        tell(note)
+        report(note)
     budgets = resolved(config, scorer.traits)
     found = Rehearsal(
         shape.name,
@@ -110,7 +111,7 @@ def rehearse(config: RunConfig, stats: Stats, tell: Callable[[str], None]) -> Re
         _plan(slice_.pairs, Budget(budgets["batch_tokens"]), scorer, found, stats)
         _count(slice_, found, stats)
     for note in shape.notes:
-        tell(note)
+        report(note)
     return found
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from typing import Any
 
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, OutputError, Refused
+from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Request
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.evaluation.agreement import Agreement, agreement
@@ -28,8 +28,6 @@ from rerank_cli.models.graph_files import DTYPES, NOTE, NotMade, words_of_a_full
 from rerank_cli.reranking.in_memory import logits_of
 
 FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +42,7 @@ class ExportConfig:
     overwrite: bool = False
 
 
-def export(config: ExportConfig, tell: Tell) -> dict[str, Any]:
+def export(config: ExportConfig, report: Report) -> dict[str, Any]:
     """Do it; returns what was made, with `parity` if records were given.
 
     Raises ConfigError, ModelError, InputError, Refused (the folder exists) or OutputError.
@@ -58,12 +56,12 @@ def export(config: ExportConfig, tell: Tell) -> dict[str, Any]:
     except OSError as fault:
         raise OutputError(f"{target.parent}: {fault.strerror}", "Check the folder and its disk.") from None
     try:
-        tell(f"making the {config.format} graph of {config.model.model}, {config.dtype}")
+        report(f"making the {config.format} graph of {config.model.model}, {config.dtype}")
         exporting = import_module("rerank_cli.engines.graph_export")
         exporting.export_graph(config.model, config.format, config.dtype, made)
         note: dict[str, Any] = json.loads((made / NOTE).read_bytes())
         if requests:
-            tell(f"scoring {sum(len(request.texts) for request in requests)} pairs with both")
+            report(f"scoring {sum(len(request.texts) for request in requests)} pairs with both")
             note["parity"] = parity(config, made, requests).as_dict()
             (made / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         _refuse_found(target, config.overwrite)  # again: it took a while

@@ -4,7 +4,7 @@ The order of the steps is the order in which mistakes are cheap: options, paths 
 the model is looked for, and the files found at the output before its weights are loaded.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from rerank_cli import __version__
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import AccountingError, ExitStatus, InputError, Interrupted
 from rerank_cli.core.plan import Budget, WindowLimits
+from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Entry, Failure, Mark
 from rerank_cli.core.scorer import Scorer, resolved
 from rerank_cli.core.stats import Clock, Stats
@@ -32,18 +33,17 @@ from rerank_cli.jobs.statistics import write_stats
 from rerank_cli.reranking.reranker import Done, Reranker
 
 STOPPED = "; what was committed is kept, the same command with --resume continues"
-Tell = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Run:
     """A run: what it was asked, what may be watched while it goes on (`stats`), and what it came to (`document`).
 
-    `tell` gets sentences for the user.
+    `report` gets sentences for the user.
     """
 
     config: RunConfig
-    tell: Tell
+    report: Report
     stats: Stats
     scorer: Scorer | None = None
     document: dict[str, Any] | None = None  # of this run; None where there was nothing to do
@@ -54,9 +54,9 @@ class Run:
     _earlier: dict[str, Any] | None = None  # the document of the finished run that was found
 
     @classmethod
-    def of(cls, config: RunConfig, tell: Tell, clock: Clock) -> "Run":
+    def of(cls, config: RunConfig, report: Report, clock: Clock) -> "Run":
         """A run not yet begun. `clock` gives seconds."""
-        return cls(config, tell, Stats(clock))
+        return cls(config, report, Stats(clock))
 
     @property
     def errors_name(self) -> str:
@@ -72,7 +72,7 @@ class Run:
         shape = open_format(config.read, replace(config.write, scored=True), inputs)
         refuse_table_of_lines(config, shape.name)
         if config.read.format == "auto" and shape.name != "native":
-            self.tell(f"the records are read as {shape.name} (--format {shape.name})")
+            self.report(f"the records are read as {shape.name} (--format {shape.name})")
         theirs = self.scorer
         output = self._opened_output(inputs)
         try:
@@ -95,7 +95,7 @@ class Run:
         if not is_file(files.output):
             return StreamOutput(files.output, files.errors, files.overwrite)
         if not inputs.resumable:
-            self.tell("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
+            self.report("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
         return FileOutput(Paths.of(files.output, files.errors), files.overwrite)
 
     def _choose(self, output: StreamOutput | FileOutput, inputs: Inputs, shape: Format) -> tuple[Action, Mark | None]:
@@ -120,10 +120,10 @@ class Run:
             obstacle=obstacle,
         )
         if action is Action.NOTHING:
-            self.tell(f"{output.paths.final}: nothing to do, this very run made it")
+            self.report(f"{output.paths.final}: nothing to do, this very run made it")
             return action, None
         if obstacle:
-            self.tell(f"starting anew, the unfinished output cannot be continued: {obstacle}")
+            self.report(f"starting anew, the unfinished output cannot be continued: {obstacle}")
         output.refuse_foreign()
         output.refuse_errors_file(files.overwrite)
         return action, mark
@@ -161,7 +161,7 @@ class Run:
         if self.scorer is None:
             self.scorer = open_scorer(self.config.model)
             for note in self.scorer.notes:
-                self.tell(note)
+                self.report(note)
         return self.scorer
 
     def _score(
@@ -174,7 +174,7 @@ class Run:
             commit = output.resume()
             budgets = output.found.header["resolved"] if output.found else {}
             entries = read_entries(shape, inputs, config.read, start, skip=commit.counters.records)
-            self.tell(f"continuing after {commit.counters.records} records")
+            self.report(f"continuing after {commit.counters.records} records")
         else:
             entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
             self._tell_once(shape.notes)
@@ -188,7 +188,7 @@ class Run:
             commit.budget or Budget(budgets["batch_tokens"]),
             config.write,
             self.stats,
-            self.tell,
+            self.report,
             shape.candidates_path,
             config.model.long_docs == "error",
             shape.needs_candidates,
@@ -201,7 +201,7 @@ class Run:
         for note in notes:
             if note not in self._told:
                 self._told.add(note)
-                self.tell(note)
+                self.report(note)
 
     def _close_scorer(self, theirs: Scorer | None) -> None:
         """Free the device, unless the scorer was given to us. Not done on errors: its thread may be inside it."""

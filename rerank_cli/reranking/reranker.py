@@ -11,13 +11,14 @@ CUDA needs.
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from rerank_cli.core.config import WriteConfig
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.plan import BatchPlan, Budget, WindowLimits, plan_batches
+from rerank_cli.core.protocols import Report
 from rerank_cli.core.ranking import Ranking, rank
 from rerank_cli.core.records import Entry, Failure, Mark, Request, failed
 from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
@@ -29,7 +30,6 @@ from rerank_cli.reranking.windows import Numbered, Slice, Window, windows
 MAX_NOT_FINITE = 0.01  # of a window's pairs: beyond, the device or the dtype is at fault, not the record
 
 Result = tuple[Request, Ranking] | Failure
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class _Work:
 class Reranker:
     """Request -> Ranking, for any number of requests: what commands, cascades and scale-out compose.
 
-    `budget` shrinks when the device runs out of memory and stays small; `tell` gets a sentence when that happens.
+    `budget` shrinks when the device runs out of memory and stays small; `report` gets a sentence when that happens.
     """
 
     scorer: Scorer
@@ -85,7 +85,7 @@ class Reranker:
     budget: Budget
     write: WriteConfig
     stats: Stats
-    tell: Tell
+    report: Report
     candidates_path: str = "$.candidates"  # where in a record the candidates are, for failures
     refuse_cut: bool = False  # records with texts that do not fit are failures
     refuse_empty: bool = False  # records of which no candidate is kept are failures: they would leave no line
@@ -178,10 +178,10 @@ class Reranker:
         rest = [index for plan in work.plans[len(work.plans) - work.left + 1 :] for index in plan.indices]
         if len(too_large.indices) == 1:
             work.arrive(too_large, [None])
-            self.tell(f"out of memory with one pair of {too_large.padded} tokens: its record goes to the errors")
+            self.report(f"out of memory with one pair of {too_large.padded} tokens: its record goes to the errors")
         else:
             self.budget = self.budget.halved(too_large.padded, too_large.square)
-            self.tell(f"out of memory with {too_large.padded} tokens in a batch: going on with {self.budget.tokens}")
+            self.report(f"out of memory with {too_large.padded} tokens in a batch: going on with {self.budget.tokens}")
             rest.extend(too_large.indices)
         work.counters.oom_splits += 1
         for each in begun:

@@ -3,13 +3,14 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from rerank_cli.core.errors import OutputError
+from rerank_cli.core.protocols import Report
 
 STATE = "trainer_state.json"
 
@@ -45,7 +46,7 @@ def is_whole(checkpoint: Path) -> bool:
     return bool(weights) and all(zipfile.is_zipfile(path) for path in archives)
 
 
-def last_whole_checkpoint(folder: Path, tell: Callable[[str], None]) -> str | None:
+def last_whole_checkpoint(folder: Path, report: Report) -> str | None:
     """The newest checkpoint that is whole; what was being written when the training was killed is removed.
 
     Raises OutputError.
@@ -53,14 +54,14 @@ def last_whole_checkpoint(folder: Path, tell: Callable[[str], None]) -> str | No
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -steps_of(path.name)):
         with writing(checkpoint):
             if is_whole(checkpoint):
-                _find_best(checkpoint / STATE, folder, tell)
+                _find_best(checkpoint / STATE, folder, report)
                 return str(checkpoint)
-            tell(f"{checkpoint.name} is not whole and is left out")
+            report(f"{checkpoint.name} is not whole and is left out")
             shutil.rmtree(checkpoint)
     return None
 
 
-def _find_best(path: Path, folder: Path, tell: Callable[[str], None]) -> None:
+def _find_best(path: Path, folder: Path, report: Report) -> None:
     """Let a trainer's state name its best checkpoint where it lies now, or none if that is lost."""
     state = json.loads(path.read_bytes())
     named = state.get("best_model_checkpoint")
@@ -70,7 +71,7 @@ def _find_best(path: Path, folder: Path, tell: Callable[[str], None]) -> None:
     if is_whole(best):
         found: dict[str, str | None] = {"best_model_checkpoint": str(best)}
     else:
-        tell(f"{best.name}, the best so far, is not whole: the best from here on is taken, else the last")
+        report(f"{best.name}, the best so far, is not whole: the best from here on is taken, else the last")
         found = dict.fromkeys(("best_model_checkpoint", "best_metric", "best_global_step"))
     written = path.with_name(f"{path.name}.new")
     written.write_text(json.dumps({**state, **found}, indent=2), encoding="utf-8")

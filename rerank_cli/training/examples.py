@@ -4,12 +4,13 @@ Judgements stand in the candidates, or (`pos`, `neg`) in the record, or in a fil
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
+from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.results import MAX_RELEVANCE, Qrels, Ranked, Results, read_qrels
 from rerank_cli.files.inputs import Inputs
@@ -20,7 +21,6 @@ from rerank_cli.training.rows import Example
 
 SHOWN = 60  # characters of a document
 
-Tell = Callable[[str], None]
 Name = tuple[str, str]  # of a query or a document: what kind of name, and the name
 Once = tuple[list[Name], tuple[float, ...]]  # the judgements of a query's only record, which take less room so
 
@@ -62,7 +62,7 @@ def _floats(values: Iterable[float]) -> "array[float]":
 
 
 def examples(
-    read: ReadConfig, fields: Fields, tell: Tell, qrels: Qrels | None = None
+    read: ReadConfig, fields: Fields, report: Report, qrels: Qrels | None = None
 ) -> tuple[list[tuple[str, Example]], int]:
     """The judged records of an input with their ids, and how many records could not be used. Raises InputError.
 
@@ -92,7 +92,7 @@ def examples(
             continue
         found.append((f"{len(found)}", example))
     if skipped:
-        tell(f"{skipped:,} records cannot be used and are left out; the first: {first}")
+        report(f"{skipped:,} records cannot be used and are left out; the first: {first}")
     if not found:
         raise InputError(
             f"{', '.join(read.sources)}: no judged records",
@@ -173,15 +173,15 @@ def _number(value: Any) -> float | None:
     return float(value) if known and abs(value) <= MAX_RELEVANCE else None
 
 
-def held_out(read: ReadConfig, fields: Fields, tell: Tell, qrels: str | None) -> HeldOut:
+def held_out(read: ReadConfig, fields: Fields, report: Report, qrels: str | None) -> HeldOut:
     """The held-out queries that can be measured: with `qrels` all that are judged, as `rerank eval` has them.
 
     Raises InputError when there are none.
     """
-    records, skipped = examples(read, fields, tell, read_qrels(qrels) if qrels else None)
+    records, skipped = examples(read, fields, report, read_qrels(qrels) if qrels else None)
     found = {qid: each for qid, each in records if qrels or (each.positives and len(each.texts) > 1)}
     if less := len(records) - len(found):
-        tell(f"{less:,} records of --eval have no relevant text, or no other one, and are not measured")
+        report(f"{less:,} records of --eval have no relevant text, or no other one, and are not measured")
     for example in found.values():
         if odd := next((value for value in example.relevance if value != int(value)), None):
             raise InputError(f"--eval: a relevance is {odd}, not a whole number", "Measures are defined for grades.")

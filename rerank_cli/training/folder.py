@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ConfigError, OutputError, Refused
+from rerank_cli.core.protocols import Report
 from rerank_cli.files.durable import sync_folder, umask
 from rerank_cli.files.existing import Action, decide
 from rerank_cli.files.lock import Lock
@@ -32,8 +33,6 @@ KNOWN = re.compile(  # in a checkpoint that has no such list, and in a model of 
 )
 
 OUTCOMES = ("training", "held_out", "files")  # of a note: what the training came to, not which one it is
-
-Tell = Callable[[str], None]
 
 
 def written(path: Path, text: str) -> None:
@@ -171,7 +170,7 @@ class TrainingFolder:
             obstacle="other data, model, options or libraries",
         )
 
-    def begin(self, note: dict[str, Any], tell: Tell) -> Action:
+    def begin(self, note: dict[str, Any], report: Report) -> Action:
         """Make OUT.partial, or take it as it was left by this training, or see that OUT is what it would come to.
 
         Raises Refused for another training's, OutputError.
@@ -181,9 +180,9 @@ class TrainingFolder:
             self._refuse_foreign_model()
         try:
             if action is Action.NOTHING:
-                tell(f"{self.final}: nothing to do, this very training made it")
+                report(f"{self.final}: nothing to do, this very training made it")
             elif action is Action.CONTINUE:
-                tell(f"continuing the training in {self.partial}")
+                report(f"continuing the training in {self.partial}")
             else:
                 if os.path.lexists(self.partial):
                     shutil.rmtree(self.partial)

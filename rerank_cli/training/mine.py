@@ -11,7 +11,7 @@ bytes a text if that is more. Tokens are there of a few thousand texts at a time
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,6 +21,7 @@ import orjson
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, OutputError, Refused
+from rerank_cli.core.protocols import Report
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.files.durable import whole_file
 from rerank_cli.files.paths import is_file, real_path
@@ -33,8 +34,6 @@ COSINES = 2**24  # of queries compared together, unless they are the fewest: 64 
 MARGIN = 0.001  # see MineConfig
 EVERYTHING = -2.0  # a margin that excludes nothing: cosines lie between -1 and 1
 REPLACED = ("query", "pos", "neg", "positives", "pos_scores", "neg_scores")  # scores were those of other negatives
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class Mined:
     pool: int = 0
 
 
-def mine(config: MineConfig, tell: Tell, progress: Any) -> Mined:
+def mine(config: MineConfig, report: Report, progress: Any) -> Mined:
     """Write the queries with their negatives, in FlagEmbedding's shape. `progress` is told of texts that were encoded.
 
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
@@ -84,9 +83,9 @@ def mine(config: MineConfig, tell: Tell, progress: Any) -> Mined:
     queries = read_queries(config.queries, pool, templates)
     scorer: Any = open_scorer(config.model)
     for note in scorer.notes:
-        tell(note)
+        report(note)
     scorer.load()
-    tell(f"encoding {len(pool.texts):,} texts and {len(queries):,} queries")
+    report(f"encoding {len(pool.texts):,} texts and {len(queries):,} queries")
     progress.begin(0, len(pool.texts) + sum(1 + len(query.others) for query in queries))
     found = Mined(pool=len(pool.texts))
     try:

@@ -7,7 +7,6 @@ in OUT.partial, checkpoints too, and OUT appears when it is complete.
 import hashlib
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from typing import Any
 
 from rerank_cli import __version__
 from rerank_cli.core.errors import ConfigError, InputError, Interrupted
+from rerank_cli.core.protocols import Report
 from rerank_cli.engines.registry import open_scorer
 from rerank_cli.evaluation.evaluate import Evaluation, evaluate
 from rerank_cli.evaluation.measures import MEASURES, parsed_measures
@@ -35,8 +35,6 @@ AT_ONCE = 64  # held-out queries scored together
 MOST_EPOCHS = 10_000
 MEASURED = " ".join(name for name in MEASURES if name != "Judged@10")  # what is not judged is held as not relevant
 
-Tell = Callable[[str], None]
-
 
 @dataclass(slots=True)
 class Trained:
@@ -47,7 +45,7 @@ class Trained:
     evaluation: Evaluation | None = None
 
 
-def train(config: TrainConfig, tell: Tell, progress: Any) -> Trained:
+def train(config: TrainConfig, report: Report, progress: Any) -> Trained:
     """Do it. `progress` is told of steps, losses and evaluations.
 
     Raises ConfigError, InputError, ModelError, DeviceError (also when a loss is not finite), Refused (OUT exists, or
@@ -57,7 +55,7 @@ def train(config: TrainConfig, tell: Tell, progress: Any) -> Trained:
     named = [*config.read.files, *(config.held_out.files if config.held_out else ()), *filter(None, [config.qrels])]
     folder = TrainingFolder(config.output, config.resume, config.overwrite, [*named, config.model.model])
     try:
-        return _trained(config, folder, tell, progress)
+        return _trained(config, folder, report, progress)
     except Interrupted as stop:
         if folder.has_checkpoint:
             stop.advice = "; the last checkpoint is kept, the same command with --resume continues from it"
@@ -66,8 +64,8 @@ def train(config: TrainConfig, tell: Tell, progress: Any) -> Trained:
         folder.close()
 
 
-def _trained(config: TrainConfig, folder: TrainingFolder, tell: Tell, progress: Any) -> Trained:
-    found, skipped = examples(config.read, config.fields, tell)
+def _trained(config: TrainConfig, folder: TrainingFolder, report: Report, progress: Any) -> Trained:
+    found, skipped = examples(config.read, config.fields, report)
     taught = [each for _, each in found if useful(each, LOSSES[config.loss])]
     lessons = _rows(taught, config)
     if not lessons:
@@ -76,26 +74,26 @@ def _trained(config: TrainConfig, folder: TrainingFolder, tell: Tell, progress: 
             "It needs records with relevant and other texts" + _teacher_advice(config),
         )
     if less := len(found) - len(taught):
-        tell(f"{less:,} of {len(found):,} records teach --loss {config.loss} nothing: {LOSSES[config.loss].needs}")
+        report(f"{less:,} of {len(found):,} records teach --loss {config.loss} nothing: {LOSSES[config.loss].needs}")
     if one_sided := _one_sided(taught, config.loss):
-        tell(one_sided)
-    kept = None if config.held_out is None else held_out(config.held_out, config.fields, tell, config.qrels)
+        report(one_sided)
+    kept = None if config.held_out is None else held_out(config.held_out, config.fields, report, config.qrels)
     if kept and (both := len({each.query for each in taught} & {each.query for each in kept.queries.values()})):
-        tell(f"{both:,} of the {len(kept.queries):,} queries of --eval are learnt too: their gain says little")
+        report(f"{both:,} of the {len(kept.queries):,} queries of --eval are learnt too: their gain says little")
     scorer = open_scorer(replace(config.model, engine="torch"))  # finds the model, and refuses what is none
     for each in scorer.notes:
-        tell(each)
+        report(each)
     note = _note(config, len(taught), lessons, (skipped, less), kept, scorer.identity.as_dict())
-    action = folder.begin(note, tell)
+    action = folder.begin(note, report)
     if action is Action.NOTHING:
         return Trained(config.output, folder.finished())
-    tell(f"{len(taught):,} queries, {len(lessons):,} rows of {LOSSES[config.loss].rows}, loss {config.loss}")
+    report(f"{len(taught):,} queries, {len(lessons):,} rows of {LOSSES[config.loss].rows}, loss {config.loss}")
     if kept:
-        tell(f"{len(kept.queries):,} held-out queries are measured before, on the way and after")
+        report(f"{len(kept.queries):,} held-out queries are measured before, on the way and after")
     base = _measured(scorer, kept, config.model.model, folder) if kept else None
     scorer.close()
     trainer: Any = import_module("rerank_cli.training.trainer")
-    note["training"] = trainer.fit(config, folder.partial, action is Action.CONTINUE, lessons, kept, tell, progress)
+    note["training"] = trainer.fit(config, folder.partial, action is Action.CONTINUE, lessons, kept, report, progress)
     evaluation = None
     if kept and base is not None:
         made = open_scorer(replace(config.model, model=str(folder.partial / MODEL), revision=None, engine="torch"))

@@ -6,7 +6,7 @@ Loaded by `train` when a training begins.
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 from rerank_cli.core.errors import DeviceError, ModelError
+from rerank_cli.core.protocols import Report
 from rerank_cli.engines.torch_device import choose_device, is_out_of_memory
 from rerank_cli.evaluation.measures import in_order, means_of, parsed_measures, per_query
 from rerank_cli.training.checkpoints import last_whole_checkpoint, steps_of, writing
@@ -151,7 +152,7 @@ def fit(
     resumed: bool,
     rows: list[Row],
     held_out: HeldOut | None,
-    tell: Callable[[str], None],
+    report: Report,
     progress: Any,
 ) -> dict[str, Any]:
     """Train on `rows` in `folder` and leave the model in its folder `model`; returns steps and the log.
@@ -171,13 +172,13 @@ def fit(
     if not trained:
         raise ModelError("config.json: frozen_in_training leaves nothing to train", TAKE_OUT)
     if spared:
-        tell(f"left as they are, as frozen_in_training of config.json asks: {', '.join(spared)}")
-    tell(f"{trained:,} of {sum(weight.numel() for weight in model.parameters()):,} weights are trained, on {device}")
+        report(f"left as they are, as frozen_in_training of config.json asks: {', '.join(spared)}")
+    report(f"{trained:,} of {sum(weight.numel() for weight in model.parameters()):,} weights are trained, on {device}")
     watch = Watch(progress)
     trainer = _trainer(config, folder, model, rows, held_out, device.type, watch)
-    last = last_whole_checkpoint(folder, tell) if resumed else None
+    last = last_whole_checkpoint(folder, report) if resumed else None
     if last:
-        tell(f"from the checkpoint at step {steps_of(last)}")
+        report(f"from the checkpoint at step {steps_of(last)}")
     try:
         started = time.monotonic()
         if last and (steps_of(last) >= trainer.args.max_steps or _gains_no_more(trainer, last)):

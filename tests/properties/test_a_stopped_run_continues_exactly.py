@@ -49,8 +49,8 @@ class StoppingScorer(FakeScorer):
             yield logits
 
 
-def stopping(config, last, tell=lambda _: None):
-    return Run(config, tell, Stats(Clock()), StoppingScorer(config.model, last))
+def stopping(config, last, report=lambda _: None):
+    return Run(config, report, Stats(Clock()), StoppingScorer(config.model, last))
 
 
 def config(source, output, resume=False, faults="composition=1"):

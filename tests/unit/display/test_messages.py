@@ -7,44 +7,44 @@ import sys
 import pytest
 
 from rerank_cli.core.errors import PipeClosed
-from rerank_cli.display.messages import duration, say, short, show
+from rerank_cli.display.messages import duration, print_line, report, short
 
 
 def test_a_sentence_is_one_line_named_after_the_tool():
     stream = io.StringIO()
-    say("first\nsecond", stream)
+    report("first\nsecond", stream)
     assert stream.getvalue() == "rerank: first\\nsecond\n"
 
 
 def test_what_the_encoding_of_a_stream_has_not_is_escaped():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    say("漢 é \udce9", stream)
+    report("漢 é \udce9", stream)
     assert stream.buffer.getvalue() == b"rerank: \\u6f22 \\xe9 \\udce9\n"
 
 
 def test_a_closed_stream_is_no_reason_to_fail():
     stream = io.StringIO()
     stream.close()
-    say("nobody listens", stream)
+    report("nobody listens", stream)
     assert stream.closed
 
 
 def test_a_full_stream_is_no_reason_to_fail():
     with open("/dev/full", "wb", buffering=0) as full:
         stream = io.TextIOWrapper(full, write_through=True)
-        say("no room", stream)
+        report("no room", stream)
         with pytest.raises(OSError, match="28"):
             stream.write("there really is none")
 
 
 def test_without_a_standard_error_nothing_is_said_and_nothing_fails(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
-    say("nobody is there")
+    report("nobody is there")
     assert sys.stderr is None
 
 
 def test_a_line_of_a_report_goes_to_standard_output_harmlessly(capsys):
-    show("a\x1b[31mb")
+    print_line("a\x1b[31mb")
     assert capsys.readouterr().out == "a\\x1b[31mb\n"
 
 
@@ -54,13 +54,13 @@ def test_a_report_whose_reader_went_away_ends_quietly(monkeypatch):
     with open(writer, "wb", buffering=0) as raw:
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, write_through=True))
         with pytest.raises(PipeClosed):
-            show("a line")
+            print_line("a line")
         monkeypatch.undo()
 
 
 def test_without_a_standard_output_a_report_is_not_shown(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
-    show("nobody is there")
+    print_line("nobody is there")
     assert sys.stdout is None
 
 

@@ -143,7 +143,7 @@ def reporter(mode, quiet=False):
 def test_a_sentence_is_said_in_every_mode_harmlessly_and_without_markup(mode):
     made, stream = reporter(mode)
     with made.watching(going_on()):
-        made.tell("[bold]x[/foo] \x1b[31m :smile:")
+        made.report("[bold]x[/foo] \x1b[31m :smile:")
     assert "rerank: [bold]x[/foo] \\x1b[31m :smile:" in stream.getvalue()
 
 
@@ -152,14 +152,14 @@ def test_a_sentence_after_the_run_is_said_too(mode):
     made, stream = reporter(mode)
     with made.watching(going_on()):
         pass
-    made.tell("after")
+    made.report("after")
     assert stream.getvalue().endswith("rerank: after\n")
 
 
 def test_quiet_says_nothing():
     made, stream = reporter("none", quiet=True)
     with made.watching(going_on()):
-        made.tell("x")
+        made.report("x")
     made.conclude(DOCUMENT, verbose=True)
     assert stream.getvalue() == ""
 
@@ -219,6 +219,6 @@ def test_a_stream_that_is_closed_does_not_end_the_run():
     made, stream = reporter("lines")
     stream.close()
     with made.watching(going_on()):
-        made.tell("x")
+        made.report("x")
     made.conclude(DOCUMENT, verbose=True)
     assert stream.closed
