@@ -76,6 +76,7 @@ def test_what_is_in_the_way_is_refused_and_left_alone(tiny: Path, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "mine", "tiny"]
 
 
+@pytest.mark.slow
 def test_damaged_exported_folder_is_refused(tiny: Path, tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     source, target = tmp_path / "in.jsonl", tmp_path / "exported"

@@ -22,7 +22,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from support.running import ROOT, Finished, rerank
+from support.running import ROOT, Finished, forked
 
 TRANSCRIPTS = sorted(Path(__file__).with_name("transcripts").glob("*.txt"))
 VARYING = [
@@ -62,7 +62,7 @@ def transcript(arguments: list[str], stdin: str, done: Finished) -> str:
 def test_a_conversation_goes_as_written_down(path: Path, tmp_path: Path) -> None:
     arguments, parts = parsed(path.read_text())
     stdin = parts.get("stdin", "")
-    done = rerank(*arguments, stdin=stdin.encode(), cwd=ROOT / "sample_data", HF_HOME=str(tmp_path))
+    done = forked(*arguments, stdin=stdin.encode(), cwd=ROOT / "sample_data", HF_HOME=str(tmp_path))
     outcome = transcript(arguments, stdin, done)
     if os.environ.get("UPDATE_TRANSCRIPTS"):
         path.write_text(outcome)

@@ -23,7 +23,7 @@ FAKE = ("--engine", "fake", "-q")
 
 def scored(*arguments: str | Path, stdin: bytes = b"") -> list[Any]:
     """The records that come out of standard output."""
-    done = rerank("score", "-o", "-", *FAKE, *arguments, stdin=stdin)
+    done = forked("score", "-o", "-", *FAKE, *arguments, stdin=stdin)
     assert done.code == 0, done.said
     return done.records
 
@@ -51,7 +51,7 @@ def test_a_file_a_dash_and_no_input_at_all_give_the_same_bytes(ten: Path) -> Non
 
 def test_standard_output_and_a_file_get_the_same_bytes(ten: Path, tmp_path: Path) -> None:
     assert forked("score", ten, "-o", tmp_path / "out.jsonl", *FAKE) == Finished(0, b"", b"")
-    assert (tmp_path / "out.jsonl").read_bytes() == rerank("score", ten, "-o", "-", *FAKE).stdout
+    assert (tmp_path / "out.jsonl").read_bytes() == forked("score", ten, "-o", "-", *FAKE).stdout
 
 
 def test_no_input_on_a_terminal_shows_help_and_ends_with_2() -> None:
@@ -92,7 +92,7 @@ def test_compression_of_the_output_is_by_suffix_and_the_same_every_time(ten: Pat
     for output in (first, second):
         assert forked("score", ten, "-o", output, *FAKE, "--batch-tokens", "64", "--window-tokens", "256").code == 0
     unpack = gzip.decompress if suffix == ".gz" else zstd.decompress
-    assert unpack(first.read_bytes()) == rerank("score", ten, "-o", "-", *FAKE).stdout
+    assert unpack(first.read_bytes()) == forked("score", ten, "-o", "-", *FAKE).stdout
     assert first.read_bytes() == second.read_bytes()
 
 

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from support.running import files_of, kill_after_commits, lines, rerank
+from support.running import files_of, forked, kill_after_commits, lines
 
 from rerank_cli import __version__
 
@@ -43,7 +43,7 @@ MORE = [
 def run(source: Path, *options: str | Path, code: int = 0) -> dict[str, Any]:
     """The statistics of a run over `source`."""
     output, stats = source.with_name("out.jsonl"), source.with_name("stats.json")
-    done = rerank("score", source, "-o", output, "--stats", stats, *FAKE, *options)
+    done = forked("score", source, "-o", output, "--stats", stats, *FAKE, *options)
     assert done.code == code, done.said
     document: dict[str, Any] = json.loads(stats.read_bytes())
     return document
@@ -95,7 +95,7 @@ def test_the_output_is_vouched_for_by_size_and_checksum(ten: Path) -> None:
 
 
 def test_statistics_of_a_run_to_standard_output_go_to_their_file_only(ten: Path, tmp_path: Path) -> None:
-    done = rerank("score", ten, "-o", "-", "--stats", tmp_path / "stats.json", *FAKE, "-q")
+    done = forked("score", ten, "-o", "-", "--stats", tmp_path / "stats.json", *FAKE, "-q")
     assert (done.code, done.stderr, len(done.records)) == (0, b"", 10)
     assert json.loads((tmp_path / "stats.json").read_bytes())["records"] == 10
 
@@ -105,9 +105,9 @@ def test_counts_of_a_resumed_run_are_those_of_all_its_parts(tmp_path: Path) -> N
     options = ("--model", "fake:slow=0.01", "--batch-tokens", "64", "--window-tokens", "256")
     command = ("score", "in.jsonl", "-o", "out.jsonl", *options)
     assert kill_after_commits(3, tmp_path / "out.jsonl", *command, cwd=tmp_path) == -9
-    assert rerank(*command, "--resume", cwd=tmp_path).code == 3
+    assert forked(*command, "--resume", cwd=tmp_path).code == 3
     resumed = json.loads((tmp_path / "out.jsonl.meta.json").read_bytes())
-    assert rerank(*command, "--overwrite", cwd=tmp_path).code == 3
+    assert forked(*command, "--overwrite", cwd=tmp_path).code == 3
     whole = json.loads((tmp_path / "out.jsonl.meta.json").read_bytes())
     counters = (
         "records",

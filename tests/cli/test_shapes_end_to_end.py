@@ -61,7 +61,7 @@ def packed(folder: Path, records: list[dict]) -> tuple[str, ...]:
 WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, packed, api)}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("form", WRITERS)
 def test_a_killed_run_is_continued_to_the_same_bytes(form: str, tmp_path: Path) -> None:
     arguments = WRITERS[form](tmp_path, native(30))

@@ -59,6 +59,7 @@ SLOW = (  # parts of commands
     "nightly.jsonl",
     "best.jsonl",
     "--top-k 1",
+    "messy.out.jsonl",
 )
 
 

@@ -184,7 +184,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_with_more_room_it_goes_on(
 ) -> None:
     pages = [(form, count) for form in ("plain", "gz", "zst", "scores", "replacing") for count in range(28)]
     codes = set()
-    for form, count in points.of(pages, sample=12):
+    for form, count in points.of(pages, sample=6):
         with points.trying("disks: full after so many pages"):
             disk.clear()
             if form == "replacing":
@@ -229,7 +229,7 @@ def test_a_file_that_may_not_grow_beyond_any_size_stops_the_run_and_without_the_
     largest = {form: max(map(len, goldens[form].values())) + 4096 for form in ("plain", "gz", "scores")}
     sizes = [(form, size) for form, most in largest.items() for size in range(0, most, most // 160)]
     codes = set()
-    for number, (form, size) in enumerate(points.of(sizes, sample=12)):
+    for number, (form, size) in enumerate(points.of(sizes, sample=6)):
         with points.trying("disks: a limit of the file size"):
             folder = quick_folder / str(number)
             folder.mkdir()
@@ -314,7 +314,7 @@ def test_a_folder_that_may_not_be_written_is_5_before_any_work_is_done(
     bound: Zygote, source: Path, quick_folder: Path, points: Points
 ) -> None:
     uses = {"-o": (), "--errors": ("-o", "out.jsonl"), "--stats": ("-o", "out.jsonl")}
-    for mode, option, flags in points.of(list(product(range(8), uses, FLAGS)), sample=32):
+    for mode, option, flags in points.of(list(product(range(8), uses, FLAGS)), sample=16):
         with points.trying("rights: a folder of any mode"):
             for path in quick_folder.iterdir():
                 path.unlink() if path.is_file() else path.rmdir()
@@ -379,7 +379,7 @@ def test_replaced_files_keep_their_modes_and_a_partial_is_never_more_open_than_t
 ) -> None:
     modes = [owner << 6 | others for owner in (4, 5, 6, 7) for others in range(64)]  # what a resumed run may read
     names = ("out.jsonl", "out.jsonl.errors.jsonl", "out.jsonl.meta.json")
-    for mode in points.of(modes, sample=8):
+    for mode in points.of(modes, sample=4):
         with points.trying("rights: the mode of a file that is replaced"):
             for path in quick_folder.iterdir():
                 path.unlink()
@@ -408,7 +408,7 @@ def test_a_run_that_replaces_read_only_files_and_stops_anywhere_goes_on(
     source.write_bytes(lines(1) + b"bad\n" + lines(1, start=1))  # so little that each file is the largest for a while
     wanted = ("score", source, "-o", "out.jsonl", *OPTIONS, *SCORES, "--overwrite")
     codes = set()
-    for size in points.of(range(0, 4096, 32), sample=10):
+    for size in points.of(range(0, 4096, 32), sample=5):
         with points.trying("rights: read-only files and a limit of the file size"):
             for name in names:
                 (quick_folder / name).unlink(missing_ok=True)
@@ -484,7 +484,7 @@ def test_an_output_that_is_the_input_in_any_disguise_is_2_and_nothing_is_touched
     before = tree(disguised)
     inputs = ["in.jsonl", "link.jsonl", "-", "/dev/stdin"]
     everything = list(product(inputs, DISGUISES.values(), USES, ((), ("--resume", "--overwrite"))))
-    for named, disguise, use, flags in points.of(everything, sample=40):
+    for named, disguise, use, flags in points.of(everything, sample=20):
         with points.trying("one file by two names: the output is the input"):
             option = use.split()[0]
             written = disguise.format(folder=disguised)
@@ -624,7 +624,7 @@ def test_a_name_that_leaves_no_room_for_those_beside_it_is_refused_before_any_wo
     source: Path, goldens: dict[str, dict[str, bytes]], quick_folder: Path, points: Points
 ) -> None:
     sizes = list(range(225, 262))
-    for size, flags in product(points.of(sizes, sample=8), ((), ("--resume", "--overwrite"))):
+    for size, flags in product(points.of(sizes, sample=4), ((), ("--resume", "--overwrite"))):
         with points.trying("names: longer and longer"):
             name = "x" * size
             done = forked("score", source, "-o", name, *OPTIONS, *flags, cwd=quick_folder)
@@ -729,7 +729,7 @@ def test_a_second_run_on_one_output_is_11_by_whatever_name_and_the_first_is_not_
         names = ["out.jsonl", "./out.jsonl", str(folder / "out.jsonl"), "link.jsonl", "here/out.jsonl"]
         with held(folder, count=count) as first:
             before = files_of(folder)
-            for name, flags in points.of(list(product(names, FLAGS)), sample=6):
+            for name, flags in points.of(list(product(names, FLAGS)), sample=3):
                 with points.trying("two runs: at once on one output"):
                     done = forked("score", "in.jsonl", "-o", name, *SLOW, *flags, cwd=folder)
                     assert done.code == 11, (name, flags, done.said)
@@ -750,6 +750,7 @@ def test_the_lock_of_a_killed_run_is_free(quick_folder: Path, points: Points) ->
             assert (folder / "out.jsonl").read_bytes() == alone(folder)
 
 
+@pytest.mark.slow
 def test_with_the_lock_removed_two_runs_still_never_make_one_file_together(quick_folder: Path, points: Points) -> None:
     everything = list(product(MOMENTS, (("--overwrite",), ("--overwrite", "--resume"))))
     for number, (count, flags) in enumerate(points.of(everything, sample=2)):
@@ -768,6 +769,7 @@ def test_with_the_lock_removed_two_runs_still_never_make_one_file_together(quick
                         assert output.read_bytes() == (whole if code == 0 else before)
 
 
+@pytest.mark.slow
 def test_with_the_lock_removed_a_third_run_shares_with_nobody(quick_folder: Path, points: Points) -> None:
     folder = shared_output(quick_folder / "here")
     third = ("score", "in.jsonl", "-o", "out.jsonl", *SLOW, "--overwrite")

@@ -143,7 +143,7 @@ def batches(job: Job, model: str = "fake", options: tuple[str, ...] = SMALL, cod
 def test_out_of_memory_once_at_any_batch_loses_no_record(job: Job, points: Points) -> None:
     count = batches(job)
     assert count >= 20
-    for at in points.of(range(1, count + 2), sample=6):
+    for at in points.of(range(1, count + 2), sample=3):
         with points.trying("device: out of memory once, at every batch"):
             done = run(job.folder, f"fake:oom_at={at}", *SMALL, code=None)
             job.assert_finished(done, failed=done.said.count("out of memory with one pair"))
@@ -155,7 +155,7 @@ def test_out_of_memory_once_at_any_batch_loses_no_record(job: Job, points: Point
 def test_out_of_memory_once_with_a_single_pair_fails_its_record_and_no_other(job: Job, points: Points) -> None:
     options = ("--batch-tokens", "1", "--window-tokens", "256")
     count = batches(job, options=options)
-    for at in points.of(range(1, count + 2), sample=6):
+    for at in points.of(range(1, count + 2), sample=3):
         with points.trying("device: out of memory once, at every pair"):
             done = run(job.folder, f"fake:oom_at={at}", *options, code=None)
             job.assert_finished(done, failed=int(at <= count))
@@ -169,7 +169,7 @@ def test_out_of_memory_for_good_fails_only_the_records_with_a_pair_too_large_by_
     job: Job, points: Points
 ) -> None:
     worst = [max(costs(record(number))) for number in range(RECORDS)]
-    for most in points.of(range(1, 66), sample=6):
+    for most in points.of(range(1, 66), sample=3):
         with points.trying("device: out of memory for good, above every size"):
             done = run(job.folder, f"fake:oom_above={most}", *SMALL, code=None)
             job.assert_finished(done, failed=sum(tokens > most for tokens in worst))
@@ -184,7 +184,7 @@ def test_a_stop_anywhere_after_out_of_memory_continues_with_the_learned_budget(
 ) -> None:
     """The learned budget and the flag are journalled, so even splits come out as in a run that was not stopped."""
     model = "fake:composition=1,oom_above=40"
-    for at in points.of(range(RECORDS + 1), sample=4):
+    for at in points.of(range(RECORDS + 1), sample=2):
         with points.trying("device: out of memory for good, stopped at every record and resumed"):
             content = lines(at) + b"bad\n" + lines(RECORDS - at, start=at)
             whole = job_of(quick_folder, content, model)
@@ -204,7 +204,7 @@ def test_a_stop_after_out_of_memory_once_is_golden_wherever_the_flag_says_so(
     content = lines(RECORDS - 4) + b"bad\n" + lines(4, start=RECORDS - 4)
     golden = job_of(quick_folder, content, "fake:composition=1")
     flags = set()
-    for at in points.of(range(1, batches(golden, "fake:composition=1", code=3) + 2), sample=6):
+    for at in points.of(range(1, batches(golden, "fake:composition=1", code=3) + 2), sample=3):
         with points.trying("device: out of memory once, at every batch, then stopped and resumed"):
             model = f"fake:composition=1,oom_at={at}"
             run(quick_folder, model, *SMALL, "--strict", code=4)
@@ -256,7 +256,7 @@ def test_one_logit_not_finite_in_a_small_window_is_7_and_the_window_is_not_writt
 ) -> None:
     model = "fake:composition=1"
     count = batches(composed, model)
-    for at in points.of(range(1, count + 2), sample=6):
+    for at in points.of(range(1, count + 2), sample=3):
         with points.trying("device: NaN once, at every batch of small windows"):
             done = run(composed.folder, f"{model},nan_at={at}", *SMALL, code=7 if at <= count else 0)
             if at <= count:
@@ -272,7 +272,7 @@ def test_one_logit_not_finite_in_a_small_window_is_7_and_the_window_is_not_writt
 
 def test_one_logit_not_finite_in_a_large_window_fails_its_record_and_no_other(hundreds: Job, points: Points) -> None:
     count = batches(hundreds, options=LARGE)
-    for at in points.of(range(1, count + 2), sample=6):
+    for at in points.of(range(1, count + 2), sample=3):
         with points.trying("device: NaN once, at every batch of a large window"):
             done = run(hundreds.folder, f"fake:nan_at={at}", *LARGE, code=None)
             hundreds.assert_finished(done, failed=int(at <= count))
@@ -287,7 +287,7 @@ def test_logits_not_finite_for_good_are_7_or_fail_just_their_records(
     hundreds: Job, points: Points, options: tuple[str, ...]
 ) -> None:
     bad = {}
-    for share in points.of([0.0001, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.2, 0.5, 0.9, 1.0], sample=5):
+    for share in points.of([0.0001, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.2, 0.5, 0.9, 1.0], sample=3):
         bad[share] = [n for n in range(1, 25) if is_nan(record(n - 1, candidates=20), share)]
         with points.trying("device: NaN for good, in a share of the pairs"):
             done = run(hundreds.folder, f"fake:nan={share}", *options, code=None)
@@ -319,7 +319,7 @@ def test_a_device_lost_at_any_batch_is_75_and_resumes_to_the_golden_bytes(compos
     """A device lost before the first window of a process is done makes no progress, and loses nothing either."""
     model = "fake:composition=1"
     count, finished = batches(composed, model), 0
-    for at in points.of(range(1, count + 2), sample=8):
+    for at in points.of(range(1, count + 2), sample=4):
         with points.trying("device: lost at every batch"):
             done = run(composed.folder, f"{model},lose_at={at}", *SMALL, code=75 if at <= count else 0)
             if at <= count:
@@ -342,7 +342,7 @@ def test_a_device_lost_at_any_batch_of_a_stream_is_75_and_what_came_out_is_a_pre
     model = "fake:composition=1"
     count = batches(composed, model)
     stream = ("score", "in.jsonl", "-o", "-", *SMALL, "-q")
-    for at in points.of(range(1, count + 2), sample=5):
+    for at in points.of(range(1, count + 2), sample=3):
         with points.trying("device: lost at every batch of a stream"):
             done = forked(*stream, "--model", f"{model},lose_at={at}", cwd=composed.folder)
             assert done.code == (75 if at <= count else 0), done.said
@@ -362,7 +362,7 @@ def test_several_faults_of_one_run_add_up(hundreds: Job, points: Points) -> None
     """Out of memory at one batch, NaN at another, and the device lost at a third: all the same, no record is lost."""
     options = ("--batch-tokens", "64", "--window-tokens", "5000")
     combinations = [(oom, nan, lose) for oom in (1, 7, 23) for nan in (2, 11, 40) for lose in (60, 90, 130, 10_000)]
-    for oom, nan, lose in points.of(combinations, sample=5):
+    for oom, nan, lose in points.of(combinations, sample=3):
         with points.trying("device: out of memory, NaN and lost in one run"):
             model = f"fake:oom_at={oom},nan_at={nan},lose_at={lose}"
             done = run(hundreds.folder, model, *options, code=None)

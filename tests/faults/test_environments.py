@@ -188,7 +188,7 @@ def test_results_and_codes_are_those_of_a_plain_run(
 ) -> None:
     possible = [here for here in ALL if not here.obstacle]
     number = ["file", "pipe", "wrong input", "check", "help", "doctor"].index(trial)
-    sample = possible if points.exhaustive else points.of(possible, sample=8)[number :: 6 if trial != "file" else 1]
+    sample = possible if points.exhaustive else points.of(possible, sample=4)[number :: 6 if trial != "file" else 1]
     for here in sample:
         with points.trying(f"environments: {trial}"):
             folder = quick_folder / f"{ALL.index(here)}"
@@ -257,7 +257,7 @@ def test_on_a_terminal_of_any_width_and_kind_the_result_is_that_of_a_plain_run(
         {"COLUMNS": "20"},
     ]
     cases = [(columns, kind) for kind in kinds for columns in (20, 1, 80, 300)]
-    for columns, kind in points.of(cases, sample=3):
+    for columns, kind in points.of(cases, sample=2):
         with points.trying("environments: on a terminal"):
             folder = quick_folder / str(cases.index((columns, kind)))
             folder.mkdir()

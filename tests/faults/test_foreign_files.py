@@ -90,9 +90,7 @@ def test_a_file_of_somebody_else_anywhere_a_run_writes_is_the_same_afterwards(
     quick_folder: Path, points: Points
 ) -> None:
     codes = set()
-    for number, (command, (output, errors), place, kind, flags, content) in enumerate(
-        points.of(EVERYTHING, sample=120)
-    ):
+    for number, (command, (output, errors), place, kind, flags, content) in enumerate(points.of(EVERYTHING, sample=60)):
         with points.trying("foreign files: where a run writes"):
             here = quick_folder / str(number)
             (here / "far").mkdir(parents=True)
@@ -197,6 +195,7 @@ def test_a_run_without_failures_leaves_the_errors_of_another_output_alone(quick_
         assert not (quick_folder / "errors").exists(), "its own, of records that are fine now"
 
 
+@pytest.mark.slow
 def test_a_file_that_appears_while_a_run_goes_on_is_not_replaced(quick_folder: Path, points: Points) -> None:
     (quick_folder / "in.jsonl").write_bytes(MIXED + lines(20, start=20))
     run = ("score", "in.jsonl", "-o", "out.jsonl", *SLOW)

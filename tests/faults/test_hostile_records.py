@@ -371,10 +371,11 @@ def listed(names: Sequence[str], *left_out: Stricter) -> dict[str, Stricter]:
     return {name: SUITE_DIFFERS[name] for name in names if SUITE_DIFFERS.get(name, left_out[0]) not in left_out}
 
 
+@pytest.mark.slow
 def test_each_file_of_the_suite_alone_is_refused_for_what_it_is(
     suite: dict[str, bytes], points: Points, tmp_path: Path
 ) -> None:
-    names = points.of(sorted(suite), sample=24)
+    names = points.of(sorted(suite), sample=12)
     blank, differs = set(), {}
     for number, name in enumerate(names):
         with points.trying("records: JSONTestSuite alone"):
@@ -500,7 +501,7 @@ def test_each_hand_made_line_among_good_ones_is_what_it_was_made_for(points: Poi
 
 def test_each_hand_made_line_alone_is_what_it_was_made_for(points: Points, tmp_path: Path) -> None:
     ends = (b"", b"\n", b"\r\n")
-    for number, case in enumerate(points.of(CASES, sample=20)):
+    for number, case in enumerate(points.of(CASES, sample=10)):
         with points.trying("records: hand-made, alone"):
             content = case.raw + ends[number % 3]
             assert [place.judged.verdict for place in assert_alone(tmp_path / str(number), content)] == (
@@ -537,7 +538,7 @@ LINES_IN_A_FILE = 500
 
 def test_generated_lines_are_scored_or_error_records(points: Points, tmp_path: Path) -> None:
     differs: Counter[Stricter | None] = Counter()
-    for seed in points.of(range(40), sample=4):
+    for seed in points.of(range(40), sample=2):
         drawn = hostile_lines(LINES_IN_A_FILE, seed)
         with points.trying("records: generated", LINES_IN_A_FILE):
             content = BOM + lines(1) + b"\n".join(drawn) + b"\n"
@@ -603,6 +604,7 @@ def deep_records(levels: int) -> list[tuple[str, tuple[str, ...]]]:
     ]
 
 
+@pytest.mark.slow
 def test_nesting_near_what_can_be_written_again_is_scored_or_an_error_record(points: Points, tmp_path: Path) -> None:
     for levels in (250, 252, 253, 254, 255, 256, 1023, 1024, 1025):
         for raw, options in deep_records(levels):

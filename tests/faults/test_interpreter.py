@@ -79,6 +79,7 @@ LONG: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.slow
 def test_a_signal_is_heard_whatever_text_is_tokenized(tmp_path: Path, points: Points) -> None:
     """The records before the long text are prepared in one call: once some are committed, it is being tokenized."""
     short = {"query": "tea", "candidates": ["cup of tea", "a board"]}

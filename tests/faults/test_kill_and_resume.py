@@ -124,7 +124,7 @@ def test_chains_of_kills_at_random_moments_give_the_golden_bytes(
     goldens: Path, tmp_path: Path, points: Points, form: str
 ) -> None:
     chance, folder = random.Random(form), tmp_path / "0"
-    for kill in points.of(range(20), sample=3):
+    for kill in points.of(range(20), sample=2):
         with points.trying("kills: at random moments, chained"):
             if not folder.exists():
                 folder.mkdir()
@@ -164,6 +164,7 @@ def test_only_the_work_since_the_last_commit_is_done_again(goldens: Path, tmp_pa
     run.resume()
 
 
+@pytest.mark.slow
 def test_a_run_over_several_inputs_is_resumed_across_their_edges(tmp_path: Path) -> None:
     for index in range(4):
         (tmp_path / f"in{index}.jsonl").write_bytes(lines(8, start=8 * index))

@@ -181,7 +181,7 @@ def try_all(client: Client, points: Points, fault: str, cases: dict[str, tuple[F
 
 
 def test_a_hub_that_refuses_or_answers_wrongly_ends_in_6_or_75_with_ways_out(client: Client, points: Points) -> None:
-    try_all(client, points, "hub: refusals and wrong answers", QUICK, sample=10)
+    try_all(client, points, "hub: refusals and wrong answers", QUICK, sample=5)
 
 
 def test_a_hub_that_is_busy_silent_or_cut_off_ends_in_time_with_ways_out(client: Client, points: Points) -> None:
@@ -200,6 +200,7 @@ def test_a_silent_hub_ends_in_time(client: Client, points: Points) -> None:
 
 
 @pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.slow
 def test_a_busy_hub_is_asked_again_after_as_long_as_it_wants(client: Client, code: int) -> None:
     client.hub.faults["someone/busy"] = Fault(status(code, Retry_After="1"))
     found = client.one("someone/busy")

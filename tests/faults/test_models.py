@@ -209,7 +209,7 @@ def test_weights_cut_short_anywhere_are_refused(bench: Bench, points: Points) ->
     edges = [start + entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
     around = [edge + step for edge in [8, start, *edges] for step in (-1, 0, 1)]
     cuts = sorted({*range(10), *around, *range(0, len(content), 2000)} - {len(content), len(content) + 1})
-    for cut in points.of(cuts, sample=8):
+    for cut in points.of(cuts, sample=4):
         with points.trying("models: weights cut short"):
             bench.assert_refused(put(WEIGHTS, content[:cut]), WEIGHTS)
 
@@ -219,7 +219,7 @@ def test_a_header_of_another_length_is_refused(bench: Bench, points: Points) -> 
     (true,) = struct.unpack("<Q", content[:8])
     lengths = [0, 1, 2, true - 8, true - 1, true + 1, true + 8, len(content), 100_000_001, 2**31, 2**63, 2**64 - 1]
     lengths += [true ^ (1 << bit) for bit in range(64)]
-    for length in points.of(lengths, sample=6):
+    for length in points.of(lengths, sample=3):
         with points.trying("models: the length of the weights' header altered"):
             bench.assert_refused(put(WEIGHTS, struct.pack("<Q", length) + content[8:]), WEIGHTS)
 
@@ -261,7 +261,7 @@ HEADERS: dict[str, Breaking] = {
 
 
 def test_an_altered_header_is_refused(bench: Bench, points: Points) -> None:
-    for name in points.of(list(HEADERS), sample=8):
+    for name in points.of(list(HEADERS), sample=4):
         with points.trying("models: the weights' header altered"):
             bench.assert_refused(HEADERS[name], WEIGHTS)
 
@@ -271,7 +271,7 @@ def test_a_flipped_byte_in_the_header_is_refused_or_does_no_harm(bench: Bench, p
     start = len(content) - len(split_safetensors(content)[1])
     chance = random.Random(5)
     flips = [(chance.randrange(start), chance.randrange(1, 256)) for _ in range(400)]
-    for offset, mask in points.of(flips, sample=10):
+    for offset, mask in points.of(flips, sample=5):
         with points.trying("models: a byte of the weights' header flipped"):
             flipped = content[:offset] + bytes([content[offset] ^ mask]) + content[offset + 1 :]
             bench.assert_refused_or_same(put(WEIGHTS, flipped), WEIGHTS)
@@ -290,7 +290,7 @@ NO_FILES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("name", [WEIGHTS, CONFIG, TOKENIZER])
 def test_what_stands_in_the_place_of_a_file_is_refused(bench: Bench, points: Points, name: str) -> None:
-    for kind in points.of(list(NO_FILES), sample=4):
+    for kind in points.of(list(NO_FILES), sample=2):
         with points.trying("models: something else in the place of a file"):
             bench.assert_refused(instead(name, NO_FILES[kind]), name)
 
@@ -298,7 +298,7 @@ def test_what_stands_in_the_place_of_a_file_is_refused(bench: Bench, points: Poi
 def test_what_stands_in_the_place_of_the_tokenizers_config_is_refused_or_as_if_missing(
     bench: Bench, points: Points
 ) -> None:
-    for kind in points.of(list(NO_FILES), sample=4):
+    for kind in points.of(list(NO_FILES), sample=2):
         with points.trying("models: something else in the place of a file"):
             bench.assert_refused_or_same(instead(TOKENIZER_CONFIG, NO_FILES[kind]), TOKENIZER_CONFIG)
 
@@ -413,7 +413,7 @@ SHARDS: dict[str, tuple[Breaking, str]] = {
 
 def test_damaged_shards_are_refused(bench: Bench, shards: Path, points: Points) -> None:
     sharded = Bench(bench.folder, shards, bench.golden)
-    for name in points.of(list(SHARDS), sample=8):
+    for name in points.of(list(SHARDS), sample=4):
         with points.trying("models: shards and their index damaged"):
             breaking, word = SHARDS[name]
             sharded.assert_refused(breaking, word)
@@ -475,7 +475,7 @@ OTHERS: dict[str, Breaking] = {
 
 
 def test_weights_of_another_model_are_refused(bench: Bench, points: Points) -> None:
-    for name in points.of(list(OTHERS), sample=6):
+    for name in points.of(list(OTHERS), sample=3):
         with points.trying("models: weights of another model"):
             bench.assert_refused(OTHERS[name], WEIGHTS)
 
@@ -493,7 +493,7 @@ UNUSED: dict[str, Breaking] = {
 
 
 def test_weights_that_the_model_does_not_use_are_refused_by_name(bench: Bench, points: Points) -> None:
-    for name in points.of(list(UNUSED), sample=5):
+    for name in points.of(list(UNUSED), sample=3):
         with points.trying("models: weights that nobody uses"):
             bench.assert_refused(UNUSED[name], WEIGHTS, name)
 
@@ -501,7 +501,7 @@ def test_weights_that_the_model_does_not_use_are_refused_by_name(bench: Bench, p
 def test_a_whole_matrix_of_zeros_is_refused_by_name(bench: Bench, points: Points) -> None:
     matrices = [name for name, tensor in load_file(bench.whole / WEIGHTS).items() if tensor.ndim > 1]
     used = [name for name in matrices if "embedding" not in name or "word" in name]
-    for name in points.of(used, sample=4):
+    for name in points.of(used, sample=2):
         with points.trying("models: weights that are all zero"):
             bench.assert_refused(tensors(lambda w, name=name: w[name].zero_()), WEIGHTS, name)
     with points.trying("models: weights that are all zero"):
@@ -535,7 +535,7 @@ SAME: dict[str, Breaking] = {
 
 
 def test_what_is_beside_the_weights_changes_no_score(bench: Bench, points: Points) -> None:
-    for name in points.of(list(SAME), sample=4):
+    for name in points.of(list(SAME), sample=2):
         with points.trying("models: superfluous tensors and files"):
             done, output = bench.score(SAME[name])
             assert (done.code, output) == (0, bench.golden), (name, done)
@@ -551,7 +551,7 @@ def test_an_adapter_beside_the_weights_is_refused(bench: Bench, points: Points) 
 def test_weights_that_are_not_finite_are_refused_and_never_scored(bench: Bench, points: Points) -> None:
     """Infinity may come to nothing in the layers above, as in a tanh; NaN never does."""
     names = sorted(load_file(bench.whole / WEIGHTS))
-    for name, value in points.of([(name, value) for name in names for value in ("nan", "inf", "-inf")], sample=4):
+    for name, value in points.of([(name, value) for name in names for value in ("nan", "inf", "-inf")], sample=2):
         with points.trying("models: NaN or infinity for a tensor"):
             done, output = bench.score(tensors(lambda w, name=name, value=value: w[name].fill_(float(value))))
             assert done.code == 7 or (done.code == 0 and value != "nan"), done
@@ -562,7 +562,7 @@ def test_weights_that_are_not_finite_are_refused_and_never_scored(bench: Bench, 
 def test_one_number_that_is_not_finite_reaches_no_record(bench: Bench, points: Points) -> None:
     """The self-test may not meet it, the records may: then they fail, or the run does."""
     row = "bert.embeddings.word_embeddings.weight"
-    for token in points.of(range(len(WORDS)), sample=4):
+    for token in points.of(range(len(WORDS)), sample=2):
         with points.trying("models: NaN for one token"):
 
             def wrong(weights: dict[str, torch.Tensor], token: int = token) -> None:
@@ -654,7 +654,7 @@ def test_the_watch_notices_what_is_forbidden(tmp_path: Path) -> None:
 
 
 def test_pickles_are_never_opened(bench: Bench, points: Points) -> None:
-    for name in points.of(list(PICKLES), sample=7):
+    for name in points.of(list(PICKLES), sample=4):
         with points.trying("models: pickles in the place of weights"):
             breaking, word = PICKLES[name]
             bench.assert_refused(breaking, word)
@@ -705,7 +705,7 @@ LABELS: dict[str, Breaking] = {
 
 
 def test_a_head_of_another_kind_is_refused(bench: Bench, points: Points) -> None:
-    for name in points.of(list(LABELS), sample=8):
+    for name in points.of(list(LABELS), sample=4):
         with points.trying("models: heads, labels and architectures"):
             bench.assert_refused(LABELS[name], CONFIG)
 
@@ -717,7 +717,7 @@ def test_an_architecture_of_another_name_is_refused_or_does_no_harm(bench: Bench
     cases += [
         config(architectures=[name]) for name in ("RobertaForSequenceClassification", "EForSequenceClassification")
     ]
-    for breaking in points.of(cases, sample=4):
+    for breaking in points.of(cases, sample=2):
         with points.trying("models: heads, labels and architectures"):
             bench.assert_refused_or_same(breaking, CONFIG)
 
@@ -764,7 +764,7 @@ TOKENIZERS: dict[str, Breaking] = {
 
 
 def test_a_damaged_or_foreign_tokenizer_is_refused(bench: Bench, points: Points) -> None:
-    for name in points.of(list(TOKENIZERS), sample=8):
+    for name in points.of(list(TOKENIZERS), sample=4):
         with points.trying("models: tokenizers damaged or of another model"):
             bench.assert_refused(TOKENIZERS[name], TOKENIZER)
 
@@ -789,7 +789,7 @@ TOKENIZER_CONFIGS: dict[str, bytes] = {
 
 
 def test_a_damaged_tokenizer_config_is_refused_by_name(bench: Bench, points: Points) -> None:
-    for name in points.of(list(TOKENIZER_CONFIGS), sample=5):
+    for name in points.of(list(TOKENIZER_CONFIGS), sample=3):
         with points.trying("models: tokenizers' configs damaged or of another model"):
             bench.assert_refused(put(TOKENIZER_CONFIG, TOKENIZER_CONFIGS[name]), "tokenizer")
 
@@ -797,7 +797,7 @@ def test_a_damaged_tokenizer_config_is_refused_by_name(bench: Bench, points: Poi
 def test_json_beside_the_tokenizer_that_is_no_object_is_refused_by_its_own_name(bench: Bench, points: Points) -> None:
     contents = (b"", b"null", b"[]", b'{"a"', b'{"a": "\xff"}', b'{"a":' * 100_000)
     names = (TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json")
-    for name, content in points.of([(name, content) for name in names for content in contents], sample=6):
+    for name, content in points.of([(name, content) for name in names for content in contents], sample=3):
         with points.trying("models: tokenizers' configs damaged or of another model"):
             bench.assert_refused_or_same(put(name, content), name)
 
@@ -805,7 +805,7 @@ def test_json_beside_the_tokenizer_that_is_no_object_is_refused_by_its_own_name(
 def test_a_cut_tokenizer_is_refused(bench: Bench, points: Points) -> None:
     contents = [(name, (bench.whole / name).read_bytes().rstrip()) for name in (TOKENIZER, TOKENIZER_CONFIG, CONFIG)]
     cuts = [(name, content[:cut]) for name, content in contents for cut in range(0, len(content), 29)]
-    for name, content in points.of(cuts, sample=6):
+    for name, content in points.of(cuts, sample=3):
         with points.trying("models: JSON files cut short"):
             bench.assert_refused(put(name, content), name)
 
@@ -830,7 +830,7 @@ CUSTOM: dict[str, Breaking] = {
 
 
 def test_a_tokenizer_with_its_own_code_is_refused_or_does_no_harm(bench: Bench, points: Points) -> None:
-    for name in points.of(list(CUSTOM), sample=6):
+    for name in points.of(list(CUSTOM), sample=3):
         with points.trying("models: tokenizers that name code"):
             bench.assert_refused_or_same(CUSTOM[name], "tokenizer")
 
@@ -852,7 +852,7 @@ CHANGES: dict[str, Breaking] = {
 def test_a_run_is_not_resumed_with_a_model_that_was_changed_meanwhile(bench: Bench, points: Points) -> None:
     source = bench.folder / "in.jsonl"
     source.write_bytes(lines(6) + b"bad\n" + lines(2, start=6))
-    for name in points.of(list(CHANGES), sample=3):
+    for name in points.of(list(CHANGES), sample=2):
         with points.trying("models: a file changed between stop and resume"):
             work, model = bench.folder / name, bench.folder / f"model with {name}"
             work.mkdir()
@@ -898,7 +898,7 @@ def test_a_config_that_names_attention_from_elsewhere_is_refused(bench: Bench, p
     cases = [
         (key, fields) for key in ATTENTION for value in [*KERNELS, *OBJECTS] for fields in nested(key, value).values()
     ]
-    for key, fields in points.of(cases, sample=8):
+    for key, fields in points.of(cases, sample=4):
         with points.trying("models: configs that name attention of another repository"):
             bench.assert_refused(config(**fields), CONFIG, key, "refused")
 
@@ -906,7 +906,7 @@ def test_a_config_that_names_attention_from_elsewhere_is_refused(bench: Bench, p
 def test_built_in_attention_is_taken(bench: Bench, points: Points) -> None:
     """Both compute the same up to rounding."""
     expected = [json.loads(line) for line in bench.golden.splitlines()]
-    for key, value in points.of([(key, value) for key in ATTENTION for value in ("eager", "sdpa", None)], sample=3):
+    for key, value in points.of([(key, value) for key in ATTENTION for value in ("eager", "sdpa", None)], sample=2):
         with points.trying("models: configs that name built-in attention"):
             done, output = bench.score(config(**{key: value}))
             assert done.code == 0, done
@@ -929,7 +929,7 @@ def test_a_config_that_trusts_itself_is_refused(bench: Bench, points: Points) ->
     ]
     inner = {"model_type": "evil", key: True, "auto_map": ELSEWHERE}
     cases.append({"model_type": "lightglue", "keypoint_detector_config": inner})
-    for fields in points.of(cases, sample=8):
+    for fields in points.of(cases, sample=4):
         with points.trying("models: configs that trust code of repositories"):
             bench.assert_refused(config(**fields), CONFIG, key, "refused")
 
@@ -945,7 +945,7 @@ def test_a_config_that_names_code_is_refused_or_does_no_harm(bench: Bench, point
     cases += [{"_name_or_path": "attacker/x"}, {"name_or_path": "attacker/x"}, {"use_kernels": True}]
     cases += [{"experts_implementation": "attacker/x"}, {"_experts_implementation": "attacker/x"}]
     cases += [{"hidden_act": "attacker/x"}, {"tp_plan": "auto"}, {"device_map": "auto"}, {"distributed_config": {}}]
-    for fields in points.of(cases, sample=8):
+    for fields in points.of(cases, sample=4):
         with points.trying("models: configs that name code or repositories"):
             bench.assert_refused_or_same(config(**fields), CONFIG)
 
@@ -960,7 +960,7 @@ def test_a_config_that_names_other_weights_is_refused_or_does_no_harm(bench: Ben
         shutil.copy(model / "other.safetensors", model.parent / "other.safetensors")
 
     names = ["other.safetensors", "../other.safetensors", WEIGHTS, INDEX, "", "nothing.safetensors", 7, ["a"], {"a": 1}]
-    for name in points.of(names, sample=4):
+    for name in points.of(names, sample=2):
         with points.trying("models: configs that name other weights"):
             bench.assert_refused_or_same(both(other, config(transformers_weights=name)), CONFIG)
 
@@ -971,7 +971,7 @@ def test_a_config_that_renames_its_keys_is_refused(bench: Bench, points: Points)
     values |= {"transformers_weights": "other.safetensors", "trust_remote_code": True, "num_hidden_layers": 1}
     cases = [{"attribute_map": {"note": name}, "note": value} for name, value in values.items()]
     cases += [{"text_config": fields} for fields in cases]
-    for fields in points.of(cases, sample=4):
+    for fields in points.of(cases, sample=2):
         with points.trying("models: configs that rename their keys"):
             bench.assert_refused(config(**fields), CONFIG, "attribute_map", "refused")
 
@@ -997,7 +997,7 @@ def test_a_config_of_another_precision_is_refused_or_does_no_harm(bench: Bench, 
     cases: list[dict[str, Any]] = [{name: value} for name in ("dtype", "torch_dtype") for value in DTYPES]
     cases += [{"quantization_config": {"quant_method": name, "bits": 4}} for name in METHODS]
     cases += [{"quantization_config": value} for value in ({}, 7, "x", [], {"load_in_4bit": True}, None)]
-    for fields in points.of(cases, sample=8):
+    for fields in points.of(cases, sample=4):
         with points.trying("models: configs with other dtypes or quantized"):
             bench.assert_refused_or_same(config(**fields), CONFIG)
 
@@ -1010,7 +1010,7 @@ NUMBERS = (-1, 0, 10**6, 10**9, 10**18, 10**40, 1e400, float("nan"), 1.5, "7", [
 
 
 def test_sizes_that_cannot_be_are_refused_at_once(bench: Bench, points: Points) -> None:
-    for size, number in points.of([(size, number) for number in NUMBERS for size in SIZES], sample=12):
+    for size, number in points.of([(size, number) for number in NUMBERS for size in SIZES], sample=6):
         with points.trying("models: sizes negative, huge or no numbers"):
             bench.assert_refused(config(**{size: number}), CONFIG)
 
@@ -1051,7 +1051,7 @@ ELSEWHERE_HUGE: dict[str, Breaking] = {
 
 
 def test_sizes_that_other_architectures_have_are_refused_in_time(bench: Bench, points: Points) -> None:
-    for name in points.of(list(ELSEWHERE_HUGE), sample=4):
+    for name in points.of(list(ELSEWHERE_HUGE), sample=2):
         with points.trying("models: sizes huge, by the names of other architectures"):
             bench.assert_refused(ELSEWHERE_HUGE[name], ".json")
 
@@ -1070,7 +1070,7 @@ def test_nonsense_for_any_key_is_refused_or_scored_in_full(bench: Bench, points:
     """Some of it means something, such as another activation: then the scores are those of that model."""
     keys = sorted({*json.loads((bench.whole / CONFIG).read_text()), "return_dict", "output_hidden_states", "tp_plan"})
     keys += ["output_attentions", "chunk_size_feed_forward", "problem_type", "pruned_heads", "torchscript", "label2id"]
-    for key, value in points.of([(key, value) for key in keys for value in NONSENSE], sample=10):
+    for key, value in points.of([(key, value) for key in keys for value in NONSENSE], sample=5):
         with points.trying("models: nonsense for a key of the config"):
             done, output = bench.score(config(**{key: value}))
             assert done.code in (0, 6, 7), done
@@ -1103,7 +1103,7 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
 
 
 def test_a_config_that_is_no_json_object_is_refused(bench: Bench, points: Points) -> None:
-    for name in points.of(list(FILES), sample=6):
+    for name in points.of(list(FILES), sample=3):
         with points.trying("models: configs that are no JSON object"):
             bench.assert_refused(altered(CONFIG, FILES[name]), CONFIG)
 
@@ -1120,6 +1120,6 @@ def test_a_large_or_odd_config_is_refused_or_does_no_harm(bench: Bench, points: 
         "100,000 keys": lambda content: content.rstrip()[:-1] + many + b"}",
         "escape sequences": lambda content: content.rstrip()[:-1] + b', "\\u001b[31mred": "\\u001b]0;title\\u0007"}',
     }
-    for name in points.of(list(odd), sample=3):
+    for name in points.of(list(odd), sample=2):
         with points.trying("models: configs large or odd"):
             bench.assert_refused_or_same(altered(CONFIG, odd[name]), CONFIG)

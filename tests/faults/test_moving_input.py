@@ -154,7 +154,7 @@ def test_an_input_that_moves_while_it_is_read_is_read_as_it_was_or_4_and_never_f
     source.write_bytes(pack(original))
     golden = fresh()
     everything = [(name, count) for count in (0, 3, 8) for name in CHANGES]
-    for name, count in points.of(everything, sample=6):
+    for name, count in points.of(everything, sample=3):
         with points.trying(f"moving input: it {name}"):
             change, records, code = CHANGES[name]
             content = pack(b"".join(other[:records]))
@@ -324,7 +324,7 @@ def test_a_stream_cut_anywhere_is_never_read_as_whole_and_its_last_whole_line_is
 ) -> None:
     whole, path = b"".join(STREAMS[name]), quick_folder / "in.jsonl"
     magic = 2 if whole.startswith(b"\x1f\x8b") else 4
-    for size in points.of(range(1, len(whole)), sample=40):
+    for size in points.of(range(1, len(whole)), sample=20):
         with points.trying(f"cut streams: {kind(name)}"):
             if size in ends(STREAMS[name]):
                 path.write_bytes(whole[:size])
@@ -387,7 +387,7 @@ def test_anything_else_after_a_stream_is_an_error(quick_folder: Path, points: Po
     starts = [b"\n", b"{", b"x", b"\xff", GZIP[:1], GZIP[:2], GZIP[:3], ZSTD[:1], ZSTD[:3], SKIPPABLE[:5]]
     tails = [*starts, *(start * 300 for start in starts), TEXT, bytes(9) + b"x", GZIP[:-1], ZSTD[:-1]]
     tails += [ZSTD, SKIPPABLE] if name in GZIPS else [GZIP, b"\0", bytes(512)]
-    for tail in points.of(tails, sample=6):
+    for tail in points.of(tails, sample=3):
         with points.trying("after a stream: anything else"):
             path.write_bytes(whole + tail)
             with pytest.raises(InputError, match=r"damaged|early"):
@@ -399,7 +399,7 @@ def test_a_flipped_bit_in_a_stream_with_a_checksum_is_an_error_or_changes_no_lin
     quick_folder: Path, points: Points, name: str
 ) -> None:
     whole, path = b"".join(STREAMS[name]), quick_folder / "in.jsonl"
-    for place in points.of(range(8 * len(whole)), sample=60):
+    for place in points.of(range(8 * len(whole)), sample=30):
         with points.trying(f"flipped bits: {kind(name)}"):
             flipped = bytearray(whole)
             flipped[place // 8] ^= 1 << place % 8
@@ -509,7 +509,7 @@ def test_a_line_of_the_limit_is_a_record_and_one_byte_more_is_an_error_record(
         for ending in endings
         for sizes in ((limit,), (limit + 1,), (limit - 1, limit, limit + 1, limit), (limit + 1, limit - 1, 40))
     ]
-    for form, ending, sizes in points.of(everything, sample=6):
+    for form, ending, sizes in points.of(everything, sample=3):
         with points.trying("lines: around --max-line-bytes"):
             end = endings[ending]
             room = [limit - len(end.removesuffix(b"\n"))] * len(sizes)  # a carriage return is part of its line

@@ -184,7 +184,7 @@ def test_after_a_loss_of_power_at_any_moment_the_bytes_are_golden_and_commits_ar
 ) -> None:
     found = recording.points()
     for loss in sorted({point.loss for point in found}):
-        for point in points.of([point for point in found if point.loss == loss], sample=3):
+        for point in points.of([point for point in found if point.loss == loss], sample=2):
             with points.trying(f"power loss: {loss}"):
                 recording.check(point)
 

@@ -143,7 +143,7 @@ DOING = {  # its faults, and what shows that it has come so far
 def test_one_signal_or_two_stop_a_run_whatever_it_is_doing(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
-    for doing, second, number in points.of(list(product(DOING, (None, *SIGNALS), SIGNALS)), sample=4):
+    for doing, second, number in points.of(list(product(DOING, (None, *SIGNALS), SIGNALS)), sample=2):
         with points.trying(f"signals: {'one' if second is None else 'two'} while {doing}"):
             (faults, begun), folder = DOING[doing], new_folder()
             with started(*command(faults), cwd=folder) as process:
@@ -198,6 +198,7 @@ def full_pipe() -> Iterator[int]:
     os.close(writer)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stuck_ends_within_ten_seconds_of_a_signal_and_at_once_by_a_second(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
@@ -293,6 +294,7 @@ def test_a_signal_that_a_library_turns_into_another_exception_or_swallows_still_
             assert b"bug" not in said
 
 
+@pytest.mark.slow
 def test_a_signal_ignored_at_the_start_stays_ignored(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
@@ -350,7 +352,7 @@ def test_a_signal_at_any_moment_of_the_start_ends_it(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
     moments = [0.0, 0.002, 0.005, *(step / 100 for step in range(1, 26, 2))]
-    for moment, number in points.of(list(product(moments, SIGNALS)), sample=3):
+    for moment, number in points.of(list(product(moments, SIGNALS)), sample=2):
         with points.trying("signals: at start, by time"):
             folder = new_folder()
             with started(*command("slow=0.005"), cwd=folder) as process:
@@ -407,13 +409,14 @@ def fired(log: Path) -> bool:
 
 
 @needs_strace
+@pytest.mark.slow
 def test_a_signal_at_any_step_of_installing_the_handlers_ends_it(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes], tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
     last = len(calls_of(new_folder(), log, "rt_sigaction", []))
     steps = [("pipe2", 1), ("clone3", 1), *(("rt_sigaction", which) for which in range(last - 12, last + 1))]
-    for number, (call, which) in points.of(list(product(SIGNALS, steps)), sample=3):
+    for number, (call, which) in points.of(list(product(SIGNALS, steps)), sample=2):
         folder = new_folder()
         done = struck(folder, log, call, [], at(call, which, number))
         if fired(log):
@@ -423,6 +426,7 @@ def test_a_signal_at_any_step_of_installing_the_handlers_ends_it(
 
 
 @needs_strace
+@pytest.mark.slow
 def test_an_interrupt_at_any_file_opened_while_it_starts_ends_it_without_a_traceback_of_ours(
     points: Points, new_folder: NewFolder, tmp_path: Path
 ) -> None:
@@ -457,7 +461,7 @@ def test_a_signal_at_any_call_on_the_runs_files_leaves_what_can_be_resumed(
     cases = [(call, which, signal.SIGTERM) for call, count in seen.items() for which in range(1, count + 1)]
     renames = [(call, which) for call, which, _ in cases if call == "rename"]
     cases += [(*place, number) for place in renames for number in (signal.SIGINT, signal.SIGHUP)]
-    for call, which, number in points.of(cases, sample=4):
+    for call, which, number in points.of(cases, sample=2):
         with points.trying(f"signals: at a {call} on the run's files"):
             folder = new_folder()
             done = struck(folder, log, call, watched(folder), at(call, which, number))
@@ -498,7 +502,7 @@ def test_a_reader_of_the_records_that_goes_away_ends_the_run_quietly_with_141(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
     half = len(golden[OUT]) // 2
-    for wanted in points.of([0, 1, 7, 100, 1000, *random.Random(1).choices(range(half), k=12), half], sample=3):
+    for wanted in points.of([0, 1, 7, 100, 1000, *random.Random(1).choices(range(half), k=12), half], sample=2):
         with points.trying("pipes: the reader of the records goes away"):
             with started(*streamed(), cwd=new_folder()) as process:
                 got = process.stdout.read(wanted)
@@ -620,7 +624,7 @@ def test_a_standard_error_that_is_gone_or_full_costs_no_record(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
     colours: list[dict[str, str]] = [{"FORCE_COLOR": "1"}, {}]
-    for output, nobody, talk, colour in points.of(list(product((OUT, "-"), NOBODY, TALK, colours)), sample=3):
+    for output, nobody, talk, colour in points.of(list(product((OUT, "-"), NOBODY, TALK, colours)), sample=2):
         with points.trying(f"pipes: standard error is {nobody}"):
             folder = new_folder()
             done = shell(NOBODY[nobody], *streamed(*talk, output=output), cwd=folder, **colour)
@@ -649,7 +653,7 @@ CLOSED = [streams for streams in product(("", "<&-"), ("", ">&-"), ("", "2>&-"))
 def test_streams_closed_at_the_start_matter_only_where_they_are_needed(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
-    for streams, output in points.of(list(product(CLOSED, (OUT, "-"))), sample=3):
+    for streams, output in points.of(list(product(CLOSED, (OUT, "-"))), sample=2):
         with points.trying("pipes: standard streams closed at the start"):
             folder = new_folder()
             records = "> records" if output == "-" and ">&-" not in streams else ""
@@ -705,7 +709,7 @@ def test_ctrl_c_while_the_bar_is_drawn_gives_130_and_the_cursor_back(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
     begun = {HIDDEN: "slow=0.01", b"loading the model": "slow=0.01,slow_load=0.3", b" records": "slow=0.01"}
-    for seen, more, milliseconds in points.of(list(product(begun, (0, 1, 2), (0, 1, 10))), sample=4):
+    for seen, more, milliseconds in points.of(list(product(begun, (0, 1, 2), (0, 1, 10))), sample=2):
         fault = "then again" if more else "once"
         with points.trying(f"terminal: Ctrl-C while the bar is drawn, {fault}"):
             folder, run = new_folder(), command(begun[seen])
@@ -723,6 +727,7 @@ def test_ctrl_c_while_the_bar_is_drawn_gives_130_and_the_cursor_back(
 
 
 @needs_strace
+@pytest.mark.slow
 def test_an_interrupt_at_any_drawing_of_the_bar_gives_the_cursor_back(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -739,7 +744,7 @@ def test_an_interrupt_at_any_drawing_of_the_bar_gives_the_cursor_back(
     assert interrupted()[0].process.returncode == 3
     drawn = len(re.findall(r"\bwrite\(", log.read_text()))
     assert drawn >= 4
-    for which, number in points.of(list(product(range(1, drawn + 1), SIGNALS)), sample=3):
+    for which, number in points.of(list(product(range(1, drawn + 1), SIGNALS)), sample=2):
         terminal, folder = interrupted(at("write", which, number))
         if fired(log):  # the bar is drawn by another thread, as often as there is time for
             with points.trying("terminal: a signal at a drawing of the bar"):
@@ -752,7 +757,7 @@ def test_a_terminal_that_is_closed_stops_the_run_unless_it_ignores_hangups(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
     cases = list(product(("bar", "lines", "none"), (signal.SIG_DFL, signal.SIG_IGN)))
-    for progress, hangup in points.of(cases, sample=3):
+    for progress, hangup in points.of(cases, sample=2):
         with points.trying("terminal: closed under the run" + (", hang-ups ignored" if hangup else "")):
             folder, run = new_folder(), command("slow=0.02", "--progress", progress, "-v")
             ignoring = lambda: signal.signal(signal.SIGHUP, hangup)  # noqa: B023, E731

@@ -298,11 +298,12 @@ def assert_said(place: Place, shown: bytes) -> None:
     assert place.silent or MARK.encode() in shown, (place.name, shown)
 
 
+@pytest.mark.slow
 def test_hostile_text_is_harmless_in_a_pipe_wherever_it_comes_from(points: Points, new_folder: NewFolder) -> None:
     some = {kind: MARK + KINDS[kind] for kind in ("bytes that are not UTF-8", "markup")}
     texts = {"all kinds at once": EVERYTHING, "all characters": clean(EVERYTHING), **some}
     places = [place for place in PLACES if not place.variables]
-    for number, (kind, place) in enumerate(points.of(list(product(texts, places)), sample=40)):
+    for number, (kind, place) in enumerate(points.of(list(product(texts, places)), sample=20)):
         with points.trying(f"terminal safety: in a pipe, {kind}"):
             folder = new_folder()
             arguments, _ = place.prepared(folder, texts[kind])
@@ -320,7 +321,7 @@ def test_hostile_text_is_harmless_in_a_pipe_wherever_it_comes_from(points: Point
 def test_hostile_text_is_harmless_on_a_terminal_wherever_it_comes_from(points: Points, new_folder: NewFolder) -> None:
     cases = [(place, "") for place in PLACES if place.arguments[0] != "score"]
     cases += [(place, DISPLAYS[number % 3]) for number, place in enumerate(PLACES) if place.arguments[0] == "score"]
-    for place, progress in points.of(cases, sample=4):
+    for place, progress in points.of(cases, sample=2):
         with points.trying(f"terminal safety: on a terminal, {f'progress {progress}' if progress else 'a report'}"):
             folder = new_folder()
             arguments, variables = place.prepared(folder, EVERYTHING)
@@ -367,6 +368,7 @@ def test_records_shown_on_a_terminal_are_harmless_and_the_same_records(points: P
             assert "字 é" in shown[0], "what is harmless can be read"
 
 
+@pytest.mark.slow
 def test_nothing_but_records_goes_to_standard_output_whatever_the_progress(
     points: Points, new_folder: NewFolder
 ) -> None:

@@ -146,7 +146,7 @@ def test_a_tail_cut_anywhere_in_the_last_two_lines_is_never_wrong(
     torn = torn_of(base, form, state)
     content = torn.left[form + suffix]
     member = suffix == PARTIAL and form.endswith(".gz")
-    for size in points.of(last_two(content, b"\x1f\x8b\x08" if member else b"\n"), sample=6):
+    for size in points.of(last_two(content, b"\x1f\x8b\x08" if member else b"\n"), sample=3):
         with points.trying(f"torn files: {suffix[1:]} cut"):
             code = torn.resume(torn.changed(suffix, content[:size]))
             assert code == 3 or suffix != JOURNAL, "a journal with a torn tail still tells where the last commit was"
@@ -175,7 +175,7 @@ def test_an_altered_byte_in_committed_data_is_refused_and_overwrite_starts_anew(
     commit = json.loads(killed.left[killed.form + JOURNAL].splitlines()[3])
     size = commit["output" if suffix == PARTIAL else "errors"]["size"]
     content = killed.left[killed.form + suffix]
-    for place in points.of(range(0, size, 9), sample=4):
+    for place in points.of(range(0, size, 9), sample=2):
         with points.trying("torn files: a committed byte altered"):
             altered = killed.changed(suffix, flipped(content, place, 0x01))
             assert killed.resume(altered) == 8
@@ -190,7 +190,7 @@ def flipped(content: bytes, place: int, pattern: int) -> bytes:
 def test_an_altered_byte_anywhere_in_the_journal_is_never_wrong(finishing: Torn, points: Points) -> None:
     content = finishing.left[finishing.form + JOURNAL]
     header = content.index(b"\n")
-    for place in points.of(range(len(content)), sample=16):
+    for place in points.of(range(len(content)), sample=8):
         with points.trying("torn files: a byte of the journal altered"):
             altered = flipped(content, place, (0x01, 0x20, 0xFF)[place % 3])  # each bit: tests/properties
             code = finishing.resume(finishing.changed(JOURNAL, altered))
@@ -210,7 +210,7 @@ def reordered(lines: list[bytes]) -> Iterator[list[bytes]]:
 
 def test_journal_lines_lost_doubled_or_swapped_are_never_wrong(torn: Torn, points: Points) -> None:
     lines = torn.left[torn.form + JOURNAL].splitlines(keepends=True)
-    for changed in points.of(list(reordered(lines)), sample=6):
+    for changed in points.of(list(reordered(lines)), sample=3):
         with points.trying("torn files: journal lines lost, doubled or swapped"):
             code = torn.resume(torn.changed(JOURNAL, b"".join(changed)))
             assert (changed[0] == lines[0]) or code == 8, "without its header it is no journal"

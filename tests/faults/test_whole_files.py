@@ -43,7 +43,7 @@ def test_a_file_that_cannot_be_written_whole_is_as_it_was(folder: Path, points: 
     target, done = folder / "target", (*WRITERS[writer], "target")
     assert forked(*done, cwd=folder).code == 0
     whole = len(target.read_bytes())
-    for size in points.of([*range(0, whole, max(1, whole // 40)), whole - 1], sample=3):
+    for size in points.of([*range(0, whole, max(1, whole // 40)), whole - 1], sample=2):
         with points.trying("whole files: a limit of the file size"):
             target.write_bytes(OLD)
             limit = (size, resource.RLIM_INFINITY)
@@ -86,11 +86,12 @@ def test_statistics_that_could_not_be_written_are_written_by_resume(folder: Path
         assert json.loads((folder / "fresh.json").read_bytes()).keys() == stats.keys()
 
 
+@pytest.mark.slow
 def test_convert_never_advises_what_it_lacks_and_its_advice_leads_on(folder: Path, points: Points) -> None:
     run = ("convert", "judged.jsonl", "-o", "out.jsonl")
     assert forked(*run, cwd=folder).code == 0
     golden = (folder / "out.jsonl").read_bytes()
-    for size in points.of(range(64, len(golden), 64), sample=6):
+    for size in points.of(range(64, len(golden), 64), sample=3):
         with points.trying("whole files: a conversion without room"):
             for name in set(files_of(folder)) - {"judged.jsonl"}:
                 (folder / name).unlink()

@@ -90,7 +90,7 @@ def test_a_name_that_is_no_hub_id_is_6_without_a_look_at_the_hub(ten: Path, tmp_
         "é/è",
         "-/-",
     ]
-    for name in points.of(names, sample=6):
+    for name in points.of(names, sample=3):
         with points.trying("network: names that are none of the hub's"):
             done = rerank_inside("score", ten, "-o", tmp_path / "out.jsonl", f"--model={name}")
             assert done.code == 6, (name, done)
@@ -112,7 +112,7 @@ def test_an_empty_name_is_never_the_model_in_the_current_folder(
     before = sorted(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
     empty = [("--model", ""), ("--model", "  "), ("--model", "\t\n"), ("--revision", ""), ("--revision", " ")]
-    for command, (option, name) in points.of([(each, pair) for each in NAMED for pair in empty], sample=12):
+    for command, (option, name) in points.of([(each, pair) for each in NAMED for pair in empty], sample=6):
         with points.trying("network: empty names of models"):
             more = [] if option == "--model" else ["--model", str(tmp_path)]
             done = rerank_inside(*command.split(), *more, f"{option}={name}")
@@ -262,6 +262,7 @@ EVERY_COMMAND = {  # each with its exit code; `make test` tries the first and th
 
 
 @needs_strace
+@pytest.mark.slow
 def test_no_command_opens_a_socket_or_writes_elsewhere_in_native_code_either(box: Sandbox, points: Points) -> None:
     for number, command in enumerate(points.of(list(EVERY_COMMAND), sample=2)):
         with points.trying("network: sockets of native code"):

@@ -64,6 +64,7 @@ def test_cosines_are_those_of_sentence_transformers(folder: Path) -> None:
     assert cosines(scorer, PAIRS) == pytest.approx(expected.tolist(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_query_scores_the_same_whatever_stands_beside_it(folder: Path) -> None:
     scorer = opened(folder)
     alone = [cosines(scorer, [pair])[0] for pair in PAIRS]

@@ -76,6 +76,7 @@ def seen(text: str) -> str:
     return "".join(text.split()).translate(dict.fromkeys(b"\xad")).replace("\u200b", "")
 
 
+@pytest.mark.slow
 def test_most_of_these_texts_are_divided(pair_tokenizer: Callable[..., PairTokenizer]) -> None:
     prepared = pair_tokenizer(64, 8).prepare([("query", text) for text in SCRIPTS])
     assert sum(len(pair.parts) > 2 for pair in prepared) >= 6

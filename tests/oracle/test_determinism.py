@@ -37,6 +37,7 @@ def test_no_composition_of_batches_moves_a_logit_beyond_the_published_tolerance(
 
 
 @pytest.mark.parametrize("dtype", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_batches_side_by_side_give_the_very_logits_of_one_after_another(root: Path, dtype: str) -> None:
     records = records_of(root / "sample_data" / "quickstart.jsonl", 60)
     pairs = [(query, text) for query, texts in records for text in texts]

@@ -83,6 +83,7 @@ def test_onnxruntime_side_by_side_gives_the_very_logits_of_one_after_another(dty
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.slow
 def test_a_pair_scores_the_same_alone_and_in_any_batch(name: str) -> None:
     scorer = engine(name, "fp32")
     scorer.load()
@@ -175,6 +176,7 @@ def kept(folder: Path) -> list[Path]:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.slow
 def test_the_graph_is_made_once(name: str, tiny: Path, tmp_path: Path) -> None:
     engine(name, "fp32", str(tiny)).load()
     (graph,) = kept(tmp_path)
@@ -199,6 +201,7 @@ def test_a_damaged_graph_in_the_cache_is_made_anew(name: str, tiny: Path, tmp_pa
     assert weights.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_other_weights_are_another_graph(tiny: Path, tmp_path: Path) -> None:
     engine("openvino", "fp32", str(tiny)).load()
     weights = tiny / "model.safetensors"
@@ -244,6 +247,7 @@ def test_auto_takes_openvino_on_a_cpu_where_it_is_installed() -> None:
     assert open_scorer(ModelConfig(model="mini", device="cpu", dtype="int8")).identity.dtype == "int8"
 
 
+@pytest.mark.slow
 def test_only_the_head_is_left_in_float32_by_int8(tiny: Path, tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     engine("openvino", "int8", str(tiny)).load()

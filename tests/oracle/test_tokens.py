@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,13 +45,17 @@ def folder(request: pytest.FixtureRequest, root: Path) -> Path:
     return request.getfixturevalue("shared") / "models/xlmr-tokenizer"
 
 
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Any:
+    return load_tokenizer(folder)
+
+
 def texts(count: int, most_words: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     return [" ".join(chance.choices(WORDS, k=chance.randint(0, most_words))) for _ in range(count)]
 
 
-def test_composed_ids_equal_the_tokenizers_own_pairs(folder: Path) -> None:
-    tokenizer = load_tokenizer(folder)
+def test_composed_ids_equal_the_tokenizers_own_pairs(tokenizer: Any) -> None:
     ours = PairTokenizer(tokenizer, max_length=64, query_max_length=60)
     pairs = list(zip(texts(500, 5, seed=1), texts(500, 90, seed=2), strict=True))
     prepared = ours.prepare(pairs)
@@ -63,8 +68,7 @@ def test_composed_ids_equal_the_tokenizers_own_pairs(folder: Path) -> None:
         assert types == theirs["token_type_ids"][0]
 
 
-def test_long_query_is_cut_to_its_cap_and_counted(folder: Path) -> None:
-    tokenizer = load_tokenizer(folder)
+def test_long_query_is_cut_to_its_cap_and_counted(tokenizer: Any) -> None:
     ours = PairTokenizer(tokenizer, max_length=64, query_max_length=10)
     words = ["panda"] * 40
     (cut,) = ours.prepare([(" ".join(words), "short")])
@@ -77,14 +81,13 @@ def test_long_query_is_cut_to_its_cap_and_counted(folder: Path) -> None:
     )
 
 
-def test_pair_never_exceeds_max_length(folder: Path) -> None:
-    ours = PairTokenizer(load_tokenizer(folder), max_length=32, query_max_length=24)
+def test_pair_never_exceeds_max_length(tokenizer: Any) -> None:
+    ours = PairTokenizer(tokenizer, max_length=32, query_max_length=24)
     prepared = ours.prepare(list(zip(texts(200, 60, seed=3), texts(200, 60, seed=4), strict=True)))
     assert max(pair.cost for pair in prepared) == 32
 
 
-def test_text_cannot_forge_a_separator(folder: Path) -> None:
-    tokenizer = load_tokenizer(folder)
+def test_text_cannot_forge_a_separator(tokenizer: Any) -> None:
     ours = PairTokenizer(tokenizer, max_length=64, query_max_length=48)
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     template = ours.template
@@ -95,8 +98,7 @@ def test_text_cannot_forge_a_separator(folder: Path) -> None:
             assert [token for token in pair.payload.ids if token in special] == expected, (query, document)
 
 
-def test_forged_text_keeps_its_other_words(folder: Path) -> None:
-    tokenizer = load_tokenizer(folder)
+def test_forged_text_keeps_its_other_words(tokenizer: Any) -> None:
     ours = PairTokenizer(tokenizer, max_length=64, query_max_length=48)
     (pair,) = ours.prepare([("query", "panda </s> [SEP] bear")])
     words = tokenizer.decode(list(pair.payload.ids), skip_special_tokens=True)
@@ -104,10 +106,10 @@ def test_forged_text_keeps_its_other_words(folder: Path) -> None:
     assert "bear" in words
 
 
-def test_tokenizer_without_a_pair_template_is_refused(folder: Path) -> None:
+def test_tokenizer_without_a_pair_template_is_refused(tokenizer: Any) -> None:
     from tokenizers import Tokenizer, processors
 
-    backend = Tokenizer.from_str(load_tokenizer(folder).backend_tokenizer.to_str())
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
     with pytest.raises(ModelError, match="template"):
         Template.of(backend)

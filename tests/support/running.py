@@ -212,13 +212,16 @@ class Zygote:
         """The number of the forking process."""
         return self._process.pid
 
-    def run(self, *arguments: str | Path, cwd: Path, stdin: Path | None = None, **variables: str) -> Finished:
-        """Run the command to its end, with `variables` in its environment."""
+    def run(self, *arguments: str | Path, cwd: Path, stdin: bytes | Path = b"", **variables: str) -> Finished:
+        """Run the command to its end, with `variables` in its environment; `stdin` are bytes, or the file to read."""
         folder = Path(self._folder.name)
+        if isinstance(stdin, bytes):
+            (folder / "stdin").write_bytes(stdin)
+            stdin = folder / "stdin"
         request = {
             "arguments": [str(argument) for argument in arguments],
             "cwd": str(cwd),
-            "stdin": str(stdin) if stdin else None,
+            "stdin": str(stdin),
             "folder": str(folder),
             "variables": variables,
         }
@@ -239,6 +242,6 @@ def _zygote(owner: int) -> Zygote:
     return Zygote()
 
 
-def forked(*arguments: str | Path, cwd: Path | None = None, stdin: Path | None = None, **variables: str) -> Finished:
+def forked(*arguments: str | Path, cwd: Path | None = None, stdin: bytes | Path = b"", **variables: str) -> Finished:
     """`rerank`, started by fork from a process that has its imports done: for sweeps of thousands of runs."""
     return _zygote(os.getpid()).run(*arguments, cwd=cwd or Path.cwd(), stdin=stdin, **variables)

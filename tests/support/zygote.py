@@ -2,7 +2,7 @@
 
 Requests and answers are JSON lines on standard input and output:
 
-    {"arguments": ["score", …], "cwd": "…", "stdin": "path or null", "folder": "for stdout and stderr",
+    {"arguments": ["score", …], "cwd": "…", "stdin": "path", "folder": "for stdout and stderr",
      "variables": {"RERANK_…": "…"}}  ->  -9
 
 A run is a process of its own, with the code and the ending of the real one; only its imports were done before. What is
@@ -21,12 +21,12 @@ from rerank_cli.cli import process
 MEASURING = ("ir_measures", "pytrec_eval", "scipy.stats")  # take a second or two to import
 
 
-def run(arguments: list[str], cwd: str, stdin: str | None, folder: str, variables: dict[str, str]) -> None:
+def run(arguments: list[str], cwd: str, stdin: str, folder: str, variables: dict[str, str]) -> None:
     """Be the command; never returns."""
     os.chdir(cwd)
     os.environ.update(variables)
     for number, name, flags in (
-        (0, stdin or os.devnull, os.O_RDONLY),
+        (0, stdin, os.O_RDONLY),
         (1, f"{folder}/stdout", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
         (2, f"{folder}/stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
     ):

@@ -255,6 +255,7 @@ def test_what_is_no_regular_file_is_refused(config: MineConfig, tmp_path: Path, 
     assert (tmp_path / "link").is_symlink()
 
 
+@pytest.mark.slow
 def test_vectors_do_not_depend_on_their_batch(root: Path) -> None:
     scorer: Any = open_scorer(
         ModelConfig(model=str(root / "rerank_cli/models/mini"), engine="bi-encoder", device="cpu")
@@ -328,6 +329,7 @@ def test_what_a_template_lacks_is_named(config: MineConfig, tmp_path: Path) -> N
     assert len(found(config)[0]["neg"]) == 6
 
 
+@pytest.mark.slow
 def test_each_text_that_is_encoded_is_told(config: MineConfig, tmp_path: Path) -> None:
     records = [{"query": f"question {number}", "pos": [POOL[0], f"answer {number}"]} for number in range(40)]
     shown = Shown()

@@ -79,6 +79,7 @@ def test_a_teacher_is_believed_against_the_judgements(toy: TrainConfig, tmp_path
     assert gain(replace(toy, read=read, loss=loss, checkpoints=1)) < -0.1
 
 
+@pytest.mark.slow
 def test_the_folder_scores_alike_in_sentence_transformers(toy: TrainConfig) -> None:
     train(replace(toy, max_steps=8), lambda _: None, Quiet())
     texts = [text for record in toy_records(10, seed=3) for text in (*record["pos"], *record["neg"])]
@@ -148,6 +149,7 @@ def test_adapters_fit_a_body_with_another_head(toy: TrainConfig, tmp_path: Path)
     assert "distilbert.embeddings.word_embeddings.weight" not in changed
 
 
+@pytest.mark.slow
 def test_frozen_embeddings_stay(toy: TrainConfig, base: Path) -> None:
     train(replace(toy, freeze_embeddings=True, max_steps=4), lambda _: None, Quiet())
     name = "bert.embeddings.word_embeddings.weight"
@@ -428,6 +430,7 @@ def test_a_file_that_somebody_put_into_a_trained_folder_is_left_alone(toy: Train
     assert watch.steps
 
 
+@pytest.mark.slow
 def test_a_file_that_comes_into_a_trained_folder_while_another_is_trained_is_left_alone(toy: TrainConfig) -> None:
     class Author(Quiet):
         def step(self, done: int) -> None:
@@ -501,6 +504,7 @@ def test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask(toy: Tr
     assert toy.output.stat().st_mode & 0o777 == 0o777 & ~mask
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_last_renames_loses_no_model(toy: TrainConfig) -> None:
     toy = replace(toy, max_steps=2, held_out=None)
     train(toy, lambda _: None, Quiet())

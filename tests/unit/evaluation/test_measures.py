@@ -163,6 +163,7 @@ def test_every_measure_with_any_parameter_is_computed_or_refused() -> None:
     assert refused > 10_000
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", ["1", "2", "3", "4"])
 def test_a_measure_is_the_same_beside_any_other(seed: str) -> None:
     measures, pairs = in_a_child(COMBINED, PYTHONHASHSEED=seed)
