@@ -30,7 +30,7 @@ check: $(READY) ## style, types, layers, and the README's generated parts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md rerank_cli/README.md
 
 quick: $(READY) ## the tests of what all else stands on: values, files, formats, reranking, the house's rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m "not slow" $(QUICK)
@@ -69,8 +69,8 @@ format: $(READY) ## put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-readme: $(READY) ## write the generated parts of the README anew
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README.md
+readme: $(READY) ## write the generated parts of the READMEs again
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README.md rerank_cli/README.md
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info demo.jsonl*

@@ -1,1 +1,5 @@
-"""One command's work each, from a config to a result; prints nothing."""
+"""One command's work each, from a frozen config to a result; prints nothing.
+
+`score` is a run, `dry_run` the same without a device. `preflight` has what is refused before a model is looked for.
+`fingerprint` is what makes two runs the same run.
+"""

@@ -1,1 +1,5 @@
-"""From requests to rankings: windows, batches, threads and the order of the input. Knows no file and no device."""
+"""From requests to rankings. Imports `core` alone: no file, no device.
+
+`reranker` is the main loop. `windows` gathers whole records, `ahead` runs stages in threads, `scoreboard` gives back
+the order of the input, `in_memory` scores a few texts at once.
+"""
