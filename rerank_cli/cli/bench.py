@@ -14,6 +14,7 @@ from rerank_cli.bench.peers import PEERS
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.printable import printable_json
 from rerank_cli.display.bench_tables import report_table
 from rerank_cli.display.chart import draw
 from rerank_cli.display.messages import report
@@ -93,7 +94,7 @@ def bench_command(
     )
     document = bench(config, report)
     report_table(document)
-    sys.stdout.write(orjson.dumps(document).decode() + "\n")
+    sys.stdout.write(printable_json(orjson.dumps(document).decode()) + "\n")
     sys.stdout.flush()
     if plot is not None:
         draw(document, plot)

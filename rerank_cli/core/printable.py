@@ -1,29 +1,55 @@
-"""Text that cannot act on the terminal it lands on."""
+"""Text that cannot act on the terminal or page it lands on: one set of characters, replaced as each place needs."""
 
+import json
 import re
-import unicodedata
 
-BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+# Controls (C0, DEL, C1), changes of direction, separators of lines and paragraphs, surrogates. Characters that are only
+# invisible, such as joiners, are not among them: scripts and emoji need those.
+ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 CAP = 2000  # characters of one message
 
 
 def printable(text: str) -> str:
-    """`text` with everything escaped that could act on a terminal: controls, line and direction changes, surrogates."""
-    if text.isascii() and text.isprintable():
-        return text[:CAP]
-    return "".join(map(_shown, text[:CAP]))
+    r"""One line of a message: what can act, an end of line too, is escaped as in Python. Longer text is cut at CAP.
+
+    >>> printable("a\nb\x1b[31m")
+    'a\\nb\\x1b[31m'
+    """
+    return ACTING.sub(_python_escape, text[:CAP])
 
 
-def _shown(char: str) -> str:
-    if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or ord(char) in BIDI:
-        return char.encode("unicode_escape", "surrogatepass").decode("ascii")
-    return char
+def printable_json(line: str) -> str:
+    r"""JSON lines, and lines of other formats, for a terminal: what can act is escaped as in JSON; ends of lines stay.
+
+    Valid JSON stays the same value: it holds none of these characters outside its strings, but for blanks.
+
+    >>> printable_json('{"id": "é\x9b"}')
+    '{"id": "é\\u009b"}'
+    """
+    return ACTING.sub(lambda found: found[0] if found[0] == "\n" else _json_escape(found), line)
 
 
-# what JSON leaves as it is, and controls, which lines that are not JSON may hold
-ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+def ascii_json(line: bytes) -> bytes:
+    r"""The same JSON line in printable ASCII, for standard error, whose encoding a descriptor does not tell.
+
+    >>> ascii_json(b'{"raw":"\xc3\xa9\x7f"}\n')
+    b'{"raw": "\\u00e9\\u007f"}\n'
+    """
+    return ACTING.sub(_json_escape, json.dumps(json.loads(line))).encode("ascii") + b"\n"
 
 
-def visible(line: bytes) -> bytes:
-    """The same JSON line for a terminal: what could act on it is escaped, all other text stays readable."""
-    return ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode("utf-8")).encode("utf-8")
+def printable_page(text: str) -> str:
+    r"""Text of a page, not yet escaped for HTML: U+FFFD for each character that can act; tabs and ends of lines stay.
+
+    >>> printable_page("a\tb\x1b")
+    'a\tb\ufffd'
+    """
+    return ACTING.sub(lambda found: found[0] if found[0] in "\t\n" else "\ufffd", text)
+
+
+def _python_escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

@@ -3,7 +3,6 @@
 Everything that comes from data goes through the template's escaping (jinja2, autoescape). Charts are SVG drawn here.
 """
 
-import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from rerank_cli import __version__
 from rerank_cli.core.errors import ConfigError, OutputError
+from rerank_cli.core.printable import printable_page
 from rerank_cli.evaluation.compare import TOP, Comparison, side_by_side
 from rerank_cli.evaluation.evaluate import Difference, Evaluation
 from rerank_cli.evaluation.results import Qrels, Ranked, Results, texts_of
@@ -22,7 +22,6 @@ from rerank_cli.files.durable import put_file
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 DRILLED = 200  # queries shown with their documents
-ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 TEXT = 240  # characters of a document
 QUERY = 160
 
@@ -171,9 +170,9 @@ def _drills(
         yield Drill(qid, _short(query, QUERY), notes.get(qid, ""), rows)
 
 
-def _harmless(value: Any) -> Any:
-    """Text without control characters, which neither a page nor a terminal that shows its source should meet."""
-    return ACTING.sub("\ufffd", value) if type(value) is str else value
+def _printable(value: Any) -> Any:
+    """What the template puts into the page. Markup, a subclass of str, is ours and stays as it is."""
+    return printable_page(value) if type(value) is str else value
 
 
 def _short(text: str, count: int) -> str:
@@ -210,7 +209,7 @@ def _write(path: str, title: str, sections: list[Section]) -> None:
         raise ConfigError("--html: jinja2 is not installed", "pip install 'rerank-cli[eval]'")
     jinja2: Any = import_module("jinja2")
     around = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_harmless
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_printable
     )
     around.filters["svg"] = lambda text: import_module("markupsafe").Markup(
         text

@@ -3,18 +3,15 @@
 The lines of a window are written together and flushed. A reader that went away (`| head`) ends the run quietly.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
 
-import orjson
-
 from rerank_cli.core.errors import OutputError, PipeClosed, Refused
 from rerank_cli.core.plan import Budget
-from rerank_cli.core.printable import visible
+from rerank_cli.core.printable import ascii_json, printable_json
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.durable import PREFIX, replace_file, write_all
@@ -104,11 +101,11 @@ class StreamOutput:
 
     def write(self, line: bytes) -> None:
         """See Output."""
-        self._lines.append(visible(line) if self._on_terminal else line)
+        self._lines.append(printable_json(line.decode()).encode() if self._on_terminal else line)
 
     def fail(self, line: bytes) -> None:
         """See Output."""
-        self._failures.append(harmless(line) if self._readable_errors else line)
+        self._failures.append(ascii_json(line) if self._readable_errors else line)
 
     def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
         """Write what was taken."""
@@ -137,8 +134,3 @@ class StreamOutput:
             os.close(self._fd)
         if self._errors is not None:
             self._errors.close(self._complete)
-
-
-def harmless(line: bytes) -> bytes:
-    """A JSON line in which nothing can act on a terminal: everything outside printable ASCII is escaped."""
-    return json.dumps(orjson.loads(line)).replace("\x7f", "\\u007f").encode("ascii") + b"\n"

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from support.running import ROOT, environment, files_of, forked, rerank
 
+from rerank_cli.core.printable import ACTING
+
 COLLECTION = ROOT / "sample_data" / "collection"
 QRELS = COLLECTION / "qrels" / "test.tsv"
 RUN = COLLECTION / "first-stage.run"
@@ -209,6 +211,17 @@ def test_a_page_needs_no_network_and_holds_nothing_that_data_brought(tmp_path: P
         assert not [attrs for _, attrs in page.tags if {"src", "href", "onerror"} & attrs.keys()]
         assert "http" not in re.sub(r"https?://(www\.)?w3\.org\S*", "", text)
         assert "\x1b" not in text
+
+
+def test_no_character_that_acts_on_a_terminal_reaches_a_page_or_a_document(tmp_path: Path) -> None:
+    acts = "".join(char for char in ACTING.findall("".join(map(chr, range(0x3000)))) if char not in "\t\n")
+    record = {"id": f"q{acts}", "query": acts, "candidates": [{"id": "d1", "text": acts, "index": 0, "logit": 1}]}
+    (tmp_path / "a").write_text(json.dumps(record) + "\n")
+    done = forked("compare", "a", "a", "--json", "--html", "page.html", cwd=tmp_path)
+    assert done.code == 0, done.said
+    assert ACTING.findall(done.stdout.decode()) == ["\n"]
+    assert json.loads(done.stdout)[0]["moved_most"][0]["query"] == f"q{acts}"
+    assert set(ACTING.findall((tmp_path / "page.html").read_text(encoding="utf-8"))) == {"\n"}
 
 
 def browser() -> str:

@@ -11,7 +11,7 @@ from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.journal import Commit
-from rerank_cli.files.stream_output import StreamOutput, harmless
+from rerank_cli.files.stream_output import StreamOutput
 
 
 @pytest.fixture
@@ -128,12 +128,3 @@ def test_errors_may_be_thrown_away_on_a_device(fifo):
 def test_a_folder_that_is_missing_is_an_error_of_the_output(fifo, tmp_path):
     with pytest.raises(OutputError, match="missing"):
         StreamOutput(fifo[0], str(tmp_path / "missing" / "errors"), overwrite=False)
-
-
-@pytest.mark.parametrize("code", [*range(0x20), 0x7F, *range(0x80, 0xA0), 0x202E, 0x2066, 0x2028, 0xE9, 0x1F600])
-def test_a_harmless_line_is_printable_ascii_and_means_the_same(code):
-    line = orjson.dumps({"raw": f"a{chr(code)}b", "z": 1, "a": None}) + b"\n"
-    shown = harmless(line)
-    assert shown.endswith(b"\n")
-    assert all(0x20 <= byte < 0x7F for byte in shown[:-1])
-    assert list(json.loads(shown).items()) == list(json.loads(line).items())
