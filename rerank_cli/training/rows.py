@@ -42,8 +42,8 @@ class Loss:
 
     name: str
     rows: str
-    teacher: bool
-    says: str
+    description: str
+    teacher: bool = False
 
     @property
     def needs(self) -> str:
@@ -51,16 +51,20 @@ class Loss:
         texts = "a relevant text and another one" if self.rows != "pairs" and self.name != "kl" else "texts"
         return f"it needs {texts}" + (" with a teacher's logits" if self.teacher else "")
 
+    def pairs_per_row(self, negatives: int) -> int:
+        """Pairs that the model scores for a row, at most: a list has a text more than `negatives`."""
+        return {"pairs": 1, "lists": 1 + negatives, "margins": 2, "triplets": 2}[self.rows]
+
 
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("bce", "pairs", False, "binary cross-entropy of each pair: calibrated, the usual choice"),
-        Loss("listnet", "lists", False, "cross-entropy of a whole list with its relevance (Cao et al., 2007)"),
-        Loss("lambda", "lists", False, "pairs of a list weighted by their gain in nDCG (Wang et al., 2018)"),
-        Loss("triplet", "triplets", False, "a relevant text above another one by a margin of logits"),
-        Loss("margin-mse", "margins", True, "the teacher's difference of two logits (Hofstätter et al., 2020)"),
-        Loss("kl", "lists", True, "the teacher's distribution over a list (KL divergence)"),
+        Loss("bce", "pairs", "binary cross-entropy of each pair: calibrated, the usual choice"),
+        Loss("listnet", "lists", "cross-entropy of a whole list with its relevance (Cao et al., 2007)"),
+        Loss("lambda", "lists", "pairs of a list weighted by their gain in nDCG (Wang et al., 2018)"),
+        Loss("triplet", "triplets", "a relevant text above another one by a margin of logits"),
+        Loss("margin-mse", "margins", "the teacher's difference of two logits (Hofstätter et al., 2020)", teacher=True),
+        Loss("kl", "lists", "the teacher's distribution over a list (KL divergence)", teacher=True),
     )
 }
 

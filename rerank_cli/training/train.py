@@ -1,7 +1,7 @@
 """Fine-tune a cross-encoder on judged records: read them, measure before, train, measure after, write the folder.
 
-The loop is sentence-transformers' CrossEncoderTrainer (`trainer.py`); here is what surrounds it. Everything happens
-in OUT.partial, checkpoints too, and OUT appears when it is complete.
+The steps are made by sentence-transformers' CrossEncoderTrainer (`fit`, `trainer`); here is what surrounds them.
+Everything happens in OUT.partial, checkpoints too, and OUT appears when it is complete.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from rerank_cli.files.existing import Action
 from rerank_cli.reranking.in_memory import scored
 from rerank_cli.training.card import card
 from rerank_cli.training.config import DTYPES, TrainConfig
+from rerank_cli.training.data import TrainingData
 from rerank_cli.training.examples import HeldOut, examples, held_out
 from rerank_cli.training.folder import MODEL, TrainingFolder
 from rerank_cli.training.rows import LOSSES, Example, Row, rows, useful
@@ -92,8 +93,8 @@ def _trained(config: TrainConfig, folder: TrainingFolder, report: Report, progre
         report(f"{len(kept.queries):,} held-out queries are measured before, on the way and after")
     base = _measured(scorer, kept, config.model.model, folder) if kept else None
     scorer.close()
-    trainer: Any = import_module("rerank_cli.training.trainer")
-    note["training"] = trainer.fit(config, folder.partial, action is Action.CONTINUE, lessons, kept, report, progress)
+    fitting: Any = import_module("rerank_cli.training.fit")
+    note["training"] = fitting.fit(config, TrainingData(lessons, kept), folder.partial, report, progress)
     evaluation = None
     if kept and base is not None:
         made = open_scorer(replace(config.model, model=str(folder.partial / MODEL), revision=None, engine="torch"))
@@ -101,7 +102,7 @@ def _trained(config: TrainConfig, folder: TrainingFolder, report: Report, progre
         made.close()
         evaluation = evaluate(kept.results("trained", logits), kept.qrels, parsed_measures(MEASURED), base)
         note["held_out"] = _figures(evaluation)
-    folder.finish(note, card(folder.final.name, LOSSES[config.loss].says, note))
+    folder.finish(note, card(folder.final.name, LOSSES[config.loss].description, note))
     return Trained(config.output, note, evaluation)
 
 

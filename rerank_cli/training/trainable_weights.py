@@ -1,9 +1,10 @@
 """The model that is trained, and which of its weights.
 
-Loaded by `trainer`.
+Loaded by `fit`.
 """
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,10 +19,50 @@ from rerank_cli.training.config import TrainConfig
 TAKE_OUT = "Correct it, or take the key out of config.json to train all weights."
 
 
-def opened(config: TrainConfig, device: str) -> CrossEncoder:
+@dataclass(frozen=True, slots=True)
+class TrainableModel:
+    """A model on its device. `adapters`: LoRA's, which are in it; `left_alone`: modules that config.json spares."""
+
+    encoder: CrossEncoder
+    device: torch.device
+    adapters: Any
+    left_alone: list[str]
+
+    @property
+    def weights(self) -> int:
+        """How many weights the model has, adapters included."""
+        return sum(weight.numel() for weight in self.encoder.parameters())
+
+    @property
+    def trained_weights(self) -> int:
+        """How many of them learn."""
+        return sum(weight.numel() for weight in self.encoder.parameters() if weight.requires_grad)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight is infinite or NaN."""
+        return all(bool(torch.isfinite(weight).all()) for weight in self.encoder.parameters())
+
+
+def prepare_model(config: TrainConfig, device: torch.device) -> TrainableModel:
+    """The base on its device, with adapters if they are to learn, and frozen where nothing is to.
+
+    Raises ModelError when nothing in it may learn.
+    """
+    encoder = open_base(config, str(device))
+    spared = spared_modules(encoder)
+    adapters = add_adapters(encoder, config.lora, spared) if config.lora else None
+    freeze(encoder, spared, embeddings=config.freeze_embeddings)
+    model = TrainableModel(encoder, device, adapters, spared)
+    if not model.trained_weights:
+        raise ModelError("config.json: frozen_in_training leaves nothing to train", TAKE_OUT)
+    return model
+
+
+def open_base(config: TrainConfig, device: str) -> CrossEncoder:
     """The base in float32: half precision is for computing, not for small steps."""
     folder = find_model(config.model)
-    model = CrossEncoder(
+    encoder = CrossEncoder(
         str(folder.path),
         num_labels=1,
         max_length=min(config.model.max_length, usable_positions(folder.config)),
@@ -30,49 +71,52 @@ def opened(config: TrainConfig, device: str) -> CrossEncoder:
         trust_remote_code=False,
         model_kwargs={"dtype": torch.float32, "use_safetensors": True},
     )
-    without_chance(model.tokenizer)  # its draws follow no seed: the same training would give other weights
-    return model
+    without_chance(encoder.tokenizer)  # its draws follow no seed: the same training would give other weights
+    return encoder
 
 
-def left_alone(model: CrossEncoder) -> list[str]:
-    """The modules that config.json asks to leave as they are, in the key `frozen_in_training`, a key of ours.
+def spared_modules(encoder: CrossEncoder) -> list[str]:
+    """Names of the modules that config.json leaves as they are, in the key `frozen_in_training`, a key of ours.
 
     For weights that were written and not learnt, and that learning spoils. Raises ModelError when it is something
     else than a list of such names: a slip would freeze nothing, and nobody would see it.
     """
-    asked = getattr(model.model.config, "frozen_in_training", None)
-    known = {name for name, _ in model.model.named_modules() if name}
-    if asked is not None and not (isinstance(asked, list) and all(isinstance(name, str) for name in asked)):
+    names = getattr(encoder.model.config, "frozen_in_training", None)
+    if names is None:
+        return []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ModelError("config.json: frozen_in_training is not a list of names", TAKE_OUT)
-    for name in asked or ():
+    known = {name for name, _ in encoder.model.named_modules() if name}
+    for name in names:
         if name not in known:
             raise ModelError(f"config.json: frozen_in_training: the model has no part {name[:80]}", TAKE_OUT)
-    return asked or []
+    return names
 
 
-def freeze(model: CrossEncoder, names: list[str], embeddings: bool) -> None:
-    """Leave the modules of these names alone, and with `embeddings` those of the tokens."""
-    for name in names:
-        model.model.get_submodule(name).requires_grad_(False)
+def freeze(encoder: CrossEncoder, names: list[str], *, embeddings: bool) -> None:
+    """Take the modules of these names out of training, and with `embeddings` those of the tokens."""
+    parts = [encoder.model.get_submodule(name) for name in names]
     if embeddings:
-        model.model.get_input_embeddings().weight.requires_grad_(False)
+        parts.append(encoder.model.get_input_embeddings().weight)
+    for part in parts:
+        part.requires_grad_(requires_grad=False)
 
 
-def with_adapters(model: CrossEncoder, rank: int, spared: list[str]) -> Any:
+def add_adapters(encoder: CrossEncoder, rank: int, spared: list[str]) -> Any:
     """LoRA in the linear layers of the body (Hu et al., 2021); what is not in the body, the head, is trained whole.
 
-    Modules in `spared` get neither. Raises ModelError when no layer is left.
+    Modules in `spared` get neither. Returns what merges them. Raises ModelError when no layer is left.
     """
     from peft import LoraConfig, TaskType, get_peft_model
 
     warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # an old name that peft asks for
-    whole, body = model.model, model.model.base_model_prefix
+    network, body = encoder.model, encoder.model.base_model_prefix
 
     def learns(name: str) -> bool:
         return not any(name == part or name.startswith(f"{part}.") for part in spared)
 
-    linear = [name for name, part in whole.named_modules() if isinstance(part, torch.nn.Linear)]
-    heads = [name for name, part in whole.named_children() if name != body and any(True for _ in part.parameters())]
+    linear = [name for name, part in network.named_modules() if isinstance(part, torch.nn.Linear)]
+    heads = [name for name, part in network.named_children() if name != body and any(True for _ in part.parameters())]
     adapted = [name for name in linear if name.startswith(f"{body}.") and learns(name)]
     if not adapted:
         raise ModelError("config.json: frozen_in_training leaves nothing to adapt", TAKE_OUT)
@@ -84,4 +128,4 @@ def with_adapters(model: CrossEncoder, rank: int, spared: list[str]) -> Any:
         modules_to_save=[name for name in heads if learns(name)],
         lora_dropout=0.0,
     )
-    return get_peft_model(whole, options)  # puts the adapters into the very model
+    return get_peft_model(network, options)  # puts the adapters into the very model

@@ -1,4 +1,4 @@
-"""The losses of `rows.LOSSES`, as sentence-transformers makes them, and the one that it has not.
+"""The losses of `rows.LOSSES`, as sentence-transformers makes them, and the one that it lacks.
 
 Loaded by `trainer`.
 """
@@ -35,7 +35,7 @@ class TripletMarginLoss(torch.nn.Module):
         return {"margin": self.margin}
 
 
-def made_loss(name: str, model: CrossEncoder) -> Any:
+def make_loss(name: str, model: CrossEncoder) -> Any:
     """The loss of that name: a module that takes columns of texts, and labels, and gives the mean over rows."""
     makers: dict[str, Callable[[], Any]] = {
         "bce": lambda: losses.BinaryCrossEntropyLoss(model),

@@ -10,7 +10,7 @@ from sentence_transformers import CrossEncoder
 from torch.nn import functional
 
 from rerank_cli.training.rows import LOSSES, Example, rows
-from rerank_cli.training.trainer_losses import made_loss
+from rerank_cli.training.trainer_losses import make_loss
 
 EXAMPLES = (
     Example("what is a ?", ("b c", "a d", "c d", "d a"), (0.0, 2.0, 0.0, 1.0), (-1.0, 3.0, -2.0, 0.5)),
@@ -43,7 +43,7 @@ def value(model: CrossEncoder, name: str, made: list[dict[str, Any]]) -> float:
         [torch.tensor(each) for each in labels] if lists else torch.tensor(labels) if labels[0] is not None else None
     )
     with torch.no_grad():
-        return float(made_loss(name, model)(columns, given))
+        return float(make_loss(name, model)(columns, given))
 
 
 def of_all(name: str) -> list[dict[str, Any]]:

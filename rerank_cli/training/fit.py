@@ -1,0 +1,109 @@
+"""One training on rows that are read: prepare the model, choose the checkpoint, run, check and write, describe.
+
+Loaded by `train` when a training begins.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
+
+from rerank_cli.core.errors import DeviceError
+from rerank_cli.core.protocols import Report
+from rerank_cli.engines.torch_device import choose_device, is_out_of_memory
+from rerank_cli.training.checkpoints import last_whole_checkpoint, steps_of, writing
+from rerank_cli.training.config import TrainConfig
+from rerank_cli.training.data import TrainingData
+from rerank_cli.training.folder import MODEL
+from rerank_cli.training.trainable_weights import TrainableModel, prepare_model
+from rerank_cli.training.trainer import DIVERGED, Trainer, Watch, make_trainer
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without bars, and transformers' warnings of special tokens it adds to a configuration and checkpoints' times."""
+    before = get_verbosity()
+    set_verbosity_error()
+    disable_progress_bar()  # of weights that are read and written; `progress` shows the training
+    try:
+        yield
+    finally:
+        set_verbosity(before)
+
+
+@_quiet()
+def fit(config: TrainConfig, data: TrainingData, folder: Path, report: Report, progress: Any) -> dict[str, Any]:
+    """Train on `data` in `folder`, from its last checkpoint if it has one, and write the model into its folder `model`.
+
+    Returns what the note says of the training: steps, seconds, the log. Raises ModelError (nothing in the model may
+    learn), DeviceError when its memory is too small, or the loss or a weight is not finite any more, OutputError.
+    """
+    model = prepare_model(config, _prepare_device(config))
+    trained_weights = model.trained_weights
+    if model.left_alone:
+        report(f"left as they are, as frozen_in_training of config.json asks: {', '.join(model.left_alone)}")
+    report(f"{trained_weights:,} of {model.weights:,} weights are trained, on {model.device}")
+    watch = Watch(progress)
+    trainer = make_trainer(config, data, folder, model, watch)
+    checkpoint = last_whole_checkpoint(folder, report)
+    if checkpoint is not None:
+        report(f"from the checkpoint at step {steps_of(checkpoint)}")
+    started = time.monotonic()
+    _run(trainer, checkpoint, model.device, config.batch_size)
+    _write_model(model, folder / MODEL)
+    return {
+        "steps": trainer.state.global_step,
+        "seconds": round(time.monotonic() - started, 1),
+        "resumed_at_step": None if checkpoint is None else steps_of(checkpoint),
+        "best_checkpoint": (trainer.state.best_model_checkpoint or "").rpartition("/")[2] or None,
+        "weights_trained": trained_weights,
+        "left_alone": model.left_alone,
+        "log": _log(trainer, watch),
+    }
+
+
+def _prepare_device(config: TrainConfig) -> torch.device:
+    """The device, with its threads and the seed set."""
+    device = choose_device(config.model.device)
+    if config.model.threads:
+        torch.set_num_threads(config.model.threads)
+    torch.manual_seed(config.seed)
+    return device
+
+
+def _run(trainer: Trainer, checkpoint: str | None, device: torch.device, batch_size: int) -> None:
+    """Train to the end, from a checkpoint if there is one; a training that was over there is only taken up."""
+    try:
+        if checkpoint is not None and trainer.is_over_at(checkpoint):
+            trainer.continue_after_the_end(checkpoint)
+        else:
+            trainer.train(resume_from_checkpoint=checkpoint)
+    except RuntimeError as fault:
+        if is_out_of_memory(fault):
+            raise DeviceError(
+                f"{device}: no memory for a step of {batch_size} pairs", "Use a smaller --batch-size or --lora."
+            ) from None
+        raise
+
+
+def _write_model(model: TrainableModel, folder: Path) -> None:
+    """Write a trained model, adapters merged. Raises DeviceError when a weight is not finite, and OutputError."""
+    if not model.is_finite:
+        raise DeviceError("weights are not finite any more", DIVERGED)
+    if model.adapters is not None:
+        model.adapters.merge_and_unload()
+    shutil.rmtree(folder, ignore_errors=True)  # of a training that was killed while it wrote
+    with writing(folder):
+        model.encoder.save_pretrained(str(folder), create_model_card=False)
+
+
+def _log(trainer: Trainer, watch: Watch) -> list[dict[str, float]]:
+    """Losses and measures of the whole training: of the checkpoint that was continued, and since then."""
+    first = watch.log[0]["step"] if watch.log else math.inf
+    return [*(figures for figures in trainer.figures_logged() if figures["step"] < first), *watch.log]
