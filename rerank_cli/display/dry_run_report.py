@@ -1,8 +1,7 @@
 """What `rerank score --dry-run` shows."""
 
+from rerank_cli.display.bars import bar
 from rerank_cli.jobs.dry_run import Rehearsal
-
-BAR = 40  # columns of the longest bar
 
 
 def dry_run_lines(found: Rehearsal) -> list[str]:
@@ -27,11 +26,10 @@ def dry_run_lines(found: Rehearsal) -> list[str]:
 def histogram(found: Rehearsal) -> list[str]:
     """Pairs by their tokens, a bar each."""
     bins = found.bins()
-    most = max((pairs for _, _, pairs in bins), default=0) or 1
+    most = max((pairs for _, _, pairs in bins), default=0)
     lines = []
     for low, high, pairs in bins:
         if low == found.max_length + 1:
             lines.append(f"{'':>13} ┄┄┄ {found.max_length} tokens: longer pairs are {found.fate} ┄┄┄")
-        share = pairs / most * BAR
-        lines.append(f"{low:>6}-{high:<6} {'█' * int(share)}{'▏' if pairs and share < 1 else ''} {pairs:,}")
+        lines.append(f"{low:>6}-{high:<6} {bar(pairs, most, show_few=True)} {pairs:,}")
     return lines

@@ -10,10 +10,10 @@ import typer
 
 from rerank_cli.core.errors import OutputError
 from rerank_cli.core.printable import printable, printable_json
+from rerank_cli.display.bars import bar
 from rerank_cli.evaluation.evaluate import Difference, Evaluation, histogram, rows_of
 from rerank_cli.files.durable import put_file
 
-BAR = 40
 COUNTED = {
     "queries_without_judgements": "queries of the results are not judged and do not count",
     "judged_queries_without_results": "judged queries have no results and count as 0",
@@ -104,8 +104,8 @@ def difference_table(differences: list[Difference], names: tuple[str, str]) -> l
 def histogram_lines(gains: list[float]) -> list[str]:
     """Queries by what they gained, a bar each."""
     bins = histogram(gains)
-    most = max(count for _, _, count in bins) or 1
-    return [f"{low:>+6.2f} … {high:>+5.2f}  {'█' * round(count / most * BAR)} {count:,}" for low, high, count in bins]
+    most = max(count for _, _, count in bins)
+    return [f"{low:>+6.2f} … {high:>+5.2f}  {bar(count, most)} {count:,}" for low, high, count in bins]
 
 
 def write_csv(path: str, evaluations: list[Evaluation]) -> None:
