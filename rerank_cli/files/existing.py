@@ -11,10 +11,19 @@ FILE and a partial of this run           refuse    refuse          start anew   
 What these files hold shows whose they are (`ownership`). What is not ours is never in the table: it is refused.
 """
 
+import os
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import orjson
+
 from rerank_cli.core.errors import Refused
+from rerank_cli.files.append_only import matches
+from rerank_cli.files.durable import content_of
+from rerank_cli.files.file_output import FileOutput
+from rerank_cli.files.journal import Written
+from rerank_cli.files.ownership import is_journal
 
 START_AGAIN = "Add --overwrite to start anew, or choose another -o."
 
@@ -27,47 +36,96 @@ class Action(Enum):
     NOTHING = "nothing to do"
 
 
-def decide(
-    *,
-    file: bool,
-    file_ours: bool,
-    partial: bool,
-    partial_ours: bool,
-    resume: bool,
-    overwrite: bool,
-    name: str = "the output",
-    obstacle: str = "",
-    resumable: bool = True,
-) -> Action:
-    """The table above. Raises Refused, which calls FILE `name`; `obstacle` is why a partial cannot be continued.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Existing:
+    """What was found at an output: FILE, a partial output, and which of them a run of the same fingerprint made.
+
+    `obstacle` is why the partial cannot be continued, where that is known.
+    """
+
+    file: bool
+    partial: bool
+    file_ours: bool = False
+    partial_ours: bool = False
+    obstacle: str = ""
+
+
+def decide(existing: Existing, *, resume: bool, overwrite: bool, name: str, resumable: bool = True) -> Action:
+    """The table above. Raises Refused, which calls FILE `name`.
 
     `resumable`: whether the command has --resume, so that its advice may name it.
     """
-    if not file and not partial:
+    if not existing.file and not existing.partial:
         return Action.START
-    if resume and partial_ours and (overwrite or not file):
+    if resume and existing.partial_ours and (overwrite or not existing.file):
         return Action.CONTINUE
-    if resume and file_ours and not partial_ours:
+    if resume and existing.file_ours and not existing.partial_ours:
         return Action.NOTHING
     if overwrite:
         return Action.START
-    if not resumable and not file:
+    if not resumable and not existing.file:
         raise Refused(f"{name}: an unfinished output is here", START_AGAIN)
-    raise Refused(*_refusal(name, file, partial_ours, resume, f" ({obstacle})" if obstacle else ""))
+    raise Refused(*_refusal(existing, name, resume))
 
 
-def _refusal(name: str, file: bool, partial_ours: bool, resume: bool, why: str) -> tuple[str, str]:
+def _refusal(existing: Existing, name: str, resume: bool) -> tuple[str, str]:
     replace = "Add --overwrite to replace it, or choose another -o."
-    if file and resume and not partial_ours:
+    why = f" ({existing.obstacle})" if existing.obstacle else ""
+    if existing.file and resume and not existing.partial_ours:
         return f"{name} exists and was not made by this very run{why}", replace
-    if file:
+    if existing.file:
         return f"{name} exists", replace
     if resume:
-        return (
-            f"{name}: an unfinished output of another run is here{why}",
-            START_AGAIN,
-        )
+        return f"{name}: an unfinished output of another run is here{why}", START_AGAIN
     return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
+
+
+def existing_at(output: FileOutput) -> Existing:
+    """What is at an output, once an interrupted run's last renames are made; whose it is has still to be found out.
+
+    Raises OutputError, and Refused when somebody else's meta data would be replaced.
+    """
+    output.finish_interrupted()
+    with output.disk_errors("read"):
+        file, partial = os.path.exists(output.paths.final), is_journal(output.paths.beside(".journal"))
+    return Existing(file=file, partial=partial)
+
+
+def refuse_others(output: FileOutput, overwrite: bool) -> None:
+    """Raises Refused when a run would write over or remove somebody else's file, or ERRORS without --overwrite."""
+    output.refuse_foreign()
+    errors = output.paths.errors
+    if os.path.isdir(errors):
+        raise Refused(f"{errors}: the errors file would be a folder", "Move it away.")
+    if os.path.lexists(errors) and not overwrite:
+        raise Refused(f"{errors}: the errors file exists", "Move it away, or add --overwrite.")
+
+
+def why_not_continued(output: FileOutput, fingerprint: dict[str, Any]) -> str | None:
+    """Why the partial found is not of a run with this fingerprint, or damaged; None when it can be continued."""
+    found, paths = output.found, output.paths
+    if found is None:
+        return "there is no readable journal"
+    if difference := differing(found.header["fingerprint"], fingerprint):
+        return difference
+    partials = ((paths.beside(".partial"), found.commit.output), (paths.errors_partial, found.commit.errors))
+    with output.disk_errors("read"):
+        return next(
+            (f"{path.name} is missing or damaged" for path, known in partials if not matches(path, known)), None
+        )
+
+
+def finished_meta(output: FileOutput, fingerprint: dict[str, Any]) -> dict[str, Any] | None:
+    """The meta data of FILE if FILE is just as a run with this fingerprint left it."""
+    with output.disk_errors("read"):
+        content = content_of(output.paths.beside(".meta.json"))
+        try:
+            meta: dict[str, Any] = orjson.loads(content)
+            known = Written(int(meta["output_bytes"]), int(meta["output_crc32"]))
+            same = not differing(dict(meta["fingerprint"]), fingerprint)
+        except (ValueError, KeyError, TypeError):
+            return None
+        return meta if same and matches(output.paths.final, known, exactly=True) else None
 
 
 def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:

@@ -3,22 +3,28 @@
 import errno
 import os
 import shutil
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
 from rerank_cli.core.errors import OutputError
 from rerank_cli.files.append_only import matches, written_of
+from rerank_cli.files.disk_errors import disk_errors
 from rerank_cli.files.durable import content_of, mode_of, replace_file, sync_folder, whole_file
-from rerank_cli.files.journal import Commit, Written
-from rerank_cli.files.ownership import is_errors_file
+from rerank_cli.files.journal import Commit, Found, Written
+from rerank_cli.files.ownership import is_errors_file, refuse_foreign_meta
 from rerank_cli.files.paths import Paths
 
 
-def made_final(paths: Paths, written: Written) -> Written:
-    """What FILE will hold, `written` being what the partial holds. Raises OutputError if no table can be made."""
+def make_ready(paths: Paths, written: Written) -> Written:
+    """Make the table if FILE is one, and return what FILE will hold; `written` is what the partial holds.
+
+    Raises OutputError if no table can be made.
+    """
     if not paths.is_table:
         return written
     partial, table = paths.beside(".partial"), paths.ready
@@ -34,7 +40,7 @@ def made_final(paths: Paths, written: Written) -> Written:
     return written_of(table)
 
 
-def replaced_errors(paths: Paths, failed: bool) -> Written | None:
+def errors_to_replace(paths: Paths, failed: bool) -> Written | None:
     """The errors file that is there now and gives way: to another one, or because nothing failed this time.
 
     Where nothing failed, one that is not known to be an earlier run's of this FILE stays: FILE.meta.json names it, or
@@ -57,6 +63,46 @@ def _noted_errors(paths: Paths) -> Written | None:
         return Written(int(meta["errors_bytes"]), int(meta["errors_crc32"])) if same else None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def meta_json(paths: Paths, meta: dict[str, Any], complete: Commit) -> bytes:
+    """FILE.meta.json: `meta`, and by what FILE and the errors file are known again."""
+    document = {**meta, "output_bytes": complete.output.size, "output_crc32": complete.output.crc}
+    if complete.errors.size:
+        document["errors_file"] = _errors_path(paths)
+        document["errors_bytes"], document["errors_crc32"] = complete.errors.size, complete.errors.crc
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def finishing_line(paths: Paths, complete: Commit, replaces: Written | None) -> dict[str, Any]:
+    """The line of the journal that announces the last renames; `replaces` is the errors file that gives way."""
+    known = None if replaces is None else asdict(replaces)
+    return {**complete.as_dict("finishing"), "errors_path": _errors_path(paths), "replaces": known}
+
+
+def _errors_path(paths: Paths) -> str:
+    """Where the errors file will be, from FILE's folder if it lies there: the folder may be moved meanwhile."""
+    errors, folder = paths.errors, paths.final.parent
+    return quote(os.fsencode(errors.name if errors.parent == folder else errors))
+
+
+def finish_interrupted(paths: Paths, found: Found | None, resumable: bool) -> bool:
+    """Whether there was a run that was complete and then killed between two of its last renames, which are made now.
+
+    Files that are not as that run left them are not touched: they count as a damaged partial output. Raises
+    OutputError, and Refused when somebody else's meta data would be replaced.
+    """
+    if found is None or not found.finishing:
+        return False
+    if name := os.fsdecode(unquote_to_bytes(found.errors_path)):
+        paths = replace(paths, errors=paths.final.parent / name)  # it may have been given another --errors
+    with disk_errors(paths, "read"):
+        if not is_complete(paths, found.commit, found.replaces):
+            return False
+        refuse_foreign_meta(paths)
+    with disk_errors(paths, "write", resumable):
+        finish_renames(paths, found.commit.errors.size > 0, found.replaces)
+    return True
 
 
 def is_complete(paths: Paths, commit: Commit, replaces: Written | None) -> bool:

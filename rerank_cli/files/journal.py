@@ -130,7 +130,7 @@ def read_journal(path: Path) -> Found | None:
             finishing = line["kind"] == "finishing"
             last = line
     if last is None:
-        return Found(header, Commit(), False, size)
+        return Found(header, Commit(), finishing=False, size=size)
     replaces = Written(**last["replaces"]) if last.get("replaces") else None
     return Found(header, Commit.from_dict(last), finishing, size, str(last.get("errors_path", "")), replaces)
 

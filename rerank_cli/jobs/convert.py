@@ -9,7 +9,7 @@ from rerank_cli.core.plan import Budget
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure, Mark
 from rerank_cli.core.stats import Counters
-from rerank_cli.files.existing import decide
+from rerank_cli.files.existing import decide, existing_at, refuse_others
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.paths import Paths, is_file
@@ -88,17 +88,6 @@ def _refuse_found(config: RunConfig, output: FileOutput | StreamOutput) -> None:
     """Raises Refused when the files found at the output forbid to write there."""
     if isinstance(output, StreamOutput):
         return
-    files = config.files
-    output.finish_interrupted()
-    decide(
-        file=output.has_file,
-        file_ours=False,
-        partial=output.has_partial,
-        partial_ours=False,
-        resume=False,
-        overwrite=files.overwrite,
-        name=str(output.paths.final),
-        resumable=False,
-    )
-    output.refuse_foreign()
-    output.refuse_errors_file(files.overwrite)
+    overwrite, name = config.files.overwrite, str(output.paths.final)
+    decide(existing_at(output), resume=False, overwrite=overwrite, name=name, resumable=False)
+    refuse_others(output, overwrite)

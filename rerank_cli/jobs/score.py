@@ -18,7 +18,7 @@ from rerank_cli.core.scorer import Scorer, resolved
 from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.engines.registry import open_scorer
-from rerank_cli.files.existing import Action, decide
+from rerank_cli.files.existing import Action, decide, existing_at, finished_meta, refuse_others, why_not_continued
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.journal import Commit
@@ -103,34 +103,24 @@ class Run:
         if isinstance(output, StreamOutput):
             return Action.START, None
         files = self.config.files
-        output.finish_interrupted()
-        file, partial, mark, obstacle, ours = output.has_file, output.has_partial, None, "", False
-        if files.resume and (file or partial):
+        existing, mark = existing_at(output), None
+        if files.resume and (existing.file or existing.partial):
             wanted = self._fingerprint(shape)
-            mark, obstacle = self._continuable(output, wanted, inputs) if partial else (None, "")
+            mark, obstacle = self._continuable(output, wanted, inputs) if existing.partial else (None, "")
             ours = self._is_finished(output, wanted, inputs)
-        action = decide(
-            file=file,
-            file_ours=ours,
-            partial=partial,
-            partial_ours=mark is not None,
-            resume=files.resume,
-            overwrite=files.overwrite,
-            name=str(output.paths.final),
-            obstacle=obstacle,
-        )
+            existing = replace(existing, file_ours=ours, partial_ours=mark is not None, obstacle=obstacle)
+        action = decide(existing, resume=files.resume, overwrite=files.overwrite, name=str(output.paths.final))
         if action is Action.NOTHING:
             self.report(f"{output.paths.final}: nothing to do, this very run made it")
             return action, None
-        if obstacle:
-            self.report(f"starting anew, the unfinished output cannot be continued: {obstacle}")
-        output.refuse_foreign()
-        output.refuse_errors_file(files.overwrite)
+        if existing.obstacle:
+            self.report(f"starting anew, the unfinished output cannot be continued: {existing.obstacle}")
+        refuse_others(output, files.overwrite)
         return action, mark
 
     def _continuable(self, output: FileOutput, wanted: dict[str, Any], inputs: Inputs) -> tuple[Mark | None, str]:
         """The place to continue the partial output from, or None and the reason why not."""
-        obstacle = output.why_not_continued(wanted)
+        obstacle = why_not_continued(output, wanted)
         if not obstacle and not inputs.resumable:
             obstacle = "the input is a pipe or standard input"
         if obstacle or output.found is None:
@@ -143,7 +133,7 @@ class Run:
 
     def _is_finished(self, output: FileOutput, wanted: dict[str, Any], inputs: Inputs) -> bool:
         """Whether FILE is what this run would make: same options, model and input, and untouched since."""
-        meta = output.finished_meta(wanted)
+        meta = finished_meta(output, wanted)
         noted = {"input_source", "input_line", "input_offset", "input_sha256", "records"}
         if meta is None or not noted <= meta.keys() or not inputs.resumable:
             return False

@@ -17,7 +17,7 @@ from typing import Any
 from rerank_cli.core.errors import ConfigError, OutputError, Refused
 from rerank_cli.core.protocols import Report
 from rerank_cli.files.durable import sync_folder, umask
-from rerank_cli.files.existing import Action, decide
+from rerank_cli.files.existing import Action, Existing, decide
 from rerank_cli.files.lock import Lock
 from rerank_cli.training.checkpoints import STATE
 
@@ -159,16 +159,14 @@ class TrainingFolder:
 
     def _action(self, note: dict[str, Any] | None) -> Action:
         """What is done with what is found, for a training of this note. Raises Refused."""
-        return decide(
+        existing = Existing(
             file=os.path.lexists(self.final),
-            file_ours=note is not None and _same(self.final, note),
             partial=os.path.lexists(self.partial),
+            file_ours=note is not None and _same(self.final, note),
             partial_ours=note is not None and _same(self.partial, note),
-            resume=self._resume,
-            overwrite=self._overwrite,
-            name=str(self.final),
             obstacle="other data, model, options or libraries",
         )
+        return decide(existing, resume=self._resume, overwrite=self._overwrite, name=str(self.final))
 
     def begin(self, note: dict[str, Any], report: Report) -> Action:
         """Make OUT.partial, or take it as it was left by this training, or see that OUT is what it would come to.

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from rerank_cli.core.errors import Refused
-from rerank_cli.files.existing import Action, decide
+from rerank_cli.files.existing import Action, Existing, decide
 from rerank_cli.files.paths import Paths
 
 START, CONTINUE, NOTHING = Action.START, Action.CONTINUE, Action.NOTHING
@@ -34,15 +34,8 @@ CELLS = [
 
 def decided(found, resume, overwrite):
     file, file_ours, partial, partial_ours = map(bool, found)
-    return decide(
-        file=file,
-        file_ours=file_ours,
-        partial=partial,
-        partial_ours=partial_ours,
-        resume=resume,
-        overwrite=overwrite,
-        name="out.jsonl",
-    )
+    existing = Existing(file=file, file_ours=file_ours, partial=partial, partial_ours=partial_ours)
+    return decide(existing, resume=resume, overwrite=overwrite, name="out.jsonl")
 
 
 @pytest.mark.parametrize(("found", "resume", "overwrite", "action"), CELLS)

@@ -13,7 +13,7 @@ from rerank_cli.core.errors import Interrupted, OutputBusy, OutputError, Refused
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
-from rerank_cli.files.existing import differing
+from rerank_cli.files.existing import Existing, differing, existing_at, finished_meta, refuse_others, why_not_continued
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.journal import Written, encode, read_journal
 from rerank_cli.files.lock import LINE
@@ -150,7 +150,7 @@ def test_lines_count_only_when_they_are_committed(tmp_path):
 def test_a_stopped_run_continues_after_its_last_commit(tmp_path):
     stopped(tmp_path, b"one\n", b"two\n", errors=[b"bad\n"])
     output = FileOutput(paths(tmp_path))
-    assert output.why_not_continued(PRINT) is None
+    assert why_not_continued(output, PRINT) is None
     found = output.resume()
     assert found.counters.records == 2
     assert (found.place.line, found.budget) == (2, Budget(3))
@@ -168,7 +168,7 @@ def test_what_lies_beyond_the_last_commit_is_cut_off(tmp_path):
         with (tmp_path / f"out.jsonl{suffix}").open("ab") as file:
             file.write(b"torn tail without an end")
     output = FileOutput(paths(tmp_path))
-    assert output.why_not_continued(PRINT) is None
+    assert why_not_continued(output, PRINT) is None
     output.resume()
     commit(output, b"two\n", records=2)
     output.finish(META)
@@ -190,26 +190,26 @@ def test_a_partial_that_is_shorter_or_altered_is_never_continued(tmp_path, suffi
     ]:
         path.write_bytes(damaged)
         output = FileOutput(paths(tmp_path))
-        assert output.why_not_continued(PRINT).endswith("is missing or damaged")
+        assert why_not_continued(output, PRINT).endswith("is missing or damaged")
         output.close()
     path.unlink()
     output = FileOutput(paths(tmp_path))
-    assert output.why_not_continued(PRINT).endswith("is missing or damaged")
+    assert why_not_continued(output, PRINT).endswith("is missing or damaged")
     output.close()
 
 
 def test_a_partial_of_another_run_is_named_by_what_differs(tmp_path):
     stopped(tmp_path, b"one\n")
     output = FileOutput(paths(tmp_path))
-    assert output.why_not_continued({**PRINT, "model": "other"}) == "model was 'm', is 'other'"
+    assert why_not_continued(output, {**PRINT, "model": "other"}) == "model was 'm', is 'other'"
     output.close()
 
 
 def test_a_partial_without_a_journal_is_never_continued(tmp_path):
     (tmp_path / "out.jsonl.partial").write_bytes(b"one\n")
     output = FileOutput(paths(tmp_path))
-    assert not output.has_partial
-    assert output.why_not_continued(PRINT) == "there is no readable journal"
+    assert not existing_at(output).partial
+    assert why_not_continued(output, PRINT) == "there is no readable journal"
     with pytest.raises(Refused, match=r"out\.jsonl\.partial"):
         output.refuse_foreign()
     output.close()
@@ -342,9 +342,7 @@ def test_a_kill_between_two_renames_is_made_good_by_the_next_run(tmp_path, error
             (tmp_path / name).write_bytes(content)
         output = FileOutput(paths(tmp_path))
         assert output.found.finishing
-        output.finish_interrupted()
-        assert output.has_file
-        assert not output.has_partial
+        assert existing_at(output) == Existing(file=True, partial=False)
         output.close()
         expected = {"out.jsonl": b"one\n", "out.jsonl.meta.json": OURS}
         if errors:
@@ -365,8 +363,7 @@ def test_renames_are_not_made_good_with_files_that_changed_since(tmp_path, error
                 (tmp_path / name).write_bytes(content)
         before = names(tmp_path)
         output = FileOutput(paths(tmp_path))
-        output.finish_interrupted()
-        assert output.has_partial
+        assert existing_at(output).partial
         output.close()
         assert names(tmp_path) == before
 
@@ -427,8 +424,8 @@ def test_an_errors_file_is_not_replaced_without_overwrite(tmp_path):
     (tmp_path / "out.jsonl.errors.jsonl").write_bytes(b"mine\n")
     output = FileOutput(paths(tmp_path))
     with pytest.raises(Refused, match=r"out\.jsonl\.errors\.jsonl: .*exists"):
-        output.refuse_errors_file(overwrite=False)
-    output.refuse_errors_file(overwrite=True)
+        refuse_others(output, overwrite=False)
+    refuse_others(output, overwrite=True)
     output.close()
 
 
@@ -438,7 +435,7 @@ def test_an_errors_file_is_not_replaced_without_overwrite(tmp_path):
 def meta_of(tmp_path, wanted=PRINT):
     output = FileOutput(paths(tmp_path))
     try:
-        return output.finished_meta(wanted)
+        return finished_meta(output, wanted)
     finally:
         output.close()
 
