@@ -15,10 +15,9 @@ from rerank_cli.display.messages import print_line
 from rerank_cli.display.progress import Reporter, choose_mode
 from rerank_cli.display.training_progress import TrainingProgress
 from rerank_cli.training.card import steps_and_time
-from rerank_cli.training.config import DTYPES, LEARNING_RATE, LORA_LEARNING_RATE, TrainConfig
-from rerank_cli.training.examples import Fields
+from rerank_cli.training.config import DTYPES, LEARNING_RATE, LORA_LEARNING_RATE, Fields, TrainConfig
 from rerank_cli.training.rows import LOSSES
-from rerank_cli.training.train import Trained, train
+from rerank_cli.training.train import TrainingResult, train
 
 M = ModelConfig()
 
@@ -133,21 +132,21 @@ def train_command(
         overwrite=overwrite,
     )
     with TrainingProgress(reporter) as shown:
-        made = train(config, reporter.report, shown)
-    for line in [] if quiet else training_lines(made):
+        result = train(config, reporter.report, shown)
+    for line in [] if quiet else training_lines(result):
         print_line(line)
-    return 3 if made.note["data"]["unread_records"] else 0
+    return 3 if result.note["data"]["unread_records"] else 0
 
 
-def training_lines(made: Trained) -> list[str]:
+def training_lines(result: TrainingResult) -> list[str]:
     """The lines to print."""
-    training = made.note["training"]
+    training = result.note["training"]
     lines = [
-        f"{'folder':<12}{printable(str(made.output))}",
+        f"{'folder':<12}{printable(str(result.output))}",
         f"{'trained':<12}{steps_and_time(training)}",
     ]
-    if made.evaluation is not None:
-        queries = made.evaluation.counts["judged_queries"]
-        head = f"{queries:,} held-out queries, before: {printable(made.evaluation.before_name)}"
-        lines += ["", head, "", *difference_table(made.evaluation.differences, ("before", "after"))]
+    if result.evaluation is not None:
+        queries = result.evaluation.counts["judged_queries"]
+        head = f"{queries:,} held-out queries, before: {printable(result.evaluation.before_name)}"
+        lines += ["", head, "", *difference_table(result.evaluation.differences, ("before", "after"))]
     return lines

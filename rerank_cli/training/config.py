@@ -4,11 +4,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rerank_cli.core.config import ModelConfig, ReadConfig
-from rerank_cli.training.examples import Fields
 
 DTYPES = ("fp32", "bf16", "fp16")
 LEARNING_RATE = 2e-5
 LORA_LEARNING_RATE = 2e-4  # ten times as high, as adapters want it (Schulman et al., "LoRA Without Regret", 2025)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Where in a candidate its judgement and a teacher's logit are."""
+
+    relevance: str = "relevance"
+    teacher: str = "logit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +50,10 @@ class TrainConfig:
         """The learning rate: the one asked for, or what suits all weights or adapters."""
         usual = LEARNING_RATE if self.lora is None else LORA_LEARNING_RATE
         return usual if self.learning_rate is None else self.learning_rate
+
+    @property
+    def files(self) -> list[str]:
+        """All that the training reads, its base included."""
+        held_out = self.held_out.files if self.held_out else ()
+        qrels = [self.qrels] if self.qrels else []
+        return [*self.read.files, *held_out, *qrels, self.model.model]

@@ -1,22 +1,21 @@
-"""Judged records as examples: to learn from, or to be held out and measured.
+"""Judged records as examples, which a model learns from or is measured on.
 
 Judgements stand in the candidates, or (`pos`, `neg`) in the record, or in a file of their own.
 """
 
-from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure
-from rerank_cli.evaluation.results import MAX_RELEVANCE, Qrels, Ranked, Results, read_qrels
+from rerank_cli.evaluation.results import MAX_RELEVANCE, Qrels
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.json_values import number_of
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.shape import as_objects
+from rerank_cli.training.config import Fields
 from rerank_cli.training.rows import Example
 
 SHOWN = 60  # characters of a document
@@ -25,52 +24,21 @@ Name = tuple[str, str]  # of a query or a document: what kind of name, and the n
 Once = tuple[list[Name], tuple[float, ...]]  # the judgements of a query's only record, which take less room so
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Where in a candidate its judgement and a teacher's logit are."""
+class ReadExamples(NamedTuple):
+    """The judged records of an input, and how many records could not be used."""
 
-    relevance: str = "relevance"
-    teacher: str = "logit"
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """Judged records that are not learnt from: texts by query id, and judgements of documents, named by place."""
-
-    queries: dict[str, Example]
-    left_out: int = 0  # records that could not be measured
-
-    @property
-    def qrels(self) -> Qrels:
-        """Judgements, also of documents that are no candidates; the grades are whole numbers."""
-        return {
-            qid: {str(place): int(value) for place, value in enumerate((*example.relevance, *example.elsewhere))}
-            for qid, example in self.queries.items()
-        }
-
-    def results(self, name: str, logits: Sequence[Sequence[float]]) -> Results:
-        """The queries ranked by these logits, in their order; ties keep the order of the input."""
-        found = Results(name)
-        for (qid, example), values in zip(self.queries.items(), logits, strict=True):
-            order = sorted(range(len(example.texts)), key=lambda place, by=values: -by[place])  # type: ignore[misc]
-            found.queries[qid] = Ranked(tuple(map(str, order)), _floats(values[place] for place in order))
-        return found
+    examples: list[Example]
+    left_out: int
 
 
-def _floats(values: Iterable[float]) -> "array[float]":
-    return array("d", values)
-
-
-def examples(
-    read: ReadConfig, fields: Fields, report: Report, qrels: Qrels | None = None
-) -> tuple[list[tuple[str, Example]], int]:
-    """The judged records of an input with their ids, and how many records could not be used. Raises InputError.
+def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels | None = None) -> ReadExamples:
+    """The judged records of an input, with `qrels` as they judge them. Raises InputError when there are none.
 
     A record that judges a document twice, or otherwise than a record of the same query before it, cannot be used.
     """
     inputs = Inputs(read.sources)
     shape = open_format(read, WriteConfig(), inputs)
-    found: list[tuple[str, Example]] = []
+    found: list[Example] = []
     judged = _Judged()
     skipped, first = 0, ""
     for entry in read_entries(shape, inputs, read, None):
@@ -90,7 +58,7 @@ def examples(
         if example is None or reason:
             skipped, first = skipped + 1, first or f"{entry.origin}: {reason}"
             continue
-        found.append((f"{len(found)}", example))
+        found.append(example)
     if skipped:
         report(f"{skipped:,} records cannot be used and are left out; the first: {first}")
     if not found:
@@ -98,7 +66,7 @@ def examples(
             f"{', '.join(read.sources)}: no judged records",
             f"Records need {fields.relevance!r} in their candidates, or `pos` and `neg`.",
         )
-    return found, skipped
+    return ReadExamples(found, skipped)
 
 
 class _Judged:
@@ -171,20 +139,3 @@ def _number(value: Any) -> float | None:
     """A finite number of a size that can be learnt; None for anything else."""
     known = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if known and abs(value) <= MAX_RELEVANCE else None
-
-
-def held_out(read: ReadConfig, fields: Fields, report: Report, qrels: str | None) -> HeldOut:
-    """The held-out queries that can be measured: with `qrels` all that are judged, as `rerank eval` has them.
-
-    Raises InputError when there are none.
-    """
-    records, skipped = examples(read, fields, report, read_qrels(qrels) if qrels else None)
-    found = {qid: each for qid, each in records if qrels or (each.positives and len(each.texts) > 1)}
-    if less := len(records) - len(found):
-        report(f"{less:,} records of --eval have no relevant text, or no other one, and are not measured")
-    for example in found.values():
-        if odd := next((value for value in example.relevance if value != int(value)), None):
-            raise InputError(f"--eval: a relevance is {odd}, not a whole number", "Measures are defined for grades.")
-    if not any(max(0, *each.relevance, *each.elsewhere) for each in found.values()):
-        raise InputError("--eval: no record with a relevant text and another one", "Nothing could be measured.")
-    return HeldOut(found, skipped + less)

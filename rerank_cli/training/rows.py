@@ -69,11 +69,11 @@ LOSSES = {
 }
 
 
-def useful(example: Example, loss: Loss) -> bool:
+def is_useful(example: Example, loss: Loss) -> bool:
     """Whether a loss can learn from an example.
 
-    >>> useful(Example("q", ("a",), (1.0,)), LOSSES["bce"]), useful(Example("q", ("a",), (1.0,)), LOSSES["listnet"])
-    (True, False)
+    >>> [is_useful(Example("q", ("a",), (1.0,)), LOSSES[name]) for name in ("bce", "listnet")]
+    [True, False]
     """
     if loss.teacher and example.teacher is None:
         return False
@@ -84,7 +84,7 @@ def useful(example: Example, loss: Loss) -> bool:
     return bool(example.positives) and bool(example.negatives)
 
 
-def rows(example: Example, loss: Loss, negatives: int, draw: Random, best: float = 1.0) -> Iterator[Row]:
+def rows_of(example: Example, loss: Loss, negatives: int, draw: Random, best: float = 1.0) -> Iterator[Row]:
     """The rows of a useful example, with at most `negatives` negatives for each relevant text.
 
     A list has at most one text more than `negatives`, and no fewer negatives than half of it where it has as many.
@@ -99,13 +99,13 @@ def rows(example: Example, loss: Loss, negatives: int, draw: Random, best: float
         yield from _margins(example, loss, negatives, draw)
 
 
-def length(row: Row) -> int:
+def length_of(row: Row) -> int:
     """Bytes of a row's query and longest text.
 
     A token is 3 to 6 bytes in the languages of `mini`'s pool, and 1.3 to 4.5 characters (XLM-R's tokenizer and ours),
     so bytes tell better how many tokens a text has.
 
-    >>> length({"query": "who", "texts": ["a", "abc"], "label": [0.0, 1.0]})
+    >>> length_of({"query": "who", "texts": ["a", "abc"], "label": [0.0, 1.0]})
     6
     """
     texts = [

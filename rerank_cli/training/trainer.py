@@ -24,9 +24,9 @@ from rerank_cli.evaluation.measures import in_order, means_of, parsed_measures, 
 from rerank_cli.training.checkpoints import STATE, steps_of, writing
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.data import TrainingData
-from rerank_cli.training.examples import HeldOut
 from rerank_cli.training.folder import note_files
-from rerank_cli.training.rows import LOSSES, length
+from rerank_cli.training.held_out import HeldOut
+from rerank_cli.training.rows import LOSSES, length_of
 from rerank_cli.training.trainable_weights import TrainableModel
 from rerank_cli.training.trainer_losses import make_loss
 
@@ -105,7 +105,9 @@ class BatchesByLength(DefaultBatchSampler):  # type: ignore[misc]
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, drop_last: bool, **given: Any) -> None:
-        drawn = LengthGroupedSampler(batch_size, lengths=[length(row) for row in dataset], generator=given["generator"])
+        drawn = LengthGroupedSampler(
+            batch_size, lengths=[length_of(row) for row in dataset], generator=given["generator"]
+        )
         super().__init__(drawn, batch_size, drop_last, **given)
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ import torch
 from sentence_transformers import CrossEncoder
 from torch.nn import functional
 
-from rerank_cli.training.rows import LOSSES, Example, rows
+from rerank_cli.training.rows import LOSSES, Example, rows_of
 from rerank_cli.training.trainer_losses import make_loss
 
 EXAMPLES = (
@@ -47,7 +47,7 @@ def value(model: CrossEncoder, name: str, made: list[dict[str, Any]]) -> float:
 
 
 def of_all(name: str) -> list[dict[str, Any]]:
-    return [row for each in EXAMPLES for row in rows(each, LOSSES[name], 7, Random(1), best=2.0)]
+    return [row for each in EXAMPLES for row in rows_of(each, LOSSES[name], 7, Random(1), best=2.0)]
 
 
 def test_bce_is_binary_cross_entropy_of_graded_labels(model: CrossEncoder) -> None:
@@ -100,5 +100,5 @@ def test_lambda_asks_for_the_order_and_for_no_more(model: CrossEncoder) -> None:
     grades = {place: float(2 - rank) for rank, place in enumerate(order)}
     right = Example("what is a ?", texts, tuple(grades[place] for place in range(3)))
     wrong = Example("what is a ?", texts, tuple(2 - grades[place] for place in range(3)))
-    costs = [value(model, "lambda", list(rows(each, LOSSES["lambda"], 7, Random(1)))) for each in (right, wrong)]
+    costs = [value(model, "lambda", list(rows_of(each, LOSSES["lambda"], 7, Random(1)))) for each in (right, wrong)]
     assert costs[0] < 0.5 * costs[1]

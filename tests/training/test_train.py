@@ -574,7 +574,7 @@ def test_adapters_learn_faster_unless_told(toy: TrainConfig, base: Path, options
 
 
 def test_training_needs_its_extra(toy: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rerank_cli.training.train.find_spec", lambda name: None if name == "peft" else object())
+    monkeypatch.setattr("rerank_cli.training.preflight.find_spec", lambda name: None if name == "peft" else object())
     with pytest.raises(ConfigError, match="peft") as caught:
         train(replace(toy, lora=4), lambda _: None, Quiet())
     assert "rerank-cli[train]" in str(caught.value.advice)

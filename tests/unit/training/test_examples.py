@@ -8,7 +8,9 @@ import pytest
 
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
-from rerank_cli.training.examples import Fields, examples, held_out
+from rerank_cli.training.config import Fields
+from rerank_cli.training.examples import read_examples
+from rerank_cli.training.held_out import read_held_out
 
 GOOD = {"query": "good", "pos": ["yes"], "neg": ["no"]}
 
@@ -26,7 +28,7 @@ def read_in(path: Path, *records: dict[str, Any]) -> tuple[int, int, str]:
     """How many records are examples, how many are left out, and what is told of them."""
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
     told: list[str] = []
-    found, skipped = examples(ReadConfig(inputs=(str(path),)), Fields(), told.append)
+    found, skipped = read_examples(ReadConfig(inputs=(str(path),)), Fields(), told.append)
     return len(found), skipped, " ".join(told)
 
 
@@ -67,7 +69,7 @@ def test_nothing_but_contradictions_is_an_error(tmp_path: Path) -> None:
 def test_a_judgement_may_be_a_string_or_true_or_false(tmp_path: Path, value: Any, label: float) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text(json.dumps(native("1", ("a", "x", value), ("b", "y", 0))) + "\n")
-    ((_, example),), _ = examples(ReadConfig(inputs=(str(path),)), Fields(), print)
+    (example,), _ = read_examples(ReadConfig(inputs=(str(path),)), Fields(), print)
     assert example.relevance == (label, 0.0)
 
 
@@ -81,7 +83,7 @@ def test_held_out_grades_below_0_are_measured_as_not_relevant(tmp_path: Path) ->
         native("3", ("a", "x", -2), ("b", "y", 1)),
     ]
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
-    kept = held_out(ReadConfig(inputs=(str(path),)), Fields(), print, None)
+    kept = read_held_out(ReadConfig(inputs=(str(path),)), Fields(), print, None)
     ranked = kept.results("now", [[1.0, 0.0]] * len(kept.queries)).queries
     runs = {qid: in_order(each.docids) for qid, each in ranked.items()}
     found = per_query(parsed_measures("RR@10 nDCG@10"), kept.qrels, runs)
