@@ -9,17 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rerank_cli.bench.config import BenchConfig
 from rerank_cli.bench.peers import PEERS, installed
 from rerank_cli.core.protocols import Report
-
-CPU_ENGINES = {"torch": ("fp32", "bf16"), "openvino": ("fp32", "bf16", "int8"), "onnx": ("fp32", "int8")}
-CUDA_ENGINES = {"torch": ("fp16", "bf16")}
-
+from rerank_cli.engines.registry import ENGINES, not_installed
 
 RUN_MODULE = (  # as `python -m`, but never a module of the user's working folder
     f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); sys.argv[:] = sys.argv[1:]; "
@@ -179,11 +175,10 @@ def _engines(config: BenchConfig) -> Iterator[tuple[str, str]]:
             engine, _, dtype = each.partition(":")
             yield engine, dtype or "auto"
         return
-    offered = CPU_ENGINES if device_of(config) == "cpu" else CUDA_ENGINES
-    packages = {"torch": ("torch",), "openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
-    for engine, dtypes in offered.items():
-        if all(find_spec(package) for package in packages[engine]):
-            yield from ((engine, dtype) for dtype in dtypes)
+    device = "cpu" if device_of(config) == "cpu" else "cuda"
+    for name, row in ENGINES.items():
+        if not not_installed(row.export_packages):
+            yield from ((name, dtype) for dtype in row.benchmarked.get(device, ()))
 
 
 def run_once(contestant: Contestant, source: str, target: str, absent: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ Each is given a model folder, a device, a dtype and a length, and turns pairs in
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -30,9 +31,7 @@ class PeerModel:
     @property
     def torch_dtype(self) -> Any:
         """The dtype as torch names it."""
-        import torch
-
-        return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[self.dtype]
+        return import_module("rerank_cli.engines.torch_device").TORCH_DTYPES[self.dtype]
 
 
 class SentenceTransformers:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,8 +19,8 @@ from rerank_cli.bench.peers import PEERS, PeerModel
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.core.stats import Stats
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.machine import peak_memory
-from rerank_cli.engines.registry import open_scorer
 from rerank_cli.jobs.score import Run
 from rerank_cli.models.libraries import silence_libraries
 
@@ -106,9 +107,7 @@ class Matrix:
     def __call__(self, told: dict[str, Any]) -> Answer:
         """Answer with GFLOP/s in `dtype`; None where torch has no such product."""
         torch, (m, k, n) = self._torch, self.SHAPES["cuda" if self._device.startswith("cuda") else "cpu"]
-        dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}[
-            told["dtype"]
-        ]
+        dtype = import_module("rerank_cli.engines.torch_device").TORCH_DTYPES[told["dtype"]]
         if dtype is torch.int8:
             a, b = (torch.randint(-127, 127, shape, device=self._device, dtype=dtype) for shape in ((m, k), (k, n)))
         else:

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig, ReadConfig
+from rerank_cli.core.dtypes import GRAPH_DTYPES
 from rerank_cli.core.printable import printable
 from rerank_cli.display.messages import print_line, report
-from rerank_cli.jobs.export import FORMATS, ExportConfig, export
-from rerank_cli.models.graph_files import DTYPES
+from rerank_cli.engines.registry import GRAPHS
+from rerank_cli.jobs.export import ExportConfig, export
 
 M = ModelConfig()
 
@@ -20,8 +21,8 @@ def own(name: str, text: str, values: Iterable[str] = ()) -> Any:
 
 def export_command(
     output: Annotated[str, o.option("output", "The folder to make.", "-o")],
-    format: Annotated[str, own("format", "openvino or onnx.", FORMATS)] = "openvino",
-    dtype: Annotated[str, own("dtype", "fp32, fp16 or int8.", DTYPES)] = "fp32",
+    format: Annotated[str, own("format", "openvino or onnx.", GRAPHS)] = "openvino",
+    dtype: Annotated[str, own("dtype", "fp32, fp16 or int8.", GRAPH_DTYPES)] = "fp32",
     records: Annotated[str | None, o.option("records", "Show on these records that it scores the same.")] = None,
     limit: o.Limit = None,
     overwrite: Annotated[bool, own("overwrite", "Replace a folder that was exported before.")] = False,

@@ -13,6 +13,7 @@ from rerank_cli.core.printable import printable
 from rerank_cli.display.messages import print_line
 from rerank_cli.display.progress import Reporter, choose_mode
 from rerank_cli.display.training_progress import TrainingProgress
+from rerank_cli.engines.registry import ENGINES
 from rerank_cli.training.mine import MARGIN, MineConfig, mine
 
 M = ModelConfig()
@@ -39,7 +40,10 @@ def mine_command(
     dtype: Annotated[
         str,
         o.option(
-            "dtype", "auto, fp32, fp16 or bf16.", variable="RERANK_MINE_DTYPE", values=("auto", "fp32", "fp16", "bf16")
+            "dtype",
+            "auto, fp32, fp16 or bf16.",
+            variable="RERANK_MINE_DTYPE",
+            values=("auto", *ENGINES["bi-encoder"].dtypes),
         ),
     ] = M.dtype,
     max_length: Annotated[

@@ -15,7 +15,7 @@ import typer
 
 from rerank_cli.core.config import DEFAULT_MODEL, ErrorLimit, LongDocs, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError
-from rerank_cli.engines.registry import DTYPES, SCORERS
+from rerank_cli.engines.registry import ENGINE_DTYPES, ENGINES
 from rerank_cli.formats.beir import in_folder
 from rerank_cli.formats.known import FORMATS
 from rerank_cli.models.libraries import forbid_bars
@@ -149,10 +149,12 @@ Model = Annotated[
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
 Offline = Annotated[bool, option("offline", "Never open a network connection.")]
 Engine = Annotated[
-    str, option("engine", "auto, torch, openvino, onnx, bi-encoder (cosine) or fake.", values=["auto", *SCORERS])
+    str, option("engine", "auto, torch, openvino, onnx, bi-encoder (cosine) or fake.", values=["auto", *ENGINES])
 ]
 Device = Annotated[str, option("device", "auto, cpu, cuda, cuda:1 or mps.", values=("auto", "cpu", "cuda", "mps"))]
-Dtype = Annotated[str, option("dtype", "auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.", values=DTYPES)]
+Dtype = Annotated[
+    str, option("dtype", "auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.", values=ENGINE_DTYPES)
+]
 MaxLength = Annotated[int, option("max-length", "Tokens of a query and document together; more are cut.", min=16)]
 QueryMaxLength = Annotated[int, option("query-max-length", "Tokens of a query; at most 3/4 of --max-length.", min=4)]
 LongDocsOption = Annotated[

@@ -8,6 +8,7 @@ import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.dtypes import TRAINING_DTYPES
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
 from rerank_cli.display.evaluation_tables import difference_table
@@ -15,7 +16,7 @@ from rerank_cli.display.messages import print_line
 from rerank_cli.display.progress import Reporter, choose_mode
 from rerank_cli.display.training_progress import TrainingProgress
 from rerank_cli.training.card import steps_and_time
-from rerank_cli.training.config import DTYPES, LEARNING_RATE, LORA_LEARNING_RATE, Fields, TrainConfig
+from rerank_cli.training.config import LEARNING_RATE, LORA_LEARNING_RATE, Fields, TrainConfig
 from rerank_cli.training.rows import LOSSES
 from rerank_cli.training.train import TrainingResult, train
 
@@ -58,7 +59,9 @@ def train_command(
     freeze_embeddings: Annotated[bool, o.option("freeze-embeddings", "Do not train the token embeddings.")] = False,
     dtype: Annotated[
         str,
-        o.option("dtype", "fp32, bf16 or fp16: of the computation.", variable="RERANK_TRAIN_DTYPE", values=DTYPES),
+        o.option(
+            "dtype", "fp32, bf16 or fp16: of the computation.", variable="RERANK_TRAIN_DTYPE", values=TRAINING_DTYPES
+        ),
     ] = "fp32",
     seed: Annotated[
         int, o.option("seed", "Of the drawing, the order and the dropout.", min=0, max=2**32 - 1, most=2**32)

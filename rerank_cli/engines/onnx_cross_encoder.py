@@ -5,7 +5,6 @@ activations of a whole batch with one scale, so that a pair's logit depends on i
 """
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from rerank_cli.core.scorer import Batch, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.engines.lanes import lanes_for, side_by_side
 from rerank_cli.engines.machine import has_vnni, physical_cores
+from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
 
@@ -25,9 +25,8 @@ TRAITS = {
     "cuda": Traits(multiple=1, batch_tokens=32768, window_batches=16),
 }
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-OFFERED = {name: (name,) for name in ("fp32", "fp16", "int8")}  # computed in: held by the graph
+ENGINE, GRAPH = ENGINES["onnx"], GRAPHS["onnx"]
 DEFAULT = {"cpu": "fp32", "cuda": "fp16"}
-MAKING = ("onnx", "onnxscript")  # what making a graph needs, and using one does not
 OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory", "out of memory")
 
 
@@ -49,12 +48,14 @@ class OnnxCrossEncoder:
         folder.refuse_graph("onnx")
         self.notes = self._encoder.notes
         self.traits = TRAITS[device]
-        self._dtype = self._encoder.computed_dtype(config.dtype, OFFERED, DEFAULT[device])
+        self._dtype = self._encoder.computed_dtype(config.dtype, GRAPH.stored, DEFAULT[device])
         self._threads = config.threads or physical_cores()
         self._lanes = lanes_for(self._threads) if device == "cpu" else 1
-        if folder.graph is None and (missing := [name for name in MAKING if find_spec(name) is None]):
-            raise ConfigError(f"--engine onnx: {', '.join(missing)} not installed", "pip install 'rerank-cli[onnx]'")
-        libraries = ["onnxruntime", *["torch", *MAKING] * (folder.graph is None)]
+        libraries = ["onnxruntime"]
+        if folder.graph is None:
+            if missing := not_installed(GRAPH.packages):
+                raise ConfigError(f"--engine onnx: {', '.join(missing)} not installed", ENGINE.installation)
+            libraries += ["torch", *GRAPH.packages]
         self.identity = self._encoder.identity("onnx", self._device_name(), self._dtype, self._threads, libraries)
         self._note = self._encoder.graph_note("onnx", self._dtype, self.identity.versions)
         self._encoder.announce_graph(self._note)

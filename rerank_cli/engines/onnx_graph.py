@@ -16,12 +16,12 @@ import torch
 
 from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.engines.machine import has_vnni
+from rerank_cli.engines.torch_device import TORCH_DTYPES
 from rerank_cli.engines.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph
 from rerank_cli.models.graph_files import MAIN
 from rerank_cli.models.libraries import quietly
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "int8": 0.5}  # of the largest logit, on random tokens
-BODY = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 
 
 def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
@@ -29,7 +29,7 @@ def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
 
     Raises ModelError when the model cannot be loaded or traced, or the graph does not compute the same.
     """
-    model = LogitsOnly(encoder, BODY[dtype])
+    model = LogitsOnly(encoder, TORCH_DTYPES["fp32" if dtype == "int8" else dtype])
     rows, longest = torch.export.Dim("rows"), torch.export.Dim("longest")
     examples = example_inputs(encoder)
     with exporting(encoder, "onnx"), TemporaryDirectory(dir=target, prefix="float-") as between:

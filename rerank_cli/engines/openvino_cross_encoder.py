@@ -7,7 +7,6 @@ perhaps faster, but its logits drifted many times as far where it was tried (doc
 """
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,13 @@ from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.engines.machine import physical_cores
 from rerank_cli.engines.openvino_runtime import computes_bfloat16, settings_for
+from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
 
 # Rows are filled up to eights: each new shape costs OpenVINO some milliseconds once (docs/experiments.md, 2026-11-21).
 TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)
-OFFERED = {"fp32": ("fp32", "fp16"), "bf16": ("fp32", "fp16"), "int8": ("int8",)}  # computed in: held by the graph
+ENGINE, GRAPH = ENGINES["openvino"], GRAPHS["openvino"]
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
 
 
@@ -39,12 +39,15 @@ class OpenVinoCrossEncoder:
         folder.refuse_graph("openvino")
         self.notes = self._encoder.notes
         self.traits = TRAITS
-        self._dtype = self._encoder.computed_dtype(config.dtype, OFFERED, "fp32")
+        self._dtype = self._encoder.computed_dtype(config.dtype, GRAPH.stored, "fp32")
         self._threads = config.threads or physical_cores()
-        made_here = folder.graph is None
-        if made_here and self._dtype == "int8" and find_spec("nncf") is None:
-            raise ConfigError("--dtype int8: nncf is not installed", "pip install 'rerank-cli[openvino]'")
-        libraries = ["openvino", *["torch"] * made_here, *["nncf"] * (made_here and self._dtype == "int8")]
+        libraries = ["openvino"]
+        if folder.graph is None:
+            libraries.append("torch")
+            if self._dtype == "int8":
+                if missing := not_installed(GRAPH.packages):
+                    raise ConfigError(f"--dtype int8: {', '.join(missing)} is not installed", ENGINE.installation)
+                libraries += GRAPH.packages
         native = computes_bfloat16()
         if self._dtype == "bf16" and not native:
             raise DeviceError(
@@ -53,7 +56,7 @@ class OpenVinoCrossEncoder:
         self._half = native and self._dtype != "fp32"  # for int8: what it leaves, softmax and norms
         cpu = "cpu with bfloat16" if self._half and self._dtype == "int8" else "cpu"
         self.identity = self._encoder.identity("openvino", cpu, self._dtype, self._threads, libraries)
-        self._note = self._encoder.graph_note("openvino", OFFERED[self._dtype][0], self.identity.versions)
+        self._note = self._encoder.graph_note("openvino", GRAPH.stored[self._dtype][0], self.identity.versions)
         self._encoder.announce_graph(self._note)
         self._request: Any = None
 
@@ -82,7 +85,7 @@ class OpenVinoCrossEncoder:
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
         from rerank_cli.engines.openvino_graph import make_graph
 
-        held = OFFERED[self._dtype][0]
+        held = GRAPH.stored[self._dtype][0]
         return kept_graph(self._note, lambda target: make_graph(self._encoder, held, target), scratch)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:

@@ -1,79 +1,107 @@
-"""Which engines there are, and which of them `auto` takes.
+"""The engines: one row each says what it needs and what it offers.
 
-An engine is named in SCORERS and imported only when it is asked for, so that commands which score nothing never pay
-for torch.
+Everybody who asks reads the row, before anything of the engine is imported: the options, the choice of an engine, the
+export, the benchmark, and the engine itself. So this module imports no engine; `choice` opens one.
 """
 
 import re
-from importlib import import_module
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
 
-from rerank_cli.core.config import ModelConfig
-from rerank_cli.core.errors import ConfigError
-from rerank_cli.core.scorer import Scorer
-from rerank_cli.models.find import find_model, refuse_empty
-from rerank_cli.models.libraries import silence_libraries
+from rerank_cli.core.dtypes import DTYPES
 
-DTYPES = ("auto", "fp32", "fp16", "bf16", "int8")
-DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
-SCORERS = {
-    "torch": "rerank_cli.engines.torch_cross_encoder:TorchCrossEncoder",
-    "openvino": "rerank_cli.engines.openvino_cross_encoder:OpenVinoCrossEncoder",
-    "onnx": "rerank_cli.engines.onnx_cross_encoder:OnnxCrossEncoder",
-    "bi-encoder": "rerank_cli.engines.torch_bi_encoder:TorchBiEncoder",
-    "fake": "rerank_cli.engines.fake:FakeScorer",
+ENGINE_DTYPES = ("auto", *DTYPES)  # values of --dtype
+DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")  # values of --device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graphs:
+    """The graphs that an engine computes on: made by `rerank export`, or by the first run and kept.
+
+    `packages` are needed to make one, beyond those of the engine. `stored` has the precisions of a graph's weights on
+    which the engine computes in a precision, the preferred one first. `noted` are the libraries whose versions an
+    exported folder names.
+    """
+
+    maker: str  # the module that has `make_graph`
+    packages: tuple[str, ...]
+    stored: Mapping[str, tuple[str, ...]]
+    noted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What an engine needs and offers.
+
+    `module` is one of this wing, and `scorer` the class in it. `packages` are needed beyond what rerank itself needs;
+    the `extra` of rerank-cli installs them, and those that make graphs. `dtypes` are offered on every device;
+    `benchmarked` has those that `rerank bench` compares unasked, by device. `compared_with_torch` are the architectures
+    of which tests compare the scores with torch's: `--engine auto` takes the engine for no other.
+    """
+
+    module: str
+    scorer: str
+    dtypes: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    benchmarked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    compared_with_torch: tuple[str, ...] = ()
+    graphs: Graphs | None = None
+
+    @property
+    def export_packages(self) -> tuple[str, ...]:
+        """What is needed to make a graph and to compute on it."""
+        return self.packages if self.graphs is None else (*self.packages, *self.graphs.packages)
+
+    @property
+    def installation(self) -> str:
+        """The command that installs what the engine needs."""
+        return f"pip install 'rerank-cli[{self.extra}]'"
+
+
+ENGINES = {
+    "torch": Engine(
+        module="torch_cross_encoder",
+        scorer="TorchCrossEncoder",
+        dtypes=("fp32", "fp16", "bf16"),
+        benchmarked={"cpu": ("fp32", "bf16"), "cuda": ("fp16", "bf16")},
+    ),
+    "openvino": Engine(
+        module="openvino_cross_encoder",
+        scorer="OpenVinoCrossEncoder",
+        dtypes=("fp32", "bf16", "int8"),
+        packages=("openvino",),
+        extra="openvino",
+        benchmarked={"cpu": ("fp32", "bf16", "int8")},
+        compared_with_torch=("bert", "xlm-roberta"),
+        graphs=Graphs(
+            maker="rerank_cli.engines.openvino_graph",
+            packages=("nncf",),
+            stored={"fp32": ("fp32", "fp16"), "bf16": ("fp32", "fp16"), "int8": ("int8",)},
+            noted=("openvino", "nncf", "torch", "transformers"),
+        ),
+    ),
+    "onnx": Engine(
+        module="onnx_cross_encoder",
+        scorer="OnnxCrossEncoder",
+        dtypes=("fp32", "fp16", "int8"),
+        packages=("onnxruntime",),
+        extra="onnx",
+        benchmarked={"cpu": ("fp32", "int8")},
+        graphs=Graphs(
+            maker="rerank_cli.engines.onnx_graph",
+            packages=("onnx", "onnxscript"),
+            stored={"fp32": ("fp32",), "fp16": ("fp16",), "int8": ("int8",)},
+            noted=("onnxruntime", "onnx", "torch", "transformers"),
+        ),
+    ),
+    "bi-encoder": Engine(module="torch_bi_encoder", scorer="TorchBiEncoder", dtypes=("fp32", "fp16", "bf16")),
+    "fake": Engine(module="fake", scorer="FakeScorer", dtypes=("fp32",)),
 }
-PROVEN_ON_OPENVINO = ("bert", "xlm-roberta")  # architectures that `auto` takes there: tests compare them with torch
-NEEDS = {"openvino": ("openvino",), "onnx": ("onnxruntime",)}  # beyond what rerank itself needs
+GRAPHS = {name: engine.graphs for name, engine in ENGINES.items() if engine.graphs is not None}  # what can be exported
 
 
-def open_scorer(config: ModelConfig) -> Scorer:
-    """The engine that `config` asks for, not yet loaded.
-
-    Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
-    """
-    refuse_empty(config)
-    if config.engine not in ("auto", *SCORERS):
-        raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(SCORERS))}.")
-    if config.dtype not in DTYPES:
-        raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(DTYPES)}.")
-    if not DEVICES.fullmatch(config.device):
-        raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
-    silence_libraries(config.offline)
-    name = config.engine if config.engine != "auto" else _fitting(config)
-    missing = [package for package in NEEDS.get(name, ()) if find_spec(package) is None]
-    if missing:
-        raise ConfigError(
-            f"--engine {name}: {', '.join(missing)} is not installed", f"pip install 'rerank-cli[{name}]'"
-        )
-    module, _, attribute = SCORERS[name].partition(":")
-    made: Scorer = getattr(import_module(module), attribute)(config)
-    return made
-
-
-def _fitting(config: ModelConfig) -> str:
-    """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO, where it can be used; else torch.
-
-    Raises what finding the model raises.
-    """
-    if config.model.partition(":")[0] == "fake":
-        return "fake"
-    folder = find_model(config)
-    if folder.graph is not None:
-        return folder.graph.format
-    if folder.encoding is not None:
-        return "bi-encoder"
-    here = all(find_spec(package) for package in (*NEEDS["openvino"], "nncf"))
-    fits = config.dtype in ("auto", "fp32", "bf16", "int8") and folder.config.get("model_type") in PROVEN_ON_OPENVINO
-    if not here or not fits or config.device not in ("auto", "cpu"):
-        return "torch"
-    if config.dtype == "bf16" and not import_module("rerank_cli.engines.openvino_runtime").computes_bfloat16():
-        return "torch"  # which emulates it
-    return "torch" if config.device == "auto" and _has_accelerator() else "openvino"
-
-
-def _has_accelerator() -> bool:
-    """Whether torch would choose another device than the CPU."""
-    torch: Any = import_module("torch")
-    return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
+def not_installed(packages: Iterable[str]) -> list[str]:
+    """Those of some packages that cannot be imported here; none of them is."""
+    return [package for package in packages if find_spec(package) is None]

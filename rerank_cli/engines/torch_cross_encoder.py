@@ -19,7 +19,8 @@ from rerank_cli.core.errors import ConfigError, DeviceError
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair
 from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.engines.lanes import lanes_for, side_by_side
-from rerank_cli.engines.torch_device import DTYPES, TRAITS, choose_device, is_out_of_memory, raise_if_lost
+from rerank_cli.engines.registry import ENGINES
+from rerank_cli.engines.torch_device import TORCH_DTYPES, TRAITS, choose_device, is_out_of_memory, raise_if_lost
 from rerank_cli.engines.torch_packed_linear import pack_linear_layers
 from rerank_cli.engines.torch_plain_attention import use_plain_attention
 from rerank_cli.models.load import keep_head_in_float32, load_model
@@ -49,13 +50,13 @@ class TorchCrossEncoder:
     make_encoder = CrossEncoder
 
     def __init__(self, config: ModelConfig) -> None:
-        if config.dtype not in {"auto", *DTYPES}:
+        if config.dtype not in ("auto", *ENGINES[self.engine].dtypes):
             raise ConfigError(
                 f"--dtype {config.dtype}: not offered by the {self.engine} engine", "Use auto, fp32, fp16 or bf16."
             )
         self.device = choose_device(config.device)
         dtype = config.dtype if config.dtype != "auto" else "fp16" if self.device.type == "cuda" else "fp32"
-        self._dtype = DTYPES[dtype]
+        self._dtype = TORCH_DTYPES[dtype]
         self._encoder = self.make_encoder(config)
         self._encoder.folder.refuse_graph(self.engine)
         self.notes = self._encoder.notes

@@ -12,8 +12,8 @@ from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus, InputError, RerankError
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.core.scorer import Scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.machine import python_version
-from rerank_cli.engines.registry import open_scorer
 from rerank_cli.engines.self_test import known_scores, self_test
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, read_entries

@@ -15,7 +15,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
 from rerank_cli.core.scorer import PreparedPair, Scorer, resolved
 from rerank_cli.core.stats import Counters, Stats
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.jobs.preflight import refuse_foreign, refuse_same_files

@@ -9,25 +9,24 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.config import ModelConfig, ReadConfig
+from rerank_cli.core.dtypes import GRAPH_DTYPES
 from rerank_cli.core.errors import ConfigError, DeviceError, OutputError, Refused
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Request
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
+from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.evaluation.agreement import Agreement, agreement
 from rerank_cli.files.durable import umask
 from rerank_cli.files.paths import real_path
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.find import refuse_empty
-from rerank_cli.models.graph_files import DTYPES, NOTE, NotMade, words_of_a_full_disk
+from rerank_cli.models.graph_files import NOTE, NotMade, words_of_a_full_disk
 from rerank_cli.reranking.in_memory import logits_of
-
-FORMATS = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx", "onnxscript")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +78,13 @@ def export(config: ExportConfig, report: Report) -> dict[str, Any]:
 
 def _refuse_early(config: ExportConfig) -> None:
     refuse_empty(config.model)
-    if config.format not in FORMATS:
-        raise ConfigError(f"--format {config.format}: unknown", f"Use {' or '.join(FORMATS)}.")
-    if config.dtype not in DTYPES:
-        raise ConfigError(f"--dtype {config.dtype}: not a form to export", f"Use {', '.join(DTYPES)}.")
-    missing = [package for package in FORMATS[config.format] if find_spec(package) is None]
-    if missing:
-        raise ConfigError(f"{', '.join(missing)}: not installed", f"pip install 'rerank-cli[{config.format}]'")
+    if config.format not in GRAPHS:
+        raise ConfigError(f"--format {config.format}: unknown", f"Use {' or '.join(GRAPHS)}.")
+    if config.dtype not in GRAPH_DTYPES:
+        raise ConfigError(f"--dtype {config.dtype}: not a form to export", f"Use {', '.join(GRAPH_DTYPES)}.")
+    engine = ENGINES[config.format]
+    if missing := not_installed(engine.export_packages):
+        raise ConfigError(f"{', '.join(missing)}: not installed", engine.installation)
     _refuse_found(real_path(str(config.output)), config.overwrite)
 
 

@@ -16,8 +16,8 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Entry, Failure, Mark
 from rerank_cli.core.scorer import Scorer, resolved
 from rerank_cli.core.stats import Clock, Stats
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.machine import peak_memory, python_version
-from rerank_cli.engines.registry import open_scorer
 from rerank_cli.files.existing import Action, decide, existing_at, finished_meta, refuse_others, why_not_continued
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs

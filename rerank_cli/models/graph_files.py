@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from rerank_cli.core.dtypes import GRAPH_DTYPES
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.config_json import read_json, require_file
 from rerank_cli.models.hashes import sha256_of
@@ -24,7 +25,6 @@ from rerank_cli.models.libraries import user_cache
 
 NOTE = "rerank_export.json"
 MAIN = {"openvino": "openvino_model.xml", "onnx": "model.onnx"}
-DTYPES = ("fp32", "fp16", "int8")
 DAY_S = 24 * 3600
 LITTLE = 2**20  # bytes; a disk with less was the reason why something could not be written
 OF_A_DISK = ("iostream error", "No space left", "os error 28", "os error 122", "Disk quota exceeded", "File too large")
@@ -57,7 +57,7 @@ def exported_graph(folder: Path) -> ExportedGraph | None:
         return None
     note = read_json(path)
     form, dtype, files = note.get("format"), note.get("dtype"), note.get("files")
-    if not isinstance(form, str) or form not in MAIN or not isinstance(dtype, str) or dtype not in DTYPES:
+    if not isinstance(form, str) or form not in MAIN or not isinstance(dtype, str) or dtype not in GRAPH_DTYPES:
         raise ModelError(f"{path}: not a note of `rerank export`", ANEW)
     if not isinstance(files, dict):
         raise ModelError(f"{path}: not a note of `rerank export`", ANEW)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from rerank_cli.core.config import ModelConfig, ReadConfig
 
-DTYPES = ("fp32", "bf16", "fp16")
 LEARNING_RATE = 2e-5
 LORA_LEARNING_RATE = 2e-4  # ten times as high, as adapters want it (Schulman et al., "LoRA Without Regret", 2025)
 

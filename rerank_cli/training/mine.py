@@ -22,7 +22,7 @@ import orjson
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, OutputError, Refused
 from rerank_cli.core.protocols import Report
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.durable import whole_file
 from rerank_cli.files.paths import is_file, real_path
 from rerank_cli.models.config_json import has_head

@@ -4,8 +4,9 @@ import math
 from importlib import import_module
 from importlib.util import find_spec
 
+from rerank_cli.core.dtypes import TRAINING_DTYPES
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.training.config import DTYPES, TrainConfig
+from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.rows import LOSSES
 
 NEEDED = ("sentence_transformers", "datasets", "accelerate", "ir_measures", "scipy")
@@ -17,8 +18,8 @@ def refuse_early(config: TrainConfig) -> None:
     _refuse_missing_packages(config)
     if config.loss not in LOSSES:
         raise ConfigError(f"--loss {config.loss}: unknown", f"Losses: {', '.join(LOSSES)}.")
-    if config.dtype not in DTYPES:
-        raise ConfigError(f"--dtype {config.dtype}: not for training", f"Use {', '.join(DTYPES)}.")
+    if config.dtype not in TRAINING_DTYPES:
+        raise ConfigError(f"--dtype {config.dtype}: not for training", f"Use {', '.join(TRAINING_DTYPES)}.")
     _refuse_device(config)
     if config.qrels is not None and config.held_out is None:
         raise ConfigError(f"--qrels {config.qrels}: judges what?", "Name held-out records with --eval.")

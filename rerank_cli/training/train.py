@@ -11,7 +11,7 @@ from typing import Any
 
 from rerank_cli.core.errors import Interrupted
 from rerank_cli.core.protocols import Report
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.evaluation.evaluate import Evaluation
 from rerank_cli.evaluation.results import Results
 from rerank_cli.files.existing import Action

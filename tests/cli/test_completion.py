@@ -12,10 +12,9 @@ import typer.main
 from support.running import COMMAND, ROOT, Finished, environment, files_of, rerank
 
 from rerank_cli.cli.app import app
-from rerank_cli.engines.registry import DEVICES, DTYPES, SCORERS
+from rerank_cli.core.dtypes import TRAINING_DTYPES
+from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, GRAPHS
 from rerank_cli.formats.known import FORMATS
-from rerank_cli.jobs.export import FORMATS as EXPORTED
-from rerank_cli.training.config import DTYPES as TRAINED
 from rerank_cli.training.rows import LOSSES
 
 SHELLS = ("bash", "zsh", "fish")
@@ -64,11 +63,11 @@ VALUES: list[tuple[str, str, Callable[[], set[str]]]] = [
     ("score", "--format", lambda: {"auto", *FORMATS}),
     ("convert", "--output-format", lambda: {"same", *FORMATS} - {"beir"}),
     ("score", "--output-format", lambda: {"same", *FORMATS} - {"beir"}),
-    ("score", "--engine", lambda: {"auto", *SCORERS}),
-    ("doctor", "--dtype", lambda: set(DTYPES)),
-    ("train", "--dtype", lambda: set(TRAINED)),
-    ("mine", "--dtype", lambda: set(DTYPES) - {"int8"}),
-    ("export", "--format", lambda: set(EXPORTED)),
+    ("score", "--engine", lambda: {"auto", *ENGINES}),
+    ("doctor", "--dtype", lambda: set(ENGINE_DTYPES)),
+    ("train", "--dtype", lambda: set(TRAINING_DTYPES)),
+    ("mine", "--dtype", lambda: set(ENGINE_DTYPES) - {"int8"}),
+    ("export", "--format", lambda: set(GRAPHS)),
     ("train", "--loss", lambda: set(LOSSES)),
     ("score", "--device", lambda: {"auto", "cpu", "cuda", "mps"}),
     ("score", "--long-docs", lambda: {"truncate", "chunk", "error"}),

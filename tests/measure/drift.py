@@ -25,7 +25,7 @@ from speed import scifact
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import RerankError
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.evaluation.agreement import agreement
 from rerank_cli.reranking.in_memory import logits_of
 

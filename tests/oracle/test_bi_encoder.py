@@ -11,7 +11,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import Batch
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.torch_bi_encoder import TorchBiEncoder, pooled
 
 PAIRS = [

@@ -14,7 +14,7 @@ from support.tiny import WORDS, write_model, write_reranker, write_tokenizer
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import Scorer
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.self_test import score_together
 from rerank_cli.evaluation.agreement import agreement
 from rerank_cli.models.graph_files import MAIN

@@ -10,7 +10,7 @@ from support.tiny import SIZES, WORDS, write_bi_encoder, write_reranker, write_t
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 
 COMMON = {**SIZES, "vocab_size": len(WORDS), "num_labels": 1, "max_position_embeddings": 66, "pad_token_id": 0}
 ARCHITECTURES = [

@@ -20,7 +20,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, InputError, Refused
 from rerank_cli.display.progress import Reporter
 from rerank_cli.display.training_progress import TrainingProgress
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.torch_bi_encoder import slices
 from rerank_cli.training.mine import MARGIN, MineConfig, mine
 from tests.training.conftest import write_records
@@ -365,7 +365,7 @@ def test_lines_say_how_many_texts_are_done() -> None:
 MEMORY = """
 import sys
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) // 1024

@@ -30,7 +30,7 @@ from rerank_cli.core.errors import (
     OutputError,
     Refused,
 )
-from rerank_cli.engines.registry import open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.lock import Lock
 from rerank_cli.reranking.in_memory import logits_of
 from rerank_cli.training.config import TrainConfig

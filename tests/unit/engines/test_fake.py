@@ -9,8 +9,8 @@ from support.making import fake, fake_logit, float32
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, PassingFault
 from rerank_cli.core.scorer import Batch, OutOfMemory
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.fake import FAULTS, FakeScorer, parse_faults
-from rerank_cli.engines.registry import open_scorer
 
 PAIRS = [("question", "one"), ("question", "two words"), ("", ""), ("q", "漢 字 é"), ("question", "one")]
 

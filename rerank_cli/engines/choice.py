@@ -1,0 +1,65 @@
+"""Which engine scores: the one that is asked for, or the one that `auto` takes.
+
+An engine is imported only here, when it is opened, so that commands which score nothing never pay for torch.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.scorer import Scorer
+from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, not_installed
+from rerank_cli.models.find import find_model, refuse_empty
+from rerank_cli.models.libraries import silence_libraries
+
+
+def open_scorer(config: ModelConfig) -> Scorer:
+    """The engine that `config` asks for, not yet loaded.
+
+    Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
+    """
+    refuse_empty(config)
+    if config.engine not in ("auto", *ENGINES):
+        raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(ENGINES))}.")
+    if config.dtype not in ENGINE_DTYPES:
+        raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(ENGINE_DTYPES)}.")
+    if not DEVICES.fullmatch(config.device):
+        raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
+    silence_libraries(config.offline)
+    name = config.engine if config.engine != "auto" else _fitting(config)
+    engine = ENGINES[name]
+    if missing := not_installed(engine.packages):
+        raise ConfigError(f"--engine {name}: {', '.join(missing)} is not installed", engine.installation)
+    scorer: Scorer = getattr(import_module(f"rerank_cli.engines.{engine.module}"), engine.scorer)(config)
+    return scorer
+
+
+def _fitting(config: ModelConfig) -> str:
+    """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO, where it can be used; else torch.
+
+    Raises what finding the model raises.
+    """
+    if config.model.partition(":")[0] == "fake":
+        return "fake"
+    folder = find_model(config)
+    if folder.graph is not None:
+        return folder.graph.format
+    if folder.encoding is not None:
+        return "bi-encoder"
+    openvino = ENGINES["openvino"]
+    if not_installed(openvino.export_packages) or config.device not in ("auto", "cpu"):
+        return "torch"
+    if folder.config.get("model_type") not in openvino.compared_with_torch:
+        return "torch"
+    if config.dtype not in ("auto", *openvino.dtypes):
+        return "torch"
+    if config.dtype == "bf16" and not import_module("rerank_cli.engines.openvino_runtime").computes_bfloat16():
+        return "torch"  # which emulates it
+    return "torch" if config.device == "auto" and _has_accelerator() else "openvino"
+
+
+def _has_accelerator() -> bool:
+    """Whether torch would choose another device than the CPU."""
+    torch: Any = import_module("torch")
+    return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
