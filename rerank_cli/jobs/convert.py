@@ -12,11 +12,11 @@ from rerank_cli.core.stats import Counters
 from rerank_cli.files.existing import decide, existing_at, refuse_others
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.files.paths import Paths, is_file
+from rerank_cli.files.output import open_output
 from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.formats.registry import failure_line, open_format, read_entries
 from rerank_cli.jobs.fingerprint import readable
-from rerank_cli.jobs.preflight import refuse_foreign, refuse_same_files, refuse_table_of_lines
+from rerank_cli.jobs.preflight import checked_paths, refuse_foreign, refuse_table_of_lines
 
 COMMIT_EVERY = 4096  # records
 COMMIT_BYTES = 16 * 1024 * 1024  # of input
@@ -35,13 +35,13 @@ class Conversion:
 def convert(config: RunConfig, report: Report) -> Conversion:
     """Read, translate, write. Raises what reading and writing raise; there is no resuming, it takes seconds."""
     inputs = Inputs(config.read.sources)
-    refuse_same_files(config)
+    paths = checked_paths(config)
     shape = open_format(config.read, config.write, inputs)
-    refuse_table_of_lines(config, shape.name)
+    refuse_table_of_lines(config, paths, shape.name)
     target = shape.name if config.write.format == "same" else config.write.format
-    output = _opened(config)
+    output = open_output(config.files, paths, resumable=False)
     try:
-        _refuse_found(config, output)
+        _refuse_existing(config, output)
         counters, end, kept, read = Counters(), Mark(), Mark(), 0
         about = {"command": "convert", "format": shape.name, "output_format": target, "rerank_version": __version__}
         entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
@@ -76,15 +76,7 @@ def convert(config: RunConfig, report: Report) -> Conversion:
     return Conversion(status, shape.name, target, counters)
 
 
-def _opened(config: RunConfig) -> FileOutput | StreamOutput:
-    """Where it goes."""
-    files = config.files
-    if not is_file(files.output):
-        return StreamOutput(files.output, files.errors, files.overwrite)
-    return FileOutput(Paths.of(files.output, files.errors), files.overwrite, resumable=False)
-
-
-def _refuse_found(config: RunConfig, output: FileOutput | StreamOutput) -> None:
+def _refuse_existing(config: RunConfig, output: FileOutput | StreamOutput) -> None:
     """Raises Refused when the files found at the output forbid to write there."""
     if isinstance(output, StreamOutput):
         return

@@ -18,7 +18,7 @@ from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, read_entries
-from rerank_cli.jobs.preflight import refuse_foreign, refuse_same_files
+from rerank_cli.jobs.preflight import checked_paths, refuse_foreign
 from rerank_cli.reranking.windows import Slice, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
@@ -84,7 +84,7 @@ class Rehearsal:
 def rehearse(config: RunConfig, stats: Stats, report: Report) -> Rehearsal:
     """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
     inputs = Inputs(config.read.sources)
-    refuse_same_files(config)
+    checked_paths(config)  # refuses what a run would refuse
     shape = open_format(config.read, replace(config.write, scored=True), inputs)
     entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
     scorer = open_scorer(config.model)

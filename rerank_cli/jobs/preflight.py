@@ -27,27 +27,38 @@ NO_COLUMNS = ("trec", "beir", "tei")  # shapes whose lines are no JSON objects
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
 
 
-def refuse_same_files(config: RunConfig) -> None:
-    """Raises ConfigError when a file would have two uses, by whatever name; OutputError when a folder is not there."""
+def checked_paths(config: RunConfig) -> Paths | None:
+    """The files of the output; None for a stream.
+
+    Raises ConfigError when a file would have two uses, by whatever name; OutputError when a folder is not there.
+    """
     files = config.files
     if files.output != "-" and (files.output.endswith("/") or os.path.isdir(real_path(files.output))):
         raise ConfigError(f"-o {files.output}: is a folder", "Name a file in it.")
     for option, named in (("--errors", files.errors), ("--stats", files.stats)):
         if named is not None:
             _refuse_place(option, named)
-    if files.errors is not None and is_file(files.output) and not is_file(files.errors):
+    paths = Paths.of(files.output, files.errors) if is_file(files.output) else None
+    if files.errors is not None and paths is not None and not is_file(files.errors):
         raise ConfigError(f"--errors {files.errors}: is not a regular file", "With -o FILE, errors are kept in one.")
-    uses = _uses(files)
+    uses = _uses(files, paths)
     for (first, path), (second, other) in combinations(uses, 2):
         if path == other:
             raise ConfigError(f"{path} would be both {first} and {second}", "Give each its own file.")
-    if is_file(files.output):
-        _refuse_long_names(Paths.of(files.output, files.errors))
-        if Paths.of(files.output, files.errors).is_table and find_spec("pyarrow") is None:
+    if paths is not None:
+        _refuse_long_names(paths)
+        if paths.is_table and find_spec("pyarrow") is None:
             raise ConfigError(f"-o {files.output}: pyarrow is missing", "pip install 'rerank-cli[parquet]'")
+    _refuse_inputs(config, uses)
+    return paths
+
+
+def _refuse_inputs(config: RunConfig, uses: list[tuple[str, Path]]) -> None:
+    """Raises ConfigError when an input would be written."""
+    output_name = config.files.output
     written = [(use, str(path), _status(str(path))) for use, path in uses]
-    output = os.fstat(STDOUT) if files.output == "-" else _status(files.output)
-    written.append(("-o", files.output, output))
+    output = os.fstat(STDOUT) if output_name == "-" else _status(output_name)
+    written.append(("-o", output_name, output))
     for name in config.read.files:
         read = _status(name)
         for use, place, status in written:
@@ -57,12 +68,13 @@ def refuse_same_files(config: RunConfig) -> None:
                 )
 
 
-def refuse_table_of_lines(config: RunConfig, shape: str) -> None:
+def refuse_table_of_lines(config: RunConfig, paths: Paths | None, shape: str) -> None:
     """Raises ConfigError when a parquet file is to be made of what has no columns."""
     shape = shape if config.write.format == "same" else config.write.format
-    files = config.files
-    if shape in NO_COLUMNS and is_file(files.output) and Paths.of(files.output, files.errors).is_table:
-        raise ConfigError(f"-o {files.output}: {shape} has no columns", "Choose another suffix or --output-format.")
+    if shape in NO_COLUMNS and paths is not None and paths.is_table:
+        raise ConfigError(
+            f"-o {config.files.output}: {shape} has no columns", "Choose another suffix or --output-format."
+        )
 
 
 def _holds_data(status: os.stat_result) -> bool:
@@ -88,10 +100,10 @@ def _refuse_place(option: str, path: str) -> None:
         raise OutputError(f"{option} {path}: its folder is missing or not writable", "Name a file that can be written.")
 
 
-def _uses(files: FileConfig) -> list[tuple[str, Path]]:
+def _uses(files: FileConfig, paths: Paths | None) -> list[tuple[str, Path]]:
     """Every file that the run writes, each with what it is."""
-    if is_file(files.output):
-        uses = Paths.of(files.output, files.errors).uses()
+    if paths is not None:
+        uses = paths.uses()
     else:
         uses = [] if files.errors is None else [("--errors", real_path(files.errors))]
     return uses + ([] if files.stats is None else [("--stats", real_path(files.stats))])

@@ -1,11 +1,48 @@
-"""The statistics of a run, as a file."""
+"""The statistics of a run: one document, for FILE.meta.json, for --stats and for the summary."""
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
+from rerank_cli import __version__
+from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import OutputError
+from rerank_cli.core.records import Mark
+from rerank_cli.core.scorer import Identity
+from rerank_cli.core.stats import Stats
+from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
+from rerank_cli.jobs.fingerprint import readable
+
+
+def document_of(
+    config: RunConfig,
+    stats: Stats,
+    *,
+    identity: Identity,
+    budgets: dict[str, int],
+    end: Mark,
+    fingerprint: dict[str, Any],
+) -> dict[str, Any]:
+    """The run statistics: flat figures first, then where they come from. `end` is the place reached in the input."""
+    splits = stats.total.oom_splits
+    return {
+        **stats.summary(),
+        "deterministic": not splits,
+        "deterministic_why": f"{splits} batches ran out of memory" if splits else None,
+        "peak_memory_bytes": peak_memory(),
+        **budgets,
+        **readable({name: value for name, value in identity.as_dict().items() if name != "versions"}),
+        "versions": {"rerank": __version__, "python": python_version(), **identity.versions},
+        "input_source": end.source,
+        "input_line": end.line,
+        "input_offset": end.offset,
+        "input_bytes": end.total,
+        "input_sha256": end.sha256,
+        "options": readable({name: value for name, value in asdict(config).items() if name != "files"}),
+        "fingerprint": fingerprint,
+    }
 
 
 def write_stats(path: str, document: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from rerank_cli.core.config import FileConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.records import Blank, Mark
 from rerank_cli.files.paths import is_file
-from rerank_cli.jobs.preflight import FIRST_RECORDS, refuse_foreign, refuse_same_files
+from rerank_cli.jobs.preflight import FIRST_RECORDS, checked_paths, refuse_foreign
 
 GOOD = {"query": "q", "candidates": ["a"]}
 
@@ -25,7 +25,7 @@ def source(tmp_path):
 
 def refuse(source, output, errors=None, stats=None):
     files = FileConfig(output=str(output), errors=errors and str(errors), stats=stats and str(stats))
-    refuse_same_files(RunConfig(read=ReadConfig(inputs=("-", str(source))), files=files))
+    checked_paths(RunConfig(read=ReadConfig(inputs=("-", str(source))), files=files))
 
 
 def test_an_output_that_is_no_stream_is_a_file_whether_it_exists_or_not(tmp_path, source):
