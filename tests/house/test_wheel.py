@@ -104,7 +104,7 @@ def test_wheel_holds_the_embedded_model_and_its_card(names: list[str]) -> None:
 
 def test_wheel_is_typed_and_whole(names: list[str], root: Path) -> None:
     ours = {str(path.relative_to(root)) for path in (root / "rerank_cli").rglob("*.py")}
-    prose = {str(path.relative_to(root)) for path in (root / "rerank_cli").rglob("*.md")}
+    prose = {str(path.relative_to(root)) for path in (root / "rerank_cli" / "docs").rglob("*.md")}
     beside = {"rerank_cli/py.typed", "rerank_cli/display/report.html.j2"}
     assert "rerank_cli/docs/experiments/mini.md" in prose
     assert ours | prose | beside <= set(names)
