@@ -30,7 +30,7 @@ def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
     small = ["--pairs", "24", "--lengths", "lognormal:24", "--rounds", "2", "--device", "cpu"]
     dtypes = ["fp32", *["bf16"] * computes_bfloat16()]  # elsewhere it is emulated, and its products take minutes
     engines = ",".join(f"torch:{dtype}" for dtype in dtypes)
-    done = rerank("bench", *small, "--engines", engines, *peers, *plot, timeout=200)
+    done = rerank("bench", *small, "--engines", engines, *peers, *plot)
     found = document(done)
     assert found["pairs"] == 24
     assert found["matrix_gflops"].keys() == set(dtypes)
@@ -63,7 +63,7 @@ def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_file_of_records_is_measured_as_it_is_and_the_dtype_it_came_to_is_named(root: Path) -> None:
     options = ["--engines", "torch", "--peers", "none", "--rounds", "1", "--device", "cpu"]
-    found = document(rerank("bench", root / "sample_data/quickstart.jsonl", *options, timeout=120))
+    found = document(rerank("bench", root / "sample_data/quickstart.jsonl", *options))
     assert found["pairs"] == 110
     (result,) = found["results"]
     assert (result["name"], result["dtype"], result["of_best_peer"]) == ("rerank torch", "fp32", None)
@@ -71,7 +71,7 @@ def test_a_file_of_records_is_measured_as_it_is_and_the_dtype_it_came_to_is_name
 
 
 def test_growth_runs_the_command_itself() -> None:
-    found = document(rerank("bench", "--model", "fake", "--growth", "30,60", "--lengths", "lognormal:32", timeout=120))
+    found = document(rerank("bench", "--model", "fake", "--growth", "30,60", "--lengths", "lognormal:32"))
     assert [(step["pairs"], step["engine"]) for step in found["growth"]] == [(30, "fake"), (60, "fake")]
     assert all(step["pairs_per_s"] > 0 and step["peak_memory_bytes"] > 0 for step in found["growth"])
 
@@ -80,7 +80,7 @@ def test_growth_runs_the_command_itself() -> None:
 def test_a_shape_without_weights_is_measured_with_a_true_tokenizer(shared: Path) -> None:
     small = ["--pairs", "4", "--lengths", "fixed:16", "--rounds", "1", "--device", "cpu", "--peers", "none"]
     shape = ["--random-weights", "xlmr-mini", "--tokenizer", str(shared / "models/xlmr-tokenizer")]
-    found = document(rerank("bench", *small, *shape, "--engines", "torch:fp32", timeout=200))
+    found = document(rerank("bench", *small, *shape, "--engines", "torch:fp32"))
     assert (found["model"], found["pairs"], found["tokens"]) == ("xlmr-mini", 4, 64)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from support.running import COMMAND, ROOT, Finished, environment, files_of, rerank
+from support.running import COMMAND, HANG_S, ROOT, Finished, environment, files_of, rerank
 
 from rerank_cli.cli.app import app
 from rerank_cli.core.dtypes import TRAINING_DTYPES
@@ -102,7 +102,7 @@ def test_nothing_heavy_is_imported_for_a_candidate() -> None:
     )
     line = {"COMP_WORDS": "rerank score --engine o", "COMP_CWORD": "3", "_RERANK_COMPLETE": "complete_bash"}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(**line), capture_output=True, timeout=60, check=True
+        [sys.executable, "-c", program], env=environment(**line), capture_output=True, timeout=HANG_S, check=True
     )
     assert done.stdout == b"openvino\nonnx\n"
     assert done.stderr == b"0 []\n"
@@ -132,7 +132,7 @@ def in_a_shell(option: str, home: Path) -> Finished:
         ["bash", "--norc", "-c", f"{words}; exit $?"],
         env=environment(HOME=str(home)),
         capture_output=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
@@ -149,7 +149,12 @@ def test_the_script_is_shown_and_completes_in_bash_itself(tmp_path: Path) -> Non
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
-        ["bash", "--norc", "-c", program], cwd=tmp_path, env=environment(), capture_output=True, timeout=60, check=True
+        ["bash", "--norc", "-c", program],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        timeout=HANG_S,
+        check=True,
     )
     assert (done.stdout, done.stderr) == (b"openvino\nonnx\n", b"")
 
@@ -178,7 +183,7 @@ def test_a_reader_of_the_script_that_goes_away_is_no_failure(tmp_path: Path) -> 
     words = " ".join(f"'{word}'" for word in [*COMMAND, "--show-completion"])
     done = subprocess.run(
         ["bash", "--norc", "-c", f"{words}; exit $?"], stdout=write, stderr=subprocess.PIPE,
-        env=environment(HOME=str(tmp_path)), timeout=60, check=False, cwd=ROOT,
+        env=environment(HOME=str(tmp_path)), timeout=HANG_S, check=False, cwd=ROOT,
     )  # fmt: skip
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")

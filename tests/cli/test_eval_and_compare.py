@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from support.running import ROOT, environment, files_of, forked, rerank
+from support.running import HANG_S, ROOT, environment, files_of, forked, rerank
 
 from rerank_cli.core.printable import ACTING
 
@@ -259,7 +259,7 @@ def opened(page: Path) -> dict:
     probe = page.with_name("probe.html")
     probe.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
     command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", probe.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=True)
     return json.loads(re.search(r"<pre>(.*?)</pre>", done.stdout).group(1))
 
 

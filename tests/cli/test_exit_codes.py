@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.running import COMMAND, commits, environment, files_of, forked, lines, rerank, started, wait_until
+from support.running import COMMAND, HANG_S, commits, environment, files_of, forked, lines, rerank, started, wait_until
 
 FAKE = ("--engine", "fake")
 SMALL = ("--batch-tokens", "64", "--window-tokens", "256")  # a commit every few records
@@ -303,7 +303,7 @@ def test_11_while_another_run_writes_and_that_run_is_not_disturbed(ten: Path, tm
         for flags in ((), ("--resume",), ("--overwrite",), ("--overwrite", "--resume")):
             assert forked("score", ten, "-o", output, *FAKE, *flags).code == 11, flags
         first.stdin.close()
-        assert first.wait(60) == 0
+        assert first.wait(HANG_S) == 0
     assert len(output.read_bytes().splitlines()) == 5
 
 
@@ -333,7 +333,7 @@ def test_a_signal_ends_the_run_with_128_and_its_number_and_a_partial(tmp_path: P
     with started("score", source, "-o", output, *SLOW) as process:
         assert wait_until(lambda: commits(output) >= 1, process)
         process.send_signal(number)
-        assert process.wait(10) == code
+        assert process.wait(HANG_S) == code
         assert b"--resume" in process.stderr.read()
     assert not output.exists()
     assert (tmp_path / "out.jsonl.partial").exists()
@@ -346,7 +346,7 @@ def test_141_when_the_reader_closes_the_pipe_and_nothing_is_said(tmp_path: Path)
     command = [*COMMAND, "score", str(source), "-o", "-", *FAKE, *SMALL]
     script = 'set -o pipefail; "$@" | head -1'
     done = subprocess.run(
-        ["bash", "-c", script, "bash", *command], capture_output=True, env=environment(), timeout=60, check=False
+        ["bash", "-c", script, "bash", *command], capture_output=True, env=environment(), timeout=HANG_S, check=False
     )
     assert done.returncode == 141
     assert done.stderr == b""
@@ -365,7 +365,7 @@ def test_141_for_every_command_whose_reader_went_away(messy: Path, command: str)
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [*COMMAND, *arguments], stdout=write, stderr=subprocess.PIPE, env=environment(), timeout=60, check=False
+        [*COMMAND, *arguments], stdout=write, stderr=subprocess.PIPE, env=environment(), timeout=HANG_S, check=False
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")

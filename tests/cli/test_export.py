@@ -40,9 +40,7 @@ def test_exported_folder_scores_as_its_model_does(
     pytest.importorskip(package)
     source, target = tmp_path / "in.jsonl", tmp_path / "exported"
     source.write_text(RECORD)
-    done = rerank(
-        "export", "-o", target, "--model", tiny, "--format", form, "--dtype", dtype, "--records", source, timeout=120
-    )
+    done = rerank("export", "-o", target, "--model", tiny, "--format", form, "--dtype", dtype, "--records", source)
     assert done.code == 0, done.stderr
     assert f"format                  {form}, {dtype}\n" in done.stdout.decode()
     assert "parity with torch fp32  4 pairs, 1 queries\n" in done.stdout.decode()
@@ -68,10 +66,10 @@ def test_what_is_in_the_way_is_refused_and_left_alone(tiny: Path, tmp_path: Path
         assert done.code == 8, done.stderr
         assert (mine / "thesis.tex").read_text() == "years"
     made = tmp_path / "made"
-    assert rerank("export", "-o", made, "--model", tiny, timeout=120).code == 0
+    assert rerank("export", "-o", made, "--model", tiny).code == 0
     note = (made / "rerank_export.json").read_bytes()
     assert rerank("export", "-o", made, "--model", tiny).code == 8
-    assert rerank("export", "-o", made, "--model", tiny, "--dtype", "int8", "--overwrite", timeout=120).code == 0
+    assert rerank("export", "-o", made, "--model", tiny, "--dtype", "int8", "--overwrite").code == 0
     assert (made / "rerank_export.json").read_bytes() != note
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "mine", "tiny"]
 
@@ -81,7 +79,7 @@ def test_damaged_exported_folder_is_refused(tiny: Path, tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     source, target = tmp_path / "in.jsonl", tmp_path / "exported"
     source.write_text(RECORD)
-    assert rerank("export", "-o", target, "--model", tiny, timeout=120).code == 0
+    assert rerank("export", "-o", target, "--model", tiny).code == 0
     with (target / "openvino_model.bin").open("r+b") as file:
         file.write(b"x")
     done = rerank("score", source, "-o", tmp_path / "out.jsonl", "--model", target)
@@ -113,7 +111,7 @@ def test_engine_that_a_folder_was_not_exported_for_is_refused(tiny: Path, tmp_pa
     pytest.importorskip("nncf")
     source, target = tmp_path / "in.jsonl", tmp_path / "exported"
     source.write_text(RECORD)
-    assert rerank("export", "-o", target, "--model", tiny, timeout=120).code == 0
+    assert rerank("export", "-o", target, "--model", tiny).code == 0
     done = rerank("score", source, "-o", "-", "--model", target, "--engine", "torch")
     assert done.code == 2
     assert b"was exported for openvino" in done.stderr
@@ -128,17 +126,17 @@ def test_a_file_that_somebody_put_into_an_exported_folder_is_left_alone(tiny: Pa
     pytest.importorskip("openvino")
     target, theirs = tmp_path / "exported", tmp_path / "theirs"
     arguments = ("--model", tiny, "--format", "openvino", "--overwrite")
-    assert rerank("export", "-o", target, *arguments, timeout=120).code == 0
+    assert rerank("export", "-o", target, *arguments).code == 0
     notes = target / "my_notes.txt"
     notes.write_text("mine")
     before = {path.name: path.read_bytes() for path in target.iterdir()}
-    done = rerank("export", "-o", target, *arguments, timeout=120)
+    done = rerank("export", "-o", target, *arguments)
     assert done.code == 8
     assert "my_notes.txt" in done.said
     assert {path.name: path.read_bytes() for path in target.iterdir()} == before
     notes.unlink()
-    assert rerank("export", "-o", target, *arguments, timeout=120).code == 0
+    assert rerank("export", "-o", target, *arguments).code == 0
     theirs.mkdir()
     (theirs / "file").write_text("mine")
-    assert rerank("export", "-o", theirs, *arguments, timeout=120).code == 8
+    assert rerank("export", "-o", theirs, *arguments).code == 8
     assert [path.name for path in theirs.iterdir()] == ["file"]

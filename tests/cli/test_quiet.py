@@ -62,7 +62,7 @@ def words(command: str, number: int) -> list[str]:
 def test_quiet_commands_say_nothing(folder: Path, points: Points) -> None:
     for number, command in enumerate(points.of(QUIET, sample=3)):
         with points.trying("libraries: words of theirs on standard error"):
-            done = rerank(*words(command, number), cwd=folder, timeout=200, XDG_CACHE_HOME=str(folder / f"c{number}"))
+            done = rerank(*words(command, number), cwd=folder, XDG_CACHE_HOME=str(folder / f"c{number}"))
             assert (done.code, done.said) == (0, ""), command
 
 
@@ -70,7 +70,7 @@ def test_quiet_commands_say_nothing(folder: Path, points: Points) -> None:
 def test_other_commands_say_only_what_is_ours(folder: Path, points: Points) -> None:
     for number, command in enumerate(points.of(OURS_ONLY, sample=2)):
         with points.trying("libraries: words of theirs on standard error"):
-            done = rerank(*words(command, number), cwd=folder, timeout=200, XDG_CACHE_HOME=str(folder / f"c{number}"))
+            done = rerank(*words(command, number), cwd=folder, XDG_CACHE_HOME=str(folder / f"c{number}"))
             assert done.code == 0, (command, done.said)
             assert b"\r" not in done.stderr
             assert [line for line in done.said.splitlines() if not line.startswith("rerank: ")] == [], command

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.running import Finished, forked, lines, record, rerank, started
+from support.running import HANG_S, Finished, forked, lines, record, rerank, started
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -59,7 +59,7 @@ def test_no_input_on_a_terminal_shows_help_and_ends_with_2() -> None:
     try:
         for command in (["score", "-o", "-"], ["check"]):
             with started(*command, stdin=child) as process:
-                assert process.wait(30) == 2
+                assert process.wait(HANG_S) == 2
                 assert b"Usage:" in process.stderr.read()
     finally:
         os.close(parent)
@@ -135,7 +135,7 @@ def test_a_limit_ends_the_run_while_the_pipe_is_still_open(tmp_path: Path) -> No
     read, write = os.pipe()
     with started("score", "-", "-o", "-", *FAKE, "--limit", "2", stdin=read) as process:
         os.write(write, lines(2))
-        assert process.wait(30) == 0
+        assert process.wait(HANG_S) == 0
     os.close(write)
     os.close(read)
 
@@ -145,7 +145,7 @@ def test_a_fifo_as_output_gets_the_records(ten: Path, tmp_path: Path) -> None:
     os.mkfifo(fifo)
     with started("score", ten, "-o", fifo, *FAKE) as process:
         content = fifo.read_bytes()
-        assert process.wait(30) == 0
+        assert process.wait(HANG_S) == 0
     assert len(content.splitlines()) == 10
     assert fifo.is_fifo()
 

@@ -19,7 +19,19 @@ from pathlib import Path
 
 import pytest
 from support.points import Points
-from support.running import Finished, Zygote, commits, files_of, forked, lines, rerank, run_into, started, wait_until
+from support.running import (
+    HANG_S,
+    Finished,
+    Zygote,
+    commits,
+    files_of,
+    forked,
+    lines,
+    rerank,
+    run_into,
+    started,
+    wait_until,
+)
 
 from rerank_cli.files.journal import read_journal
 from rerank_cli.files.paths import Paths
@@ -518,7 +530,7 @@ def test_standard_output_that_is_the_input_is_2_and_nothing_is_touched(
             with (disguised / "in.jsonl").open(mode) as stdout:
                 run = ("score", "in.jsonl", "-o", output, *OPTIONS)
                 with started(*run, cwd=disguised, stdout=stdout) as process:
-                    assert process.wait(60) == 2
+                    assert process.wait(HANG_S) == 2
             assert tree(disguised) == before
 
 
@@ -528,7 +540,7 @@ def test_an_output_inherited_as_a_number_that_is_the_input_is_2(disguised: Path,
         number = file.fileno()
         run = ("score", "in.jsonl", "-o", f"/proc/self/fd/{number}", *OPTIONS, "--overwrite")
         with started(*run, cwd=disguised, pass_fds=[number]) as process:
-            assert process.wait(60) == 2
+            assert process.wait(HANG_S) == 2
     assert tree(disguised) == before
 
 
@@ -536,7 +548,7 @@ def test_a_fifo_that_is_input_and_output_is_2_and_no_run_waits_for_itself(quick_
     os.mkfifo(quick_folder / "fifo")
     run = ("score", "fifo", "-o", "fifo", *OPTIONS)
     with points.trying("one file by two names: a FIFO"), started(*run, cwd=quick_folder) as process:
-        assert process.wait(10) == 2
+        assert process.wait(HANG_S) == 2
 
 
 # links and names
@@ -611,7 +623,7 @@ def test_a_fifo_as_output_gets_the_golden_bytes_and_stays_a_fifo(
     os.mkfifo(fifo)
     with points.trying("names: a FIFO as output"), started(*command_to(source, fifo), cwd=quick_folder) as process:
         assert fifo.read_bytes() == goldens["plain"]["out.jsonl"]
-        assert process.wait(60) == 3
+        assert process.wait(HANG_S) == 3
         assert fifo.is_fifo()
         assert [path.name for path in quick_folder.iterdir()] == ["fifo"]
 
@@ -701,7 +713,7 @@ def journal_of(output: Path) -> int:
 def end_of(process: subprocess.Popen[bytes]) -> int:
     """Let it go on to its end; its exit code."""
     process.send_signal(signal.SIGCONT)
-    return process.wait(60)
+    return process.wait(HANG_S)
 
 
 def shared_output(folder: Path) -> Path:

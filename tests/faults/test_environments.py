@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import typer
 from support.points import Points
-from support.running import COMMAND, Finished, environment, forked
+from support.running import COMMAND, HANG_S, Finished, environment, forked
 from support.terminals import on_terminal
 
 from rerank_cli.cli.app import app
@@ -65,7 +65,7 @@ class Surroundings:
             env=environment(**{"LC_ALL": None, "LANG": None, **self.variables}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=120,
+            timeout=HANG_S,
             check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr)

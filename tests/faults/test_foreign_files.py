@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.points import Points
-from support.running import commits, files_of, forked, kill_after_commits, lines, started, wait_until
+from support.running import HANG_S, commits, files_of, forked, kill_after_commits, lines, started, wait_until
 
 from rerank_cli.files.paths import Paths
 
@@ -177,7 +177,7 @@ def test_two_runs_at_once_never_share_an_errors_file(quick_folder: Path, points:
             with points.trying("foreign files: an errors file of two runs"):
                 assert forked(*other, *flags, cwd=quick_folder).code == 11
         first.send_signal(signal.SIGCONT)
-        assert first.wait(60) == 3
+        assert first.wait(HANG_S) == 3
     assert sorted(files_of(quick_folder)) == ["a.jsonl", "a.jsonl.meta.json", "errors", "in.jsonl"]
 
 
@@ -205,7 +205,7 @@ def test_a_file_that_appears_while_a_run_goes_on_is_not_replaced(quick_folder: P
             with started(*run, *flags, cwd=quick_folder) as process:
                 assert wait_until(lambda: commits(quick_folder / "out.jsonl") >= 0, process)
                 (quick_folder / name).write_bytes(b"mine\n")
-                assert process.wait(60) == 8
+                assert process.wait(HANG_S) == 8
             assert (quick_folder / name).read_bytes() == b"mine\n"
             (quick_folder / name).unlink()
             assert forked(*run, "--resume", cwd=quick_folder).code == 3

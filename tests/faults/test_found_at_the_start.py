@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.points import Points
-from support.running import commits, files_of, forked, kill_after_commits, lines, rerank, started, wait_until
+from support.running import HANG_S, commits, files_of, forked, kill_after_commits, lines, rerank, started, wait_until
 
 from rerank_cli.files.lock import LINE
 
@@ -248,6 +248,6 @@ def test_two_nights_that_overlap_do_the_work_once(tmp_path: Path) -> None:
     with started(*cron, cwd=tmp_path) as first:
         assert wait_until(lambda: commits(tmp_path / "out.jsonl") >= 1, first)
         with started(*cron, cwd=tmp_path) as second:
-            codes = {second.wait(60), first.wait(60)}
+            codes = {second.wait(HANG_S), first.wait(HANG_S)}
     assert codes in ({0, 11}, {0})
     assert len((tmp_path / "out.jsonl").read_bytes().splitlines()) == 30

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.points import Points
-from support.running import COMMAND, Finished, environment
+from support.running import COMMAND, HANG_S, Finished, environment
 from support.tiny import write_reranker
 
 RECORD = {"query": "what is panda?", "candidates": ["hi", "panda is a b c", "what"]}
@@ -33,7 +33,7 @@ class Small:
             env=environment(**variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=200,
+            timeout=HANG_S,
             check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr)

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 from support.points import Points
-from support.running import ROOT, commits, started, wait_until
+from support.running import HANG_S, ROOT, commits, started, wait_until
 from tokenizers import Tokenizer
 
 from rerank_cli.formats.texts import MAX_TEXT
 from rerank_cli.models.tokens import encoding_of, load_tokenizer
 from rerank_cli.reranking.windows import PREPARE_ENTRIES
 
-SECONDS = 10  # as promised
 TURNS = 5  # of another thread, while a text is tokenized for a good part of a second
 
 
@@ -96,4 +95,4 @@ def test_a_signal_is_heard_whatever_text_is_tokenized(tmp_path: Path, points: Po
         ):
             assert wait_until(lambda output=output: commits(output) >= 1, it), it.communicate()
             it.send_signal(signal.SIGTERM)
-            assert it.wait(SECONDS) == 128 + signal.SIGTERM
+            assert it.wait(HANG_S) == 128 + signal.SIGTERM

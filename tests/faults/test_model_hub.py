@@ -33,13 +33,12 @@ from support.loopback import (
     wrong,
 )
 from support.points import Points
-from support.running import environment, files_of, lines, rerank
+from support.running import HANG_S, environment, files_of, lines, rerank
 from support.tiny import write_reranker
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 WAYS_OUT = ("hf download someone/", "--model PATH", "--model mini")
 BUSY = {"X_Error_Message": "busy"}
-SECONDS = 200  # a healthy end comes much sooner; without any bound it never comes
 FIND = """
 import json, os, signal, sys
 from rerank_cli.core.config import ModelConfig
@@ -81,12 +80,12 @@ class Client:
         if hasty:
             variables |= {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
         done = subprocess.run(
-            [sys.executable, "-c", FIND, str(SECONDS)],
+            [sys.executable, "-c", FIND, str(int(HANG_S))],
             input="".join(line + "\n" for line in lines),
             env=environment(**variables),
             capture_output=True,
             text=True,
-            timeout=4 * SECONDS,
+            timeout=HANG_S,
             check=False,
         )
         assert done.returncode == 0, done.stderr

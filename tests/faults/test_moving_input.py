@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import pytest
 from support.points import Points
-from support.running import COMMAND, commits, environment, files_of, forked, lines, record, wait_until
+from support.running import COMMAND, HANG_S, commits, environment, files_of, forked, lines, record, wait_until
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.files.inputs import Inputs
@@ -436,7 +436,7 @@ def peak_of(folder: Path, *arguments: str, write: Callable[[IO[bytes]], None] | 
         if write is not None:
             write(process.stdin)
             process.stdin.close()
-        code = process.wait(300)
+        code = process.wait(HANG_S)
     return code, int((folder / "peak").read_text())
 
 

@@ -23,6 +23,7 @@ import pytest
 from support.points import Points
 from support.running import (
     COMMAND,
+    HANG_S,
     Finished,
     commits,
     environment,
@@ -39,7 +40,7 @@ from support.tracing import needs_strace
 
 from rerank_cli.files.paths import Paths
 
-STOP_S = 10  # within which a stopped run is out
+STUCK_S = 10  # within which a run that is stuck is out after a signal, on a machine with a free core
 AT_ONCE_S = 6  # well below the eight seconds after which a stuck run is ended
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 OUT, ERRORS = "out.jsonl", "out.jsonl.errors.jsonl"
@@ -152,7 +153,7 @@ def test_one_signal_or_two_stop_a_run_whatever_it_is_doing(
                 process.send_signal(number)
                 if second is not None:
                     process.send_signal(second)
-                said = process.communicate(timeout=STOP_S)[1]
+                said = process.communicate(timeout=HANG_S)[1]
             first = number if second is None or process.returncode == 128 + number else second
             assert_stopped(first, process.returncode, said)
             if second is None:
@@ -178,7 +179,7 @@ def test_a_signal_does_not_wait_for_the_batch_in_hand_nor_a_second_one_for_the_f
                     while time.perf_counter() < until:
                         pass
                     process.send_signal(signal.SIGINT)
-                said = process.communicate(timeout=STOP_S)[1]
+                said = process.communicate(timeout=HANG_S)[1]
             first = signal.SIGINT if microseconds is not None and process.returncode == 130 else number
             assert_stopped(first, process.returncode, said)
 
@@ -211,7 +212,7 @@ def test_a_run_that_is_stuck_ends_within_ten_seconds_of_a_signal_and_at_once_by_
                 assert wait_until(lambda: not (folder / "out.jsonl.lock").exists(), process)  # noqa: B023
                 if count == 2:
                     process.send_signal(number)
-                assert process.wait(AT_ONCE_S if count == 2 else STOP_S) == 128 + number
+                assert process.wait(AT_ONCE_S if count == 2 else STUCK_S) == 128 + number
             assert_resumable(folder, golden, run)
 
 
@@ -225,7 +226,7 @@ def test_a_signal_does_not_wait_for_a_pipe_that_says_nothing(points: Points, tmp
                 process.stdin.flush()
                 assert wait_until(lambda: hears(process) and not unread(process.stdin), process)
                 process.send_signal(number)
-                code, said = process.wait(STOP_S), process.stderr.read()
+                code, said = process.wait(HANG_S), process.stderr.read()
             assert_stopped(number, code, said)
             assert b"--resume" not in said, "a pipe cannot be resumed"
             assert not (tmp_path / OUT).exists()
@@ -251,7 +252,7 @@ def test_check_and_doctor_and_the_installed_script_stop_too(
             with process:
                 assert wait_until(lambda: hears(process), process)  # noqa: B023
                 process.send_signal(number)
-                code, said = process.wait(STOP_S), process.stderr.read()
+                code, said = process.wait(HANG_S), process.stderr.read()
             assert_stopped(number, code, said)
 
 
@@ -289,7 +290,7 @@ def test_a_signal_that_a_library_turns_into_another_exception_or_swallows_still_
                 assert wait_until((folder / "out.jsonl.lock").exists, process)
                 time.sleep(0.2)
                 process.send_signal(number)
-                said = process.communicate(timeout=STOP_S)[1]
+                said = process.communicate(timeout=HANG_S)[1]
             assert_stopped(number, process.returncode, said)
             assert b"bug" not in said
 
@@ -307,7 +308,7 @@ def test_a_signal_ignored_at_the_start_stays_ignored(
                 process.send_signal(number)
                 assert wait_until(committed(folder), process)
                 process.send_signal(number)
-                said = process.communicate(timeout=60)[1]
+                said = process.communicate(timeout=HANG_S)[1]
             assert process.returncode == 3, said
             assert_golden(folder, golden)
 
@@ -328,7 +329,7 @@ def test_under_nohup_a_hangup_is_ignored_and_a_terminate_is_not(
             with process:
                 assert wait_until(committed(folder), process)
                 process.send_signal(number)
-                said = process.communicate(timeout=60)[0]
+                said = process.communicate(timeout=HANG_S)[0]
             if number == signal.SIGHUP:
                 assert process.returncode == 3, said
                 assert_golden(folder, golden)
@@ -358,7 +359,7 @@ def test_a_signal_at_any_moment_of_the_start_ends_it(
             with started(*command("slow=0.005"), cwd=folder) as process:
                 time.sleep(moment)
                 process.send_signal(number)
-                said = process.communicate(timeout=STOP_S)[1]
+                said = process.communicate(timeout=HANG_S)[1]
             assert_stopped_early(number, process.returncode, said)
             assert_resumable(folder, golden, command("slow=0.005"))
 
@@ -380,7 +381,7 @@ def struck(folder: Path, log: Path, calls: str, files: list[Path], *injections: 
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
-            timeout=120,
+            timeout=HANG_S,
             check=False,
         )
         said.seek(0)
@@ -508,7 +509,7 @@ def test_a_reader_of_the_records_that_goes_away_ends_the_run_quietly_with_141(
                 got = process.stdout.read(wanted)
                 process.stdout.close()
                 said = process.stderr.read()
-                assert process.wait(60) == 141
+                assert process.wait(HANG_S) == 141
             assert said == b""
             assert got == golden[OUT][:wanted]
 
@@ -524,7 +525,7 @@ def test_a_reader_that_never_reads_does_not_hold_up_a_signal(
                 os.close(writer)
                 assert wait_until(lambda: unread(reader) > 0, process)  # noqa: B023
                 process.send_signal(number)
-                said = process.communicate(timeout=STOP_S)[1]
+                said = process.communicate(timeout=HANG_S)[1]
             assert_stopped(number, process.returncode, said)
             with open(reader, "rb") as pipe:
                 written = pipe.read()
@@ -541,7 +542,7 @@ def test_what_went_into_a_pipe_before_a_signal_is_a_prefix_of_whole_records(
                 first = process.stdout.read(1500)
                 process.send_signal(number)
                 written = first + process.stdout.read()
-                code, said = process.wait(STOP_S), process.stderr.read()
+                code, said = process.wait(HANG_S), process.stderr.read()
             assert_stopped(number, code, said)
             assert golden[OUT].startswith(written)
             assert written.endswith(b"\n")
@@ -559,7 +560,7 @@ def test_a_pipe_that_does_not_block_gets_every_record(
             os.close(writer)
             assert wait_until(lambda: unread(reader) > 0, process)
             records = pipe.read()
-            said = process.communicate(timeout=60)[1]
+            said = process.communicate(timeout=HANG_S)[1]
         assert process.returncode == 3, said
         assert records == golden[OUT]
 
@@ -572,7 +573,7 @@ def shell(script: str, *arguments: str, cwd: Path, **variables: str) -> Finished
         env=environment(**variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
@@ -602,7 +603,7 @@ def test_a_report_that_nobody_reads_ends_quietly_with_141_and_one_without_room_s
             os.close(reader)
             stdout = writer if place == "gone" else os.open("/dev/full", os.O_WRONLY)
             with started(*arguments, cwd=new_folder(), stdout=stdout) as process:
-                said = process.communicate(timeout=60)[1]
+                said = process.communicate(timeout=HANG_S)[1]
             for fd in {writer, stdout}:
                 os.close(fd)
             if place == "gone":
@@ -719,7 +720,7 @@ def test_ctrl_c_while_the_bar_is_drawn_gives_130_and_the_cursor_back(
                 if more:
                     time.sleep(milliseconds / 1000)
                     terminal.type(CTRL_C * more)
-                assert terminal.code(STOP_S) == 130, terminal.shown[-2000:].decode()
+                assert terminal.code(HANG_S) == 130, terminal.shown[-2000:].decode()
             assert_left_well(terminal)
             if not more:
                 assert b"rerank: stopped by SIGINT" in terminal.shown

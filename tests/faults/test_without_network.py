@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 from support.inside import rerank_inside
 from support.points import Points
-from support.running import COMMAND, Finished, environment, files_of, lines, rerank
+from support.running import COMMAND, HANG_S, Finished, environment, files_of, lines, rerank
 from support.tiny import edit_json, write_bi_encoder, write_reranker
 from support.tracing import needs_strace
 
 DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
-SECONDS = 60  # far more than it takes; a run that waits for a network would hang
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def assert_three_ways_out(done: Finished, folder: Path) -> None:
 
 def test_6_with_three_ways_out_when_the_hub_cannot_be_reached(ten: Path, tmp_path: Path, no_hub: str) -> None:
     home = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": no_hub}
-    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", timeout=SECONDS, **home)
+    done = rerank("score", ten, "-o", tmp_path / "out.jsonl", **home)
     assert_three_ways_out(done, tmp_path)
     assert "cannot be reached" in done.said
 
@@ -63,7 +62,7 @@ def test_offline_never_asks_the_hub_and_ends_with_6(ten: Path, tmp_path: Path, w
         home = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": f"http://127.0.0.1:{hub.getsockname()[1]}"}
         flags = [way, "--resume", "--overwrite"] if way.startswith("--") else []
         variables = {} if flags else {way: "1"}
-        done = rerank("score", ten, "-o", tmp_path / "out.jsonl", *flags, timeout=SECONDS, **home, **variables)
+        done = rerank("score", ten, "-o", tmp_path / "out.jsonl", *flags, **home, **variables)
         with pytest.raises(BlockingIOError):
             hub.accept()
     assert_three_ways_out(done, tmp_path)
@@ -71,7 +70,7 @@ def test_offline_never_asks_the_hub_and_ends_with_6(ten: Path, tmp_path: Path, w
 
 
 def test_doctor_says_the_same_with_the_same_code(tmp_path: Path) -> None:
-    done = rerank("doctor", "--offline", timeout=SECONDS, HF_HOME=str(tmp_path))
+    done = rerank("doctor", "--offline", HF_HOME=str(tmp_path))
     assert done.code == 6
     assert b"--model mini" in done.stdout
     assert os.fsencode(str(tmp_path)) in done.stdout
@@ -156,7 +155,7 @@ class Sandbox:
             ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=4 * SECONDS,
+            timeout=HANG_S,
             check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr), log.read_text(errors="replace")

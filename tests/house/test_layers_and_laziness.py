@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from support.running import ROOT, environment, lines
+from support.running import HANG_S, ROOT, environment, lines
 
 HEAVY = {
     "torch",
@@ -40,7 +40,7 @@ def ended(folder: Path, *arguments: str) -> tuple[int, list[str]]:
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60,
+        timeout=HANG_S,
         check=True,
     )
     code, *modules = done.stderr.decode().splitlines()[-1].split()
@@ -97,7 +97,7 @@ def test_every_module_keeps_to_its_floor() -> None:
     pytest.importorskip("importlinter")
     program = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment(), capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", program], cwd=ROOT, env=environment(), capture_output=True, timeout=HANG_S, check=False
     )
     assert done.returncode == 0, done.stdout.decode()
     assert b"2 kept, 0 broken" in done.stdout

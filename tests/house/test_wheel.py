@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from support.running import environment, lines
+from support.running import HANG_S, environment, lines
 
 MINI = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md")
 EXTRAS = ("openvino", "onnxruntime", "pyarrow", "ir_measures", "scipy", "sentence_transformers", "matplotlib")
@@ -72,7 +72,13 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ended(program: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The program with these arguments, run to its end in `folder`."""
     return subprocess.run(
-        [program, *arguments], cwd=folder, env=environment(), capture_output=True, text=True, timeout=300, check=False
+        [program, *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
     )
 
 

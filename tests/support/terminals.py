@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.running import COMMAND, DEADLINE_S, environment
+from support.running import COMMAND, HANG_S, environment
 
 CTRL_C = b"\x03"
 HIDDEN, SHOWN = b"\x1b[?25l", b"\x1b[?25h"
@@ -32,7 +32,7 @@ class Terminal:
 
     def see(self, mark: bytes) -> None:
         """Wait until `mark` has been shown."""
-        give_up = time.monotonic() + DEADLINE_S
+        give_up = time.monotonic() + HANG_S
         while mark not in self.shown:
             assert time.monotonic() < give_up, f"never shown: {mark!r}, but {self.shown[-500:]!r}"
             assert self._read(1.0), f"ended without showing {mark!r}: {self.shown[-500:]!r}"
@@ -57,7 +57,7 @@ class Terminal:
         os.close(self.fd)
         self.closed = True
 
-    def code(self, timeout: float = DEADLINE_S) -> int:
+    def code(self, timeout: float = HANG_S) -> int:
         """Let it run to its end, at most `timeout` seconds; the exit code."""
         give_up = time.monotonic() + timeout
         while not self.closed and time.monotonic() < give_up and self._read(0.5):

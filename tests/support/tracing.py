@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.running import COMMAND, environment
+from support.running import COMMAND, HANG_S, environment
 
 CALLS = ("openat", "write", "fsync", "ftruncate", "rename", "unlink")
 NAMES = re.compile(r"^\d+ +(\w+)\(", re.MULTILINE)
@@ -43,7 +43,7 @@ def traced(
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
     if b"ptrace" in done.stderr and done.returncode not in (3, 5, -signal.SIGKILL):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.making import Clock
-from support.running import environment, rerank
+from support.running import HANG_S, environment, rerank
 from transformers import AutoModel, BertModel
 
 from rerank_cli.core.config import ModelConfig
@@ -386,7 +386,7 @@ def test_memory_of_the_encoding_does_not_grow_with_the_pool(base: Path, tmp_path
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).symlink_to(base / name)
     program = [sys.executable, "-c", MEMORY, str(tmp_path)]
-    done = subprocess.run(program, capture_output=True, timeout=300, check=True, env=environment())
+    done = subprocess.run(program, capture_output=True, timeout=HANG_S, check=True, env=environment())
     assert int(done.stdout) < 80  # MiB; all at once it is 145, and the vectors are 2
 
 

@@ -3,11 +3,10 @@
 import threading
 
 import pytest
+from support.running import HANG_S
 
 from rerank_cli.core.scorer import Batch, OutOfMemory
 from rerank_cli.engines.lanes import side_by_side
-
-DEADLINE_S = 20  # for what must come; never reached when all is well
 
 
 def batches(count):
@@ -28,7 +27,7 @@ def test_as_many_batches_are_computed_at_once_as_there_are_lanes():
     together = threading.Barrier(3)
 
     def compute(batch):
-        together.wait(DEADLINE_S)  # breaks, and fails the test, unless three are here
+        together.wait(HANG_S)  # breaks, and fails the test, unless three are here
         return logits(batch)
 
     assert len(list(side_by_side(compute, 3, iter(batches(9))))) == 9

@@ -7,7 +7,7 @@ from typing import Any
 
 import ir_measures
 import pytest
-from support.running import environment
+from support.running import HANG_S, environment
 
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.evaluation.measures import in_order, parsed_measures, per_query
@@ -143,7 +143,7 @@ print(json.dumps([len(found), pairs]))
 def in_a_child(program: str, **variables: str) -> Any:
     """What a program prints, as JSON; a process that dies fails the test."""
     command = [sys.executable, "-c", BEFORE + program]
-    done = subprocess.run(command, env=environment(**variables), capture_output=True, timeout=540, check=False)
+    done = subprocess.run(command, env=environment(**variables), capture_output=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, (done.returncode, done.stderr.decode()[-3000:])
     return json.loads(done.stdout)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.running import environment
+from support.running import HANG_S, environment
 from support.tracing import needs_strace
 
 from rerank_cli.files.durable import put_file, umask, whole_file
@@ -67,7 +67,7 @@ def test_a_file_is_on_disk_before_it_takes_its_name_and_then_its_name_is(tmp_pat
     command = ["strace", "-f", "-qq", "-y", "-o", log, "-e", "trace=write,fsync,rename"]
     program = [sys.executable, "-c", PROGRAM, tmp_path / "out" / "f"]
     (tmp_path / "out").mkdir()
-    subprocess.run([*command, *program], check=True, env=environment(), timeout=60)
+    subprocess.run([*command, *program], check=True, env=environment(), timeout=HANG_S)
     calls = re.findall(r"^\d+ +(\w+)\(.*" + re.escape(f"{tmp_path}/out") + r"(/\.f)?", log.read_text(), re.MULTILINE)
     assert calls == [("write", "/.f"), ("fsync", "/.f"), ("rename", ""), ("fsync", "")]
 

@@ -17,6 +17,7 @@ import pyarrow
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from support.running import HANG_S
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.files.compression import zstd
@@ -156,7 +157,7 @@ def test_a_short_line_in_a_pipe_is_read_before_more_comes(tmp_path):
         with pipe.open("wb", buffering=0) as file:
             file.write(b'{"a"')
             file.write(b":1}\n")
-            assert said.wait(60)
+            assert said.wait(HANG_S)
             file.write(b"{}\n")
 
     thread = threading.Thread(target=writer)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.running import HANG_S
 
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.graph_files import NOTE, cache_folder, exported_graph, kept_graph, kept_path, write_note
@@ -143,7 +144,7 @@ def test_runs_that_make_the_same_graph_at_once_all_get_a_whole_one(tmp_path: Pat
 
     def slowly(folder: Path) -> None:
         make(folder)
-        together.wait(timeout=10)
+        together.wait(timeout=HANG_S)
 
     def run() -> None:
         found.append(kept_graph(MADE, slowly, tmp_path))

@@ -3,17 +3,16 @@
 import threading
 
 import pytest
+from support.running import HANG_S
 
 from rerank_cli.reranking.ahead import Ahead, run_ahead
-
-DEADLINE_S = 20  # for what must come; never reached when all is well
 
 
 def ended(name):
     """Wait until no thread of that name is left."""
     for thread in threading.enumerate():
         if thread.name == name:
-            thread.join(DEADLINE_S)
+            thread.join(HANG_S)
             assert not thread.is_alive()
 
 
@@ -80,7 +79,7 @@ def test_the_stage_runs_ahead_by_no_more_than_the_depth(depth):
     steps = run_ahead(stage, depth, "bounded")
     for taken in range(1, 20):
         next(steps)
-        assert reached.acquire(timeout=DEADLINE_S)
+        assert reached.acquire(timeout=HANG_S)
         assert taken <= len(begun) <= taken + depth + 1  # in the queue, and one waiting for room
     steps.close()
 
@@ -95,7 +94,7 @@ def test_the_next_step_is_computed_while_this_one_is_used():
 
     steps = run_ahead(stage, 1, "t")
     assert next(steps) == 1
-    assert second.wait(DEADLINE_S)
+    assert second.wait(HANG_S)
     assert list(steps) == [2]
 
 
@@ -118,9 +117,9 @@ def test_closing_stops_a_stage_that_waits_for_room(taken, depth):
     steps = run_ahead(stage, depth, "endless")
     for _ in range(taken):
         next(steps)
-    assert full.wait(DEADLINE_S)
+    assert full.wait(HANG_S)
     steps.close()
-    assert closed.wait(DEADLINE_S)
+    assert closed.wait(HANG_S)
     ended("endless")
 
 
@@ -140,7 +139,7 @@ def test_a_fault_of_the_consumer_stops_the_stage():
 
     with pytest.raises(ValueError, match="consumer"):
         consume()
-    assert closed.wait(DEADLINE_S)
+    assert closed.wait(HANG_S)
     ended("abandoned")
 
 
@@ -163,7 +162,7 @@ def test_stages_can_be_chained_and_closing_the_last_stops_them_all():
     steps = run_ahead(second, 1, "second")
     assert [next(steps), next(steps)] == [0, 10]
     steps.close()
-    assert closed.wait(DEADLINE_S)
+    assert closed.wait(HANG_S)
     ended("second")
     ended("first")
 
@@ -174,7 +173,7 @@ def test_a_fault_after_closing_does_not_keep_the_thread():
     def stage():
         yield 1
         yield 2
-        go_on.wait(DEADLINE_S)
+        go_on.wait(HANG_S)
         raise ValueError("nobody listens")
 
     steps = run_ahead(stage, 1, "late")
@@ -188,7 +187,7 @@ def test_a_step_is_at_hand_once_it_was_computed_and_an_end_or_a_fault_never_is()
     gate, computed = threading.Event(), threading.Event()
 
     def stage():
-        gate.wait(DEADLINE_S)
+        gate.wait(HANG_S)
         yield 1
         computed.set()
         raise ValueError("broken")
@@ -196,7 +195,7 @@ def test_a_step_is_at_hand_once_it_was_computed_and_an_end_or_a_fault_never_is()
     steps = Ahead(stage, 2, "at hand")
     assert not steps.at_hand()
     gate.set()
-    assert computed.wait(DEADLINE_S)
+    assert computed.wait(HANG_S)
     assert steps.at_hand()
     assert steps.at_hand()  # asking takes nothing away
     assert next(steps) == 1
