@@ -9,7 +9,7 @@ from rerank_cli.core.config import ModelConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchConfig:
-    """What to measure. Exactly one of `source` (a file in the native shape) and `lengths` gives the records."""
+    """What to measure. Exactly one of `source` (a file in the native format) and `lengths` gives the records."""
 
     model: ModelConfig
     source: str | None = None

@@ -141,7 +141,7 @@ class Matrix:
 
 
 def read_records(source: str) -> list[dict[str, Any]]:
-    """All records of a file in the native shape."""
+    """All records of a file in the native format."""
     return [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
 
 

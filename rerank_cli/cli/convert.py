@@ -1,4 +1,4 @@
-"""`rerank convert`: the same records in another shape."""
+"""`rerank convert`: the same records in another format."""
 
 from typing import Annotated
 

@@ -8,7 +8,7 @@ def dry_run_lines(found: Rehearsal) -> list[str]:
     """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
     count, figures = found.counters, found.as_dict()
     rows = [
-        ("shape", found.shape),
+        ("shape", found.format),
         ("records", f"{count.records:,} ({count.failed:,} would fail)"),
         ("pairs", f"{count.pairs:,} ({count.duplicate_pairs:,} identical ones are scored once)"),
         ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),

@@ -1,7 +1,7 @@
 """Judgements and results as an evaluator takes them: a relevance for each query and document, and ranked documents.
 
 Judgements come as TREC qrels (`qid 0 docid relevance`), as BEIR's table (`query-id corpus-id score`, tabs, a header),
-or as a field of the candidates. Results come as a TREC run, or in any shape whose records and candidates have ids.
+or as a field of the candidates. Results come as a TREC run, or in any format whose records and candidates have ids.
 A document that is judged twice, and not alike, is an error in all of them.
 """
 
@@ -20,8 +20,8 @@ from rerank_cli.files.compression import PARQUET_MAGIC
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
 from rerank_cli.formats.json_values import Malformed, parse_object
+from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
-from rerank_cli.formats.shape import as_objects
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
@@ -49,7 +49,7 @@ class Results:
     """What a file of results holds, by query id. `scored`: its scores are logits, which can be compared with others."""
 
     name: str
-    shape: str = "trec"
+    format: str = "trec"
     queries: dict[str, Ranked] = field(default_factory=dict)
     relevance: Qrels = field(default_factory=dict)  # of candidates that carry their judgement
     repeated: int = 0  # records whose query had come before: the first counts
@@ -125,14 +125,14 @@ def read_results(path: str, relevance_field: str | None = "relevance") -> Result
     if _holds_run(inputs):
         return _of_run(path, inputs)
     read = ReadConfig(inputs=(path,))
-    shape = open_format(read, WriteConfig(), inputs)
-    found = Results(path, shape.name, scored=False)
+    format = open_format(read, WriteConfig(), inputs)
+    found = Results(path, format.name, scored=False)
     first = ""
-    for entry in read_entries(shape, inputs, read, None):
+    for entry in read_entries(format, inputs, read, None):
         if isinstance(entry, Failure):
             found.bad, first = found.bad + 1, first or f"; {entry}{columns.likeness(entry.raw)}"
         elif not isinstance(entry, Blank):
-            _take(found, entry, shape.native(entry), relevance_field)
+            _take(found, entry, format.native(entry), relevance_field)
     if not found.queries:
         rows = ", a parquet table whose rows are no records" if is_parquet(path) else ""
         raise InputError(f"{path}: holds no results{rows}{first}", RESULTS_ADVICE)
@@ -283,12 +283,12 @@ def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dic
     if _holds_run(inputs):
         return {}
     read = ReadConfig(inputs=(path,))
-    shape = open_format(read, WriteConfig(), inputs)
+    format = open_format(read, WriteConfig(), inputs)
     found: dict[str, tuple[str, dict[str, str]]] = {}
-    for entry in read_entries(shape, inputs, read, None):
+    for entry in read_entries(format, inputs, read, None):
         if not isinstance(entry, Request):
             continue
-        record = shape.native(entry)
+        record = format.native(entry)
         qid = str(record.get("id"))
         if qid in wanted and qid not in found:
             texts = {str(each.get("id")): str(each.get("text", "")) for each in as_objects(record)}

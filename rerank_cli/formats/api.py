@@ -17,7 +17,7 @@ from rerank_cli.formats import dialects
 from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI, TOPS, VOYAGE, Dialect, problem
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, kind, list_at, named, text_at
-from rerank_cli.formats.shape import as_objects, json_line
+from rerank_cli.formats.record_format import as_objects, json_line
 
 
 def check_options(body: dict[str, Any], dialect: Dialect) -> None:
@@ -43,7 +43,7 @@ class Api:
         self._write = write
 
     def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.native. Raises Malformed also for what would be answered otherwise than its sender expects."""
+        """The request as a native record. Raises Malformed for an option that would be answered otherwise too."""
         names = self.dialect
         query = text_at(body, "query", "$")
         check_options(body, names)
@@ -75,7 +75,7 @@ class Api:
         return document
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.made: candidates that have nothing but a text become strings, other APIs' options this one's."""
+        """A request: candidates that have nothing but a text become strings, other APIs' options become this one's."""
         names = self.dialect
         documents = [each["text"] if each.keys() == {"text"} else each for each in as_objects(record)]
         asked: dict[str, Any] = {}

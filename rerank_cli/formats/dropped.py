@@ -1,4 +1,4 @@
-"""Which fields a conversion drops: those for which the shape that is written has no place."""
+"""Which fields a conversion drops: those for which the format that is written has no place."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -21,13 +21,13 @@ class Dropped:
             path = where + name
             self.names[path if path in self.names or len(self.names) < NAMES_COUNTED else "other names"] += 1
 
-    def sentence(self, shape: str) -> str:
-        """How many were dropped from records that became ones of `shape`, and which."""
+    def sentence(self, format_name: str) -> str:
+        """How many were dropped from records that became ones of `format_name`, and which."""
         shown = ", ".join(f"{name} ({count:,})" for name, count in self.names.most_common(SHOWN))
         more = f" and {len(self.names) - SHOWN} more names" if len(self.names) > SHOWN else ""
         total = self.names.total()
         fields = "1 field" if total == 1 else f"{total:,} fields"
-        return f"dropped {fields} that {shape} records have no place for: {shown}{more}"
+        return f"dropped {fields} that {format_name} records have no place for: {shown}{more}"
 
 
 def rest_of(

@@ -13,7 +13,7 @@ from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, is_id, kind, list_at, named, number_of, numbers_of, text_at
-from rerank_cli.formats.shape import as_objects, json_line
+from rerank_cli.formats.record_format import as_objects, json_line
 
 SIDES = ("pos", "neg")
 COMPUTED = frozenset({"pos", "neg", "pos_scores", "neg_scores", "pos_ids", "neg_ids"})
@@ -37,7 +37,7 @@ class FlagEmbedding:
         self._scored = write.scored
 
     def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.native: positives first, each candidate with a `relevance` of 1 or 0."""
+        """See RecordFormat.native: positives first, each candidate with a `relevance` of 1 or 0."""
         query = text_at(body, "query", "$")
         sides = {name: _texts(body, name) for name in SIDES}
         ids = _of_texts(body, sides, "ids", lambda value: value is None or is_id(value))
@@ -53,7 +53,7 @@ class FlagEmbedding:
         return {**rest, "query": query, "candidates": candidates}
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.made: candidates of a `relevance` above 0 are positives."""
+        """See RecordFormat.made: candidates of a `relevance` above 0 are positives."""
         candidates = as_objects(record)
         relevant = _relevant(candidates)
         rest = rest_of(record, {"query", "candidates"}, COMPUTED, dropped)
@@ -69,7 +69,7 @@ class FlagEmbedding:
         return made
 
     def order(self, record: dict[str, Any]) -> list[int]:
-        """See Shape.made: positives stand before the others, so candidates change their places."""
+        """See RecordFormat.made: positives stand before the others, so candidates change their places."""
         relevant = _relevant(as_objects(record))
         return sorted(range(len(relevant)), key=lambda index: not relevant[index])
 

@@ -7,7 +7,7 @@ from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import check_id, list_at, object_at, text_at, without
-from rerank_cli.formats.shape import as_objects, json_line, without_old_logits
+from rerank_cli.formats.record_format import as_objects, json_line, without_old_logits
 
 
 class FlashRank:
@@ -22,7 +22,7 @@ class FlashRank:
             raise ConfigError("--no-text: flashrank passages have their text", "Write native records or a TREC run.")
 
     def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.native."""
+        """See RecordFormat.native."""
         query = text_at(body, "query", "$")
         passages = list_at(body, "passages", "$")
         for index, passage in enumerate(passages):
@@ -33,7 +33,7 @@ class FlashRank:
         return {**rest, "query": query, "candidates": without_old_logits(passages, dropped, "passages[].")}
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.made."""
+        """See RecordFormat.made."""
         return {**rest_of(record, {"candidates"}, {"passages"}, dropped), "passages": as_objects(record)}
 
     def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:

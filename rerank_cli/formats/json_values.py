@@ -17,7 +17,7 @@ from rerank_cli.formats.causes import ARRAY, UTF16, UTF16_ADVICE, cause
 DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 LONG_DIGITS = b"0" * 19  # found in a line with all its digits alike: ten times as fast as a regular expression
 MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate comes back one level deeper
-REWRAPPED = 6  # levels that a candidate can lie deeper in another shape
+REWRAPPED = 6  # levels that a candidate can lie deeper in another format
 BLANKS = " \t\n\v\f\r"  # what C's isspace knows
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
@@ -26,7 +26,7 @@ KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or fals
 class Malformed(Exception):
     """A record cannot be used: the reason, and the JSON path of the place.
 
-    `content`: the record is of this shape, and the fault lies in what it holds, so no other format would read it.
+    `content`: the record is of this format, and the fault lies in what it holds, so no other format would read it.
     """
 
     def __init__(self, reason: str, path: str = "$", *, content: bool = False) -> None:
@@ -100,11 +100,11 @@ def check_id(body: dict[str, Any], field: str, place: str) -> None:
         raise Malformed(f"{path} is {kind(value)}, not a string or an integer", path, content=True)
 
 
-def id_of(body: dict[str, Any], place: str, shape: str) -> str | int:
-    """The `id` of a native record or candidate, which `shape` cannot do without. Raises Malformed."""
+def id_of(body: dict[str, Any], place: str, format_name: str) -> str | int:
+    """The `id` of a native record or candidate, which `format_name` cannot do without. Raises Malformed."""
     value: Any = body.get("id")
     if not is_id(value):
-        raise Malformed(f'{shape} needs an "id"', f"{place}.id", content=True)
+        raise Malformed(f'{format_name} needs an "id"', f"{place}.id", content=True)
     return value  # type: ignore[no-any-return]
 
 

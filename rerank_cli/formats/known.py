@@ -1,4 +1,4 @@
-"""Which shapes there are, where their classes lie, and by which fields the first record of an input is known."""
+"""Which formats there are, where their classes lie, and by which fields the first record of an input is known."""
 
 from functools import cache
 from itertools import chain
@@ -9,7 +9,7 @@ from rerank_cli.formats.json_values import without
 
 
 class Known(NamedTuple):
-    """A shape: where its class is, and the dotted fields that a record of it has and none of the shapes above has."""
+    """A format: where its class is, and the dotted fields that a record of it has and none of the formats above has."""
 
     where: str
     fields: tuple[str, ...] = ()
@@ -30,11 +30,13 @@ FORMATS = {
     "trec": Known("trec:TrecRun"),
     "flashrank": Known("flashrank:FlashRank", ("query", "passages")),
 }
-LAST = {"flag-embedding": ("query", "pos")}  # what a record is taken for that has these fields and shows no other shape
+LAST = {
+    "flag-embedding": ("query", "pos")
+}  # what a record is taken for that has these fields and shows no other format
 
 
-def shape_of(body: dict[str, Any]) -> str | None:
-    """The first shape of which a record has all fields."""
+def format_of(body: dict[str, Any]) -> str | None:
+    """The first format of which a record has all fields."""
     known = chain(((name, each.fields) for name, each in FORMATS.items() if each.fields), LAST.items())
     return next((name for name, fields in known if all(has(body, field) for field in fields)), None)
 
@@ -58,7 +60,7 @@ def has(body: Any, field: str) -> bool:
 
 
 def unmistakable(made: Any, name: str, dropped: Dropped | None = None, where: str = "") -> Any:
-    """A record made for the shape `name` without fields of its own by which it would be taken for another shape.
+    """A record made for the format `name` without fields of its own by which it would be taken for another format.
 
     >>> unmistakable({"query": "q", "input": ["x"], "documents": ["y"]}, "mixedbread")
     {'query': 'q', 'input': ['x']}
@@ -67,7 +69,7 @@ def unmistakable(made: Any, name: str, dropped: Dropped | None = None, where: st
         return [unmistakable(each, name, dropped, "candidates[].") for each in made]
     if not isinstance(made, dict) or _foreign_marks(name).isdisjoint(made):
         return made
-    while (other := shape_of(made)) is not None and not marks(other) <= marks(name):
+    while (other := format_of(made)) is not None and not marks(other) <= marks(name):
         field = next(each for each in sorted(marks(other) - marks(name)) if each in made)
         if dropped is not None:
             dropped.note([field], where)
@@ -77,7 +79,7 @@ def unmistakable(made: Any, name: str, dropped: Dropped | None = None, where: st
 
 @cache
 def marks(name: str) -> frozenset[str]:
-    """The top-level fields by which records of a shape are known."""
+    """The top-level fields by which records of a format are known."""
     return frozenset(each for field in FORMATS[name].fields for each in field.partition(".")[0].split("|"))
 
 

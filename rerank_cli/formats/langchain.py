@@ -21,7 +21,7 @@ from rerank_cli.formats.json_values import (
     text_at,
     without,
 )
-from rerank_cli.formats.shape import as_objects, json_line, without_old_logits
+from rerank_cli.formats.record_format import as_objects, json_line, without_old_logits
 
 SCORE = "relevance_score"
 
@@ -38,7 +38,7 @@ class LangChain:
             raise ConfigError("--no-text: langchain documents have their text", "Write native records or a TREC run.")
 
     def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.native: what the metadata say become fields of the candidate."""
+        """See RecordFormat.native: what the metadata say become fields of the candidate."""
         query = text_at(body, "query", "$")
         candidates = [_candidate(each, index, dropped) for index, each in enumerate(list_at(body, "documents", "$"))]
         candidates = without_old_logits(candidates, dropped, "documents[].metadata.")
@@ -46,7 +46,7 @@ class LangChain:
         return {**rest, "query": query, "candidates": candidates}
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.made: a candidate's other fields become metadata."""
+        """See RecordFormat.made: a candidate's other fields become metadata."""
         documents = [
             {**named(each.get("id")), "page_content": each["text"], "metadata": rest_of(each, {"id", "text"})}
             for each in as_objects(record)

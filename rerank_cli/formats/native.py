@@ -1,4 +1,4 @@
-"""The native shape: `{"id"?: …, "query": "…", "candidates": ["…" or {"id"?: …, "text": "…", …}, …], …}`.
+"""The native format: `{"id"?: …, "query": "…", "candidates": ["…" or {"id"?: …, "text": "…", …}, …], …}`.
 
 What the user wrote is kept, in its order; only the candidates are reordered and given our fields. The fields may have
 other names, given as dotted paths.
@@ -22,7 +22,7 @@ from rerank_cli.formats.json_values import (
     text_at,
     value_at,
 )
-from rerank_cli.formats.shape import OUR_FIELDS, annotated, json_line
+from rerank_cli.formats.record_format import OUR_FIELDS, annotated, json_line
 
 
 class Native:

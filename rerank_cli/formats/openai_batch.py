@@ -15,7 +15,7 @@ from rerank_cli.formats.api import RerankApi, check_options
 from rerank_cli.formats.dialects import COHERE
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, id_of, kind, object_at, text_at, value_at, without
-from rerank_cli.formats.shape import as_objects, json_line
+from rerank_cli.formats.record_format import as_objects, json_line
 
 RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
 SCORE = ("/v1/score", "/score")
@@ -33,7 +33,7 @@ class OpenAiBatch:
         self._write = write
 
     def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.native: the inner request, with the batch's `custom_id` as its id."""
+        """See RecordFormat.native: the inner request, with the batch's `custom_id` as its id."""
         name = text_at(body, "custom_id", "$")
         url = text_at(body, "url", "$")
         inner = object_at(value_at(body, "body", "$"), "$.body")
@@ -57,7 +57,7 @@ class OpenAiBatch:
         return None if body["url"] in SCORE else self._api.top(body["body"])
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.made: a request to /v1/rerank."""
+        """See RecordFormat.made: a request to /v1/rerank."""
         name = str(id_of(record, "$", "openai-batch"))
         body = {"model": self._write.model, **without(self._api.made(record, dropped), "id")}
         body["documents"] = [each["text"] for each in as_objects(record)]  # older versions take nothing else

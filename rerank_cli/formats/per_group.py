@@ -1,4 +1,4 @@
-"""Shapes whose records are several lines: those that follow each other and have the same key, such as a query's id.
+"""Formats whose records are several lines: those that follow each other and have the same key, such as a query's id.
 
 A bad line inside a group is a failure of its own, and the group goes on after it. So that a run is only ever saved
 between groups, what stands inside one is handed on after it.
@@ -15,14 +15,14 @@ from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.per_line import failure_of
-from rerank_cli.formats.shape import Shape
+from rerank_cli.formats.record_format import RecordFormat
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
 MAX_INSIDE = 1000  # bad and blank lines within a group: with more of them it ends, so that memory stays bounded
 
 
-class GroupedShape(Shape, Protocol):
-    """A shape with several lines a record. One that has comments says which lines they are: `is_comment(raw)`."""
+class GroupedRecordFormat(RecordFormat, Protocol):
+    """A format with several lines a record. One that has comments says which lines they are: `is_comment(raw)`."""
 
     hashes: dict[str, str]  # of files that are looked into, by name: part of what makes two runs the same
 
@@ -58,14 +58,14 @@ class _Group:
 class Groups:
     """A format whose records are several lines."""
 
-    def __init__(self, name: str, shape: GroupedShape, read: ReadConfig, write: WriteConfig) -> None:
+    def __init__(self, name: str, record_format: GroupedRecordFormat, read: ReadConfig, write: WriteConfig) -> None:
         self.name = name
-        self.shape = shape
-        self.hashes = shape.hashes
-        self.candidates_path = shape.candidates_path
-        self.titled, self.needs_candidates = shape.titled, shape.needs_candidates
-        self._is_comment: Callable[[bytes], bool] = getattr(shape, "is_comment", _never)
-        self._composer = Composer(read, shape.titled)
+        self.record_format = record_format
+        self.hashes = record_format.hashes
+        self.candidates_path = record_format.candidates_path
+        self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
+        self._is_comment: Callable[[bytes], bool] = getattr(record_format, "is_comment", _never)
+        self._composer = Composer(read, record_format.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
         self._split = 0  # records that ended because too many bad and blank lines stood inside them
@@ -73,7 +73,7 @@ class Groups:
     @property
     def notes(self) -> list[str]:
         """Sentences for the user on what was read so far."""
-        notes: list[str] = [*getattr(self.shape, "notes", [])]
+        notes: list[str] = [*getattr(self.record_format, "notes", [])]
         if self._composer.unscored_titles:
             notes.append(UNSCORED_TITLES)
         if self._split:
@@ -112,7 +112,7 @@ class Groups:
             return Blank(line.end)
         try:
             check_length(line, self._max_line_bytes)
-            return self.shape.parsed(line.raw)
+            return self.record_format.parsed(line.raw)
         except Malformed as fault:
             return failure_of(line, fault)
 
@@ -135,23 +135,23 @@ class Groups:
     def _request(self, group: _Group) -> Request:
         if group.size > self._max_line_bytes:
             raise Malformed(f"its lines hold more than --max-line-bytes ({self._max_line_bytes})", content=True)
-        body = self.shape.gathered(group.key, group.rows)
-        record = self.shape.native(body)
+        body = self.record_format.gathered(group.key, group.rows)
+        record = self.record_format.native(body)
         check_count(record, self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
         return Request(group.origin, group.end, group.raw, found.query, found.texts, body, found.fields)
 
     def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request that was read."""
-        return self.shape.native(request.body, dropped)
+        return self.record_format.native(request.body, dropped)
 
     def converted(self, request: Request) -> bytes:
         """The lines of a request as it was read."""
-        return self.shape.dumped(request.body)
+        return self.record_format.dumped(request.body)
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
         """The lines of a ranked request."""
-        return self.shape.dumped(self.shape.ranked(request.body, ranking))
+        return self.record_format.dumped(self.record_format.ranked(request.body, ranking))
 
 
 def _never(raw: bytes) -> bool:

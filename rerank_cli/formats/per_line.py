@@ -1,4 +1,4 @@
-"""Shapes whose records are single lines of JSON."""
+"""Formats whose records are single lines of JSON."""
 
 import shlex
 from collections.abc import Iterator
@@ -13,23 +13,23 @@ from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Request
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import REWRAPPED, Malformed, check_id, parse_object
-from rerank_cli.formats.shape import Shape
+from rerank_cli.formats.record_format import RecordFormat
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
 
 class Records:
     """A format whose records are single lines."""
 
-    def __init__(self, name: str, shape: Shape, read: ReadConfig, write: WriteConfig) -> None:
+    def __init__(self, name: str, record_format: RecordFormat, read: ReadConfig, write: WriteConfig) -> None:
         self.name = name
-        self.shape = shape
+        self.record_format = record_format
         self.hashes: dict[str, str] = {}
-        self.candidates_path = shape.candidates_path
-        self.titled, self.needs_candidates = shape.titled, shape.needs_candidates
+        self.candidates_path = record_format.candidates_path
+        self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
         self._deeper = 0 if name == "native" and write.format in ("same", "native") else REWRAPPED
-        self._composer = Composer(read, shape.titled)
-        self._refuses_cut = getattr(shape, "refuses_cut", None)
-        self._top = getattr(shape, "top", None)
+        self._composer = Composer(read, record_format.titled)
+        self._refuses_cut = getattr(record_format, "refuses_cut", None)
+        self._top = getattr(record_format, "top", None)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
 
@@ -52,7 +52,7 @@ class Records:
     def _request(self, line: Line) -> Request:
         check_length(line, self._max_line_bytes)
         body = parse_object(line.raw, self._deeper)
-        record = self.shape.native(body)
+        record = self.record_format.native(body)
         check_id(record, "id", "$")
         check_count(record, self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
@@ -70,15 +70,15 @@ class Records:
 
     def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request that was read."""
-        return self.shape.native(request.body, dropped)
+        return self.record_format.native(request.body, dropped)
 
     def converted(self, request: Request) -> bytes:
         """The lines of a request as it was read."""
-        return self.shape.dumped(request.body)
+        return self.record_format.dumped(request.body)
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
         """The line of a ranked request."""
-        return self.shape.dumped(self.shape.ranked(request.body, ranking))
+        return self.record_format.dumped(self.record_format.ranked(request.body, ranking))
 
 
 def failure_of(line: Line, fault: Malformed) -> Failure:

@@ -11,7 +11,7 @@ from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, id_of, list_at, named, object_at, text_at, value_at
-from rerank_cli.formats.shape import as_objects, json_line, scores_of, without_old_logits
+from rerank_cli.formats.record_format import as_objects, json_line, scores_of, without_old_logits
 
 DOC_TEXTS = ("text", "segment", "contents", "content", "body", "passage")
 OTHER_TEXTS = frozenset({*DOC_TEXTS} - {"text"})  # names under which a reader would take another field for the text
@@ -30,7 +30,7 @@ class RankLlm:
         self._scored = write.scored
 
     def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.native: a document's other fields become the candidate's. Without a `qid` an `id` counts."""
+        """See RecordFormat.native: a document's other fields become the candidate's. Without a `qid` an `id` counts."""
         query = text_at(object_at(value_at(body, "query", "$"), "$.query"), "text", "$.query")
         check_id(body, "query.qid", "$")
         note_rest(body["query"], ("text", "qid"), dropped, "query.")
@@ -42,7 +42,7 @@ class RankLlm:
         return {**named(name), **rest_of(body, moved, {"id"}, dropped), "query": query, "candidates": candidates}
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.made: logits count before scores. Where no candidate has either, each gets 0."""
+        """See RecordFormat.made: logits count before scores. Where no candidate has either, each gets 0."""
         objects = as_objects(record)
         field, scores = ("score", None) if self._scored else scores_of(objects)
         scores = scores or [0.0] * len(objects)

@@ -1,8 +1,8 @@
-"""Record shapes: lines in, entries out; a request and its ranking in, lines out.
+"""Record formats: lines in, entries out; a request and its ranking in, lines out.
 
-A shape is a file with a class that has the verbs of `shape.Shape`, and a line in `known.FORMATS`: where it is, and the
-fields by which the first record of an input is known. What all shapes share is here: choosing one, counting the limit,
-and the line of the errors file.
+A format is a file with a class that has the verbs of `RecordFormat`, and a line in `known.FORMATS`: where it is, and
+the fields by which the first record of an input is known. What all formats share is here: choosing one, counting the
+limit, and the line of the errors file.
 """
 
 import base64
@@ -21,20 +21,20 @@ from rerank_cli.core.records import Blank, Entry, Failure, Mark, Request
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.columns import is_comment, is_run
 from rerank_cli.formats.json_values import Malformed, parse_object
-from rerank_cli.formats.known import FORMATS, shape_of
+from rerank_cli.formats.known import FORMATS, format_of
 from rerank_cli.formats.per_group import Groups
 from rerank_cli.formats.per_line import Records, refuse_spread
 from rerank_cli.formats.translated import Format, Translated
 
-LOOK_AT_RECORDS = 100  # for the first that shows its shape
+LOOK_AT_RECORDS = 100  # for the first that shows its format
 NEWLINE_AND_BOM = 4  # bytes that a whole line may have beside its raw ones
 
 
 def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = None) -> Format:
     """The format that the user named, or for `auto` the one that the first record of `inputs` shows.
 
-    Raises ConfigError for unknown names and options that do not go with the shape; InputError when the input, or a file
-    that it refers to, cannot be read.
+    Raises ConfigError for unknown names and for options that do not go with the format; InputError when the input, or a
+    file that it refers to, cannot be read.
     """
     for option, wanted in (("--format", read.format), ("--output-format", write.format)):
         if wanted not in FORMATS and wanted != ("auto" if option == "--format" else "same"):
@@ -45,22 +45,22 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
             f"--query-field, --candidates-field, --text-field, --id-field: {name} records have their own fields",
             "Leave them out, or add --format native.",
         )
-    shape = _shape(name, replace(read, format=name), write)
-    source: Format = (Groups if hasattr(shape, "gathered") else Records)(name, shape, read, write)
+    record_format = _record_format(name, replace(read, format=name), write)
+    source: Format = (Groups if hasattr(record_format, "gathered") else Records)(name, record_format, read, write)
     if write.format == "same" or (write.format == name and not read.has_own_fields):
         return source
     if write.format == "beir":
         raise ConfigError("--output-format beir: folders are read, not written", "trec writes a run.")
-    return Translated(source, _shape(write.format, ReadConfig(), write), write.format)
+    return Translated(source, _record_format(write.format, ReadConfig(), write), write.format)
 
 
-def _shape(name: str, read: ReadConfig, write: WriteConfig) -> Any:
+def _record_format(name: str, read: ReadConfig, write: WriteConfig) -> Any:
     module, _, attribute = FORMATS[name].where.partition(":")
     return getattr(import_module(f"rerank_cli.formats.{module}"), attribute)(read, write)
 
 
 def _recognised(read: ReadConfig, inputs: Inputs | None) -> str:
-    """The shape of the first record that tells it; native, whose errors explain themselves, when none does.
+    """The format of the first record that tells it; native, whose errors explain themselves, when none does.
 
     Raises ConfigError for a TREC run that was not named as one.
     """
@@ -82,15 +82,15 @@ def _recognised(read: ReadConfig, inputs: Inputs | None) -> str:
             body = parse_object(line.raw)
         except Malformed:
             continue
-        name = shape_of(body)
-        if name is not None and body.get("documents") != []:  # of which several shapes have lists
+        name = format_of(body)
+        if name is not None and body.get("documents") != []:  # of which several formats have lists
             return name
         likely = likely or name
     return likely or "native"
 
 
 def read_entries(
-    shape: Format, inputs: Inputs, config: ReadConfig, start: Mark | None, skip: int = 0
+    format: Format, inputs: Inputs, config: ReadConfig, start: Mark | None, skip: int = 0
 ) -> Iterator[Entry]:
     """The entries of all inputs after `start`, of which `skip` records were read before; ends at `--limit`.
 
@@ -99,12 +99,12 @@ def read_entries(
     left = None if config.limit is None else config.limit - skip
     if left is not None and left <= 0:
         return
-    entries = shape.read(inputs.lines(config.max_line_bytes, start))
+    entries = format.read(inputs.lines(config.max_line_bytes, start))
     begun = "" if start is None or not start.line else inputs.sources[start.source].name
     for entry in entries:
         if not isinstance(entry, Blank) and entry.origin.source != begun:
             begun = entry.origin.source
-            if isinstance(entry, Failure) and not isinstance(shape, Groups):
+            if isinstance(entry, Failure) and not isinstance(format, Groups):
                 refuse_spread(entry)
         yield entry
         if left is not None and not isinstance(entry, Blank):
@@ -138,8 +138,8 @@ def failure_line(failure: Failure) -> bytes:
 
 def good_requests(read: ReadConfig) -> list[Request]:
     """The good records of an input; for a comparison no others count. Raises InputError when there are none."""
-    shape = open_format(read, WriteConfig())
-    found = [entry for entry in read_entries(shape, Inputs(read.inputs), read, None) if isinstance(entry, Request)]
+    format = open_format(read, WriteConfig())
+    found = [entry for entry in read_entries(format, Inputs(read.inputs), read, None) if isinstance(entry, Request)]
     if not any(request.texts for request in found):
         raise InputError(f"{', '.join(read.inputs)}: no record with candidates", "`rerank check` shows what is wrong.")
     return found

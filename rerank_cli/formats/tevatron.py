@@ -10,7 +10,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import REWRAPPED, Malformed, check_id, id_of, named, parse_object, text_at, without
-from rerank_cli.formats.shape import annotated, as_objects, json_line
+from rerank_cli.formats.record_format import annotated, as_objects, json_line
 
 IDS = ("query_id", "qid")
 COMPUTED = frozenset({*IDS, "query", "docid"})
@@ -28,7 +28,7 @@ class Tevatron:
         self._no_text = write.no_text
 
     def parsed(self, raw: bytes) -> tuple[str | int, dict[str, Any]]:
-        """See GroupedShape.parsed."""
+        """See GroupedRecordFormat.parsed."""
         row = parse_object(raw, REWRAPPED)
         name = _id_field(row)
         if row.get(name) is None:
@@ -40,14 +40,14 @@ class Tevatron:
         return row[name], row
 
     def gathered(self, key: str | int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """See GroupedShape.gathered. Raises Malformed when one id stands for two queries."""
+        """See GroupedRecordFormat.gathered. Raises Malformed when one id stands for two queries."""
         other = next((row for row in rows if row["query"] != rows[0]["query"]), None)
         if other is not None:
             raise Malformed(f"one query_id, two queries: {rows[0]['query'][:40]!r} and {other['query'][:40]!r}")
         return rows
 
     def native(self, body: list[dict[str, Any]], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.native."""
+        """See RecordFormat.native."""
         candidates = [
             {**named(row.get("docid")), **rest_of(row, ("query", "docid", _id_field(row)), LOST, dropped, "[].")}
             for row in body
@@ -55,7 +55,7 @@ class Tevatron:
         return {"id": body[0][_id_field(body[0])], "query": body[0]["query"], "candidates": candidates}
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> list[dict[str, Any]]:
-        """See Shape.made."""
+        """See RecordFormat.made."""
         if not record["candidates"]:
             raise Malformed("no candidates: tevatron has no line for such a record", "$.candidates", content=True)
         about = {"query_id": id_of(record, "$", "tevatron"), "query": record["query"]}
@@ -80,7 +80,7 @@ class Tevatron:
         return [annotated(rows[index], place, ranking) for place, index in enumerate(ranking.indices)]
 
     def dumped(self, value: list[dict[str, Any]]) -> bytes:
-        """See Shape.dumped."""
+        """See RecordFormat.dumped."""
         return b"".join(map(json_line, value))
 
 

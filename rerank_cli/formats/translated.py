@@ -1,4 +1,4 @@
-"""One shape read and another written: `rerank convert`, and a ranking with --output-format."""
+"""One format read and another written: `rerank convert`, and a ranking with --output-format."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.known import unmistakable
-from rerank_cli.formats.shape import Shape
+from rerank_cli.formats.record_format import RecordFormat
 from rerank_cli.formats.texts import UNSCORED_TITLES, have_titles
 
 NOTICED = 2**18  # ids among which one that comes again is noticed, so that memory stays bounded
@@ -38,7 +38,7 @@ def _never(_body: Any) -> bool:
 
 
 class Format(Protocol):
-    """How records are read and written: a shape, one record a line or several lines a record."""
+    """A format that is open: how lines are read as requests, and how those and their rankings are written."""
 
     name: str
     hashes: dict[str, str]  # of files that it looks into
@@ -64,9 +64,9 @@ class Format(Protocol):
 
 
 class Translated:
-    """A format that reads one shape and writes another."""
+    """Reads one format and writes another."""
 
-    def __init__(self, source: Format, target: Shape, name: str) -> None:
+    def __init__(self, source: Format, target: RecordFormat, name: str) -> None:
         """`name` is that of the target."""
         self._source, self._target, self._target_name = source, target, name
         self.name, self.hashes = source.name, source.hashes
@@ -76,7 +76,7 @@ class Translated:
         self._seen: set[int] = set()  # of ids, as hashes; only where records of one id would become one
         self._last = 0  # the id of the record before, as a hash
         self._again = 0  # records whose id came before
-        self._titles = False  # whether a title was met that the other shape does not score
+        self._titles = False  # whether a title was met that the other format does not score
 
     @property
     def notes(self) -> list[str]:
@@ -94,7 +94,7 @@ class Translated:
         return notes
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
-        """See Format.read. What lacks something that the other shape must have is a failure."""
+        """See Format.read. What lacks something that the other format must have is a failure."""
         entries = self._source.read(lines)
         made = (self._translated(entry) if isinstance(entry, Request) else entry for entry in entries)
         return self._distinct(made) if self._target.needs_candidates else made
@@ -119,7 +119,7 @@ class Translated:
         return made
 
     def _distinct(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        """The same entries, but a record is a failure when the next one has its id: in this shape the two would be one.
+        """The same entries, but a record is a failure when the next one has its id: the two would be written as one.
 
         It is told by what follows and not by what came before, so that a resumed run decides alike.
         """
@@ -149,7 +149,7 @@ class Translated:
         self._last = number
 
     def _told_apart(self, request: Request, following: Request) -> Entry:
-        key: Any = getattr(self._target, "key")  # noqa: B009 (shapes of several lines have it)
+        key: Any = getattr(self._target, "key")  # noqa: B009 (formats of several lines have it)
         name = key(request.body)
         if name != key(following.body):
             return request
@@ -166,6 +166,6 @@ class Translated:
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
         """See Format.write."""
-        if request.top is not None and not hasattr(self._target, "order"):  # such a shape scores every text
+        if request.top is not None and not hasattr(self._target, "order"):  # such a format scores every text
             ranking = ranking.first(request.top)
         return self._target.dumped(self._target.ranked(request.body, ranking))

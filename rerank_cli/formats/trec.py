@@ -20,7 +20,7 @@ from rerank_cli.formats.columns import COMMENT, is_comment, is_run, row_of_run
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import BLANKS, Malformed, id_of
 from rerank_cli.formats.lookup import Lookup
-from rerank_cli.formats.shape import as_objects, scores_of
+from rerank_cli.formats.record_format import as_objects, scores_of
 
 TAG = "rerank"
 FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
@@ -65,12 +65,12 @@ class TrecRun:
         return is_comment(raw)
 
     def parsed(self, raw: bytes) -> tuple[str, tuple[str, float]]:
-        """See GroupedShape.parsed."""
+        """See GroupedRecordFormat.parsed."""
         row = row_of_run(raw)
         return row.qid, (row.docid, row.score)
 
     def gathered(self, key: str | int, rows: list[tuple[str, float]]) -> dict[str, Any]:
-        """See GroupedShape.gathered. A document counts where it comes first.
+        """See GroupedRecordFormat.gathered. A document counts where it comes first.
 
         Raises Malformed for what queries or corpus do not have.
         """
@@ -94,7 +94,7 @@ class TrecRun:
         return {"qid": qid, "query": query["text"], "docs": docs, "rows": list(scores.items())}
 
     def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.native."""
+        """See RecordFormat.native."""
         docs = body["docs"]
         candidates = [
             {
@@ -108,7 +108,7 @@ class TrecRun:
         return {"id": body["qid"], "query": body["query"], "candidates": candidates}
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Shape.made: logits count before scores; candidates without either are taken to be best first."""
+        """See RecordFormat.made: logits count before scores; candidates without either are taken to be best first."""
         candidates = as_objects(record)
         if not candidates:
             raise Malformed("no candidates: a run has no line for such a record", "$.candidates", content=True)
@@ -145,7 +145,7 @@ class TrecRun:
         return {"qid": body["qid"], "rows": rows}
 
     def dumped(self, value: dict[str, Any]) -> bytes:
-        """See Shape.dumped. Of a document that is named twice the better score counts: evaluators refuse two."""
+        """See RecordFormat.dumped. Of a document that is named twice the better score counts: evaluators refuse two."""
         rows = sorted(value["rows"], key=lambda row: row[1], reverse=True)
         best: dict[str, float] = {}
         for docid, score in rows:

@@ -17,7 +17,7 @@ FIRST_FAILURES = 10
 class Check:
     """Counts over the input, its first bad records, and the first good one as understood."""
 
-    shape: str
+    format: str
     records: int = 0
     good: int = 0
     bad: int = 0
@@ -56,7 +56,7 @@ class Check:
 
     def figures(self) -> Iterator[tuple[str, Any]]:
         """Names and values to print."""
-        yield "shape", self.shape
+        yield "shape", self.format
         yield "records", self.records
         yield "good", self.good
         yield "bad", self.bad
@@ -70,9 +70,9 @@ class Check:
 def check_input(config: ReadConfig) -> Check:
     """Read everything once. Raises InputError when the input cannot be read."""
     inputs = Inputs(config.sources)
-    shape = open_format(config, WriteConfig(), inputs)
-    check = Check(shape.name)
-    for entry in read_entries(shape, inputs, config, None):
+    format = open_format(config, WriteConfig(), inputs)
+    check = Check(format.name)
+    for entry in read_entries(format, inputs, config, None):
         check.count(entry)
-    check.notes = [*inputs.notes, *shape.notes]
+    check.notes = [*inputs.notes, *format.notes]
     return check

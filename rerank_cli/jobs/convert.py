@@ -1,4 +1,4 @@
-"""One record shape into another, without scoring: what `rerank convert` does, under the same output protocol."""
+"""One record format into another, without scoring: what `rerank convert` does, under the same output protocol."""
 
 from dataclasses import asdict, dataclass
 
@@ -36,15 +36,15 @@ def convert(config: RunConfig, report: Report) -> Conversion:
     """Read, translate, write. Raises what reading and writing raise; there is no resuming, it takes seconds."""
     inputs = Inputs(config.read.sources)
     paths = checked_paths(config)
-    shape = open_format(config.read, config.write, inputs)
-    refuse_table_of_lines(config, paths, shape.name)
-    target = shape.name if config.write.format == "same" else config.write.format
+    format = open_format(config.read, config.write, inputs)
+    refuse_table_of_lines(config, paths, format.name)
+    target = format.name if config.write.format == "same" else config.write.format
     output = open_output(config.files, paths, resumable=False)
     try:
         _refuse_existing(config, output)
         counters, end, kept, read = Counters(), Mark(), Mark(), 0
-        about = {"command": "convert", "format": shape.name, "output_format": target, "rerank_version": __version__}
-        entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
+        about = {"command": "convert", "format": format.name, "output_format": target, "rerank_version": __version__}
+        entries = refuse_foreign(read_entries(format, inputs, config.read, None), format.name)
         output.start(about, {})
         for entry in entries:
             end = entry.end
@@ -58,7 +58,7 @@ def convert(config: RunConfig, report: Report) -> Conversion:
             else:
                 counters.scored += 1
                 counters.pairs += len(entry.texts)
-                output.write(shape.converted(entry))
+                output.write(format.converted(entry))
             counters.records = counters.scored + counters.failed
             if not counters.records % COMMIT_EVERY or end.total - kept.total > COMMIT_BYTES:
                 output.commit(counters, end, Budget(1))
@@ -66,14 +66,14 @@ def convert(config: RunConfig, report: Report) -> Conversion:
         if counters.records != read:
             raise AccountingError(f"{read} records read, {counters.records} written. This is a bug.", "Report it.")
         output.commit(counters, end, Budget(1))
-        for note in (*inputs.notes, *shape.notes):
+        for note in (*inputs.notes, *format.notes):
             report(note)
         input_ = {"input_bytes": end.total, "input_sha256": end.sha256, "options": readable(asdict(config.read))}
         output.finish({**about, **counters.as_dict(), **input_})
     finally:
         output.close()
     status = ExitStatus.SOME_FAILED if counters.failed else ExitStatus.OK
-    return Conversion(status, shape.name, target, counters)
+    return Conversion(status, format.name, target, counters)
 
 
 def _refuse_existing(config: RunConfig, output: FileOutput | StreamOutput) -> None:

@@ -16,8 +16,8 @@ from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.machine import python_version
 from rerank_cli.engines.self_test import known_scores, self_test
 from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
-from rerank_cli.formats.shape import as_objects
 from rerank_cli.models.libraries import silence_libraries
 from rerank_cli.reranking.in_memory import scored
 

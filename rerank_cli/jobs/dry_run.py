@@ -29,7 +29,7 @@ BINS = 8  # below the cut, and at most as many above it
 class Rehearsal:
     """What a run would meet. `lengths` counts pairs by their tokens before any cut; `counters` as in a run."""
 
-    shape: str
+    format: str
     max_length: int
     batch_tokens: int
     window_tokens: int
@@ -69,7 +69,7 @@ class Rehearsal:
         count = self.counters
         return {
             **{name: value for name, value in count.as_dict().items() if name not in ("busy_s", "oom_splits")},
-            "format": self.shape,
+            "format": self.format,
             "max_length": self.max_length,
             "batch_tokens": self.batch_tokens,
             "window_tokens": self.window_tokens,
@@ -85,14 +85,14 @@ def rehearse(config: RunConfig, stats: Stats, report: Report) -> Rehearsal:
     """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
     inputs = Inputs(config.read.sources)
     checked_paths(config)  # refuses what a run would refuse
-    shape = open_format(config.read, replace(config.write, scored=True), inputs)
-    entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
+    format = open_format(config.read, replace(config.write, scored=True), inputs)
+    entries = refuse_foreign(read_entries(format, inputs, config.read, None), format.name)
     scorer = open_scorer(config.model)
     for note in scorer.notes:
         report(note)
     budgets = resolved(config, scorer.traits)
     found = Rehearsal(
-        shape.name,
+        format.name,
         scorer.identity.max_length,
         budgets["batch_tokens"],
         budgets["window_tokens"],
@@ -107,10 +107,10 @@ def rehearse(config: RunConfig, stats: Stats, report: Report) -> Rehearsal:
         found.lengths.update(pair.uncut or pair.cost for pair in prepared)
         return prepared
 
-    for slice_ in windows(entries, prepare, limits, Mark(), refuse_cut, shape.candidates_path):
+    for slice_ in windows(entries, prepare, limits, Mark(), refuse_cut, format.candidates_path):
         _plan(slice_.pairs, Budget(budgets["batch_tokens"]), scorer, found, stats)
         _count(slice_, found, stats)
-    for note in shape.notes:
+    for note in format.notes:
         report(note)
     return found
 

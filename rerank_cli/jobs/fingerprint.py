@@ -14,7 +14,7 @@ from rerank_cli.core.scorer import Identity
 
 
 def fingerprint(
-    config: RunConfig, shape: str, identity: Identity, hashes: Mapping[str, str] | None = None
+    config: RunConfig, format_name: str, identity: Identity, hashes: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Flat names and plain values, so that a difference can be named to the user.
 
@@ -29,7 +29,7 @@ def fingerprint(
     engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
     flat = {
         "rerank_version": __version__,
-        "format": shape,
+        "format": format_name,
         **read,
         **write,
         **engine,

@@ -15,15 +15,15 @@ from rerank_cli.core.records import Blank, Entry, Failure
 from rerank_cli.files.paths import Paths, is_file, real_path
 from rerank_cli.formats.per_line import by_jq
 
-OTHER_SHAPE = "Is that the shape of these records? --format names another. `rerank check` shows the first ten errors."
-NATIVE_SHAPE = (
+OTHER_FORMAT = "Is that the shape of these records? --format names another. `rerank check` shows the first ten errors."
+NATIVE_FORMAT = (
     'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Fields of other '
     "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors."
 )
 CONTENT = "The format is right, what the records hold is not. `rerank check` shows the first ten errors."
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
-NO_COLUMNS = ("trec", "beir", "tei")  # shapes whose lines are no JSON objects
+NO_COLUMNS = ("trec", "beir", "tei")  # formats whose lines are no JSON objects
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
 
 
@@ -68,12 +68,12 @@ def _refuse_inputs(config: RunConfig, uses: list[tuple[str, Path]]) -> None:
                 )
 
 
-def refuse_table_of_lines(config: RunConfig, paths: Paths | None, shape: str) -> None:
+def refuse_table_of_lines(config: RunConfig, paths: Paths | None, format_name: str) -> None:
     """Raises ConfigError when a parquet file is to be made of what has no columns."""
-    shape = shape if config.write.format == "same" else config.write.format
-    if shape in NO_COLUMNS and paths is not None and paths.is_table:
+    format_name = format_name if config.write.format == "same" else config.write.format
+    if format_name in NO_COLUMNS and paths is not None and paths.is_table:
         raise ConfigError(
-            f"-o {config.files.output}: {shape} has no columns", "Choose another suffix or --output-format."
+            f"-o {config.files.output}: {format_name} has no columns", "Choose another suffix or --output-format."
         )
 
 
@@ -117,7 +117,7 @@ def _status(name: str) -> os.stat_result | None:
         return None
 
 
-def refuse_foreign(entries: Iterator[Entry], shape: str = "native") -> Iterator[Entry]:
+def refuse_foreign(entries: Iterator[Entry], format_name: str = "native") -> Iterator[Entry]:
     """The same entries, after a look at the first ones.
 
     Reads until the first good record, or for LOOK_AT_MOST lines. Raises InputError when the first FIRST_RECORDS, or all
@@ -133,17 +133,17 @@ def refuse_foreign(entries: Iterator[Entry], shape: str = "native") -> Iterator[
             break
     none_good = len(seen) < LOOK_AT_MOST and all(isinstance(entry, Blank | Failure) for entry in seen)
     if bad and (len(bad) == FIRST_RECORDS or none_good):
-        raise _all_bad(bad, shape)
+        raise _all_bad(bad, format_name)
     return chain(seen, entries)
 
 
-def _all_bad(bad: list[Failure], shape: str) -> InputError:
+def _all_bad(bad: list[Failure], format_name: str) -> InputError:
     """What is said when the first records are all bad: another format is the cause only where most show one."""
     number = "only record is" if len(bad) == 1 else f"first {len(bad)} records are all"
     foreign = [failure for failure in bad if not failure.content]
     if 2 * len(foreign) > len(bad):
         first, cause = foreign[0], "; it looks like another format"
-        advice = OTHER_SHAPE if shape != "native" else NATIVE_SHAPE
+        advice = OTHER_FORMAT if format_name != "native" else NATIVE_FORMAT
         if first.raw.strip() == b"{":
             cause, advice = "; it looks like JSON over several lines", by_jq(".", first.origin.source)
     else:

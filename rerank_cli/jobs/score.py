@@ -71,21 +71,21 @@ class Run:
         config = self.config
         inputs = Inputs(config.read.sources)
         paths = checked_paths(config)
-        shape = open_format(config.read, replace(config.write, scored=True), inputs)
-        refuse_table_of_lines(config, paths, shape.name)
-        if config.read.format == "auto" and shape.name != "native":
-            self.report(f"the records are read as {shape.name} (--format {shape.name})")
+        format = open_format(config.read, replace(config.write, scored=True), inputs)
+        refuse_table_of_lines(config, paths, format.name)
+        if config.read.format == "auto" and format.name != "native":
+            self.report(f"the records are read as {format.name} (--format {format.name})")
         if paths is not None and not inputs.resumable:
             self.report("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
         given_scorer = self.scorer
         output = open_output(config.files, paths)
         try:
-            beginning = self._beginning(output, inputs, shape)
+            beginning = self._beginning(output, inputs, format)
             if beginning.action is Action.NOTHING:
                 if config.files.stats is not None and beginning.document is not None:
                     write_stats(config.files.stats, beginning.document)
                 return ExitStatus.OK
-            status = self._score(shape, inputs, output, beginning)
+            status = self._score(format, inputs, output, beginning)
             if self.scorer is not None and self.scorer is not given_scorer:
                 self.scorer.close()  # not after an error: its thread may be inside it
             return status
@@ -95,14 +95,14 @@ class Run:
         finally:
             output.close()
 
-    def _beginning(self, output: StreamOutput | FileOutput, inputs: Inputs, shape: Format) -> Beginning:
+    def _beginning(self, output: StreamOutput | FileOutput, inputs: Inputs, format: Format) -> Beginning:
         if isinstance(output, StreamOutput):
             return Beginning(Action.START)
-        return find_beginning(output, inputs, self.config, lambda: self._fingerprint_of(shape), self.report)
+        return find_beginning(output, inputs, self.config, lambda: self._fingerprint_of(format), self.report)
 
-    def _fingerprint_of(self, shape: Format) -> dict[str, Any]:
+    def _fingerprint_of(self, format: Format) -> dict[str, Any]:
         if self._fingerprint is None:
-            self._fingerprint = fingerprint(self.config, shape.name, self._opened_scorer().identity, shape.hashes)
+            self._fingerprint = fingerprint(self.config, format.name, self._opened_scorer().identity, format.hashes)
         return self._fingerprint
 
     def _opened_scorer(self) -> Scorer:
@@ -113,7 +113,7 @@ class Run:
         return self.scorer
 
     def _score(
-        self, shape: Format, inputs: Inputs, output: StreamOutput | FileOutput, beginning: Beginning
+        self, format: Format, inputs: Inputs, output: StreamOutput | FileOutput, beginning: Beginning
     ) -> ExitStatus:
         """Score to the end of the input and make the output final."""
         config = self.config
@@ -121,14 +121,14 @@ class Run:
             scorer = self._loaded_scorer()
             commit = output.resume()
             budgets = output.found.header["resolved"] if output.found else {}
-            entries = read_entries(shape, inputs, config.read, beginning.place, skip=commit.counters.records)
+            entries = read_entries(format, inputs, config.read, beginning.place, skip=commit.counters.records)
             self.report(f"continuing after {commit.counters.records} records")
         else:
-            entries = refuse_foreign(read_entries(shape, inputs, config.read, None), shape.name)
-            self._report_once(shape.notes)
+            entries = refuse_foreign(read_entries(format, inputs, config.read, None), format.name)
+            self._report_once(format.notes)
             scorer = self._loaded_scorer()
             budgets = resolved(config, scorer.traits)
-            commit = output.start(self._fingerprint_of(shape), budgets)
+            commit = output.start(self._fingerprint_of(format), budgets)
         self._accounts.begin(commit.counters, beginning.place or Mark(), inputs.size)
         reranker = Reranker(
             scorer,
@@ -137,13 +137,13 @@ class Run:
             config.write,
             self.stats,
             self.report,
-            shape.candidates_path,
+            format.candidates_path,
             config.model.long_docs == "error",
-            shape.needs_candidates,
+            format.needs_candidates,
         )
         for done in reranker.windows(self._accounts.counted(entries), self._accounts.end):
-            self._commit(done, shape, output)
-        return self._finish(shape, inputs, output, budgets)
+            self._commit(done, format, output)
+        return self._finish(format, inputs, output, budgets)
 
     def _report_once(self, notes: list[str]) -> None:
         for note in notes:
@@ -156,28 +156,28 @@ class Run:
         scorer.load()
         return scorer
 
-    def _commit(self, done: Done, shape: Format, output: Output) -> None:
+    def _commit(self, done: Done, format: Format, output: Output) -> None:
         """Hand a window's results to the output, and make them durable."""
         for result in done.results:
             if isinstance(result, Failure):
                 output.fail(failure_line(result))
             else:
-                output.write(shape.write(*result))
+                output.write(format.write(*result))
             self._accounts.records_written += 1
         self._accounts.check_limit([each for each in done.results if isinstance(each, Failure)], done.counters)
         output.commit(self.stats.total + done.counters, done.end, done.budget)
         self._accounts.add(done.counters, done.end)
 
-    def _finish(self, shape: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
+    def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         self._accounts.check()
-        self._report_once([*inputs.notes, *shape.notes])
+        self._report_once([*inputs.notes, *format.notes])
         self.document = document_of(
             self.config,
             self.stats,
             identity=self._opened_scorer().identity,
             budgets=budgets,
             end=self._accounts.end,
-            fingerprint=self._fingerprint_of(shape),
+            fingerprint=self._fingerprint_of(format),
         )
         output.finish(self.document)
         return ExitStatus.SOME_FAILED if self.stats.total.failed else ExitStatus.OK

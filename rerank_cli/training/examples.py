@@ -13,8 +13,8 @@ from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.results import MAX_RELEVANCE, Qrels
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.json_values import number_of
+from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
-from rerank_cli.formats.shape import as_objects
 from rerank_cli.training.config import Fields
 from rerank_cli.training.rows import Example
 
@@ -37,17 +37,17 @@ def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels
     A record that judges a document twice, or otherwise than a record of the same query before it, cannot be used.
     """
     inputs = Inputs(read.sources)
-    shape = open_format(read, WriteConfig(), inputs)
+    format = open_format(read, WriteConfig(), inputs)
     found: list[Example] = []
     judged = _Judged()
     skipped, first = 0, ""
-    for entry in read_entries(shape, inputs, read, None):
+    for entry in read_entries(format, inputs, read, None):
         if isinstance(entry, Blank):
             continue
         if isinstance(entry, Failure):
             skipped, first = skipped + 1, first or str(entry)
             continue
-        record = shape.native(entry)
+        record = format.native(entry)
         elsewhere = () if qrels is None else _judge(record, qrels, fields.relevance)
         candidates = as_objects(record)
         example = _example(entry.query, entry.texts, candidates, fields, elsewhere)

@@ -73,7 +73,7 @@ class Mined:
 
 
 def mine(config: MineConfig, report: Report, progress: Any) -> Mined:
-    """Write the queries with their negatives, in FlagEmbedding's shape. `progress` is told of texts that were encoded.
+    """Write the queries with their negatives, in FlagEmbedding's format. `progress` is told of texts that were encoded.
 
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
     """

@@ -116,7 +116,7 @@ def nesting(value: Any) -> int:
 
 
 def misshapen(value: Any) -> frozenset[str]:
-    """The JSON paths at which a value is not of the native shape."""
+    """The JSON paths at which a value is not of the native format."""
     if not isinstance(value, dict):
         return frozenset({"$"})
     wrong = set(misnamed(value, "$"))

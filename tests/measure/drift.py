@@ -33,7 +33,7 @@ ENGINES = ("torch:fp32", "torch:bf16", "openvino:fp32", "openvino:bf16", "openvi
 
 
 def noveleval(shared: Path) -> Iterator[dict[str, Any]]:
-    """All its records, in the native shape."""
+    """All its records, in the native format."""
     with gzip.open(shared / "data/noveleval/candidates.jsonl.gz", "rt", encoding="utf-8") as file:
         yield from map(json.loads, file)
 

@@ -24,7 +24,7 @@ from generate import generate
 
 
 def scifact(shared: Path, records: int, candidates: int = 20) -> Iterator[dict[str, Any]]:
-    """The first queries of scifact with the top of their first stage, in the native shape."""
+    """The first queries of scifact with the top of their first stage, in the native format."""
     folder = shared / "data/scifact"
     with gzip.open(folder / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         corpus = {doc["_id"]: f"{doc['title']} {doc['text']}" for doc in map(json.loads, file)}

@@ -14,7 +14,7 @@ Pair = tuple[str, str]
 
 
 def pairs_of(path: Path, count: int, seed: int) -> list[Pair]:
-    """`count` random (query, candidate text) pairs of a collection in the native shape."""
+    """`count` random (query, candidate text) pairs of a collection in the native format."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
     pairs = [(record["query"], candidate["text"]) for record in records for candidate in record["candidates"]]

@@ -1,4 +1,4 @@
-"""What we write, read by those who defined the shape: their own classes and loaders, where they are installed.
+"""What we write, read by those who defined the format: their own classes and loaders, where they are installed.
 
 `pip install cohere langchain-core beir` and `pip install --no-deps rank-llm` (its data module needs dacite, no JVM).
 """

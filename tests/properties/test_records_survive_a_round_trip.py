@@ -6,13 +6,13 @@ import string
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
-from support.making import entries_of, float32, lines_of, request_of, shape
+from support.making import entries_of, float32, lines_of, native_format, request_of
 
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.ranking import rank, sigmoid
 from rerank_cli.core.records import Blank, Failure, Request
+from rerank_cli.formats.record_format import OUR_FIELDS
 from rerank_cli.formats.registry import failure_line
-from rerank_cli.formats.shape import OUR_FIELDS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ID = TEXT | st.integers(-(2**63), 2**64 - 1)
@@ -73,7 +73,7 @@ def test_query_and_texts_are_read_as_the_json_of_the_standard_library_reads_them
 @given(RECORDS)
 def test_without_candidates_a_record_comes_back_byte_for_byte(record):
     line = orjson.dumps({**record, "candidates": []})
-    assert shape().write(request_of(line), rank([])) == line + b"\n"
+    assert native_format().write(request_of(line), rank([])) == line + b"\n"
 
 
 @given(RECORDS, st.data())
@@ -81,7 +81,7 @@ def test_every_field_comes_back_byte_for_byte_and_in_order(record, data):
     count = len(record["candidates"])
     logits = data.draw(st.lists(LOGIT, min_size=count, max_size=count))
     ranking = rank(logits)
-    out = shape().write(request_of(orjson.dumps(record)), ranking)
+    out = native_format().write(request_of(orjson.dumps(record)), ranking)
     candidates = [expected(record["candidates"][index], index, logits[index]) for index in ranking.indices]
     assert out == orjson.dumps({**record, "candidates": candidates}) + b"\n"
 
@@ -89,7 +89,7 @@ def test_every_field_comes_back_byte_for_byte_and_in_order(record, data):
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=10))
 def test_a_logit_reads_back_as_the_same_float32(logits):
     request = request_of({"query": "q", "candidates": [str(n) for n in range(len(logits))]})
-    out = json.loads(shape().write(request, rank(logits)))
+    out = json.loads(native_format().write(request, rank(logits)))
     for candidate in out["candidates"]:
         assert candidate["logit"] == logits[candidate["index"]]
         assert float32(candidate["logit"]) == logits[candidate["index"]]
@@ -101,8 +101,8 @@ def test_our_own_output_can_be_reranked(record, data):
     count = len(record["candidates"])
     first = data.draw(st.lists(LOGIT, min_size=count, max_size=count))
     second = data.draw(st.lists(LOGIT, min_size=count, max_size=count))
-    once = shape().write(request_of(orjson.dumps(record)), rank(first))
-    again = json.loads(shape().write(request_of(once[:-1]), rank(second)))
+    once = native_format().write(request_of(orjson.dumps(record)), rank(first))
+    again = json.loads(native_format().write(request_of(once[:-1]), rank(second)))
     former = json.loads(once)["candidates"]
     for candidate in again["candidates"]:
         before = former[candidate["index"]]
@@ -132,7 +132,7 @@ ROUGH = st.lists(st.sampled_from(SNIPPETS) | st.binary(max_size=6), max_size=15)
 @given(ROUGH)
 def test_any_bytes_give_one_entry_a_line_and_each_failure_a_line_of_json(content):
     lines = lines_of(content)
-    entries = list(shape().read(iter(lines)))
+    entries = list(native_format().read(iter(lines)))
     assert [entry.end for entry in entries] == [line.end for line in lines]
     for line, entry in zip(lines, entries, strict=True):
         assert isinstance(entry, Blank) == (not line.raw.strip())
@@ -181,7 +181,7 @@ def test_what_is_well_formed_json_agrees_with_the_standard_library(value):
     (entry,) = entries_of(line)
     assert isinstance(entry, Request) == well_formed(line)
     if isinstance(entry, Request):
-        assert json.loads(shape().write(entry, rank([]))) == json.loads(line)
+        assert json.loads(native_format().write(entry, rank([]))) == json.loads(line)
 
 
 @given(RECORDS, st.sampled_from(["a.b", "x.y.z"]))
@@ -191,7 +191,9 @@ def test_nested_candidates_come_back_where_they_were(record, field):
         nested = {"before": 1, name: nested, "after": 2}
     read = ReadConfig(candidates_field=field)
     whole = {"query": "q", **nested}
-    out = json.loads(shape(read).write(request_of(orjson.dumps(whole), read), rank([0.0] * len(record["candidates"]))))
+    out = json.loads(
+        native_format(read).write(request_of(orjson.dumps(whole), read), rank([0.0] * len(record["candidates"])))
+    )
     place, before = out, whole
     for name in field.split("."):
         assert list(place) == list(before)

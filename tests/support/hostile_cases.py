@@ -186,6 +186,6 @@ TYPES = (
 OTHER_FORMATS = (
     bad("comma-separated values", "id,query,text"),
     bad("mark-up", "<record><query>q</query></record>"),
-    bad("another tool's shape", '{"query": "q", "passages": ["a"]}', "$.candidates"),
+    bad("another tool's format", '{"query": "q", "passages": ["a"]}', "$.candidates"),
 )
 CASES = (*NUMBERS, *STRINGS, *BYTES, *PUNCTUATION, *SIZES, *KEYS, *TYPES, *OTHER_FORMATS)

@@ -49,14 +49,14 @@ def lines_of(content: bytes, source: str = "in.jsonl") -> list[Line]:
     return lines
 
 
-def shape(read: ReadConfig | None = None, write: WriteConfig | None = None) -> Format:
+def native_format(read: ReadConfig | None = None, write: WriteConfig | None = None) -> Format:
     """The native format."""
     return open_format(replace(read or ReadConfig(), format="native"), write or WriteConfig())
 
 
 def entries_of(*records: Any, read: ReadConfig | None = None) -> list[Entry]:
     """The entries that records (or raw lines, as bytes) are read as."""
-    return list(shape(read).read(iter(lines_of(jsonl(*records)))))
+    return list(native_format(read).read(iter(lines_of(jsonl(*records)))))
 
 
 def request_of(record: Any, read: ReadConfig | None = None) -> Request:

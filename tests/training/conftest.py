@@ -19,7 +19,7 @@ LETTERS = "abcd"
 
 
 def toy_records(count: int, seed: int) -> list[dict[str, Any]]:
-    """Records in FlagEmbedding's shape with a teacher's logits."""
+    """Records in FlagEmbedding's format with a teacher's logits."""
     draw, made = Random(seed), []
     for _ in range(count):
         letter = draw.choice(LETTERS)

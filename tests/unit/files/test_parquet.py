@@ -37,8 +37,8 @@ def written(path, rows):
 
 def entries(path):
     inputs, read = Inputs((path,)), ReadConfig(inputs=(path,))
-    shape = open_format(read, WriteConfig(), inputs)
-    return shape.name, list(read_entries(shape, inputs, read, None))
+    format = open_format(read, WriteConfig(), inputs)
+    return format.name, list(read_entries(format, inputs, read, None))
 
 
 def test_rows_are_records_and_nulls_are_fields_that_are_not_there(tmp_path):

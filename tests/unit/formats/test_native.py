@@ -1,10 +1,10 @@
-"""The native shape: lines to requests, and rankings back to lines."""
+"""The native format: lines to requests, and rankings back to lines."""
 
 import json
 
 import orjson
 import pytest
-from support.making import entries_of, request_of, shape
+from support.making import entries_of, native_format, request_of
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
@@ -22,7 +22,7 @@ def failure_of(record, read=None):
 
 
 def written(record, logits, write=None, read=None, **options):
-    line = shape(read, write).write(request_of(record, read), rank(logits, **options))
+    line = native_format(read, write).write(request_of(record, read), rank(logits, **options))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     return json.loads(line)
@@ -147,7 +147,7 @@ def test_what_is_not_utf8_is_a_failure_that_names_the_byte(line, byte, position)
 def test_integers_of_64_bits_are_echoed_exactly(number, place):
     line = b'{"%s":%s,"query":"q","candidates":[]}' % (place.encode(), number.encode())
     request = request_of(line)
-    assert shape().write(request, rank([])) == line + b"\n"
+    assert native_format().write(request, rank([])) == line + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_integer_beyond_64_bits_says_what_to_do():
 )
 def test_long_digits_elsewhere_are_no_integers(value):
     request = request_of(b'{"query": "q", "candidates": [], "x": %s}' % value.encode())
-    assert json.loads(shape().write(request, rank([])))["x"] == json.loads(value)
+    assert json.loads(native_format().write(request, rank([])))["x"] == json.loads(value)
 
 
 def test_nesting_that_could_not_be_written_again_is_a_failure():
@@ -182,7 +182,7 @@ def test_nesting_that_could_not_be_written_again_is_a_failure():
     for depth in range(245, 260):  # whatever is read as good can be written
         (entry,) = entries_of(nested(depth))
         if isinstance(entry, Request):
-            assert shape().write(entry, rank([])).count(b"[") == depth + 1
+            assert native_format().write(entry, rank([])).count(b"[") == depth + 1
     assert isinstance(entries_of(nested(250))[0], Request)
 
 
@@ -235,7 +235,7 @@ def test_candidates_come_back_best_first_with_index_score_and_logit():
 
 def test_unknown_fields_keep_their_place_and_order_at_every_level():
     line = b'{"z":1,"query":"q","candidates":[{"y":[{"b":1,"a":null}],"text":"t","x":{}}],"a":"\xc3\xa9"}'
-    out = shape().write(request_of(line), rank([0.0]))
+    out = native_format().write(request_of(line), rank([0.0]))
     assert out == (
         b'{"z":1,"query":"q","candidates":[{"index":0,"y":[{"b":1,"a":null}],"text":"t","x":{},'
         b'"score":0.5,"logit":0.0}],"a":"\xc3\xa9"}\n'
@@ -245,9 +245,9 @@ def test_unknown_fields_keep_their_place_and_order_at_every_level():
 def test_writing_does_not_change_the_record_that_was_read():
     request = request_of({"query": "q", "candidates": [{"text": "a", "score": 3}, "b"]})
     before = orjson.dumps(request.body)
-    first = shape().write(request, rank([1.0, 2.0]))
+    first = native_format().write(request, rank([1.0, 2.0]))
     assert orjson.dumps(request.body) == before
-    assert shape().write(request, rank([1.0, 2.0])) == first
+    assert native_format().write(request, rank([1.0, 2.0])) == first
 
 
 def test_the_former_score_is_kept_as_previous_score_whatever_it_was():

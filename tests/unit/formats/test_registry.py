@@ -1,4 +1,4 @@
-"""What all record shapes share."""
+"""What all record formats share."""
 
 import base64
 import itertools
@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from support.making import entries_of, jsonl, lines_of, shape
+from support.making import entries_of, jsonl, lines_of, native_format
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
@@ -43,7 +43,7 @@ def entries(tmp_path, limit, skip=0, start=None):
     path = tmp_path / "in.jsonl"
     path.write_bytes(jsonl(GOOD, b"", b"{", b"", GOOD, GOOD, b""))
     config = ReadConfig(limit=limit)
-    return list(read_entries(shape(config), Inputs((str(path),)), config, start, skip))
+    return list(read_entries(native_format(config), Inputs((str(path),)), config, start, skip))
 
 
 @pytest.mark.parametrize(("limit", "lines"), [(None, 7), (0, 0), (1, 1), (2, 3), (3, 5), (4, 6), (5, 7)])
@@ -98,7 +98,7 @@ def test_a_line_that_is_too_long_is_a_bad_record_and_the_next_is_read(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_bytes(jsonl(GOOD, {"query": "q" * 100, "candidates": []}, b" " * 200, GOOD))
     config = ReadConfig(max_line_bytes=90)
-    found = list(read_entries(shape(config), Inputs((str(path),)), config, None))
+    found = list(read_entries(native_format(config), Inputs((str(path),)), config, None))
     assert [type(entry) for entry in found] == [Request, Failure, Failure, Request]
     assert found[1].reason == "the line is longer than --max-line-bytes (90)"
 
@@ -106,7 +106,7 @@ def test_a_line_that_is_too_long_is_a_bad_record_and_the_next_is_read(tmp_path):
 def test_a_line_is_read_only_when_its_entry_is_asked_for():
     drawn = []
     lines = lines_of(jsonl(GOOD, GOOD, GOOD))
-    entries = shape().read(drawn.append(line) or line for line in lines)
+    entries = native_format().read(drawn.append(line) or line for line in lines)
     assert list(itertools.islice(entries, 2))
     assert drawn == lines[:2]
 
@@ -114,7 +114,7 @@ def test_a_line_is_read_only_when_its_entry_is_asked_for():
 def test_an_input_rewritten_while_it_is_read_is_an_error_also_when_the_limit_ends_the_reading(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_bytes(b'{"query": "q", "candidates": ["a"]}\n' * 3)
-    entries = read_entries(shape(), Inputs((str(path),)), ReadConfig(limit=2), None)
+    entries = read_entries(native_format(), Inputs((str(path),)), ReadConfig(limit=2), None)
     next(entries)
     path.write_bytes(b'{"query": "Q", "candidates": ["A"]}\n' * 3)
     os.utime(path, (0, 0))

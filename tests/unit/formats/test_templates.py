@@ -67,13 +67,13 @@ def test_only_strings_and_numbers_are_texts(value):
 
 def test_an_unknown_field_is_an_error_with_its_place():
     read = ReadConfig(format="native", doc_template="{title} {text}", query_template="{lang}: {query}")
-    shape = open_format(read, WriteConfig())
+    format = open_format(read, WriteConfig())
     bodies = [
         {"query": "w", "lang": "de", "candidates": [{"text": "X", "title": "T"}, "bare"]},
         {"query": "w", "candidates": []},
         {"query": "w", "lang": "de", "candidates": [{"text": "X", "title": "T"}]},
     ]
-    first, second, third = shape.read(iter(lines_of(jsonl(*bodies))))
+    first, second, third = format.read(iter(lines_of(jsonl(*bodies))))
     assert isinstance(first, Failure)
     assert first.path == "$.candidates[1].title"
     assert isinstance(second, Failure)
@@ -85,6 +85,6 @@ def test_fields_of_other_names_are_named_so_in_templates():
     read = ReadConfig(
         format="native", query_field="q", candidates_field="hits", text_field="body", doc_template="{t}: {body}"
     )
-    shape = open_format(read, WriteConfig())
-    (entry,) = shape.read(iter(lines_of(jsonl({"q": "w", "hits": [{"body": "X", "t": "T"}]}))))
+    format = open_format(read, WriteConfig())
+    (entry,) = format.read(iter(lines_of(jsonl({"q": "w", "hits": [{"body": "X", "t": "T"}]}))))
     assert (entry.query, entry.texts, entry.fields) == ("w", ("T: X",), ((3, 4),))

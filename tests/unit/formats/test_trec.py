@@ -46,18 +46,18 @@ def read(tmp_path):
 
 
 def entries(read, run=RUN, write=None):
-    shape = open_format(read, write or WriteConfig())
-    return shape, list(shape.read(iter(lines_of(run))))
+    format = open_format(read, write or WriteConfig())
+    return format, list(format.read(iter(lines_of(run))))
 
 
 def test_a_run_gets_its_texts_from_queries_and_corpus(read):
-    shape, found = entries(read)
-    assert shape.name == "trec"
+    format, found = entries(read)
+    assert format.name == "trec"
     assert [(entry.query, entry.texts) for entry in found] == [
         ("a query", ("One first", "second")),
         ("another", ("third",)),
     ]
-    assert shape.native(found[0]) == {
+    assert format.native(found[0]) == {
         "id": "q1",
         "query": "a query",
         "candidates": [
@@ -88,11 +88,11 @@ def test_a_line_that_cannot_be_is_a_failure(read, line, reason):
 
 
 def test_the_hashes_of_the_texts_are_part_of_a_run(read):
-    shape, _ = entries(read)
-    assert set(shape.hashes) == {"queries_sha256", "corpus_sha256"}
+    format, _ = entries(read)
+    assert set(format.hashes) == {"queries_sha256", "corpus_sha256"}
     with open(read.corpus[0], "ab") as file:
         file.write(jsonl({"_id": "d4", "text": "x"}))
-    assert open_format(read, WriteConfig()).hashes["corpus_sha256"] != shape.hashes["corpus_sha256"]
+    assert open_format(read, WriteConfig()).hashes["corpus_sha256"] != format.hashes["corpus_sha256"]
 
 
 def test_a_run_without_texts_is_refused(read):
@@ -162,10 +162,10 @@ def test_below_is_the_next_smaller_float32(value):
 
 def written(logits, **options):
     body = {"id": "q", "query": "w", "candidates": [{"id": f"d{n:03}", "text": "x"} for n in range(len(logits))]}
-    shape = open_format(ReadConfig(format="native"), WriteConfig(format="trec"))
-    (entry,) = shape.read(iter(lines_of(jsonl(body))))
+    format = open_format(ReadConfig(format="native"), WriteConfig(format="trec"))
+    (entry,) = format.read(iter(lines_of(jsonl(body))))
     ranking = rank([struct.unpack("<f", struct.pack("<f", logit))[0] for logit in logits], **options)
-    return [line.split() for line in shape.write(entry, ranking).decode().splitlines()], ranking
+    return [line.split() for line in format.write(entry, ranking).decode().splitlines()], ranking
 
 
 @given(st.lists(st.floats(-20, 20, width=32) | st.sampled_from([0.0, -0.0, 1.5, -1.5, 1e-45]), min_size=1, max_size=60))
@@ -209,19 +209,19 @@ def test_evaluators_find_the_measures_of_our_order_with_ties_in_the_data(provide
 
 
 def test_a_candidate_without_a_score_is_converted_in_its_place():
-    shape = open_format(ReadConfig(format="native"), WriteConfig(format="trec"))
+    format = open_format(ReadConfig(format="native"), WriteConfig(format="trec"))
     body = {"id": "q", "query": "w", "candidates": [{"id": "a", "text": ""}, {"id": "b", "text": ""}]}
-    (entry,) = shape.read(iter(lines_of(jsonl(body))))
+    (entry,) = format.read(iter(lines_of(jsonl(body))))
     assert isinstance(entry, Request)
-    rows = [line.split() for line in shape.converted(entry).decode().splitlines()]
+    rows = [line.split() for line in format.converted(entry).decode().splitlines()]
     assert [row[2] for row in rows] == ["a", "b"]
     assert json.loads(rows[0][4]) > json.loads(rows[1][4])
 
 
 @pytest.mark.parametrize("score", [1e39, -1e39, 3.4028235e38])
 def test_a_score_that_no_run_can_hold_is_a_failure(score):
-    shape = open_format(ReadConfig(format="native"), WriteConfig(format="trec"))
-    (failure,) = shape.read(
+    format = open_format(ReadConfig(format="native"), WriteConfig(format="trec"))
+    (failure,) = format.read(
         iter(lines_of(jsonl({"id": "q", "query": "w", "candidates": [{"id": "a", "text": "", "score": score}]})))
     )
     assert isinstance(failure, Failure)
@@ -229,12 +229,12 @@ def test_a_score_that_no_run_can_hold_is_a_failure(score):
 
 
 def test_a_corpus_that_is_rewritten_meanwhile_is_an_error(read):
-    shape = open_format(read, WriteConfig())
+    format = open_format(read, WriteConfig())
     with open(read.corpus[0], "r+b") as file:
         file.write(CORPUS[::-1])
     os.utime(read.corpus[0], (0, 0))
     with pytest.raises(InputError, match="rewritten"):
-        list(shape.read(iter(lines_of(RUN))))
+        list(format.read(iter(lines_of(RUN))))
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])
@@ -257,8 +257,8 @@ def texts_of(tmp_path, run, queries, corpus):
     for name, content in (("q", queries), ("c", corpus), ("run", run)):
         (tmp_path / name).write_bytes(content)
     names = {name: str(tmp_path / file) for name, file in (("queries", "q"), ("run", "run"))}
-    shape, found = entries(ReadConfig(inputs=(names["run"],), corpus=(str(tmp_path / "c"),), **names), run)
-    return shape, [(e.query, *e.texts) if isinstance(e, Request) else e.reason for e in found]
+    format, found = entries(ReadConfig(inputs=(names["run"],), corpus=(str(tmp_path / "c"),), **names), run)
+    return format, [(e.query, *e.texts) if isinstance(e, Request) else e.reason for e in found]
 
 
 def test_all_behind_the_first_tab_is_the_query(tmp_path):
@@ -273,11 +273,11 @@ def test_all_behind_the_first_tab_is_the_query(tmp_path):
 )
 def test_a_line_with_other_columns_than_the_first_fails_only_the_queries_that_need_it(tmp_path, corpus, text):
     run = b"q1 Q0 d1 1 2.0 x\nq2 Q0 d2 1 2.0 x\nq3 Q0 d3 1 2.0 x\n"
-    shape, found = texts_of(tmp_path, run, b"q1\ta\nq2\ta\nq3\ta\n", corpus)
+    format, found = texts_of(tmp_path, run, b"q1\ta\nq2\ta\nq3\ta\n", corpus)
     assert found[0] == ("a", text)
     assert "is a tab part of a text?" in found[1]
     assert found[2][0] == "a"
-    assert any("1 lines cannot be read" in note for note in shape.notes)
+    assert any("1 lines cannot be read" in note for note in format.notes)
 
 
 @pytest.mark.parametrize(
@@ -287,10 +287,10 @@ def test_a_line_with_other_columns_than_the_first_fails_only_the_queries_that_ne
 @pytest.mark.parametrize("pack", [lambda content: content, gzip.compress], ids=["plain", "gz"])
 def test_a_bad_line_of_a_corpus_fails_only_the_queries_that_need_it(tmp_path, bad, pack):
     corpus = pack(b'{"_id": "d1", "text": "one"}\n' + bad + b'\n{"text": "no id"}\n')
-    shape, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq2 Q0 d2 1 2.0 x\n", b"q1\ta\nq2\ta\n", corpus)
+    format, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq2 Q0 d2 1 2.0 x\n", b"q1\ta\nq2\ta\n", corpus)
     assert found[0] == ("a", "one")
     assert "'d2' cannot be read" in found[1]
-    assert any("cannot be read" in note for note in shape.notes)
+    assert any("cannot be read" in note for note in format.notes)
 
 
 def test_a_header_with_the_title_last_decides_for_all_lines(tmp_path):
@@ -309,8 +309,8 @@ def test_a_logit_of_the_corpus_is_no_score_of_a_run(tmp_path):
         queries=str(tmp_path / "q"),
         run=str(tmp_path / "run"),
     )
-    shape, (entry,) = entries(read, (tmp_path / "run").read_bytes())
-    assert [(each["id"], each["score"], each.get("logit")) for each in shape.native(entry)["candidates"]] == [
+    format, (entry,) = entries(read, (tmp_path / "run").read_bytes())
+    assert [(each["id"], each["score"], each.get("logit")) for each in format.native(entry)["candidates"]] == [
         ("d1", 9.0, None),
         ("d2", 3.0, None),
     ]
@@ -326,9 +326,9 @@ def test_queries_whose_lines_do_not_stand_together_are_refused(tmp_path):
 
 def test_equal_lines_of_a_corpus_are_one(tmp_path):
     corpus = b'{"_id": "d1", "text": "one"}\n{"_id": "d2", "text": "two"}\r\n{"_id": "d1", "text": "one"}\n' * 3
-    shape, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq1 Q0 d2 1 1.0 x\n", b"q1\ta\nq1\ta\n", corpus)
+    format, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq1 Q0 d2 1 1.0 x\n", b"q1\ta\nq1\ta\n", corpus)
     assert found == [("a", "one", "two")]
-    assert sorted(note.partition(": ")[2] for note in shape.notes) == [
+    assert sorted(note.partition(": ")[2] for note in format.notes) == [
         "1 lines repeat an equal one and were left out",
         "7 lines repeat an equal one and were left out",
     ]

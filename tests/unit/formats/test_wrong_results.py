@@ -17,23 +17,23 @@ from rerank_cli.jobs.preflight import refuse_foreign
 
 
 def entries(source, *records, target="same", **options):
-    shape = open_format(ReadConfig(format=source, **options), WriteConfig(format=target, model="m"))
-    return shape, list(shape.read(iter(lines_of(jsonl(*records)))))
+    format = open_format(ReadConfig(format=source, **options), WriteConfig(format=target, model="m"))
+    return format, list(format.read(iter(lines_of(jsonl(*records)))))
 
 
 def converted(source, target, *records):
     """What a record becomes, as JSON values, or the path at which it is refused; and the notes."""
-    shape, (entry,) = entries(source, *records, target=target)
+    format, (entry,) = entries(source, *records, target=target)
     if isinstance(entry, Failure):
-        return entry.path, shape.notes
-    lines = shape.converted(entry).decode().splitlines()
-    return lines if target == "trec" else [json.loads(line) for line in lines], shape.notes
+        return entry.path, format.notes
+    lines = format.converted(entry).decode().splitlines()
+    return lines if target == "trec" else [json.loads(line) for line in lines], format.notes
 
 
 def texts(source, *records, **options):
-    shape, (entry,) = entries(source, *records, **options)
+    format, (entry,) = entries(source, *records, **options)
     assert isinstance(entry, Request), entry
-    return list(entry.texts), shape.notes
+    return list(entry.texts), format.notes
 
 
 # own fields win
@@ -61,7 +61,7 @@ SHOES = {"id": "q1", "query": "red shoes"}
         ),
     ],
 )
-def test_a_candidates_own_text_and_ids_win_over_fields_that_the_shape_names_so(target, candidates, right):
+def test_a_candidates_own_text_and_ids_win_over_fields_that_the_format_names_so(target, candidates, right):
     made, notes = converted("native", target, SHOES | {"candidates": candidates})
     assert made == right
     assert [note for note in notes if note.startswith("dropped")]
@@ -88,10 +88,10 @@ def test_an_id_of_a_rank_llm_document_is_that_of_its_candidate():
 
 @pytest.mark.parametrize("field", ["documents", "input", "texts", "passages"])
 @pytest.mark.parametrize("target", ["rerank-api", "voyage", "mixedbread", "tei", "flashrank", "langchain"])
-def test_a_made_record_is_not_taken_for_one_of_another_shape(target, field, tmp_path):
-    shape, (entry,) = entries("native", {"query": "w", "candidates": ["a"], field: ["b"]}, target=target)
+def test_a_made_record_is_not_taken_for_one_of_another_format(target, field, tmp_path):
+    format, (entry,) = entries("native", {"query": "w", "candidates": ["a"], field: ["b"]}, target=target)
     path = tmp_path / "made.jsonl"
-    path.write_bytes(shape.converted(entry))
+    path.write_bytes(format.converted(entry))
     read = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),)))
     assert read.name in (target, {"voyage": "rerank-api"}.get(target))
     assert [each.texts for each in read.read(Inputs((str(path),)).lines(10_000))] == [("a",)]
@@ -120,7 +120,7 @@ TITLED = {
         ({"title": 1984}, "1984 It boils."),
     ],
 )
-def test_a_title_is_scored_before_the_text_where_the_shape_has_one(name, title, scored):
+def test_a_title_is_scored_before_the_text_where_the_format_has_one(name, title, scored):
     assert texts(name, TITLED[name](title)) == ([scored], [])
     assert texts(name, TITLED[name](title), doc_template="{text}") == (["It boils."], [])
 
@@ -137,15 +137,15 @@ def test_a_text_without_a_title_is_scored_as_it_is_beside_others_that_have_one(n
 
 def test_a_title_that_is_not_scored_is_reported_once_with_the_way_to_score_it():
     record = {"query": "q", "candidates": ["x", {"text": "It boils.", "title": "Kettle"}]}
-    shape, _ = entries("native", record, record)
-    assert [note for note in shape.notes if "{title?} {text}" in note] == shape.notes
-    assert len(shape.notes) == 1
+    format, _ = entries("native", record, record)
+    assert [note for note in format.notes if "{title?} {text}" in note] == format.notes
+    assert len(format.notes) == 1
     assert texts("native", record, doc_template="{title?} {text}") == (["x", "Kettle It boils."], [])
     assert entries("native", {"query": "q", "candidates": [{"text": "x", "title": None}]})[0].notes == []
 
 
 @pytest.mark.parametrize("name", TITLED)
-def test_a_conversion_from_a_titled_shape_says_that_native_records_score_the_text_alone(name):
+def test_a_conversion_from_a_titled_format_says_that_native_records_score_the_text_alone(name):
     _, notes = converted(name, "native", TITLED[name]({"title": "Kettle"}))
     assert any("{title?} {text}" in note for note in notes)
     assert converted(name, "native", TITLED[name]({}))[1] == []
@@ -183,10 +183,10 @@ def test_a_record_in_which_only_some_candidates_have_a_score_is_refused_at_the_f
 
 
 def test_scores_of_the_input_decide_nothing_when_a_ranking_is_written():
-    shape = open_format(ReadConfig(format="native"), WriteConfig(format="trec", scored=True))
+    format = open_format(ReadConfig(format="native"), WriteConfig(format="trec", scored=True))
     record = {"id": "q", "query": "w", "candidates": [{"id": "a", "text": "x", "score": 1}, {"id": "b", "text": "y"}]}
-    (entry,) = shape.read(iter(lines_of(jsonl(record))))
-    assert shape.write(entry, rank([1.0, 2.0])) == b"q Q0 b 1 2.0 rerank\nq Q0 a 2 1.0 rerank\n"
+    (entry,) = format.read(iter(lines_of(jsonl(record))))
+    assert format.write(entry, rank([1.0, 2.0])) == b"q Q0 b 1 2.0 rerank\nq Q0 a 2 1.0 rerank\n"
 
 
 def test_a_document_that_is_named_twice_stands_in_a_run_once_with_its_better_score():
@@ -219,16 +219,16 @@ BATCHES = {
 @pytest.mark.parametrize("name", REQUEST)
 def test_raw_scores_are_logits_in_every_dialect(name):
     for option, logits in (("raw_scores", True), ("use_activation", False), ("activation", False)):
-        shape, (entry,) = entries(name, {**REQUEST[name], option: logits})
-        assert b"-1.5" in shape.write(entry, rank([2.0, -1.5]))
-        shape, (entry,) = entries(name, {**REQUEST[name], option: not logits})
-        assert b"-1.5" not in shape.write(entry, rank([2.0, -1.5]))
+        format, (entry,) = entries(name, {**REQUEST[name], option: logits})
+        assert b"-1.5" in format.write(entry, rank([2.0, -1.5]))
+        format, (entry,) = entries(name, {**REQUEST[name], option: not logits})
+        assert b"-1.5" not in format.write(entry, rank([2.0, -1.5]))
 
 
 def test_raw_scores_of_a_batch_are_logits_too():
     for made in BATCHES.values():
-        shape, (entry,) = entries("openai-batch", made({"raw_scores": True}))
-        assert b"-1.5" in shape.write(entry, rank([-1.5] * len(entry.texts)))
+        format, (entry,) = entries("openai-batch", made({"raw_scores": True}))
+        assert b"-1.5" in format.write(entry, rank([-1.5] * len(entry.texts)))
 
 
 @pytest.mark.parametrize("name", REQUEST)
@@ -290,9 +290,9 @@ def test_options_of_a_request_are_made_or_dropped_and_said_when_it_becomes_anoth
     ],
 )
 def test_an_id_that_is_null_is_absent(name, record):
-    shape, (entry,) = entries(name, record)
+    format, (entry,) = entries(name, record)
     assert isinstance(entry, Request), entry
-    assert shape.native(entry)["candidates"][0].get("id") is None
+    assert format.native(entry)["candidates"][0].get("id") is None
     needing = converted(name, "trec", record)[0]
     assert needing in ("$.id", "$.candidates[0].id")
 
@@ -300,8 +300,8 @@ def test_an_id_that_is_null_is_absent(name, record):
 @pytest.mark.parametrize("odd", [12.0, ["a"], {"a": 1}, True])
 def test_what_cannot_be_an_id_in_metadata_is_metadata(odd):
     document = {"page_content": "y", "metadata": {"id": odd, "source": "s"}}
-    shape, (entry,) = entries("langchain", {"query": "a", "documents": [document]})
-    assert json.loads(shape.write(entry, rank([1.0])))["documents"][0]["metadata"]["id"] == odd
+    format, (entry,) = entries("langchain", {"query": "a", "documents": [document]})
+    assert json.loads(format.write(entry, rank([1.0])))["documents"][0]["metadata"]["id"] == odd
     _, (failure,) = entries("langchain", {"query": "a", "documents": [{**document, "id": odd}]})
     assert failure.path == "$.documents[0].id"
 
@@ -337,9 +337,9 @@ def test_a_conversion_says_how_many_fields_it_drops_and_which():
 
 
 def test_the_names_of_dropped_fields_take_bounded_memory():
-    shape, _ = entries("native", *({"query": "q", "id": "q", "candidates": [{"id": "d", "text": "x"}], f"f{n}": 1}
+    format, _ = entries("native", *({"query": "q", "id": "q", "candidates": [{"id": "d", "text": "x"}], f"f{n}": 1}
                                    for n in range(1500)), target="tevatron")  # fmt: skip
-    (note,) = shape.notes
+    (note,) = format.notes
     assert note.startswith("dropped 1,500 fields")
     assert "other names (500)" in note
     assert len(note) < 400
@@ -367,9 +367,9 @@ def test_records_that_follow_each_other_with_one_id_are_refused_but_for_the_last
 
 def test_a_query_of_which_lines_stand_apart_by_a_thousand_bad_ones_is_two_records_and_it_is_said():
     row = {"query_id": "q", "query": "w", "docid": "d", "text": "x"}
-    shape, found = entries("tevatron", row, *[b"{"] * 1000, row)
+    format, found = entries("tevatron", row, *[b"{"] * 1000, row)
     assert sum(isinstance(entry, Request) for entry in found) == 2
-    assert any("records of their own" in note for note in shape.notes)
+    assert any("records of their own" in note for note in format.notes)
     assert entries("tevatron", row, *[b"{"] * 999, row)[0].notes == []
 
 
@@ -390,11 +390,11 @@ def test_a_query_of_which_lines_stand_apart_by_a_thousand_bad_ones_is_two_record
 def test_positives_alone_are_flag_embedding_records(record, scored, tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl(record))
-    shape = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),)))
-    assert shape.name == "flag-embedding"
-    (entry,) = shape.read(Inputs((str(path),)).lines(10_000))
+    format = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),)))
+    assert format.name == "flag-embedding"
+    (entry,) = format.read(Inputs((str(path),)).lines(10_000))
     assert list(entry.texts) == scored
-    out = json.loads(shape.write(entry, rank([1.0] * len(scored))))
+    out = json.loads(format.write(entry, rank([1.0] * len(scored))))
     assert len(out["pos_scores"]) + len(out["neg_scores"]) == len(scored)
     assert {name: out[name] for name in record} == record
 
@@ -473,7 +473,7 @@ def test_what_a_record_holds_is_no_fault_of_the_format(source, record, options, 
     assert failure.content
 
 
-# what a shape orders its candidates by
+# what a format orders its candidates by
 
 
 RANKED = [("d1", 9.0), ("d2", 3.0)]
@@ -511,7 +511,7 @@ RANKED = [("d1", 9.0), ("d2", 3.0)]
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_shapes_own_scores_order_its_candidates_and_no_other_field(source, record, turned):
+def test_a_formats_own_scores_order_its_candidates_and_no_other_field(source, record, turned):
     if turned:
         record = {name: value[::-1] if isinstance(value, list) else value for name, value in record.items()}
     lines, _ = converted(source, "trec", record)
@@ -531,8 +531,8 @@ def test_logits_of_some_candidates_alone_are_no_order(target):
 
 def test_a_logit_of_a_former_ranking_does_not_outlive_another():
     record = {"id": "q", "query": "w", "passages": [{"id": n, "text": n, "logit": s} for n, s in RANKED]}
-    shape, (entry,) = entries("flashrank", record)
-    ranked = json.loads(shape.write(entry, rank([-1.0, 1.0])))
+    format, (entry,) = entries("flashrank", record)
+    ranked = json.loads(format.write(entry, rank([-1.0, 1.0])))
     lines, _ = converted("flashrank", "trec", ranked)
     assert [line.split()[2] for line in lines] == ["d2", "d1"]
 
@@ -563,10 +563,10 @@ def test_a_document_that_is_judged_twice_and_not_alike_is_not_converted(source, 
     ("source", "place", "option"),
     [("rerank-api", "documents", "top_n"), ("voyage", "documents", "top_k"), ("mixedbread", "input", "top_k")],
 )
-def test_a_request_gets_as_many_results_as_it_asks_for_in_any_shape(source, place, option, target):
+def test_a_request_gets_as_many_results_as_it_asks_for_in_any_format(source, place, option, target):
     request = {"id": "q", "query": "w", place: [{"id": n, "text": n} for n in "abc"], option: 2}
-    shape, (entry,) = entries(source, request, target=target)
-    lines = shape.write(entry, rank([-1.0, 1.0, 0.0])).decode()
+    format, (entry,) = entries(source, request, target=target)
+    lines = format.write(entry, rank([-1.0, 1.0, 0.0])).decode()
     if target == "trec":
         assert [line.split()[2] for line in lines.splitlines()] == ["b", "c"]
     else:
@@ -583,9 +583,9 @@ def test_a_native_record_that_refuses_a_cut_does_so_as_a_request_too():
 
 def test_an_id_that_comes_again_further_down_is_said_where_records_of_one_id_are_one():
     records = [{"id": name, "query": "w", "candidates": [{"id": "d", "text": "x"}]} for name in "abab"]
-    shape, found = entries("native", *records, target="trec")
+    format, found = entries("native", *records, target="trec")
     assert [type(entry) for entry in found] == [Request] * 4
-    assert any(note.startswith("2 records have an id that came before") for note in shape.notes)
+    assert any(note.startswith("2 records have an id that came before") for note in format.notes)
 
 
 # texts that are too long for a signal to be heard while they are tokenized
@@ -609,7 +609,7 @@ LIMIT = MAX_TEXT * 4  # of bytes in a line
         ),
     ],
 )
-def test_a_text_that_is_too_long_is_an_error_record_in_every_shape(source, record, options, path):
+def test_a_text_that_is_too_long_is_an_error_record_in_every_format(source, record, options, path):
     _, (entry,) = entries(source, record, max_line_bytes=LIMIT, **options)
     assert isinstance(entry, Failure)
     assert "characters" in entry.reason

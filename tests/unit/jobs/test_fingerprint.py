@@ -16,8 +16,8 @@ IDENTITY = Identity("torch", "m", "r", "w", "t", "c", "cpu", "fp32", 1024, 256, 
 CONFIG = RunConfig()
 
 
-def changed(config=CONFIG, shape="native", identity=IDENTITY):
-    return differing(fingerprint(CONFIG, "native", IDENTITY), fingerprint(config, shape, identity))
+def changed(config=CONFIG, format_name="native", identity=IDENTITY):
+    return differing(fingerprint(CONFIG, "native", IDENTITY), fingerprint(config, format_name, identity))
 
 
 def test_the_same_run_has_the_same_fingerprint():
@@ -73,7 +73,7 @@ def test_a_version_of_a_library_or_of_ours_changes_it():
         "torch_version was '2', is '3'"
     )
     assert fingerprint(CONFIG, "native", IDENTITY)["rerank_version"] == __version__
-    assert changed(shape="trec") == "format was 'native', is 'trec'"
+    assert changed(format_name="trec") == "format was 'native', is 'trec'"
 
 
 def test_no_option_hides_another_of_the_same_name():

@@ -1,4 +1,4 @@
-"""Judged records as examples: contradictions are found in every shape, and told with their place."""
+"""Judged records as examples: contradictions are found in every format, and told with their place."""
 
 import json
 from pathlib import Path

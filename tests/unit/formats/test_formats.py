@@ -1,4 +1,4 @@
-"""Every record shape: what it is recognised by, that it survives a round trip, and that nothing it reads crashes it."""
+"""Every record format: how it is recognised, that it survives a round trip, that nothing which it reads crashes it."""
 
 import copy
 import json
@@ -54,36 +54,36 @@ ENTRIES = Request | Failure | Blank
 
 
 def entries(name, *bodies, write=None, **options):
-    shape = open_format(ReadConfig(format=name, **options), write or WriteConfig())
-    return shape, list(shape.read(iter(lines_of(jsonl(*bodies)))))
+    format = open_format(ReadConfig(format=name, **options), write or WriteConfig())
+    return format, list(format.read(iter(lines_of(jsonl(*bodies)))))
 
 
 def request(name, *bodies, write=None):
-    shape, found = entries(name, *bodies, write=write)
+    format, found = entries(name, *bodies, write=write)
     assert len(found) == 1
     assert isinstance(found[0], Request), found
-    return shape, found[0]
+    return format, found[0]
 
 
 def ranked(name, *bodies, write=None, **options):
-    shape, read = request(name, *bodies, write=write)
+    format, read = request(name, *bodies, write=write)
     logits = [-1.0, 2.0, 0.5][: len(read.texts)]
-    return [json.loads(line) for line in shape.write(read, rank(logits, **options)).splitlines()]
+    return [json.loads(line) for line in format.write(read, rank(logits, **options)).splitlines()]
 
 
 @pytest.mark.parametrize("name", [*GOOD, "tevatron"])
-def test_a_shape_is_known_by_its_first_record(name, tmp_path):
+def test_a_format_is_known_by_its_first_record(name, tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl(b"", *([GOOD[name]] if name in GOOD else TEVATRON)))
     assert open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),))).name == name
 
 
-def test_every_shape_of_the_table_is_tried_here():
+def test_every_format_of_the_table_is_tried_here():
     assert {*GOOD, "tevatron", "trec", "beir"} == set(FORMATS)
 
 
 @pytest.mark.parametrize("first", [b"{", b"[]", b"x", b"{}", b'{"query": "w"}', b"\xff"])
-def test_what_is_like_no_shape_is_taken_for_native(first, tmp_path):
+def test_what_is_like_no_format_is_taken_for_native(first, tmp_path):
     path = tmp_path / "in"
     path.write_bytes(first)
     assert open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),))).name == "native"
@@ -93,9 +93,9 @@ def test_fields_of_other_names_mean_native_records(tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl({"query": "w", "documents": ["a"]}))
     read = ReadConfig(inputs=(str(path),), candidates_field="documents")
-    shape = open_format(read, WriteConfig(), Inputs((str(path),)))
-    assert shape.name == "native"
-    assert [entry.texts for entry in shape.read(Inputs((str(path),)).lines(1000))] == [("a",)]
+    format = open_format(read, WriteConfig(), Inputs((str(path),)))
+    assert format.name == "native"
+    assert [entry.texts for entry in format.read(Inputs((str(path),)).lines(1000))] == [("a",)]
     with pytest.raises(ConfigError, match=r"--query-field.* tei "):
         open_format(ReadConfig(format="tei", text_field="body"), WriteConfig())
 
@@ -104,8 +104,8 @@ def test_the_line_that_was_looked_at_is_read_again(tmp_path):
     path = tmp_path / "in"
     path.write_bytes(jsonl(b"", GOOD["tei"], GOOD["tei"]))
     inputs = Inputs((str(path),))
-    shape = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), inputs)
-    assert [type(entry) for entry in shape.read(inputs.lines(1000))] == [Blank, Request, Request]
+    format = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), inputs)
+    assert [type(entry) for entry in format.read(inputs.lines(1000))] == [Blank, Request, Request]
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_all_texts_are_read_in_order(name):
 
 @pytest.mark.parametrize("name", [name for name in GOOD if name != "native"])
 def test_a_record_becomes_native_and_comes_back(name):
-    shape, read = request(name, GOOD[name])
-    native = shape.native(read)
+    format, read = request(name, GOOD[name])
+    native = format.native(read)
     made = open_format(ReadConfig(format="native"), WriteConfig(format=name, model="m"))
     (entry,) = made.read(iter(lines_of(jsonl(native))))
     if name in ("rank-llm", "flag-embedding", "langchain", "flashrank", "openai-batch", "tei", "voyage", "mixedbread"):
@@ -169,7 +169,7 @@ def test_anything_in_any_place_gives_a_request_or_a_failure_that_says_where(name
         for value in WRONG:
             if value is ... and not path:
                 continue
-            shape, found = entries(name, with_value(body, path, value))
+            format, found = entries(name, with_value(body, path, value))
             assert len(found) == 1
             tried += 1
             if isinstance(found[0], Failure):
@@ -178,8 +178,8 @@ def test_anything_in_any_place_gives_a_request_or_a_failure_that_says_where(name
                 assert found[0].reason
             else:
                 count = len(found[0].texts)
-                assert shape.write(found[0], rank([float(n) for n in range(count)])).endswith(b"\n") or count == 0
-                assert shape.converted(found[0])
+                assert format.write(found[0], rank([float(n) for n in range(count)])).endswith(b"\n") or count == 0
+                assert format.converted(found[0])
     assert tried > 50
     assert failures > 20
 
@@ -203,7 +203,7 @@ def test_anything_in_any_place_gives_a_request_or_a_failure_that_says_where(name
         max_leaves=12,
     )
 )
-def test_no_json_value_crashes_a_shape(body):
+def test_no_json_value_crashes_a_format(body):
     for name in [*GOOD, "tevatron"]:
         _, found = entries(name, body)
         assert [type(entry) for entry in found] in ([Request], [Failure])
@@ -284,7 +284,7 @@ def test_teacher_scores_are_for_every_text(options):
 
 
 @pytest.mark.parametrize("name", ["rank-llm", "langchain", "flashrank"])
-def test_a_shape_that_needs_its_texts_keeps_them(name):
+def test_a_format_that_needs_its_texts_keeps_them(name):
     with pytest.raises(ConfigError, match="--no-text"):
         open_format(ReadConfig(format=name), WriteConfig(no_text=True))
     assert open_format(ReadConfig(format=name), WriteConfig(format="native", no_text=True))
@@ -300,14 +300,14 @@ def test_metadata_keep_what_they_say_and_get_a_relevance_score():
     }
 
 
-def test_a_ranking_can_be_written_in_another_shape():
+def test_a_ranking_can_be_written_in_another_format():
     (answer,) = ranked("langchain", GOOD["langchain"], write=WriteConfig(format="native"), top_k=1)
     assert answer["candidates"] == [
         {"index": 1, "id": "d1", "page": 1, "text": "a kettle", "score": pytest.approx(0.8808, abs=1e-4), "logit": 2.0}
     ]
 
 
-def test_a_record_that_lacks_what_the_other_shape_needs_is_a_failure():
+def test_a_record_that_lacks_what_the_other_format_needs_is_a_failure():
     _, (failure,) = entries("native", GOOD["native"], write=WriteConfig(format="rank-llm"))
     assert (failure.reason, failure.path) == ('rank-llm needs an "id"', "$.candidates[1].id")
 
@@ -319,10 +319,10 @@ def test_folders_are_not_written():
 
 def test_records_with_fields_of_other_names_are_written_with_the_usual_ones_when_native_is_asked_for():
     read = ReadConfig(format="native", query_field="q.text", candidates_field="hits", text_field="body", id_field="n")
-    shape = open_format(read, WriteConfig(format="native"))
+    format = open_format(read, WriteConfig(format="native"))
     body = {"n": 7, "q": {"text": "w"}, "hits": [{"body": "a pond", "page": 3}], "more": 1}
-    (entry,) = shape.read(iter(lines_of(jsonl(body))))
-    assert json.loads(shape.converted(entry)) == {
+    (entry,) = format.read(iter(lines_of(jsonl(body))))
+    assert json.loads(format.converted(entry)) == {
         "n": 7,
         "more": 1,
         "id": 7,
@@ -392,9 +392,9 @@ def test_teacher_scores_follow_their_texts_when_positives_are_put_first():
             {"text": "nor", "relevance": 0},
         ],
     }
-    shape, (read,) = entries("native", body, write=WriteConfig(format="flag-embedding"))
+    format, (read,) = entries("native", body, write=WriteConfig(format="flag-embedding"))
     assert read.texts == ("yes", "no", "nor")
-    (answer,) = [json.loads(line) for line in shape.write(read, rank([3.0, 1.0, 2.0])).splitlines()]
+    (answer,) = [json.loads(line) for line in format.write(read, rank([3.0, 1.0, 2.0])).splitlines()]
     assert answer == {"query": "w", "pos": ["yes"], "neg": ["no", "nor"], "pos_scores": [3.0], "neg_scores": [1.0, 2.0]}
 
 
@@ -411,9 +411,9 @@ LANGCHAIN = [{"id": "RIGHT", "page_content": "a", "metadata": {"id": "WRONG"}}]
         ("langchain", {"id": "q", "query": "w", "documents": [{"page_content": "a", "metadata": {"id": "RIGHT"}}]}),
     ],
 )
-def test_a_shapes_own_id_wins(name, body):
-    shape, read = request(name, body)
-    native = shape.native(read)
+def test_a_formats_own_id_wins(name, body):
+    format, read = request(name, body)
+    native = format.native(read)
     assert (native["id"], native["candidates"][0]["id"]) == ("q", "RIGHT")
 
 
@@ -441,9 +441,9 @@ def test_a_count_that_is_none_is_a_failure_of_a_request_and_no_option_of_one_tha
     _, (failure,) = entries("rerank-api", GOOD["rerank-api"] | {"top_n": wrong}, write=WriteConfig(format="voyage"))
     assert isinstance(failure, Failure)
     assert failure.path == "$.top_n"
-    shape, (made,) = entries("native", GOOD["native"] | {"top_k": wrong}, write=WriteConfig(format="voyage"))
+    format, (made,) = entries("native", GOOD["native"] | {"top_k": wrong}, write=WriteConfig(format="voyage"))
     assert "top_k" not in made.body
-    assert any("top_k (1)" in note for note in shape.notes)
+    assert any("top_k (1)" in note for note in format.notes)
 
 
 def test_zero_asks_for_all_results_as_with_vllm():
@@ -470,9 +470,9 @@ def test_batches_answer_with_documents_and_usage_as_vllm_does():
 def test_fields_beside_the_text_are_kept_and_can_be_named_in_templates():
     read = ReadConfig(format="native", query_field="q.text", text_field="body.content")
     body = {"q": {"text": "w", "lang": "en"}, "candidates": [{"body": {"content": "X", "title": "T"}}]}
-    shape = open_format(read, WriteConfig(format="native"))
-    (entry,) = shape.read(iter(lines_of(jsonl(body))))
-    assert json.loads(shape.converted(entry)) == {
+    format = open_format(read, WriteConfig(format="native"))
+    (entry,) = format.read(iter(lines_of(jsonl(body))))
+    assert json.loads(format.converted(entry)) == {
         "q": {"lang": "en"},
         "query": "w",
         "candidates": [{"body": {"title": "T"}, "text": "X"}],
@@ -482,7 +482,7 @@ def test_fields_beside_the_text_are_kept_and_can_be_named_in_templates():
     assert (entry.query, entry.texts) == ("en: w", ("T: X",))
 
 
-def test_the_first_record_that_tells_decides_about_the_shape(tmp_path):
+def test_the_first_record_that_tells_decides_about_the_format(tmp_path):
     path = tmp_path / "in"
     for lines, name in (
         ([b"garbage", GOOD["rerank-api"]], "rerank-api"),
@@ -492,13 +492,13 @@ def test_the_first_record_that_tells_decides_about_the_shape(tmp_path):
     ):
         path.write_bytes(jsonl(*lines))
         inputs = Inputs((str(path),))
-        shape = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), inputs)
-        assert shape.name == name
-        assert len(list(shape.read(inputs.lines(1000)))) == len(lines)
+        format = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), inputs)
+        assert format.name == name
+        assert len(list(format.read(inputs.lines(1000)))) == len(lines)
 
 
 @pytest.mark.parametrize("name", [*GOOD, "tevatron"])
-def test_what_can_be_read_can_be_written_in_any_shape_however_deep(name):
+def test_what_can_be_read_can_be_written_in_any_format_however_deep(name):
     for depth in (240, 247, 248, 252, 253):
         deep = {"x": 1}
         for _ in range(depth - 3):
@@ -508,8 +508,8 @@ def test_what_can_be_read_can_be_written_in_any_shape_however_deep(name):
             if name in ("native", "langchain", "flashrank"):
                 place = next(key for key, value in body.items() if isinstance(value, list) and key != "deep")
                 body[place] = [{**each, "deep": deep} if isinstance(each, dict) else each for each in body[place]]
-            shape, found = entries(name, body, write=WriteConfig(format=target))
+            format, found = entries(name, body, write=WriteConfig(format=target))
             for entry in found:
                 if isinstance(entry, Request):
-                    assert shape.write(entry, rank([0.5] * len(entry.texts)))
-                    assert shape.converted(entry)
+                    assert format.write(entry, rank([0.5] * len(entry.texts)))
+                    assert format.converted(entry)

@@ -1,11 +1,11 @@
-"""What a record shape is: its records as native ones, and a ranking written into them.
+"""What a record format is: its records as native ones, and a ranking written into them.
 
-A shape knows JSON values and nothing of files, lines or limits: `per_line` reads them one a line, `per_group` several
-lines a record. All else follows from four verbs. With two shapes, `rerank convert` is `dumped(made(native(body)))`, and
-a ranking is written in another shape as `dumped(ranked(made(native(body)), ranking))`.
+A format knows JSON values and nothing of files, lines or limits: `per_line` reads them one a line, `per_group` several
+lines a record. All else follows from four verbs. With two formats, `rerank convert` is `dumped(made(native(body)))`.
+A ranking is written in another format as `dumped(ranked(made(native(body)), ranking))`.
 
-The fields that a shape computes win over fields of the same name in the record. What has no place in the record written
-is counted in a `Dropped`, so that a conversion can report it.
+The fields that a format computes win over fields of the same name in the record. What the written record has no place
+for is counted in a `Dropped`, so that a conversion can report it.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from rerank_cli.formats.json_values import number_of, numbers_of, without
 OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
 
 
-class Shape(Protocol):
-    """One record shape. Made from what is read and what is to be written: Shape(ReadConfig, WriteConfig)."""
+class RecordFormat(Protocol):
+    """A format of records, whatever lines they stand in. Classes of it are made as `Class(ReadConfig, WriteConfig)`."""
 
     candidates_path: str  # where in a record its candidates are, for messages
     titled: bool  # whether a candidate's `title` is scored with its text
@@ -31,20 +31,20 @@ class Shape(Protocol):
     def native(self, body: Any, dropped: Dropped | None = None) -> dict[str, Any]:
         """A record as a native one: `query`, and `candidates` that are strings or objects with a `text`.
 
-        Raises Malformed with the place in the record as it was. Fields that the native shape does not know ride along;
+        Raises Malformed with the place in the record as it was. Fields that the native format does not know ride along;
         those for which it has no place are counted in `dropped`.
         """
 
     def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> Any:
-        """A record of this shape from a native one. Raises Malformed when that lacks what this shape must have.
+        """A record of this format from a native one. Raises Malformed when that lacks what this format must have.
 
-        Fields for which this shape has no place are counted in `dropped`.
+        Fields for which this format has no place are counted in `dropped`.
 
-        A shape whose candidates then stand in another order has `order(record)`, their former places in the new order.
+        A format whose candidates then stand in another order has `order(record)`, their former places in the new order.
         """
 
     def ranked(self, body: Any, ranking: Ranking) -> Any:
-        """What is written for a record of this shape and its ranking."""
+        """What is written for a record of this format and its ranking."""
 
     def dumped(self, value: Any) -> bytes:
         """The lines, newlines included, of a record or of what `ranked` gave."""
@@ -88,7 +88,7 @@ def scores_of(candidates: Sequence[dict[str, Any]], path: str = "$.candidates") 
 
 
 def without_old_logits(candidates: list[dict[str, Any]], dropped: Dropped | None, where: str) -> list[dict[str, Any]]:
-    """The candidates of a shape that orders them by `score`, without logits that order them otherwise.
+    """The candidates of a format that orders them by `score`, without logits that order them otherwise.
 
     Such logits are of a former ranking, or not of a ranking at all; in a native record they would count first.
     """

@@ -1,7 +1,7 @@
-"""Between any two shapes, query, ids, texts, judgements and teacher scores survive, or the record is refused.
+"""Between any two formats, query, ids, texts, judgements and teacher scores survive, or the record is refused.
 
-Records are built, and what was written is read, by the plain functions below and not by the shapes themselves. Every
-object of a record gets fields with names that some shape knows: none of them may take the place of the real thing.
+Records are built, and what was written is read, by the plain functions below and not by the formats themselves. Every
+object of a record gets fields with names that some format knows: none of them may take the place of the real thing.
 """
 
 import json
@@ -16,14 +16,14 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import rank, sigmoid
 from rerank_cli.core.records import Failure, Request
 from rerank_cli.formats.dialects import OPTIONS
-from rerank_cli.formats.known import FORMATS, marks, shape_of
+from rerank_cli.formats.known import FORMATS, format_of, marks
 from rerank_cli.formats.registry import open_format
 
-SHAPES = sorted(set(FORMATS) - {"trec", "beir"})
+JSON_FORMATS = sorted(set(FORMATS) - {"trec", "beir"})
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}
 NAMES = sorted(
     OPTIONS
-    | {name for shape in FORMATS for name in marks(shape)}
+    | {name for format in FORMATS for name in marks(format)}
     | {"id", "text", "title", "score", "index", "previous_score", "truncated", "chunk", "relevance_score", "results"}
     | {"pos_scores", "neg_scores", "pos_ids", "neg_ids", "page_content", "metadata", "type", "meta", "doc", "method"}
     | {
@@ -41,7 +41,7 @@ NAMES = sorted(
         "queries",
     }
 )
-A_PAIR = 34  # records, so that all pairs of shapes see more than 4,000
+A_PAIR = 34  # records, so that all pairs of formats see more than 4,000
 
 
 @dataclass(frozen=True)
@@ -92,29 +92,29 @@ def drawn(rng):
     return Record(rng.choice((str, int))(rng.randrange(1000)), f"query {rng.random()}", tuple(documents))
 
 
-def built(shape, record, noise):
-    """The lines of a record in a shape."""
+def built(format, record, noise):
+    """The lines of a record in a format."""
     whole = [asdict(document) for document in record.documents]
-    if shape == "native":
+    if format == "native":
         body = noise.around(
             id=record.id, query=record.query, candidates=[noise.around("score", **each) for each in whole]
         )
-    elif shape in APIS:
+    elif format in APIS:
         documents = [noise.around(**each) for each in whole]
-        body = noise.around(id=record.id, query=record.query, **{APIS[shape]: documents})
-    elif shape == "flashrank":
+        body = noise.around(id=record.id, query=record.query, **{APIS[format]: documents})
+    elif format == "flashrank":
         passages = [noise.around("score", **each) for each in whole]
         body = noise.around(id=record.id, query=record.query, passages=passages)
-    elif shape == "openai-batch":
+    elif format == "openai-batch":
         inner = noise.around(query=record.query, documents=[d.text for d in record.documents])
         body = noise.around(custom_id=str(record.id), method="POST", url="/v1/rerank", body=inner)
-    elif shape == "flag-embedding":
+    elif format == "flag-embedding":
         sides = {name: [d for d in record.documents if d.relevance == yes] for name, yes in (("pos", 1), ("neg", 0))}
         lists = {name: [d.text for d in side] for name, side in sides.items()}
         lists |= {f"{name}_scores": [d.logit for d in side] for name, side in sides.items()}
         lists |= {f"{name}_ids": [d.id for d in side] for name, side in sides.items()}
         body = noise.around(id=record.id, query=record.query, **lists)
-    elif shape == "langchain":
+    elif format == "langchain":
         documents = [
             noise.around(
                 id=d.id, page_content=d.text, metadata=noise.around("score", relevance=d.relevance, logit=d.logit)
@@ -122,7 +122,7 @@ def built(shape, record, noise):
             for d in record.documents
         ]
         body = noise.around(id=record.id, query=record.query, documents=documents)
-    elif shape == "rank-llm":
+    elif format == "rank-llm":
         candidates = [
             noise.around(docid=d.id, score=1.0, doc=noise.around(text=d.text, relevance=d.relevance, logit=d.logit))
             for d in record.documents
@@ -139,30 +139,30 @@ def built(shape, record, noise):
     return json.dumps(body).encode() + b"\n"
 
 
-def understood(shape, lines):
-    """What the lines of one record in a shape say, as anybody would read them; None for what a shape cannot hold."""
+def understood(format, lines):
+    """What the lines of one record in a format say, as anybody would read them; None for what a format cannot hold."""
     values = [json.loads(line) for line in lines.splitlines()]
     body = values[0]
     qid, query = body.get("id"), body.get("query")
-    if shape == "native":
+    if format == "native":
         listed = body["candidates"]
-    elif shape in APIS:
-        listed = body[APIS[shape]]
-    elif shape == "flashrank":
+    elif format in APIS:
+        listed = body[APIS[format]]
+    elif format == "flashrank":
         listed = body["passages"]
-    elif shape == "openai-batch":
+    elif format == "openai-batch":
         assert (body["method"], body["url"]) == ("POST", "/v1/rerank")
         qid, query = body["custom_id"], body["body"]["query"]
         listed = [{"text": each} for each in body["body"]["documents"]]
-    elif shape == "flag-embedding":
+    elif format == "flag-embedding":
         listed = []
         for side in ("pos", "neg"):
             ids, scores = (body.get(f"{side}_{name}", [None] * len(body[side])) for name in ("ids", "scores"))
             for text, name, logit in zip(body[side], ids, scores, strict=True):
                 listed.append({"text": text, "id": name, "logit": logit, "relevance": int(side == "pos")})
-    elif shape == "langchain":
+    elif format == "langchain":
         listed = [{**d.get("metadata"), "id": d.get("id"), "text": d["page_content"]} for d in body["documents"]]
-    elif shape == "rank-llm":
+    elif format == "rank-llm":
         qid, query = body["query"]["qid"], body["query"]["text"]
         texts = ("text", "segment", "contents", "content", "body", "passage")
         listed = [
@@ -177,10 +177,10 @@ def understood(shape, lines):
 
 
 def read(source, target, lines, **options):
-    shape = open_format(ReadConfig(format=source), WriteConfig(format=target, model="m", **options))
-    entries = list(shape.read(iter(lines_of(lines))))
+    format = open_format(ReadConfig(format=source), WriteConfig(format=target, model="m", **options))
+    entries = list(format.read(iter(lines_of(lines))))
     assert len(entries) == 1, entries
-    return shape, entries[0]
+    return format, entries[0]
 
 
 def refused(entry):
@@ -193,13 +193,13 @@ def refused(entry):
     return False
 
 
-def holds(shape, field):
-    return shape != "openai-batch" or field == "text"
+def holds(format, field):
+    return format != "openai-batch" or field == "text"
 
 
-def check_same(record, shape, lines, *ways):
-    """Whether lines of `shape`, which came by these shapes, still say what the record said."""
-    qid, query, listed = understood(shape, lines)
+def check_same(record, format, lines, *ways):
+    """Whether lines of `format`, which came by these formats, still say what the record said."""
+    qid, query, listed = understood(format, lines)
     assert str(qid) == str(record.id)
     assert query == record.query
     assert len(listed) == len(record.documents)
@@ -207,14 +207,14 @@ def check_same(record, shape, lines, *ways):
     for document in record.documents:
         found = by_text[document.text]
         for field in ("id", "relevance", "logit"):
-            if all(holds(way, field) for way in (shape, *ways)):
+            if all(holds(way, field) for way in (format, *ways)):
                 assert found[field] == getattr(document, field), (field, found)
 
 
-def check_reported(shape, lines, noise):
+def check_reported(format, lines, noise):
     """Whether each field that was beside the real ones is still there, or its name was said to be dropped."""
     text = json.dumps([json.loads(line) for line in lines.splitlines()])
-    said = " ".join(shape.notes)
+    said = " ".join(format.notes)
     counted = "more names" in said
     for number, (name, value) in noise.values.items():
         lost = f"noise {number}" not in text and (not isinstance(value, int | float) or json.dumps(value) not in text)
@@ -230,24 +230,24 @@ def records_of_pair(source, target):
         yield record, noise, built(source, record, noise)
 
 
-@pytest.mark.parametrize(("source", "target"), list(product(SHAPES, SHAPES)))
+@pytest.mark.parametrize(("source", "target"), list(product(JSON_FORMATS, JSON_FORMATS)))
 def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(source, target):
     survived = 0
     for record, noise, lines in records_of_pair(source, target):
         check_same(record, source, lines)
-        shape, entry = read(source, target, lines)
+        format, entry = read(source, target, lines)
         if refused(entry):
             continue
-        there = shape.converted(entry)
+        there = format.converted(entry)
         if source != target:
             check_same(record, target, there, source)
-            check_reported(shape, there, noise)
-            known = shape_of(json.loads(there.splitlines()[0]))
+            check_reported(format, there, noise)
+            known = format_of(json.loads(there.splitlines()[0]))
             assert known == target or marks(known) <= marks(target)
-        shape, entry = read(target, source, there)
+        format, entry = read(target, source, there)
         if refused(entry):
             continue
-        check_same(record, source, shape.converted(entry), source, target)
+        check_same(record, source, format.converted(entry), source, target)
         survived += 1
     refusing = {"tevatron", "rank-llm", "flag-embedding"}  # what they need, openai-batch records lack
     assert (
@@ -257,15 +257,15 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(s
     )
 
 
-@pytest.mark.parametrize(("source", "target"), list(product(SHAPES, SHAPES)))
-def test_a_score_stands_beside_the_text_that_has_it_in_every_shape(source, target):
+@pytest.mark.parametrize(("source", "target"), list(product(JSON_FORMATS, JSON_FORMATS)))
+def test_a_score_stands_beside_the_text_that_has_it_in_every_format(source, target):
     for record, _, lines in records_of_pair(source, target):
-        shape, entry = read(source, target, lines, scored=True)
+        format, entry = read(source, target, lines, scored=True)
         if refused(entry):
             continue
         logits = {document.text: number / 8 - 1 for number, document in enumerate(record.documents)}
         texts = [next(text for text in logits if scored.rstrip().endswith(text.strip())) for scored in entry.texts]
-        out = shape.write(entry, rank([logits[text] for text in texts]))
+        out = format.write(entry, rank([logits[text] for text in texts]))
         body = json.loads(out.splitlines()[0])
         if target in APIS or target == "openai-batch":
             body = body["response"]["body"] if target == "openai-batch" else body

@@ -1,4 +1,4 @@
-"""Other shapes than the native one, from file to file: resuming, converting, rehearsing, folders and runs."""
+"""Other formats than the native one, from file to file: resuming, converting, rehearsing, folders and runs."""
 
 import gzip
 import json
@@ -193,17 +193,17 @@ def test_a_conversion_is_whole_or_not_there(tmp_path: Path) -> None:
 def test_what_is_converted_there_and_back_is_what_it_was(tmp_path: Path) -> None:
     records = native(9)
     (tmp_path / "native").write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in records))
-    for shape in ("tevatron", "rank-llm", "langchain", "flashrank", "rerank-api", "mixedbread", "tei"):
-        there = forked("convert", "native", "-o", "there", "--output-format", shape, "--overwrite", cwd=tmp_path)
+    for format in ("tevatron", "rank-llm", "langchain", "flashrank", "rerank-api", "mixedbread", "tei"):
+        there = forked("convert", "native", "-o", "there", "--output-format", format, "--overwrite", cwd=tmp_path)
         assert there.code == 0, there.said
-        back = forked("convert", "there", "-o", "-", "-q", "--format", shape, cwd=tmp_path)
+        back = forked("convert", "there", "-o", "-", "-q", "--format", format, cwd=tmp_path)
         ours = [
             {**each, "candidates": [{**one, "score": 0.0} for one in each["candidates"]]}
-            if shape == "rank-llm"
+            if format == "rank-llm"
             else each
             for each in records
         ]
-        assert back.records == ours, shape
+        assert back.records == ours, format
 
 
 def test_a_failed_disk_ends_a_conversion(tmp_path: Path) -> None:
