@@ -6,7 +6,7 @@ apart, where a half-precision sigmoid makes both 1.0 and the order a matter of l
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rerank_cli.core.config import ScoreKind
@@ -33,9 +33,15 @@ class Ranking:
         return replace(self, indices=self.indices[:count], logits=self.logits[:count], scores=self.scores[:count])
 
 
-def as_float32(values: Iterable[float]) -> list[float]:
-    """Round to the nearest float32, as Python floats (which hold each float32 exactly)."""
-    return list(array("f", values))
+def as_float32(value: float) -> float:
+    """The nearest float32, as a Python float, which holds each float32 exactly.
+
+    Beyond the range of float32 it is infinite, as where a cast in C rounds: an evaluator that reads a run sees the same.
+
+    >>> as_float32(0.1), as_float32(3.4e38), as_float32(-1e39)
+    (0.10000000149011612, 3.3999999521443642e+38, -inf)
+    """
+    return array("f", (value,))[0]
 
 
 def sigmoid(logit: float) -> float:

@@ -133,7 +133,7 @@ class FakeScorer:
                 raise PassingFault("the fake device was lost", "Run the same command with --resume.")
             if batch.padded > self.faults["oom_above"] or self._batches == self.faults["oom_at"]:
                 raise OutOfMemory(batch)
-            yield as_float32(self._logits(batch))
+            yield list(map(as_float32, self._logits(batch)))
 
     def _logits(self, batch: Batch) -> list[float]:
         digests = [pair.payload for pair in batch.pairs]

@@ -6,7 +6,6 @@ A document that is judged twice, and not alike, is an error in all of them.
 """
 
 import os
-import struct
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
+from rerank_cli.core.ranking import as_float32
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.files.compression import PARQUET_MAGIC
 from rerank_cli.files.inputs import Inputs, Line
@@ -261,15 +261,6 @@ def _row(line: Line) -> columns.RunRow:
         return columns.row_of_run(line.raw)
     except Malformed as fault:
         raise InputError(f"{line.origin}: {fault.reason}", RUN_ADVICE) from None
-
-
-def as_float32(value: float) -> float:
-    """The nearest float32, infinite beyond its range."""
-    try:
-        (rounded,) = struct.unpack("<f", struct.pack("<f", value))
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-    return float(rounded)
 
 
 def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dict[str, str]]]:

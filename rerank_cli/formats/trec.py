@@ -14,7 +14,7 @@ from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.core.ranking import Ranking
+from rerank_cli.core.ranking import Ranking, as_float32
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.columns import COMMENT, is_comment, is_run, row_of_run
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
@@ -188,12 +188,6 @@ def column(name: str | int) -> str:
     if text == COMMENT.decode():
         raise Malformed(f"the id {text!r} cannot stand in a TREC run: it begins a comment", content=True)
     return text
-
-
-def as_float32(value: float) -> float:
-    """The nearest float32."""
-    (rounded,) = struct.unpack("<f", struct.pack("<f", value))
-    return float(rounded)
 
 
 def below(value: float) -> float:

@@ -5,6 +5,8 @@ import math
 import pytest
 
 from rerank_cli.core.ranking import Ranking, as_float32, rank, sigmoid
+from rerank_cli.evaluation import results
+from rerank_cli.formats import trec
 
 
 def test_the_best_comes_first():
@@ -64,5 +66,24 @@ def test_sigmoid_does_not_overflow_at_either_end(logit, value):
 
 
 def test_float32_values_are_kept_and_others_are_rounded_to_the_nearest():
-    assert as_float32([0.1, 1.0, -2.5, 3.4e38]) == [0.10000000149011612, 1.0, -2.5, 3.3999999521443642e38]
-    assert math.isnan(as_float32([math.nan])[0])
+    rounded = [as_float32(value) for value in (0.1, 1.0, -2.5, 3.4e38)]
+    assert rounded == [0.10000000149011612, 1.0, -2.5, 3.3999999521443642e38]
+    assert math.isnan(as_float32(math.nan))
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [
+        (1e39, math.inf),
+        (-1e39, -math.inf),
+        (3.4028235677973362e38, 3.4028234663852886e38),  # the last before the middle between the largest and 2**128
+        (3.4028235677973366e38, math.inf),  # the middle, which rounds to even
+        (math.inf, math.inf),
+    ],
+)
+def test_what_float32_cannot_hold_is_infinite_and_never_an_error(value, rounded):
+    assert as_float32(value) == rounded
+
+
+def test_runs_are_written_and_read_with_the_rounding_of_the_ranking():
+    assert trec.as_float32 is results.as_float32 is as_float32
