@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rerank_cli.bench.config import BenchConfig
 from rerank_cli.bench.peers import PEERS, installed
 from rerank_cli.core.protocols import Report
+from rerank_cli.engines.machine import default_device
 from rerank_cli.engines.registry import ENGINES, not_installed
 
 RUN_MODULE = (  # as `python -m`, but never a module of the user's working folder
@@ -89,8 +89,7 @@ def device_of(config: BenchConfig) -> str:
     """Where all contestants compute: "cpu" or "cuda…"."""
     if config.model.device != "auto":
         return config.model.device
-    torch: Any = import_module("torch")
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if default_device() == "cuda" else "cpu"
 
 
 @contextmanager

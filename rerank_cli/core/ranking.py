@@ -36,7 +36,7 @@ class Ranking:
 def as_float32(value: float) -> float:
     """The nearest float32, as a Python float, which holds each float32 exactly.
 
-    Beyond the range of float32 it is infinite, as where a cast in C rounds: an evaluator that reads a run sees the same.
+    Beyond the range of float32 it is infinite, as a cast in C has it: so evaluators read a run.
 
     >>> as_float32(0.1), as_float32(3.4e38), as_float32(-1e39)
     (0.10000000149011612, 3.3999999521443642e+38, -inf)

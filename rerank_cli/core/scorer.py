@@ -81,6 +81,11 @@ class Batch:
     tokens: int
     padded: int
 
+    @classmethod
+    def of(cls, pairs: "Sequence[PreparedPair]") -> "Batch":
+        """A few pairs as one batch, padded to the longest."""
+        return cls(tuple(pairs), sum(pair.cost for pair in pairs), max(pair.cost for pair in pairs) * len(pairs))
+
 
 class OutOfMemory(Exception):
     """The device could not hold this batch. Every batch before it has been yielded, none after it."""

@@ -4,11 +4,11 @@ An engine is imported only here, when it is opened, so that commands which score
 """
 
 from importlib import import_module
-from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import Scorer
+from rerank_cli.engines.machine import default_device
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, not_installed
 from rerank_cli.models.find import find_model, refuse_empty
 from rerank_cli.models.libraries import silence_libraries
@@ -56,10 +56,4 @@ def _fitting(config: ModelConfig) -> str:
         return "torch"
     if config.dtype == "bf16" and not import_module("rerank_cli.engines.openvino_runtime").computes_bfloat16():
         return "torch"  # which emulates it
-    return "torch" if config.device == "auto" and _has_accelerator() else "openvino"
-
-
-def _has_accelerator() -> bool:
-    """Whether torch would choose another device than the CPU."""
-    torch: Any = import_module("torch")
-    return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
+    return "torch" if config.device == "auto" and default_device() != "cpu" else "openvino"

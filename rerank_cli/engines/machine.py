@@ -81,6 +81,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def default_device() -> str:
+    """What torch computes on unless told otherwise: "cuda", else "mps", else "cpu"."""
+    torch: Any = import_module("torch")
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def device_name(device: str) -> str:
     """The name of a GPU."""
     torch: Any = import_module("torch")

@@ -5,7 +5,6 @@ of the head, and of upper layers where a model asks for it: near the top of a li
 2026.4 also gives garbage for a compressed layer with one output, when it computes in bfloat16 on two streams.)
 """
 
-import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from rerank_cli.engines.machine import physical_cores
 from rerank_cli.engines.openvino_runtime import computes_bfloat16, settings_for
 from rerank_cli.engines.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph
 from rerank_cli.models.graph_files import MAIN
-from rerank_cli.models.libraries import quietly
+from rerank_cli.models.libraries import quiet_nncf, quietly
 
 TOLERANCE = {  # of the largest logit; random tokens, and texts of one, are far from what a model learnt from
     ("fp32", False): 1e-3,
@@ -58,7 +57,7 @@ def _logits(compiled: Any, inputs: dict[str, Any]) -> Any:
 def _compressed(graph: Any, model: LogitsOnly) -> Any:
     import nncf
 
-    nncf.set_log_level(logging.ERROR)
+    quiet_nncf()
     head = (rf"__module\._model\.(?!{model.body}\b).*", r".*\bpooler\b.*")
     spared = nncf.IgnoredScope(patterns=[*head, model.upper], validate=False)
     with quietly():

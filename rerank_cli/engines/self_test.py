@@ -115,9 +115,7 @@ def known_name(scorer: Scorer) -> str:
 
 def score_together(scorer: Scorer, pairs: list[PreparedPair]) -> list[float]:
     """The logits of a few prepared pairs in one batch."""
-    longest = max(pair.cost for pair in pairs)
-    batch = Batch(tuple(pairs), sum(pair.cost for pair in pairs), longest * len(pairs))
-    return next(iter(scorer.score(iter([batch]))))
+    return next(iter(scorer.score(iter([Batch.of(pairs)]))))
 
 
 def self_test(scorer: Scorer) -> dict[str, float]:

@@ -4,6 +4,7 @@ import torch
 
 from rerank_cli.core.errors import ConfigError, DeviceError, PassingFault
 from rerank_cli.core.scorer import Traits
+from rerank_cli.engines.machine import default_device
 
 TORCH_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
 TRAITS = {
@@ -17,7 +18,7 @@ OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")
 def choose_device(wanted: str) -> torch.device:
     """`auto` is the first CUDA device, else MPS, else the CPU. Raises DeviceError for one that is not there."""
     if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        wanted = default_device()
     try:
         device = torch.device(wanted)
     except RuntimeError:

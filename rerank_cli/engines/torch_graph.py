@@ -72,8 +72,7 @@ def prove_graph(
     expected, found = [], []
     for lengths in PROBES:
         pairs = [encoder.composed(*(draw.integers(4, size, length).tolist() for length in pair)) for pair in lengths]
-        batch = Batch(tuple(pairs), sum(pair.cost for pair in pairs), pairs[0].cost * len(pairs))
-        names, arrays = encoder.arrays(batch, masked=True)
+        names, arrays = encoder.arrays(Batch.of(pairs), masked=True)
         with torch.inference_mode():
             inputs = {name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)}
             expected.append(model(**inputs).flatten().numpy())

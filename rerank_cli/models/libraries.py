@@ -79,6 +79,36 @@ def quietly() -> Iterator[None]:
         logging.disable(before)
 
 
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without bars, and transformers' warnings of special tokens it adds to a configuration and checkpoints' times."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    hide_weight_bars()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def hide_weight_bars() -> None:
+    """Let transformers draw no bar while it reads or writes weights; `progress` shows what there is to see."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def quiet_nncf() -> None:
+    """Let nncf report nothing but errors."""
+    import logging
+
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+
+
 def in_short(fault: BaseException) -> str:
     """The first line of what a library raised, with its type."""
     return f"{type(fault).__name__}: {fault}".splitlines()[0][:300]

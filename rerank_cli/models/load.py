@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import transformers
 from transformers import AutoModelForSequenceClassification
 
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.find import ModelFolder
-from rerank_cli.models.libraries import in_short
+from rerank_cli.models.libraries import hide_weight_bars, in_short
 from rerank_cli.models.weights import FLOATS, number_types
 
 BUFFERS = (
@@ -42,7 +41,7 @@ def load_model(
 
     Raises ModelError when a file is damaged or a weight is missing.
     """
-    transformers.utils.logging.disable_progress_bar()
+    hide_weight_bars()
     names = ", ".join(path.name for path in folder.weights)
     try:
         model, report = family.from_pretrained(

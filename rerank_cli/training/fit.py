@@ -6,17 +6,15 @@ Loaded by `train` when a training begins.
 import math
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.protocols import Report
 from rerank_cli.engines.torch_device import choose_device, is_out_of_memory
+from rerank_cli.models.libraries import quiet_transformers
 from rerank_cli.training.checkpoints import last_whole_checkpoint, steps_of, writing
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.data import TrainingData
@@ -25,19 +23,7 @@ from rerank_cli.training.trainable_weights import TrainableModel, prepare_model
 from rerank_cli.training.trainer import DIVERGED, Trainer, Watch, make_trainer
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without bars, and transformers' warnings of special tokens it adds to a configuration and checkpoints' times."""
-    before = get_verbosity()
-    set_verbosity_error()
-    disable_progress_bar()  # of weights that are read and written; `progress` shows the training
-    try:
-        yield
-    finally:
-        set_verbosity(before)
-
-
-@_quiet()
+@quiet_transformers()
 def fit(config: TrainConfig, data: TrainingData, folder: Path, report: Report, progress: Any) -> dict[str, Any]:
     """Train on `data` in `folder`, from its last checkpoint if it has one, and write the model into its folder `model`.
 

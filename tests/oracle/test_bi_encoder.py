@@ -40,8 +40,7 @@ def folder(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.
 
 def cosines(scorer: TorchBiEncoder, pairs: list[tuple[str, str]]) -> list[float]:
     prepared = scorer.prepare(pairs)
-    longest = max(pair.cost for pair in prepared)
-    batch = Batch(tuple(prepared), sum(pair.cost for pair in prepared), longest * len(prepared))
+    batch = Batch.of(prepared)
     return next(iter(scorer.score(iter([batch]))))
 
 
