@@ -12,14 +12,15 @@ from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import ExitStatus
 from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
 from rerank_cli.core.protocols import Report
-from rerank_cli.core.records import Failure, Mark
-from rerank_cli.core.scorer import PreparedPair, Scorer, resolved
+from rerank_cli.core.records import Mark
+from rerank_cli.core.scorer import PreparedPair, resolved
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.jobs.preflight import checked_paths, refuse_foreign
-from rerank_cli.reranking.windows import Slice, windows
+from rerank_cli.reranking.counting import count_batch, counters_of
+from rerank_cli.reranking.windows import windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
 BINS = 8  # below the cut, and at most as many above it
@@ -99,46 +100,29 @@ def rehearse(config: RunConfig, stats: Stats, report: Report) -> Rehearsal:
         FATES[config.model.long_docs],
     )
     stats.bytes_total = inputs.size
-    refuse_cut = config.model.long_docs == "error"
-    limits = WindowLimits(budgets["window_tokens"])
+    multiple = scorer.traits.multiple
 
     def prepare(pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         prepared = scorer.prepare(pairs)
         found.lengths.update(pair.uncut or pair.cost for pair in prepared)
         return prepared
 
-    for slice_ in windows(entries, prepare, limits, Mark(), refuse_cut, format.candidates_path):
-        _plan(slice_.pairs, Budget(budgets["batch_tokens"]), scorer, found, stats)
-        _count(slice_, found, stats)
+    slices = windows(
+        entries,
+        prepare,
+        WindowLimits(found.window_tokens),
+        Mark(),
+        refuse_cut=config.model.long_docs == "error",
+        candidates_path=format.candidates_path,
+    )
+    for slice_ in slices:
+        for plan in plan_batches([pair.cost for pair in slice_.pairs], Budget(found.batch_tokens), multiple):
+            count_batch(plan, 0.0, found.counters, stats)
+        if (window := slice_.closes) is not None:
+            counters = counters_of(window, window.entries)
+            found.counters = found.counters + counters
+            stats.done = stats.done + counters
+            stats.bytes_done = window.end.disk
     for note in format.notes:
         report(note)
     return found
-
-
-def _plan(pairs: list[PreparedPair], budget: Budget, scorer: Scorer, found: Rehearsal, stats: Stats) -> None:
-    for plan in plan_batches([pair.cost for pair in pairs], budget, scorer.traits.multiple):
-        found.counters.batches += 1
-        found.counters.tokens += plan.tokens
-        found.counters.padded_tokens += plan.padded
-        stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, 0.0)
-
-
-def _count(slice_: Slice, found: Rehearsal, stats: Stats) -> None:
-    window = slice_.closes
-    if window is None:
-        return
-    counters = Counters(blank=window.blank, duplicate_pairs=window.duplicates, windows=1)
-    for entry in window.entries:
-        counters.records += 1
-        if isinstance(entry, Failure):
-            counters.failed += 1
-            continue
-        counters.scored += 1
-        counters.pairs += len(entry.pairs)
-        counters.truncated += len(entry.truncated)
-        counters.empty_texts += entry.request.texts.count("")
-        counters.chunked += len(entry.chunks)
-        counters.chunks += sum(map(len, entry.chunks.values()))
-    found.counters = found.counters + counters
-    stats.done = stats.done + counters
-    stats.bytes_done = window.end.disk

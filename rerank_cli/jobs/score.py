@@ -28,7 +28,8 @@ from rerank_cli.jobs.fingerprint import fingerprint
 from rerank_cli.jobs.preflight import checked_paths, refuse_foreign, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, find_beginning
 from rerank_cli.jobs.statistics import document_of, write_stats
-from rerank_cli.reranking.reranker import Done, Reranker
+from rerank_cli.reranking.reranker import WindowReranker
+from rerank_cli.reranking.results import RankedWindow
 
 STOPPED = "; what was committed is kept, the same command with --resume continues"
 
@@ -130,19 +131,19 @@ class Run:
             budgets = resolved(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)
         self._accounts.begin(commit.counters, beginning.place or Mark(), inputs.size)
-        reranker = Reranker(
-            scorer,
-            WindowLimits(budgets["window_tokens"]),
-            commit.budget or Budget(budgets["batch_tokens"]),
-            config.write,
-            self.stats,
-            self.report,
-            format.candidates_path,
-            config.model.long_docs == "error",
-            format.needs_candidates,
+        reranker = WindowReranker(
+            scorer=scorer,
+            limits=WindowLimits(budgets["window_tokens"]),
+            budget=commit.budget or Budget(budgets["batch_tokens"]),
+            write=config.write,
+            stats=self.stats,
+            report=self.report,
+            candidates_path=format.candidates_path,
+            refuse_cut=config.model.long_docs == "error",
+            refuse_empty=format.needs_candidates,
         )
-        for done in reranker.windows(self._accounts.counted(entries), self._accounts.end):
-            self._commit(done, format, output)
+        for window in reranker.windows(self._accounts.counted(entries), self._accounts.end):
+            self._commit(window, format, output)
         return self._finish(format, inputs, output, budgets)
 
     def _report_once(self, notes: list[str]) -> None:
@@ -156,17 +157,17 @@ class Run:
         scorer.load()
         return scorer
 
-    def _commit(self, done: Done, format: Format, output: Output) -> None:
+    def _commit(self, window: RankedWindow, format: Format, output: Output) -> None:
         """Hand a window's results to the output, and make them durable."""
-        for result in done.results:
+        for result in window.results:
             if isinstance(result, Failure):
                 output.fail(failure_line(result))
             else:
                 output.write(format.write(*result))
             self._accounts.records_written += 1
-        self._accounts.check_limit([each for each in done.results if isinstance(each, Failure)], done.counters)
-        output.commit(self.stats.total + done.counters, done.end, done.budget)
-        self._accounts.add(done.counters, done.end)
+        self._accounts.check_limit([each for each in window.results if isinstance(each, Failure)], window.counters)
+        output.commit(self.stats.total + window.counters, window.end, window.budget)
+        self._accounts.add(window.counters, window.end)
 
     def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         self._accounts.check()

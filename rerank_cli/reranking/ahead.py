@@ -51,14 +51,14 @@ class Ahead(Generic[T]):
         step = self._steps.get() if self._peeked is _NOTHING else self._peeked
         self._peeked = _NOTHING
         if step is _END:
-            self._peeked = _END  # for whoever asks again
+            self._peeked = _END  # for the next call
             raise StopIteration
         if isinstance(step, _Raised):
             raise step.fault
         return step  # type: ignore[return-value]
 
-    def at_hand(self) -> bool:
-        """Whether the next step is here already: no waiting, no end, and no fault."""
+    def is_ready(self) -> bool:
+        """Whether the next step is computed: no waiting, no end, and no fault."""
         if self._peeked is _NOTHING:
             with suppress(queue.Empty):
                 self._peeked = self._steps.get_nowait()
@@ -68,7 +68,7 @@ class Ahead(Generic[T]):
         """Stop the stage at its next step."""
         self._stopped.set()
         with suppress(queue.Empty):
-            self._steps.get_nowait()  # lets a stage that waits for room see that it was stopped
+            self._steps.get_nowait()  # a stage that waits for room then sees that it was stopped
 
 
 def run_ahead(stage: Callable[[], Iterator[T]], depth: int, name: str) -> Iterator[T]:

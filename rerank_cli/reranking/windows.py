@@ -71,6 +71,7 @@ def windows(
     prepare: Prepare,
     limits: WindowLimits,
     start: Mark,
+    *,
     refuse_cut: bool = False,
     candidates_path: str = "$.candidates",
 ) -> Iterator[Slice]:

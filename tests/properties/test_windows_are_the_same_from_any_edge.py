@@ -8,7 +8,7 @@ from rerank_cli.core.config import WriteConfig
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.records import Failure, Mark, Request
 from rerank_cli.core.stats import Stats
-from rerank_cli.reranking.reranker import Reranker
+from rerank_cli.reranking.reranker import WindowReranker
 from rerank_cli.reranking.windows import SLICE_PAIRS, Numbered, windows
 
 WORD = st.sampled_from(["a", "b b", "c c c c c", "d " * 20, ""])
@@ -94,7 +94,14 @@ def test_identical_pairs_of_a_window_are_scored_once_and_others_each(lines, limi
 
 
 def reranked(entries, limits, budget, start=None, faults="composition=1"):
-    reranker = Reranker(fake(faults), limits, Budget(budget), WriteConfig(), Stats(Clock()), lambda _: None)
+    reranker = WindowReranker(
+        scorer=fake(faults),
+        limits=limits,
+        budget=Budget(budget),
+        write=WriteConfig(),
+        stats=Stats(Clock()),
+        report=lambda _: None,
+    )
     return list(reranker.windows(iter(entries), start or Mark()))
 
 

@@ -183,7 +183,7 @@ def test_a_fault_after_closing_does_not_keep_the_thread():
     ended("late")
 
 
-def test_a_step_is_at_hand_once_it_was_computed_and_an_end_or_a_fault_never_is():
+def test_a_step_is_ready_once_it_was_computed_and_an_end_or_a_fault_never_is():
     gate, computed = threading.Event(), threading.Event()
 
     def stage():
@@ -193,14 +193,14 @@ def test_a_step_is_at_hand_once_it_was_computed_and_an_end_or_a_fault_never_is()
         raise ValueError("broken")
 
     steps = Ahead(stage, 2, "at hand")
-    assert not steps.at_hand()
+    assert not steps.is_ready()
     gate.set()
     assert computed.wait(HANG_S)
-    assert steps.at_hand()
-    assert steps.at_hand()  # asking takes nothing away
+    assert steps.is_ready()
+    assert steps.is_ready()  # asking takes nothing away
     assert next(steps) == 1
     ended("at hand")
-    assert not steps.at_hand()
+    assert not steps.is_ready()
     with pytest.raises(ValueError, match="broken"):
         next(steps)
 
@@ -208,7 +208,7 @@ def test_a_step_is_at_hand_once_it_was_computed_and_an_end_or_a_fault_never_is()
 def test_an_end_stays_an_end():
     steps = Ahead(lambda: iter(()), 1, "empty")
     ended("empty")
-    assert not steps.at_hand()
+    assert not steps.is_ready()
     for _ in range(2):
         with pytest.raises(StopIteration):
             next(steps)

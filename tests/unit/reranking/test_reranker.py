@@ -17,18 +17,18 @@ from rerank_cli.core.records import Failure, Mark
 from rerank_cli.core.scorer import Batch, OutOfMemory
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.fake import FakeScorer
-from rerank_cli.reranking.reranker import Reranker
+from rerank_cli.reranking.reranker import WindowReranker
 
 
 def reranker(scorer=None, tokens=10**6, records=4096, budget=8192, write=None, **more):
     told = []
-    made = Reranker(
-        scorer or fake(),
-        WindowLimits(tokens, records),
-        Budget(budget),
-        write or WriteConfig(),
-        Stats(Clock()),
-        told.append,
+    made = WindowReranker(
+        scorer=scorer or fake(),
+        limits=WindowLimits(tokens, records),
+        budget=Budget(budget),
+        write=write or WriteConfig(),
+        stats=Stats(Clock()),
+        report=told.append,
         **more,
     )
     return made, told
@@ -282,7 +282,7 @@ def test_windows_do_not_depend_on_how_many_batches_are_in_flight(depth, faults):
     ]
 
 
-def test_one_call_of_the_engine_goes_on_over_windows_that_are_at_hand():
+def test_one_call_of_the_engine_goes_on_over_windows_that_are_ready():
     scorer = InFlight("slow=0.02", depth=1)  # far slower than preparing: the next window is always at hand
     done = windows(entries_of(*some(12)), scorer, records=1)
     assert len(done) == 12

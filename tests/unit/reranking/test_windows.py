@@ -176,7 +176,7 @@ def test_a_record_that_refuses_a_cut_is_a_failure_where_a_text_does_not_fit():
     scorer = fake(max_length=16)
     limits = WindowLimits(10**9)
     for entries, failed in (([good, long], False), ([good, replace(long, refuses_cut=True)], True)):
-        (last,) = windows(iter(entries), scorer.prepare, limits, Mark(), False, "$.texts")
+        (last,) = windows(iter(entries), scorer.prepare, limits, Mark(), candidates_path="$.texts")
         second = last.closes.entries[1]
         assert isinstance(second, Failure) == failed
         if failed:

@@ -1,0 +1,34 @@
+"""What a window counts: the batches that it is computed in, and its records. A run and a dry run count alike."""
+
+from collections.abc import Sequence
+
+from rerank_cli.core.plan import BatchPlan
+from rerank_cli.core.ranking import Ranking
+from rerank_cli.core.records import Failure, Request
+from rerank_cli.core.stats import Counters, Stats
+from rerank_cli.reranking.windows import Numbered, Window
+
+
+def count_batch(plan: BatchPlan, seconds: float, counters: Counters, stats: Stats) -> None:
+    """Add a batch to its window's `counters`, and to the progress that `stats` shows."""
+    counters.batches += 1
+    counters.tokens += plan.tokens
+    counters.padded_tokens += plan.padded
+    counters.busy_s += seconds
+    stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, seconds)
+
+
+def counters_of(window: Window, results: Sequence[tuple[Request, Ranking] | Numbered | Failure]) -> Counters:
+    """The counters of a window's records, batches apart; a record failed where its result is a Failure."""
+    counters = Counters(records=len(results), blank=window.blank, duplicate_pairs=window.duplicates, windows=1)
+    for entry, result in zip(window.entries, results, strict=True):
+        if isinstance(entry, Failure) or isinstance(result, Failure):
+            counters.failed += 1
+            continue
+        counters.scored += 1
+        counters.pairs += len(entry.pairs)
+        counters.truncated += len(entry.truncated)
+        counters.empty_texts += entry.request.texts.count("")
+        counters.chunked += len(entry.chunks)
+        counters.chunks += sum(map(len, entry.chunks.values()))
+    return counters
