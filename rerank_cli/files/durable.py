@@ -1,4 +1,9 @@
-"""Files that appear whole, and what makes them survive a loss of power."""
+"""Files that are written whole and swapped in, and what makes them survive a loss of power.
+
+There are two ways, because there are two needs. `whole_file` and `put_file` write where a user said: under a name that
+nobody has, since anything may lie there, with the permissions of the file before. `write_durably` writes files of ours:
+under a name that a later run knows (`.tmp`), since a kill may leave it, and never readable by more than may read FILE.
+"""
 
 import errno
 import os
@@ -38,7 +43,7 @@ def whole_file(final: Path, replace: bool = True) -> Iterator[IO[bytes]]:
     (FileExistsError) when `final` is there by then and may not be replaced.
     """
     with NamedTemporaryFile("wb", prefix=f".{final.name[:PREFIX]}.", dir=final.parent, delete=False) as file:
-        made = Path(file.name)
+        new = Path(file.name)
         try:
             yield file
             file.flush()
@@ -46,25 +51,25 @@ def whole_file(final: Path, replace: bool = True) -> Iterator[IO[bytes]]:
                 os.fchmod(file.fileno(), 0o666 & ~umask())
             os.fsync(file.fileno())
             if replace:
-                replace_file(made, final)
+                replace_file(new, final)
             else:
-                _name(made, final)
+                _link(new, final)
             with suppress(PermissionError):  # of a folder that may be written and not be read
                 sync_folder(final.parent)
         finally:
-            made.unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
 
 
-def _name(made: Path, final: Path) -> None:
+def _link(new: Path, final: Path) -> None:
     """Give a file a name that nobody has. Raises FileExistsError."""
     try:
-        os.link(made, final)
+        os.link(new, final)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
         if os.path.lexists(final):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from None
-        os.replace(made, final)
+        os.replace(new, final)
 
 
 def put_file(path: str | Path, content: bytes) -> None:
@@ -98,13 +103,14 @@ def umask() -> int:
     return mask
 
 
-def write_durably(path: Path, content: bytes, like: Path | None = None) -> None:
-    """Replace `path` with `content` in one step that survives a power loss.
+def write_durably(path: Path, content: bytes, like: Path | None = None, temporary: str = ".tmp") -> None:
+    """Replace `path` with `content` in one step that survives a power loss. Raises OSError.
 
-    It is open to nobody else than the file `like`, if that exists. Nothing is left beside it when that fails.
+    It is open to nobody else than the file `like`, if that exists. The suffix `temporary` is that of the file until it
+    is renamed; nothing is left of it when writing fails.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    new = path.with_name(path.name + temporary)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         try:
             if like is not None and (mode := mode_of(like)) is not None:
@@ -113,10 +119,10 @@ def write_durably(path: Path, content: bytes, like: Path | None = None) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.replace(temporary, path)
+        os.replace(new, path)
     except BaseException:
         with suppress(OSError):
-            temporary.unlink()
+            new.unlink()
         raise
     sync_folder(path.parent)
 

@@ -21,6 +21,7 @@ from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.evaluation.agreement import Agreement, agreement
 from rerank_cli.files.durable import umask
+from rerank_cli.files.folders import swap_folder
 from rerank_cli.files.paths import real_path
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.config_json import TOKENIZER_FILES
@@ -42,7 +43,7 @@ class ExportConfig:
 
 
 def export(config: ExportConfig, report: Report) -> dict[str, Any]:
-    """Do it; returns what was made, with `parity` if records were given.
+    """Export a model; returns its note and where it lies, with `parity` if records were given.
 
     Raises ConfigError, ModelError, InputError, Refused (the folder exists) or OutputError.
     """
@@ -64,7 +65,10 @@ def export(config: ExportConfig, report: Report) -> dict[str, Any]:
             note["parity"] = parity(config, made, requests).as_dict()
             (made / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         _refuse_found(target, config.overwrite)  # again: it took a while
-        _put_in_place(made, target)
+        made.chmod(0o777 & ~umask())
+        former = made.with_name(made.name + ".former")
+        swap_folder(made, target, former)
+        shutil.rmtree(former, ignore_errors=True)
     except OSError as fault:
         raise OutputError(f"{target}: {fault.strerror or fault}", "Check the folder and its disk.") from None
     except NotMade as fault:
@@ -120,18 +124,3 @@ def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agree
         return agreement(expected, logits_of(exported, queries))
     except ValueError as fault:
         raise DeviceError(f"{folder.name}: {fault}", "Export it in fp32.") from None
-
-
-def _put_in_place(made: Path, target: Path) -> None:
-    made.chmod(0o777 & ~umask())
-    if os.path.lexists(target):
-        former = made.with_name(made.name + ".former")
-        target.rename(former)
-        try:
-            made.rename(target)
-        except OSError:
-            former.rename(target)
-            raise
-        shutil.rmtree(former, ignore_errors=True)
-    else:
-        made.rename(target)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from rerank_cli.core.errors import OutputError
 from rerank_cli.core.protocols import Report
+from rerank_cli.files.durable import write_durably
 
 STATE = "trainer_state.json"
 
@@ -73,6 +74,9 @@ def _find_best(path: Path, folder: Path, report: Report) -> None:
     else:
         report(f"{best.name}, the best so far, is not whole: the best from here on is taken, else the last")
         found = dict.fromkeys(("best_model_checkpoint", "best_metric", "best_global_step"))
-    written = path.with_name(f"{path.name}.new")
-    written.write_text(json.dumps({**state, **found}, indent=2), encoding="utf-8")
-    written.replace(path)
+    write_whole(path, json.dumps({**state, **found}, indent=2))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file of a training in one step. A kill may leave its `.new`, which the next training knows as ours."""
+    write_durably(path, text.encode(), temporary=".new")

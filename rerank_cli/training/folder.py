@@ -16,10 +16,11 @@ from typing import Any
 
 from rerank_cli.core.errors import ConfigError, OutputError, Refused
 from rerank_cli.core.protocols import Report
-from rerank_cli.files.durable import sync_folder, umask
+from rerank_cli.files.durable import sync_folder
 from rerank_cli.files.existing import Action, Existing, decide
+from rerank_cli.files.folders import apply_umask, swap_folder, sync_tree
 from rerank_cli.files.lock import Lock
-from rerank_cli.training.checkpoints import STATE
+from rerank_cli.training.checkpoints import STATE, write_whole
 
 NOTE, BEFORE, MODEL, FORMER = "rerank-train.json", "before.json", "model", "former"
 EVAL, CHECKPOINT = "eval", re.compile(r"checkpoint-\d+")  # made by the trainer
@@ -33,17 +34,6 @@ KNOWN = re.compile(  # in a checkpoint that has no such list, and in a model of 
 )
 
 OUTCOMES = ("training", "held_out", "files")  # of a note: what the training came to, not which one it is
-
-
-def written(path: Path, text: str) -> None:
-    """Put `text` into a file that is there whole or not at all."""
-    made = path.with_name(path.name + ".new")
-    try:
-        made.write_text(text, encoding="utf-8")
-        made.replace(path)
-    except OSError:
-        made.unlink(missing_ok=True)
-        raise
 
 
 def _note_in(folder: Path) -> dict[str, Any] | None:
@@ -63,7 +53,7 @@ def _same(folder: Path, note: dict[str, Any]) -> bool:
 
 def note_files(folder: Path) -> None:
     """List in a checkpoint the files that the trainer wrote there."""
-    written(folder / FILES, json.dumps(_files_in(folder)))
+    write_whole(folder / FILES, json.dumps(_files_in(folder)))
 
 
 def _files_in(folder: Path) -> list[str]:
@@ -186,7 +176,7 @@ class TrainingFolder:
                     shutil.rmtree(self.partial)
                 self.partial.mkdir()
                 try:
-                    written(self.partial / NOTE, as_json(note))
+                    write_whole(self.partial / NOTE, as_json(note))
                 except OSError:
                     self.partial.rmdir()
                     raise
@@ -208,7 +198,7 @@ class TrainingFolder:
     def keep_logits(self, logits: Any) -> None:
         """Keep what was measured before the training. Raises OutputError."""
         try:
-            written(self.partial / BEFORE, json.dumps(logits))
+            write_whole(self.partial / BEFORE, json.dumps(logits))
         except OSError as fault:
             raise self._fault(fault) from None
 
@@ -223,13 +213,13 @@ class TrainingFolder:
         Its files get the permissions that the umask leaves. Raises OutputError, and Refused when somebody else has put
         a folder there meanwhile, or a file into one of ours.
         """
-        made, former = self.partial / MODEL, self.partial / FORMER
+        made = self.partial / MODEL
         try:
-            written(made / "README.md", card)
+            write_whole(made / "README.md", card)
             names = [name for name in _files_in(made) if name not in (NOTE, FILES)]
-            written(made / NOTE, as_json({**note, "files": names}))
-            _open_up(made)
-            _sync(made)
+            write_whole(made / NOTE, as_json({**note, "files": names}))
+            apply_umask(made)
+            sync_tree(made)
             found = _foreign_in_partial(self.partial, inherited=True)
             if os.path.lexists(self.final) and found is None:
                 mine = self._overwrite and _note_in(self.final) is not None
@@ -241,12 +231,7 @@ class TrainingFolder:
                 )
             if os.path.lexists(self.final):
                 made.chmod(stat.S_IMODE(self.final.stat().st_mode))
-                self.final.rename(former)
-            try:
-                made.rename(self.final)
-            except OSError:
-                self._put_back()
-                raise
+            swap_folder(made, self.final, self.partial / FORMER)
             sync_folder(self.final.parent)
             shutil.rmtree(self.partial)
         except OSError as fault:
@@ -258,24 +243,6 @@ class TrainingFolder:
     def close(self) -> None:
         """Let others have it."""
         self._lock.release()
-
-
-def _open_up(folder: Path) -> None:
-    """Give files the permissions that the umask leaves: libraries write weights for their owner alone."""
-    mask = umask()
-    for path in folder.rglob("*"):
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
-
-
-def _sync(folder: Path) -> None:
-    """Make the files in a folder durable, and their names."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        else:
-            sync_folder(path)
-    sync_folder(folder)
 
 
 def as_json(note: dict[str, Any]) -> str:

@@ -10,7 +10,6 @@ MAY = {
     "files/append_only.py": "partial files, by commits",
     "bench/benchmark.py": "its own temporary folder",
     "bench/worker.py": "its own temporary folder, and the kernel",
-    "training/checkpoints.py": "swapped in at once",
     "cli/process.py": "/dev/null",
     "files/durable.py": "the room that writes files whole",
     "files/parquet.py": "the table that becomes FILE by its last rename",
@@ -22,7 +21,6 @@ MAY = {
     "models/graph_files.py": "a folder that is put in place when it is whole",
     "bench/random_weights.py": "a temporary folder of the benchmark",
     "files/stream_output.py": "streams, and the errors beside them",
-    "training/folder.py": "swapped in at once",
 }
 
 

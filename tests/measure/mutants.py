@@ -350,7 +350,7 @@ MUTANTS = [
     Mutant(
         "weights keep the permissions that a library gave them",
         "training/folder.py",
-        "            _open_up(made)\n",
+        "            apply_umask(made)\n",
         "",
         "training/test_train.py::test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask[0o22]",
     ),
