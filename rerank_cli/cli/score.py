@@ -13,7 +13,7 @@ from rerank_cli.core.stats import Stats
 from rerank_cli.display.dry_run_report import dry_run_lines
 from rerank_cli.display.messages import report
 from rerank_cli.display.progress import Reporter, choose_mode, monotonic_seconds
-from rerank_cli.jobs.dry_run import rehearse
+from rerank_cli.jobs.dry_run import dry_run
 from rerank_cli.jobs.score import Run
 from rerank_cli.jobs.statistics import write_stats
 
@@ -115,7 +115,7 @@ def score(
     mode = choose_mode(progress, quiet, terminal, os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)
     if dry_run:
-        return rehearsed(config, reporter)
+        return run_dry(config, reporter)
     run = Run.of(config, reporter.report, monotonic_seconds)
     with reporter.watching(run.stats):
         status = run.execute()
@@ -128,11 +128,11 @@ def score(
     return status
 
 
-def rehearsed(config: RunConfig, reporter: Reporter) -> int:
+def run_dry(config: RunConfig, reporter: Reporter) -> int:
     """A dry run, and its report on standard error."""
     stats = Stats(monotonic_seconds)
     with reporter.watching(stats):
-        found = rehearse(config, stats, reporter.report)
+        found = dry_run(config, stats, reporter.report)
     for line in dry_run_lines(found):
         reporter.report_line(line)
     if config.files.stats is not None:

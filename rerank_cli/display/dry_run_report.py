@@ -1,10 +1,10 @@
 """What `rerank score --dry-run` shows."""
 
 from rerank_cli.display.bars import bar
-from rerank_cli.jobs.dry_run import Rehearsal
+from rerank_cli.jobs.dry_run import DryRun
 
 
-def dry_run_lines(found: Rehearsal) -> list[str]:
+def dry_run_lines(found: DryRun) -> list[str]:
     """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
     count, figures = found.counters, found.as_dict()
     rows = [
@@ -23,7 +23,7 @@ def dry_run_lines(found: Rehearsal) -> list[str]:
     return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(found)]
 
 
-def histogram(found: Rehearsal) -> list[str]:
+def histogram(found: DryRun) -> list[str]:
     """Pairs by their tokens, a bar each."""
     bins = found.bins()
     most = max((pairs for _, _, pairs in bins), default=0)

@@ -8,12 +8,12 @@ from zlib import crc32
 
 from rerank_cli.core.errors import OutputBusy, OutputError
 from rerank_cli.files.durable import mode_of, write_all
-from rerank_cli.files.journal import Written
+from rerank_cli.files.journal import Extent
 
 CHANGED = "Somebody else writes there. See to it, then run again with --overwrite."
 
 
-class Appended:
+class AppendOnlyFile:
     """A file that is appended to in whole blocks, of which the CRC is known.
 
     It is locked, so that two runs never write one file, even when somebody removed the lock beside it.
@@ -21,7 +21,7 @@ class Appended:
 
     def __init__(self, path: Path) -> None:
         """Open or make it (`is_new`) and change nothing yet. Raises OutputBusy when another process has it."""
-        self.path, self.written = path, Written()
+        self.path, self.extent = path, Extent()
         self.is_new = not os.path.lexists(path)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -30,12 +30,12 @@ class Appended:
             os.close(self._fd)
             raise OutputBusy(f"{path}: another run is writing it", "Wait for it, or choose another -o.") from None
 
-    def begin(self, known: Written, replaces: Path) -> None:
+    def begin(self, known: Extent, replaces: Path) -> None:
         """Cut it to what is `known`. It is open to nobody else than the file that it `replaces`, if that exists."""
         self.check_in_place()
         if os.fstat(self._fd).st_size < known.size:
             raise OutputError(f"{self.path}: became shorter", CHANGED)
-        self.written = known
+        self.extent = known
         mode = mode_of(replaces)
         if mode is not None and mode | 0o600 != mode_of(self.path):
             os.fchmod(self._fd, mode | 0o600)  # that it may be opened again
@@ -43,10 +43,10 @@ class Appended:
         os.lseek(self._fd, known.size, os.SEEK_SET)
 
     def append(self, block: bytes) -> None:
-        """Add a block."""
+        """Add a block; it is durable after `sync`."""
         if block:
             write_all(self._fd, block)
-            self.written = self.written.plus(block)
+            self.extent = self.extent.plus(block)
 
     def sync(self) -> None:
         """Wait until it is on disk."""
@@ -87,11 +87,11 @@ class Appended:
                 self.path.unlink()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file, which releases its lock."""
         os.close(self._fd)
 
 
-def matches(path: Path, known: Written, exactly: bool = False) -> bool:
+def matches(path: Path, known: Extent, exactly: bool = False) -> bool:
     """Whether a file begins with the bytes that `known` speaks of (`exactly`: and has no more).
 
     Raises OSError when it is there and cannot be read: that is no reason to take it for another run's.
@@ -109,10 +109,10 @@ def matches(path: Path, known: Written, exactly: bool = False) -> bool:
     return left == 0 and crc == known.crc
 
 
-def written_of(path: Path) -> Written:
+def extent_of(path: Path) -> Extent:
     """How long a file is, and its CRC-32. Raises OSError."""
     crc = size = 0
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             crc, size = crc32(block, crc), size + len(block)
-    return Written(size, crc)
+    return Extent(size, crc)

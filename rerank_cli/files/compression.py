@@ -1,7 +1,7 @@
 """gzip, zstd and parquet: recognised by content when read; the first two chosen by suffix when written.
 
-A parquet file is read as if it were a packed file of JSON lines, one a row, so that everything which holds for lines
-(places, hashes, resuming) holds for rows.
+A parquet file is read as if it were a compressed file of JSON lines, one a row. So all that holds for lines (places,
+hashes, resuming) holds for rows.
 """
 
 import errno
@@ -15,7 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import IO, cast
 
-from rerank_cli.files.raw import Ahead
+from rerank_cli.files.raw import PeekableStream
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -26,20 +26,20 @@ GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 ZSTD_SKIPPABLE, ZSTD_SKIPPABLE_FIRST = b"\x2a\x4d\x18", bytes(range(0x50, 0x60))  # a frame of no content
 PARQUET_MAGIC = b"PAR1"
 TEXT_NEXT = re.compile(rb"[\t\r\n -~\xc2-\xf4]")  # behind these letters: it is a text that begins with them
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)  # raised by what `unpacked` gives
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)  # raised by what `decompressed` gives
 
 
-class _Unpacked(Ahead):
+class _Decompressed(PeekableStream):
     """A decompressed stream that gives what is there: a buffer above it then loses nothing when the rest is damaged."""
 
     damaged = DAMAGED
 
-    def __init__(self, packed: "gzip.GzipFile | zstd.ZstdFile") -> None:
+    def __init__(self, compressed: "gzip.GzipFile | zstd.ZstdFile") -> None:
         super().__init__()
-        self._packed = packed
+        self._compressed = compressed
 
     def fill(self, view: memoryview) -> int:
-        block = self._packed.read1(len(view))
+        block = self._compressed.read1(len(view))
         view[: len(block)] = block
         return len(block)
 
@@ -47,7 +47,7 @@ class _Unpacked(Ahead):
         return self.take(memoryview(buffer))
 
 
-def unpacked(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
+def decompressed(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
     """`raw` decompressed, if its first bytes, `head`, say that it is compressed; else `raw` itself.
 
     Raises OSError for a parquet file that cannot be read here.
@@ -58,14 +58,14 @@ def unpacked(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
         rows: io.RawIOBase = import_module("rerank_cli.files.parquet").RowLines(raw)
         return rows
     if head.startswith(GZIP_MAGIC):
-        return _Unpacked(gzip.GzipFile(fileobj=cast("IO[bytes]", raw), mode="rb"))
+        return _Decompressed(gzip.GzipFile(fileobj=cast("IO[bytes]", raw), mode="rb"))
     if head.startswith(ZSTD_MAGIC) or (head[1:4] == ZSTD_SKIPPABLE and head[:1] in ZSTD_SKIPPABLE_FIRST):
-        return _Unpacked(zstd.ZstdFile(cast("IO[bytes]", raw), "r"))
+        return _Decompressed(zstd.ZstdFile(cast("IO[bytes]", raw), "r"))
     return raw
 
 
 def compressor(path: str) -> Callable[[bytes], bytes]:
-    """How output for `path` is packed, by its suffix: each call gives one whole gzip member or zstd frame."""
+    """What compresses output for `path`, by its suffix: each call gives one whole gzip member or zstd frame."""
     if path.endswith(".gz"):
         return lambda block: gzip.compress(block, 6, mtime=0)
     if path.endswith((".zst", ".zstd")):

@@ -22,7 +22,7 @@ from rerank_cli.core.errors import Refused
 from rerank_cli.files.append_only import matches
 from rerank_cli.files.durable import content_of
 from rerank_cli.files.file_output import FileOutput
-from rerank_cli.files.journal import Written
+from rerank_cli.files.journal import Extent
 from rerank_cli.files.ownership import is_journal
 
 START_AGAIN = "Add --overwrite to start anew, or choose another -o."
@@ -121,7 +121,7 @@ def finished_meta(output: FileOutput, fingerprint: dict[str, Any]) -> dict[str, 
         content = content_of(output.paths.beside(".meta.json"))
         try:
             meta: dict[str, Any] = orjson.loads(content)
-            known = Written(int(meta["output_bytes"]), int(meta["output_crc32"]))
+            known = Extent(int(meta["output_bytes"]), int(meta["output_crc32"]))
             same = not differing(dict(meta["fingerprint"]), fingerprint)
         except (ValueError, KeyError, TypeError):
             return None

@@ -15,7 +15,7 @@ from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files import ownership
-from rerank_cli.files.append_only import Appended
+from rerank_cli.files.append_only import AppendOnlyFile
 from rerank_cli.files.compression import compressor
 from rerank_cli.files.disk_errors import disk_errors
 from rerank_cli.files.durable import sync_folder, write_durably
@@ -27,7 +27,7 @@ from rerank_cli.files.finishing import (
     make_ready,
     meta_json,
 )
-from rerank_cli.files.journal import VERSION, Commit, Found, Journal, Place, encode, read_journal
+from rerank_cli.files.journal import VERSION, Commit, FoundJournal, Journal, Place, encode, read_journal
 from rerank_cli.files.lock import Lock
 from rerank_cli.files.paths import Paths, errors_lock
 
@@ -46,14 +46,14 @@ class FileOutput:
         """
         self.paths, self._overwrite, self._resumable = paths, overwrite, resumable
         self._locks = [Lock(paths.beside(".lock"))]
-        self._files: list[Appended] = []
+        self._files: list[AppendOnlyFile] = []
         self._journal: Journal | None = None
         self._unfinished = False  # whether files beside FILE may be ours; before that they were there already
-        self._last = Commit()
+        self._committed = Commit()
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
-        self._pack = compressor(str(paths.final))
-        self.found: Found | None = None
+        self._compress = compressor(str(paths.final))
+        self.found: FoundJournal | None = None
         try:
             if (lock := errors_lock(paths.errors)) != paths.beside(".lock"):
                 self._locks.append(Lock(lock, "--errors"))
@@ -90,7 +90,7 @@ class FileOutput:
             for file in self._files:
                 file.discard()
             raise
-        self.found = Found(header, Commit(), finishing=False, size=len(content))
+        self.found = FoundJournal(header, Commit(), finishing=False, size=len(content))
         return self.resume()
 
     def resume(self) -> Commit:
@@ -106,12 +106,12 @@ class FileOutput:
                 file.begin(written, replaces=self._source_of_mode(final))
             self._journal = Journal(paths.beside(".journal"), found.size)
             sync_folder(paths.final.parent)
-        self._last = found.commit
+        self._committed = found.commit
         return found.commit
 
     def _open_files(self) -> None:
         for path in (self.paths.beside(".partial"), self.paths.errors_partial)[len(self._files) :]:
-            self._files.append(Appended(path))
+            self._files.append(AppendOnlyFile(path))
 
     def write(self, line: bytes) -> None:
         """Take an output line; nothing is written before `commit`."""
@@ -126,12 +126,12 @@ class FileOutput:
         lines, self._lines = b"".join(self._lines), []
         failures, self._failures = b"".join(self._failures), []
         with self.disk_errors("write"):
-            for file, block in zip(self._files, (self._pack(lines) if lines else b"", failures), strict=True):
+            for file, block in zip(self._files, (self._compress(lines) if lines else b"", failures), strict=True):
                 file.append(block)
                 file.sync()
-            output, errors = (file.written for file in self._files)
-            self._last = Commit(counters, Place.of(end), output, errors, budget)
-            self._append(self._last.as_dict())
+            output, errors = (file.extent for file in self._files)
+            self._committed = Commit(counters, Place.of(end), output, errors, budget)
+            self._append(self._committed.as_dict())
 
     def _source_of_mode(self, path: Path) -> Path:
         """Whose permissions a new file gets: the previous one's, else those of FILE, which may be private."""
@@ -149,14 +149,14 @@ class FileOutput:
             moved = self._resumable and not os.path.exists(self.paths.beside(".journal"))  # all of it, perhaps
             output.check_in_place(resumable=moved)
             errors.check_in_place(resumable=moved)
-            failed = errors.written.size > 0
+            failed = errors.extent.size > 0
             if not self._overwrite:
                 ownership.refuse_what_appeared(self.paths, failed, "--resume" if self._resumable else "--overwrite")
             ownership.refuse_foreign_meta(self.paths)
-            if not output.written.size:
-                output.append(self._pack(b""))  # an empty .gz is not a file of no bytes
+            if not output.extent.size:
+                output.append(self._compress(b""))  # an empty .gz is not a file of no bytes
                 output.sync()
-            complete = replace(self._last, output=make_ready(self.paths, output.written), errors=errors.written)
+            complete = replace(self._committed, output=make_ready(self.paths, output.extent), errors=errors.extent)
             replaces = errors_to_replace(self.paths, failed)
             write_durably(
                 self.paths.beside(".meta.json.partial"),

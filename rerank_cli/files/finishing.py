@@ -12,15 +12,15 @@ from urllib.parse import quote, unquote_to_bytes
 import orjson
 
 from rerank_cli.core.errors import OutputError
-from rerank_cli.files.append_only import matches, written_of
+from rerank_cli.files.append_only import extent_of, matches
 from rerank_cli.files.disk_errors import disk_errors
 from rerank_cli.files.durable import content_of, mode_of, replace_file, sync_folder, whole_file
-from rerank_cli.files.journal import Commit, Found, Written
+from rerank_cli.files.journal import Commit, Extent, FoundJournal
 from rerank_cli.files.ownership import is_errors_file, refuse_foreign_meta
 from rerank_cli.files.paths import Paths
 
 
-def make_ready(paths: Paths, written: Written) -> Written:
+def make_ready(paths: Paths, written: Extent) -> Extent:
     """Make the table if FILE is one, and return what FILE will hold; `written` is what the partial holds.
 
     Raises OutputError if no table can be made.
@@ -37,10 +37,10 @@ def make_ready(paths: Paths, written: Written) -> Written:
         ) from None
     if (mode := mode_of(partial)) is not None:
         os.chmod(table, mode)
-    return written_of(table)
+    return extent_of(table)
 
 
-def errors_to_replace(paths: Paths, failed: bool) -> Written | None:
+def errors_to_replace(paths: Paths, failed: bool) -> Extent | None:
     """The errors file that is there now and gives way: to another one, or because nothing failed this time.
 
     Where nothing failed, one that is not known to be an earlier run's of this FILE stays: FILE.meta.json names it, or
@@ -48,19 +48,19 @@ def errors_to_replace(paths: Paths, failed: bool) -> Written | None:
     """
     if not paths.errors.is_file():
         return None
-    found = written_of(paths.errors)
+    found = extent_of(paths.errors)
     if failed or found == _noted_errors(paths) or (paths.has_default_errors and is_errors_file(paths.errors)):
         return found
     return None
 
 
-def _noted_errors(paths: Paths) -> Written | None:
+def _noted_errors(paths: Paths) -> Extent | None:
     """The errors file of the run that made FILE, if it lies where ours will."""
     try:
         meta = orjson.loads(content_of(paths.beside(".meta.json")))
         named = paths.final.parent / os.fsdecode(unquote_to_bytes(meta["errors_file"]))
         same = os.path.realpath(named) == str(paths.errors)
-        return Written(int(meta["errors_bytes"]), int(meta["errors_crc32"])) if same else None
+        return Extent(int(meta["errors_bytes"]), int(meta["errors_crc32"])) if same else None
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -74,7 +74,7 @@ def meta_json(paths: Paths, meta: dict[str, Any], complete: Commit) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def finishing_line(paths: Paths, complete: Commit, replaces: Written | None) -> dict[str, Any]:
+def finishing_line(paths: Paths, complete: Commit, replaces: Extent | None) -> dict[str, Any]:
     """The line of the journal that announces the last renames; `replaces` is the errors file that gives way."""
     known = None if replaces is None else asdict(replaces)
     return {**complete.as_dict("finishing"), "errors_path": _errors_path(paths), "replaces": known}
@@ -86,7 +86,7 @@ def _errors_path(paths: Paths) -> str:
     return quote(os.fsencode(errors.name if errors.parent == folder else errors))
 
 
-def finish_interrupted(paths: Paths, found: Found | None, resumable: bool) -> bool:
+def finish_interrupted(paths: Paths, found: FoundJournal | None, resumable: bool) -> bool:
     """Whether there was a run that was complete and then killed between two of its last renames, which are made now.
 
     Files that are not as that run left them are not touched: they count as a damaged partial output. Raises
@@ -105,7 +105,7 @@ def finish_interrupted(paths: Paths, found: Found | None, resumable: bool) -> bo
     return True
 
 
-def is_complete(paths: Paths, commit: Commit, replaces: Written | None) -> bool:
+def is_complete(paths: Paths, commit: Commit, replaces: Extent | None) -> bool:
     """Whether the files of a run that was finishing are as it left them, before or after its last rename.
 
     `replaces` is the errors file that it found: another one that is there now is another run's.
@@ -121,7 +121,7 @@ def is_complete(paths: Paths, commit: Commit, replaces: Written | None) -> bool:
     return not os.path.lexists(paths.errors) or any(matches(paths.errors, each, exactly=True) for each in known)
 
 
-def finish_renames(paths: Paths, has_errors: bool, replaces: Written | None) -> None:
+def finish_renames(paths: Paths, has_errors: bool, replaces: Extent | None) -> None:
     """Errors, then meta data, then FILE itself; may be called again at any point of it."""
     ready, meta = paths.ready, paths.beside(".meta.json.partial")
     if os.path.exists(ready):

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import RAW_CAP, Mark, Origin
 from rerank_cli.files.raw import CHUNK
-from rerank_cli.files.sources import Opened, Source
+from rerank_cli.files.sources import OpenSource, Source
 
 BOM = b"\xef\xbb\xbf"
 LOOK_AT_MOST = 10_000  # lines, for the first that is not blank
@@ -105,13 +105,13 @@ class Inputs:
                 while line := _next_line(opened, mark, limit, before):
                     mark = line.end
                     yield line
-            self.check_held_still(mark)
+            self.check_unchanged(mark)
 
-    def check_held_still(self, end: Mark) -> None:
+    def check_unchanged(self, end: Mark) -> None:
         """Once an input was read up to `end`: note that it grew. InputError when what was read is not there now."""
         index = end.source
         source = self.sources[index]
-        if note := source.check_unmoved():
+        if note := source.check_still_there():
             self.notes.append(note)
         if source.was_written_to():
             begin = self._begins[index]
@@ -132,13 +132,13 @@ def _next_input(mark: Mark) -> Mark:
     return Mark(mark.source + 1, 0, 0, mark.total, mark.disk, hasher)
 
 
-def _skip(opened: Opened, offset: int) -> None:
+def _skip(opened: OpenSource, offset: int) -> None:
     left = offset
     while left and (chunk := opened.read(min(CHUNK, left))):
         left -= len(chunk)
 
 
-def _next_line(opened: Opened, mark: Mark, limit: int, disk_before: int) -> Line | None:
+def _next_line(opened: OpenSource, mark: Mark, limit: int, disk_before: int) -> Line | None:
     raw = opened.readline(limit + 1, mark.line)
     if not raw:
         return None

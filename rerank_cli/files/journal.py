@@ -26,15 +26,15 @@ VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Extent:
     """How far a file is known to be good: its size in bytes and the CRC-32 of all of it."""
 
     size: int = 0
     crc: int = 0
 
-    def plus(self, block: bytes) -> "Written":
+    def plus(self, block: bytes) -> "Extent":
         """After appending `block`."""
-        return Written(self.size + len(block), crc32(block, self.crc))
+        return Extent(self.size + len(block), crc32(block, self.crc))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Commit:
 
     counters: Counters = field(default_factory=Counters)
     place: Place = field(default_factory=Place)
-    output: Written = field(default_factory=Written)
-    errors: Written = field(default_factory=Written)
+    output: Extent = field(default_factory=Extent)
+    errors: Extent = field(default_factory=Extent)
     budget: Budget | None = None
 
     def as_dict(self, kind: str = "commit") -> dict[str, Any]:
@@ -73,14 +73,14 @@ class Commit:
         return cls(
             Counters.from_dict(saved["counters"]),
             Place(**saved["place"]),
-            Written(**saved["output"]),
-            Written(**saved["errors"]),
+            Extent(**saved["output"]),
+            Extent(**saved["errors"]),
             Budget(**saved["budget"]) if saved["budget"] else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundJournal:
     """A journal as read back: its header, its last commit, whether the run was finishing, and its valid size.
 
     `errors_path` is where a finishing run puts its errors file, percent-encoded; relative to FILE's folder. `replaces`
@@ -92,7 +92,7 @@ class Found:
     finishing: bool
     size: int
     errors_path: str = ""
-    replaces: Written | None = None
+    replaces: Extent | None = None
 
 
 def encode(line: dict[str, Any]) -> bytes:
@@ -110,7 +110,7 @@ def decode(raw: bytes) -> dict[str, Any] | None:
     return line
 
 
-def read_journal(path: Path) -> Found | None:
+def read_journal(path: Path) -> FoundJournal | None:
     """Read a journal to its last valid line; None when there is none with a valid header of our version."""
     try:
         file = path.open("rb")
@@ -130,9 +130,9 @@ def read_journal(path: Path) -> Found | None:
             finishing = line["kind"] == "finishing"
             last = line
     if last is None:
-        return Found(header, Commit(), finishing=False, size=size)
-    replaces = Written(**last["replaces"]) if last.get("replaces") else None
-    return Found(header, Commit.from_dict(last), finishing, size, str(last.get("errors_path", "")), replaces)
+        return FoundJournal(header, Commit(), finishing=False, size=size)
+    replaces = Extent(**last["replaces"]) if last.get("replaces") else None
+    return FoundJournal(header, Commit.from_dict(last), finishing, size, str(last.get("errors_path", "")), replaces)
 
 
 class Journal:
@@ -149,5 +149,5 @@ class Journal:
         os.fsync(self._fd)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._fd)

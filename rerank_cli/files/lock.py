@@ -36,7 +36,7 @@ class Lock:
         """
         self.path, self.inherited = path, False
         try:
-            self._fd = self._acquired()
+            self._fd = self._acquire()
         except BlockingIOError:
             raise OutputBusy(
                 f"{path}: another run is writing this output", f"Wait for it, or choose another {option}."
@@ -51,7 +51,7 @@ class Lock:
         if self._fd is None:
             raise Refused(f"{path}: is not a regular file", f"Move it away, or choose another {option}.")
 
-    def _acquired(self) -> int | None:
+    def _acquire(self) -> int | None:
         """A descriptor that holds the lock; None when the name is taken by what cannot be locked."""
         for _ in range(TURNS):
             try:
@@ -59,8 +59,9 @@ class Lock:
             except FileNotFoundError:
                 if os.path.islink(self.path):
                     return None
-                if (made := _made(self.path)) is not None:
-                    return self._durable(made)
+                new = _make_lock(self.path)
+                if new is not None:
+                    return self._make_durable(new)
                 continue
             try:
                 if self._is_held(fd):
@@ -87,7 +88,7 @@ class Lock:
             return False
         return True
 
-    def _durable(self, fd: int) -> int:
+    def _make_durable(self, fd: int) -> int:
         """Our new lock, once it is known to be there after a loss of power: it vouches for what comes after it."""
         try:
             sync_folder(self.path.parent)
@@ -115,14 +116,14 @@ class Lock:
         os.close(self._fd)
 
 
-def _made(path: Path) -> int | None:
+def _make_lock(path: Path) -> int | None:
     """A new lock, held from its first moment; None when the name is taken.
 
     It gets its name when it holds its line. Where the file system cannot do that, a process killed between the two
     leaves an empty file, which is nobody's: it is locked by later runs and stays.
     """
     try:
-        return _named_when_filled(path)
+        return _make_named_when_filled(path)
     except FileExistsError:
         return None
     except OSError as fault:
@@ -142,7 +143,7 @@ def _made(path: Path) -> int | None:
         raise
 
 
-def _named_when_filled(path: Path) -> int:
+def _make_named_when_filled(path: Path) -> int:
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         nameless = getattr(os, "O_TMPFILE", None)

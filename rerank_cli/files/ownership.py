@@ -58,7 +58,7 @@ def refuse_foreign(paths: Paths, inherited: bool) -> None:
     `inherited`: a killed run's lock was found. FILE and ERRORS, which the user has named, are refused only where they
     would do away with another unfinished run.
     """
-    if (found := foreign(paths, inherited)) is not None:
+    if (found := first_foreign(paths, inherited)) is not None:
         raise Refused(TAKEN.format(found), NOT_OURS)
     for option, path, itself in (("-o", paths.final, False), ("--errors", paths.errors, True)):
         if is_of_unfinished_run(path, itself):
@@ -87,7 +87,7 @@ def is_of_unfinished_run(path: Path, itself: bool = True) -> bool:
     return any(is_journal(path.with_name(f"{name}.journal")) for name in outputs | ({path.name} if itself else set()))
 
 
-def foreign(paths: Paths, inherited: bool) -> Path | None:
+def first_foreign(paths: Paths, inherited: bool) -> Path | None:
     """The first file that a run would write or remove and that is not ours; None when there is none.
 
     FILE and ERRORS are named by the user and no matter of this. `inherited`: a killed run's lock was found. Raises
@@ -98,13 +98,13 @@ def foreign(paths: Paths, inherited: bool) -> Path | None:
         paths.beside(".journal"): is_journal,
         paths.beside(".partial"): lambda path: known or (inherited and _holds_nothing(path)),
         paths.errors_partial: lambda path: known or (inherited and _holds_nothing(path)),
-        paths.beside(".journal.tmp"): lambda path: inherited and _begins(path, TORN_HEADER),
+        paths.beside(".journal.tmp"): lambda path: inherited and _begins_with(path, TORN_HEADER),
         paths.beside(".meta.json"): is_meta,
         paths.beside(".meta.json.partial"): is_meta,
-        paths.beside(".meta.json.partial.tmp"): lambda path: inherited and _begins(path, TORN_META),
+        paths.beside(".meta.json.partial.tmp"): lambda path: inherited and _begins_with(path, TORN_META),
     }
     if paths.is_table:
-        ours[paths.beside(WHOLE)] = lambda path: known and _begins(path, TABLE)
+        ours[paths.beside(WHOLE)] = lambda path: known and _begins_with(path, TABLE)
     found = (path for path in ours if os.path.lexists(path))
     return next((path for path in found if not (_is_regular(path) and ours[path](path))), None)
 
@@ -112,7 +112,7 @@ def foreign(paths: Paths, inherited: bool) -> Path | None:
 def needs_the_lock(paths: Paths) -> bool:
     """Whether a file of ours is so incomplete that only our lock shows whose it is; so too when none can be read."""
     try:
-        return foreign(paths, inherited=False) is not None and foreign(paths, inherited=True) is None
+        return first_foreign(paths, inherited=False) is not None and first_foreign(paths, inherited=True) is None
     except OSError:
         return True  # a lock too many does no harm: the next run takes it over
 
@@ -133,7 +133,7 @@ def _head(path: Path) -> bytes:
         return file.read(LOOK)
 
 
-def _begins(path: Path, mark: bytes) -> bool:
+def _begins_with(path: Path, mark: bytes) -> bool:
     """Whether a file begins like `mark`, as far as it goes: it may be torn, or hold nothing."""
     return mark.startswith(_head(path)[: len(mark)]) or _holds_nothing(path)
 

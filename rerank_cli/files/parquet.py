@@ -23,7 +23,7 @@ import pyarrow
 import pyarrow.parquet
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.files.raw import Counted, unreadable
+from rerank_cli.files.raw import CountedStream, unreadable_line
 
 ROWS = 256  # converted at once
 UNFIT = (ValueError, OverflowError, TypeError, NotImplementedError, pyarrow.ArrowException)  # of a value
@@ -36,16 +36,16 @@ SHOWN = 200  # characters of what Arrow says
 class RowLines(RawIOBase):
     """A parquet file's rows as a stream of JSON lines."""
 
-    def __init__(self, counted: Counted) -> None:
+    def __init__(self, counted: CountedStream) -> None:
         """Raises OSError for a pipe, InputError for a damaged file."""
         self._counted = counted
         self._left = b""
         self._group = self._done = 0
-        file = counted.whole()
+        file = counted.seekable_file()
         try:
             self._file = pyarrow.parquet.ParquetFile(file)
         except (OSError, *UNFIT) as fault:
-            raise self._unreadable(fault, "the parquet file") from None
+            raise self._fault_of(fault, "the parquet file") from None
         self._blocks = self._lines()
 
     def readable(self) -> bool:
@@ -58,7 +58,7 @@ class RowLines(RawIOBase):
             try:
                 self._left = next(self._blocks, b"")
             except (OSError, *UNFIT) as fault:
-                raise self._unreadable(fault, self._culprit()) from None
+                raise self._fault_of(fault, self._unreadable_column()) from None
         block, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(block)] = block
         return len(block)
@@ -73,7 +73,7 @@ class RowLines(RawIOBase):
                 self._counted.position = size * self._done // max(1, rows)
                 yield block
 
-    def _culprit(self) -> str:
+    def _unreadable_column(self) -> str:
         """The column of the present row group that cannot be read."""
         for name in self._file.schema_arrow.names:
             try:
@@ -83,7 +83,7 @@ class RowLines(RawIOBase):
                 return f'the column "{name}" of the parquet file'
         return "the parquet file"
 
-    def _unreadable(self, fault: Exception, what: str) -> Exception:
+    def _fault_of(self, fault: Exception, what: str) -> Exception:
         """What the reader above is to hear: the disk's own fault, or what of the file is wrong."""
         if isinstance(fault, OSError) and fault.errno:
             return fault
@@ -110,7 +110,7 @@ def _line_at(batch: pyarrow.RecordBatch, row: int) -> bytes:
             line_of({name: value})
         except UNFIT as fault:
             reason = (str(fault).splitlines() or ["?"])[0][:SHOWN]
-            return unreadable(f'the column "{name}" cannot be read ({reason})', f"$.{name}") + b"\n"
+            return unreadable_line(f'the column "{name}" cannot be read ({reason})', f"$.{name}") + b"\n"
         record[name] = value
     return line_of(record)
 
@@ -128,10 +128,10 @@ def value_of(cell: pyarrow.Scalar) -> Any:
 
 def line_of(row: dict[str, Any]) -> bytes:
     """A row as a line. What is null is left out: a column has no other way to say that a record lacks a field."""
-    return orjson.dumps(present(row), default=in_json, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(json_value(row), default=as_json_text, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def present(value: Any, name: str = "") -> Any:
+def json_value(value: Any, name: str = "") -> Any:
     """A value as JSON can have it. Raises ValueError for infinite numbers.
 
     Fields of objects that are null or not a number, which libraries write for null, are left out. The ids among them
@@ -139,9 +139,9 @@ def present(value: Any, name: str = "") -> Any:
     """
     kind = type(value)
     if kind is dict:
-        return {key: present(each, key) for key, each in value.items() if each is not None and each == each}
+        return {key: json_value(each, key) for key, each in value.items() if each is not None and each == each}
     if kind is list or kind is tuple:
-        return [present(each) for each in value]
+        return [json_value(each) for each in value]
     if kind is float:
         if math.isinf(value):
             raise ValueError(f"{name or 'a list'} is {value}, and JSON has no such number")
@@ -150,7 +150,7 @@ def present(value: Any, name: str = "") -> Any:
     return value
 
 
-def in_json(value: Any) -> str | dict[str, str]:
+def as_json_text(value: Any) -> str | dict[str, str]:
     """What orjson does not know, as text; bytes that are no text as an object, which nobody can take for one."""
     if isinstance(value, bytes):
         try:

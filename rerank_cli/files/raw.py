@@ -13,7 +13,7 @@ CHUNK = 1 << 20
 UNREADABLE = b"{\x00unreadable "  # begins no line of a text
 
 
-class Ahead(io.RawIOBase):
+class PeekableStream(io.RawIOBase):
     """A raw stream that can look ahead. Others give `fill`; for damaged content it raises one of `damaged`."""
 
     damaged: ClassVar[tuple[type[Exception], ...]] = ()
@@ -30,7 +30,7 @@ class Ahead(io.RawIOBase):
         """Read what is there into `view`, at least a byte unless it is the end."""
         raise NotImplementedError
 
-    def head(self, count: int, enough: int) -> bytes:
+    def peek(self, count: int, enough: int) -> bytes:
         """The first `count` bytes, or the first line if it is shorter, but `enough`; without consuming them.
 
         Fewer at the end of the stream and before damage.
@@ -58,7 +58,7 @@ class Ahead(io.RawIOBase):
         return self.fill(view)
 
 
-class Counted(Ahead):
+class CountedStream(PeekableStream):
     """A raw stream read to at most `size` bytes, which knows how far it is and can look ahead."""
 
     def __init__(self, raw: io.FileIO, name: str, size: int | None) -> None:
@@ -66,7 +66,7 @@ class Counted(Ahead):
         self._raw, self.name, self.size = raw, name, size
         self.position = 0
 
-    def whole(self) -> io.FileIO:
+    def seekable_file(self) -> io.FileIO:
         """The file itself, to be read in any order. Raises OSError for what is none."""
         if self.size is None:
             raise OSError(errno.ESPIPE, "a parquet file must be a file, it cannot come through a pipe")
@@ -80,7 +80,7 @@ class Counted(Ahead):
         return count
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        """See io.RawIOBase. Raises InputError when the file ends before its size."""
+        """The number of bytes read into `buffer`. Raises InputError when the file ends before its size."""
         view = memoryview(buffer)
         if self.size is not None:
             view = view[: self.size - self.position]
@@ -96,6 +96,6 @@ class Counted(Ahead):
         super().close()
 
 
-def unreadable(reason: str, path: str) -> bytes:
+def unreadable_line(reason: str, path: str) -> bytes:
     """A line that `parse_object` refuses for this reason: for what another format cannot give as JSON."""
     return UNREADABLE + orjson.dumps([reason, path])

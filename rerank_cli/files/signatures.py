@@ -67,10 +67,10 @@ def _kinds() -> tuple[Foreign, ...]:
 KINDS = _kinds()
 
 
-def foreign(head: bytes) -> Foreign | None:
+def foreign_kind(head: bytes) -> Foreign | None:
     """The kind of a file that is none of ours, by its first LOOK_AT bytes.
 
-    >>> foreign(b"BZh91AY&SY\\xff").what, foreign(b"BZh91AY&SY is a text")
+    >>> foreign_kind(b"BZh91AY&SY\\xff").what, foreign_kind(b"BZh91AY&SY is a text")
     ('bz2-compressed', None)
     """
     return None if is_text(head) else next((kind for kind in KINDS if kind.begins.match(head)), None)

@@ -11,33 +11,33 @@ from typing import IO
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Mark
-from rerank_cli.files.compression import DAMAGED, unpacked
-from rerank_cli.files.raw import CHUNK, Ahead, Counted
-from rerank_cli.files.signatures import ENOUGH, LOOK_AT, READ, foreign
+from rerank_cli.files.compression import DAMAGED, decompressed
+from rerank_cli.files.raw import CHUNK, CountedStream, PeekableStream
+from rerank_cli.files.signatures import ENOUGH, LOOK_AT, READ, foreign_kind
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenSource:
     """A source being read: its decompressed stream, and how far that is in bytes on disk."""
 
     source: "Source"
     stream: IO[bytes]
-    counted: Counted
-    packed: bool
+    counted: CountedStream
+    compressed: bool
 
     def on_disk(self, offset: int) -> int:
         """Bytes on disk behind `offset` bytes of content (for compressed ones, up to a buffer's worth more)."""
-        return self.counted.position if self.packed else offset
+        return self.counted.position if self.compressed else offset
 
     def read(self, size: int, line: int = 0) -> bytes:
         """At most `size` bytes; `line` is the last whole line, for the error."""
-        return self._guarded(self.stream.read, size, line)
+        return self._read_with(self.stream.read, size, line)
 
     def readline(self, size: int, line: int) -> bytes:
         """At most `size` bytes of a line."""
-        return self._guarded(self.stream.readline, size, line)
+        return self._read_with(self.stream.readline, size, line)
 
-    def _guarded(self, read: Callable[[int], bytes], size: int, line: int) -> bytes:
+    def _read_with(self, read: Callable[[int], bytes], size: int, line: int) -> bytes:
         name = self.source.name
         try:
             return read(size)
@@ -91,26 +91,26 @@ class Source:
         return cls(path, name, size, identity, status.st_mtime_ns, begins)
 
     @contextmanager
-    def open(self) -> "Iterator[Opened]":
+    def open(self) -> "Iterator[OpenSource]":
         """The source, decompressed. Raises InputError when it cannot be opened or is not the file seen first."""
         try:
             raw = io.FileIO(os.dup(sys.stdin.fileno()) if self.path == "-" else self.path)
-            counted = Counted(raw, self.name, self._size_now(raw))
-            head = counted.head(LOOK_AT, ENOUGH)
-            inner = unpacked(counted, head)
+            counted = CountedStream(raw, self.name, self._size_now(raw))
+            head = counted.peek(LOOK_AT, ENOUGH)
+            inner = decompressed(counted, head)
             self._refuse_foreign(inner, head)
         except OSError as fault:
             raise InputError(f"{self.name}: {fault.strerror}", "Check the file and its disk.") from None
         with counted, io.BufferedReader(inner, CHUNK) as stream:
-            yield Opened(self, stream, counted, inner is not counted)
+            yield OpenSource(self, stream, counted, inner is not counted)
 
     def _refuse_foreign(self, inner: io.RawIOBase, head: bytes) -> None:
-        """Raises InputError for what is no text, in itself or when unpacked."""
-        packed = not isinstance(inner, Counted)
-        if packed:
-            head = inner.head(LOOK_AT, ENOUGH) if isinstance(inner, Ahead) else b""
-        if kind := foreign(head):
-            raise InputError(f"{self.name}: {'unpacked, it ' if packed else ''}is {kind.what}; {READ}", kind.advice)
+        """Raises InputError for what is no text, in itself or when decompressed."""
+        compressed = not isinstance(inner, CountedStream)
+        if compressed:
+            head = inner.peek(LOOK_AT, ENOUGH) if isinstance(inner, PeekableStream) else b""
+        if kind := foreign_kind(head):
+            raise InputError(f"{self.name}: {'unpacked, it ' if compressed else ''}is {kind.what}; {READ}", kind.advice)
 
     def _size_now(self, raw: io.FileIO) -> int | None:
         """What there is to read of the size seen first, from where it begins."""
@@ -122,7 +122,7 @@ class Source:
         os.lseek(raw.fileno(), self.begins, os.SEEK_SET)
         return max(0, self.size - self.begins)
 
-    def check_unmoved(self) -> str | None:
+    def check_still_there(self) -> str | None:
         """After reading: a sentence if the file grew meanwhile; InputError if it shrank or was replaced."""
         if self.size is None:
             return None

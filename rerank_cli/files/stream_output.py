@@ -33,7 +33,7 @@ class ErrorsFile:
         """Lock it, unless it is a device. Raises Refused, OutputBusy or OutputError."""
         self._name, self._final = name, real_path(name)
         self._fd: int | None = None
-        self._made: Path | None = None  # what replaces an old one
+        self._replacement: Path | None = None  # of a file that is there
         self._lock: Lock | None = None
         if os.path.exists(name) and not os.path.isfile(name):
             return
@@ -48,27 +48,27 @@ class ErrorsFile:
         if self._lock is None:
             self._fd = os.open(self._name, os.O_WRONLY | os.O_CLOEXEC)
         elif os.path.lexists(self._final):
-            self._fd, made = mkstemp(prefix=f".{self._final.name[:PREFIX]}.", dir=self._final.parent)
-            self._made = Path(made)
+            self._fd, name = mkstemp(prefix=f".{self._final.name[:PREFIX]}.", dir=self._final.parent)
+            self._replacement = Path(name)
         else:
             self._fd = os.open(self._final, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         return self._fd
 
     def close(self, complete: bool) -> None:
-        """Let go; what was written takes the place of an old file. `complete`: all failures are in it."""
+        """Close it, and put it in the place of an old file. `complete`: all failures are in it."""
         if self._fd is not None:
             wanted = complete or os.fstat(self._fd).st_size > 0
             os.close(self._fd)
-            if self._made is not None and wanted:
-                replace_file(self._made, self._final)
-            elif self._made is not None:
-                self._made.unlink(missing_ok=True)
+            if self._replacement is not None and wanted:
+                replace_file(self._replacement, self._final)
+            elif self._replacement is not None:
+                self._replacement.unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.release()
 
 
 class StreamOutput:
-    """See the module, and output.Output for the verbs."""
+    """An `Output` that is written on at each commit: standard output, a FIFO or a device."""
 
     def __init__(self, output: str, errors: str | None, overwrite: bool) -> None:
         """`-` is standard output; errors go to a file if one is named, else to standard error.
@@ -100,15 +100,15 @@ class StreamOutput:
         return Commit()
 
     def write(self, line: bytes) -> None:
-        """See Output."""
+        """Take an output line; nothing is written before `commit`."""
         self._lines.append(printable_json(line.decode()).encode() if self._on_terminal else line)
 
     def fail(self, line: bytes) -> None:
-        """See Output."""
+        """Take a line of the errors file; nothing is written before `commit`."""
         self._failures.append(ascii_json(line) if self._readable_errors else line)
 
     def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
-        """Write what was taken."""
+        """Write all lines taken. Raises PipeClosed or OutputError."""
         lines, self._lines = b"".join(self._lines), []
         failures, self._failures = b"".join(self._failures), []
         try:
@@ -129,7 +129,7 @@ class StreamOutput:
         self._complete = True
 
     def close(self) -> None:
-        """Let go of what we opened ourselves."""
+        """Close what this opened, and release the lock of the errors file."""
         if self._fd != STDOUT:
             os.close(self._fd)
         if self._errors is not None:

@@ -167,7 +167,7 @@ class Lookup:
 def is_packed(source: Source) -> bool:
     """Whether a file is compressed."""
     with source.open() as opened:
-        return opened.packed
+        return opened.compressed
 
 
 class Unreadable(Malformed):

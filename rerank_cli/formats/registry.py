@@ -111,7 +111,7 @@ def read_entries(
             left -= 1
             if left <= 0:
                 yield from islice(entries, entry.followed)
-                inputs.check_held_still(entry.end)
+                inputs.check_unchanged(entry.end)
                 return
 
 

@@ -68,7 +68,7 @@ class Check:
 
 
 def check_input(config: ReadConfig) -> Check:
-    """Read everything once. Raises InputError when the input cannot be read."""
+    """What is in the input: counts, and its first bad records. Raises InputError when it cannot be read."""
     inputs = Inputs(config.sources)
     format = open_format(config, WriteConfig(), inputs)
     check = Check(format.name)

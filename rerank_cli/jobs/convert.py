@@ -16,7 +16,7 @@ from rerank_cli.files.output import open_output
 from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.formats.registry import failure_line, open_format, read_entries
 from rerank_cli.jobs.fingerprint import readable
-from rerank_cli.jobs.preflight import checked_paths, refuse_foreign, refuse_table_of_lines
+from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
 
 COMMIT_EVERY = 4096  # records
 COMMIT_BYTES = 16 * 1024 * 1024  # of input
@@ -44,7 +44,7 @@ def convert(config: RunConfig, report: Report) -> Conversion:
         _refuse_existing(config, output)
         counters, end, kept, read = Counters(), Mark(), Mark(), 0
         about = {"command": "convert", "format": format.name, "output_format": target, "rerank_version": __version__}
-        entries = refuse_foreign(read_entries(format, inputs, config.read, None), format.name)
+        entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
         output.start(about, {})
         for entry in entries:
             end = entry.end

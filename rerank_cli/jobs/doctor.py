@@ -19,7 +19,7 @@ from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.models.libraries import silence_libraries
-from rerank_cli.reranking.in_memory import scored
+from rerank_cli.reranking.in_memory import score_texts
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")
 
@@ -48,7 +48,7 @@ class Case:
     margin: float  # of its logit over the best other's
 
 
-def accept(scorer: Scorer, path: str) -> Iterator[Case]:
+def rank_cases(scorer: Scorer, path: str) -> Iterator[Case]:
     """Rank the cases of a file: native records, each with the id of its answer as `best`.
 
     Raises InputError for a file of other records.
@@ -56,7 +56,7 @@ def accept(scorer: Scorer, path: str) -> Iterator[Case]:
     read = ReadConfig(inputs=(path,), format="native")
     entries = read_entries(open_format(read, WriteConfig()), Inputs(read.inputs), read, None)
     requests = [_case(entry) for entry in entries if not isinstance(entry, Blank)]
-    answers = scored(scorer, [(request.query, request.texts) for request in requests])
+    answers = score_texts(scorer, [(request.query, request.texts) for request in requests])
     for request, logits in zip(requests, answers, strict=True):
         best = _ids(request).index(request.body["best"])
         order = sorted(range(len(logits)), key=logits.__getitem__, reverse=True)
@@ -76,7 +76,7 @@ def _ids(request: Request) -> list[Any]:
 
 
 def examine(config: ModelConfig, cases: Sequence[str] = ()) -> Iterator[Finding]:
-    """Findings, cheap ones first; stops at the first that makes the rest pointless. `cases` are for `accept`."""
+    """Findings, cheap ones first; stops at the first that makes the rest pointless. `cases` are for `rank_cases`."""
     silence_libraries(config.offline)
     yield Finding("ok", "rerank", f"{__version__}, {python_version()}")
     for package in PACKAGES:
@@ -92,15 +92,15 @@ def examine(config: ModelConfig, cases: Sequence[str] = ()) -> Iterator[Finding]
     yield Finding("ok", "weights", f"sha256 {scorer.identity.weights_sha256 or '(none)'}")
     yield from _self_test(scorer)
     for path in cases:
-        yield from _acceptance(scorer, path)
+        yield from _try_cases(scorer, path)
     scorer.close()
 
 
-def _acceptance(scorer: Scorer, path: str) -> Iterator[Finding]:
+def _try_cases(scorer: Scorer, path: str) -> Iterator[Finding]:
     """What a model makes of cases whose answers are known: right or not, a finding each, and their number."""
     done = []
     try:
-        for case in accept(scorer, path):
+        for case in rank_cases(scorer, path):
             done.append(case)
             answer = f"{case.place} of {case.count}, {case.margin:+.2f}  {case.query}"
             yield Finding("ok" if case.place == 1 else "note", f"  {case.name}", answer)

@@ -18,7 +18,7 @@ from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, read_entries
-from rerank_cli.jobs.preflight import checked_paths, refuse_foreign
+from rerank_cli.jobs.preflight import check_first_records, checked_paths
 from rerank_cli.reranking.counting import count_batch, counters_of
 from rerank_cli.reranking.windows import windows
 
@@ -27,7 +27,7 @@ BINS = 8  # below the cut, and at most as many above it
 
 
 @dataclass(slots=True)
-class Rehearsal:
+class DryRun:
     """What a run would meet. `lengths` counts pairs by their tokens before any cut; `counters` as in a run."""
 
     format: str
@@ -82,17 +82,17 @@ class Rehearsal:
         }
 
 
-def rehearse(config: RunConfig, stats: Stats, report: Report) -> Rehearsal:
+def dry_run(config: RunConfig, stats: Stats, report: Report) -> DryRun:
     """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
     inputs = Inputs(config.read.sources)
     checked_paths(config)  # refuses what a run would refuse
     format = open_format(config.read, replace(config.write, scored=True), inputs)
-    entries = refuse_foreign(read_entries(format, inputs, config.read, None), format.name)
+    entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
     scorer = open_scorer(config.model)
     for note in scorer.notes:
         report(note)
     budgets = resolved(config, scorer.traits)
-    found = Rehearsal(
+    found = DryRun(
         format.name,
         scorer.identity.max_length,
         budgets["batch_tokens"],

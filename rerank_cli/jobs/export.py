@@ -27,7 +27,7 @@ from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.find import refuse_empty
 from rerank_cli.models.graph_files import NOTE, NotMade, words_of_a_full_disk
-from rerank_cli.reranking.in_memory import logits_of
+from rerank_cli.reranking.in_memory import load_and_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +98,11 @@ def _refuse_found(target: Path, overwrite: bool) -> None:
         raise Refused(f"{target}: exists", "Choose another folder, or replace it with --overwrite.")
     if os.path.lexists(target) and not (target / NOTE).is_file():
         raise Refused(f"{target}: is not an exported model, so --overwrite leaves it alone", "Choose another folder.")
-    if os.path.lexists(target) and (more := sorted(_not_ours(target))):
+    if os.path.lexists(target) and (more := sorted(_foreign_names(target))):
         raise Refused(f"{target}: also holds {', '.join(more[:3])}, which we did not make", "Choose another folder.")
 
 
-def _not_ours(folder: Path) -> set[str]:
+def _foreign_names(folder: Path) -> set[str]:
     """Names in an exported folder that the export did not put there."""
     try:
         files = set(json.loads((folder / NOTE).read_bytes())["files"])
@@ -116,11 +116,11 @@ def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agree
     model = config.model
     reference = open_scorer(replace(model, engine="torch", device="cpu", dtype="fp32"))
     queries = [(request.query, request.texts) for request in requests]
-    expected = logits_of(reference, queries)
+    expected = load_and_score(reference, queries)
     exported = open_scorer(
         replace(model, model=str(folder), revision=None, engine=config.format, device="cpu", dtype="auto")
     )
     try:
-        return agreement(expected, logits_of(exported, queries))
+        return agreement(expected, load_and_score(exported, queries))
     except ValueError as fault:
         raise DeviceError(f"{folder.name}: {fault}", "Export it in fp32.") from None

@@ -117,7 +117,7 @@ def _status(name: str) -> os.stat_result | None:
         return None
 
 
-def refuse_foreign(entries: Iterator[Entry], format_name: str = "native") -> Iterator[Entry]:
+def check_first_records(entries: Iterator[Entry], format_name: str = "native") -> Iterator[Entry]:
     """The same entries, after a look at the first ones.
 
     Reads until the first good record, or for LOOK_AT_MOST lines. Raises InputError when the first FIRST_RECORDS, or all

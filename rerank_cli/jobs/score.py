@@ -25,7 +25,7 @@ from rerank_cli.formats.registry import failure_line, open_format, read_entries
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
-from rerank_cli.jobs.preflight import checked_paths, refuse_foreign, refuse_table_of_lines
+from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, find_beginning
 from rerank_cli.jobs.statistics import document_of, write_stats
 from rerank_cli.reranking.reranker import WindowReranker
@@ -125,7 +125,7 @@ class Run:
             entries = read_entries(format, inputs, config.read, beginning.place, skip=commit.counters.records)
             self.report(f"continuing after {commit.counters.records} records")
         else:
-            entries = refuse_foreign(read_entries(format, inputs, config.read, None), format.name)
+            entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
             self._report_once(format.notes)
             scorer = self._loaded_scorer()
             budgets = resolved(config, scorer.traits)

@@ -6,7 +6,7 @@ from rerank_cli.core.plan import BatchPlan
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import Failure, Request
 from rerank_cli.core.stats import Counters, Stats
-from rerank_cli.reranking.windows import Numbered, Window
+from rerank_cli.reranking.windows import NumberedRequest, Window
 
 
 def count_batch(plan: BatchPlan, seconds: float, counters: Counters, stats: Stats) -> None:
@@ -18,7 +18,7 @@ def count_batch(plan: BatchPlan, seconds: float, counters: Counters, stats: Stat
     stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, seconds)
 
 
-def counters_of(window: Window, results: Sequence[tuple[Request, Ranking] | Numbered | Failure]) -> Counters:
+def counters_of(window: Window, results: Sequence[tuple[Request, Ranking] | NumberedRequest | Failure]) -> Counters:
     """The counters of a window's records, batches apart; a record failed where its result is a Failure."""
     counters = Counters(records=len(results), blank=window.blank, duplicate_pairs=window.duplicates, windows=1)
     for entry, result in zip(window.entries, results, strict=True):

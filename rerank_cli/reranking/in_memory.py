@@ -9,15 +9,15 @@ from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
 BATCH_TOKENS = 1024
 
 
-def logits_of(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+def load_and_score(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
     """The logits of each query's texts; loads the scorer and closes it. Raises DeviceError when memory is too small."""
     scorer.load()
-    logits = scored(scorer, queries)
+    logits = score_texts(scorer, queries)
     scorer.close()
     return logits
 
 
-def scored(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+def score_texts(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
     """The logits of each query's texts, by a scorer that is loaded. Raises DeviceError when memory is too small."""
     pairs = scorer.prepare([(query, text) for query, texts in queries for text in texts])
     plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.multiple)

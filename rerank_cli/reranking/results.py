@@ -13,7 +13,7 @@ from rerank_cli.core.scorer import Identity
 from rerank_cli.core.stats import Counters
 from rerank_cli.reranking.counting import counters_of
 from rerank_cli.reranking.scoreboard import ScoreBoard
-from rerank_cli.reranking.windows import Numbered, Window
+from rerank_cli.reranking.windows import NumberedRequest, Window
 
 MAX_NOT_FINITE = 0.01  # of a window's pairs: beyond, the device or the dtype is at fault, not the record
 
@@ -71,7 +71,7 @@ class WindowRanker:
                 "in fp32 the model itself is at fault.",
             )
 
-    def _result(self, entry: Numbered | Failure, board: ScoreBoard) -> Result:
+    def _result(self, entry: NumberedRequest | Failure, board: ScoreBoard) -> Result:
         if isinstance(entry, Failure):
             return entry
         request = entry.request
@@ -89,7 +89,9 @@ class WindowRanker:
             return failed(request, reason, self.candidates_path)
         return request, ranking
 
-    def _ranking(self, entry: Numbered, logits: list[float], best_spans: Mapping[int, tuple[int, int]]) -> Ranking:
+    def _ranking(
+        self, entry: NumberedRequest, logits: list[float], best_spans: Mapping[int, tuple[int, int]]
+    ) -> Ranking:
         """A request's ranking; `best_spans` are the spans of the best chunks, by position."""
         write, request = self.write, entry.request
         spans = {position: _span_in_text(request, position, span) for position, span in best_spans.items()}
@@ -109,7 +111,7 @@ class WindowRanker:
         return f"the logit is {logit} in {self.identity.dtype}: try --dtype fp32 or bf16"
 
 
-def _best_chunk(board: ScoreBoard, entry: Numbered, position: int) -> tuple[float | None, tuple[int, int]]:
+def _best_chunk(board: ScoreBoard, entry: NumberedRequest, position: int) -> tuple[float | None, tuple[int, int]]:
     """The best logit of a candidate's chunks, the first of equals, and its span; one that is not finite wins."""
     first, spans = entry.pairs[position], entry.chunks[position]
     logits = board.take(range(first, first + len(spans)))

@@ -20,7 +20,7 @@ Prepare = Callable[[Sequence[tuple[str, str]]], list[PreparedPair]]
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
+class NumberedRequest:
     """A request of a window: its pairs' numbers in that window, and the positions of candidates that were cut.
 
     A candidate in `chunks` was scored in parts, numbered on from its pair, of which the spans are given. `tokens` are
@@ -38,7 +38,7 @@ class Numbered:
 class Window:
     """The records that end here, in input order, and the place in the input after them."""
 
-    entries: list[Numbered | Failure]
+    entries: list[NumberedRequest | Failure]
     blank: int
     duplicates: int
     end: Mark
@@ -80,11 +80,11 @@ def windows(
     With `refuse_cut`, records in which a text would be cut are failures; so are those that refuse it themselves. A
     record's candidates stand at `candidates_path`.
     """
-    current = _Open(start, refuse_cut, candidates_path)
+    current = _OpenWindow(start, refuse_cut, candidates_path)
     for piece in _pieces(entries, prepare):
         if piece.first and current.must_close_before(piece, limits):
             yield current.close()
-            current = _Open(current.end, refuse_cut, candidates_path)
+            current = _OpenWindow(current.end, refuse_cut, candidates_path)
         current.add(piece)
         if piece.long and not piece.last:
             yield current.slice()
@@ -93,14 +93,14 @@ def windows(
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenWindow:
     """The window being filled."""
 
     start: Mark
     refuse_cut: bool
     candidates_path: str
     end: Mark = field(init=False)
-    entries: list[Numbered | Failure] = field(default_factory=list)
+    entries: list[NumberedRequest | Failure] = field(default_factory=list)
     blank: int = 0
     duplicates: int = 0
     tokens: int = 0
@@ -141,10 +141,10 @@ class _Open:
                 cut = next(position for position, pair in enumerate(piece.pairs) if pair.truncated)
                 self.entries.append(self._too_long(entry, cut))
             else:
-                self._number(entry, piece.pairs)
+                self._number_pairs(entry, piece.pairs)
                 if not piece.last:
                     return
-                self.entries.append(self._numbered(entry))
+                self.entries.append(self._finish_request(entry))
                 self.full = piece.long
             self.pairs, self.truncated, self.chunks, self.record_tokens = [], [], {}, 0
         elif isinstance(entry, Failure):
@@ -156,17 +156,17 @@ class _Open:
     def _refuses(self, request: Request) -> bool:
         return self.refuse_cut or request.refuses_cut
 
-    def _numbered(self, request: Request) -> Numbered | Failure:
+    def _finish_request(self, request: Request) -> NumberedRequest | Failure:
         if self.truncated and self._refuses(request):
             return self._too_long(request, self.truncated[0])
-        return Numbered(request, self.pairs, frozenset(self.truncated), self.chunks, self.record_tokens)
+        return NumberedRequest(request, self.pairs, frozenset(self.truncated), self.chunks, self.record_tokens)
 
     def _too_long(self, request: Request, position: int) -> Failure:
         why = "--long-docs is error" if self.refuse_cut else "the request says that nothing may be truncated"
         reason = f"query and document do not fit into --max-length tokens, and {why}"
         return failed(request, reason, f"{self.candidates_path}[{position}]")
 
-    def _number(self, request: Request, pairs: list[PreparedPair]) -> None:
+    def _number_pairs(self, request: Request, pairs: list[PreparedPair]) -> None:
         for position, pair in enumerate(pairs, len(self.pairs)):
             key = (request.query, request.texts[position])
             number = self.numbers.get(key)
@@ -205,14 +205,14 @@ def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:
             gathered.append(entry)
             size += max(entry.size, sum(map(len, entry.texts)) if isinstance(entry, Request) else 0)
         if long or size >= PREPARE_BYTES or len(gathered) >= PREPARE_ENTRIES:
-            yield from _prepared(gathered, prepare)
+            yield from _prepare_together(gathered, prepare)
             gathered, size = [], 0
         if long and isinstance(entry, Request):
-            yield from _sliced(entry, prepare)
-    yield from _prepared(gathered, prepare)
+            yield from _prepare_in_slices(entry, prepare)
+    yield from _prepare_together(gathered, prepare)
 
 
-def _prepared(entries: list[Entry], prepare: Prepare) -> Iterator[_Piece]:
+def _prepare_together(entries: list[Entry], prepare: Prepare) -> Iterator[_Piece]:
     pairs = prepare([(e.query, text) for e in entries if isinstance(e, Request) for text in e.texts])
     start = 0
     for entry in entries:
@@ -221,7 +221,7 @@ def _prepared(entries: list[Entry], prepare: Prepare) -> Iterator[_Piece]:
         start = end
 
 
-def _sliced(request: Request, prepare: Prepare) -> Iterator[_Piece]:
+def _prepare_in_slices(request: Request, prepare: Prepare) -> Iterator[_Piece]:
     count = len(request.texts)
     for start in range(0, count, SLICE_PAIRS):
         end = min(start + SLICE_PAIRS, count)

@@ -11,7 +11,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.evaluation.evaluate import Evaluation, evaluate
 from rerank_cli.evaluation.measures import MEASURES, parsed_measures
 from rerank_cli.evaluation.results import Qrels, Ranked, Results, read_qrels
-from rerank_cli.reranking.in_memory import scored
+from rerank_cli.reranking.in_memory import score_texts
 from rerank_cli.training.config import Fields
 from rerank_cli.training.examples import read_examples
 from rerank_cli.training.rows import Example
@@ -75,7 +75,7 @@ def score_held_out(scorer: Any, held_out: HeldOut) -> list[list[float]]:
     queries = [(example.query, example.texts) for example in held_out.queries.values()]
     logits: list[list[float]] = []
     for start in range(0, len(queries), AT_ONCE):
-        logits += scored(scorer, queries[start : start + AT_ONCE])
+        logits += score_texts(scorer, queries[start : start + AT_ONCE])
     return logits
 
 

@@ -27,7 +27,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import RerankError
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.evaluation.agreement import agreement
-from rerank_cli.reranking.in_memory import logits_of
+from rerank_cli.reranking.in_memory import load_and_score
 
 ENGINES = ("torch:fp32", "torch:bf16", "openvino:fp32", "openvino:bf16", "openvino:int8", "onnx:fp32", "onnx:int8")
 
@@ -83,7 +83,7 @@ def main() -> None:
             try:
                 scorer = open_scorer(config)
                 started = time.perf_counter()
-                logits = logits_of(scorer, queries)
+                logits = load_and_score(scorer, queries)
             except RerankError as fault:
                 print(f"{name} {each}: {fault}", file=sys.stderr)
                 continue

@@ -40,7 +40,7 @@ MUTANTS = [
         "files/journal.py",
         "crc32(block, self.crc)",
         "crc32(block)",
-        "unit/files/test_journal.py::test_written_knows_the_size_and_crc_of_all_blocks_together",
+        "unit/files/test_journal.py::test_an_extent_knows_the_size_and_crc_of_all_blocks_together",
     ),
     Mutant(
         "the CRC of a journal line is not compared",
@@ -145,8 +145,8 @@ MUTANTS = [
     Mutant(
         "a continued file forgets what was written before",
         "files/append_only.py",
-        "        self.written = known\n",
-        "        self.written = Written(known.size)\n",
+        "        self.extent = known\n",
+        "        self.extent = Extent(known.size)\n",
         "unit/files/test_append_only.py::test_opening_it_changes_nothing_and_beginning_cuts_it_to_what_is_known",
     ),
     Mutant(
@@ -265,7 +265,7 @@ MUTANTS = [
     Mutant(
         "a lock gets its name before its line",
         "files/lock.py",
-        "        return _named_when_filled(path)\n",
+        "        return _make_named_when_filled(path)\n",
         "        raise OSError(errno.EOPNOTSUPP, str(path))\n",
         "unit/files/test_lock.py::test_a_lock_has_its_whole_line_from_when_it_has_its_name",
     ),

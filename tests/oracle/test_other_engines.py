@@ -18,7 +18,7 @@ from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.self_test import score_together
 from rerank_cli.evaluation.agreement import agreement
 from rerank_cli.models.graph_files import MAIN
-from rerank_cli.reranking.in_memory import logits_of
+from rerank_cli.reranking.in_memory import load_and_score
 
 Query = tuple[str, list[str]]
 ENGINES = ("openvino", "onnx")
@@ -44,7 +44,7 @@ def queries(root: Path) -> list[Query]:
 
 @pytest.fixture(scope="module")
 def expected(queries: list[Query]) -> list[list[float]]:
-    return logits_of(open_scorer(ModelConfig(model="mini", engine="torch", device="cpu", dtype="fp32")), queries)
+    return load_and_score(open_scorer(ModelConfig(model="mini", engine="torch", device="cpu", dtype="fp32")), queries)
 
 
 SLOW = {("openvino", "bf16"), ("onnx", "fp32")}  # the others stand for them
@@ -57,7 +57,7 @@ def test_logits_are_those_of_torch(
     name: str, dtype: str, queries: list[Query], expected: list[list[float]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
-        found = agreement(expected, logits_of(engine(name, dtype), queries))
+        found = agreement(expected, load_and_score(engine(name, dtype), queries))
     except Exception as fault:
         if "does not compute with bfloat16" in str(fault):
             pytest.skip(str(fault))
@@ -77,7 +77,7 @@ def test_logits_are_those_of_torch(
 def test_onnxruntime_side_by_side_gives_the_very_logits_of_one_after_another(dtype: str, queries: list[Query]) -> None:
     pytest.importorskip("onnxruntime")
     config = ModelConfig(model="mini", engine="onnx", dtype=dtype, device="cpu", max_length=512)
-    one, four = (logits_of(open_scorer(replace(config, threads=threads)), queries) for threads in (1, 4))
+    one, four = (load_and_score(open_scorer(replace(config, threads=threads)), queries) for threads in (1, 4))
     assert one == four  # four lanes, each with one thread of its own
 
 

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.stats import Counters
-from rerank_cli.files.journal import VERSION, Commit, Place, Written, decode, encode, read_journal
+from rerank_cli.files.journal import VERSION, Commit, Extent, Place, decode, encode, read_journal
 
 COMMITS = [
     Commit(
         Counters(records=100 * n, scored=99 * n, failed=n, busy_s=n / 7),
         Place(n // 3, 10 * n, 1000 * n, 1000 * n, f"{n:064x}"),
-        Written(5000 * n, 12345 * n),
-        Written(60 * n, 77 * n),
+        Extent(5000 * n, 12345 * n),
+        Extent(60 * n, 77 * n),
         Budget(8192 // n, 2**27 // n),
     )
     for n in (1, 2, 3)
 ]
 HEADER = {"kind": "header", "version": VERSION, "fingerprint": {"model": "m", "é": None}, "resolved": {"batch": 1}}
-LAST = replace(COMMITS[-1], output=Written(15020, 99))  # as the complete files are
+LAST = replace(COMMITS[-1], output=Extent(15020, 99))  # as the complete files are
 LINES = [encode(HEADER), *(encode(commit.as_dict()) for commit in COMMITS), encode(LAST.as_dict("finishing"))]
 WHOLE = b"".join(LINES)
 ENDS = [sum(map(len, LINES[: n + 1])) for n in range(len(LINES))]

@@ -9,7 +9,7 @@ from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.records import Failure, Mark, Request
 from rerank_cli.core.stats import Stats
 from rerank_cli.reranking.reranker import WindowReranker
-from rerank_cli.reranking.windows import SLICE_PAIRS, Numbered, windows
+from rerank_cli.reranking.windows import SLICE_PAIRS, NumberedRequest, windows
 
 WORD = st.sampled_from(["a", "b b", "c c c c c", "d " * 20, ""])
 RECORD = st.fixed_dictionaries({"query": WORD, "candidates": st.lists(WORD, max_size=8)})
@@ -41,7 +41,7 @@ def described(slices):
 def test_every_entry_is_in_exactly_one_window_in_input_order(lines, limits):
     entries = entries_of(*lines)
     closed = [s.closes for s in gathered(entries, limits) if s.closes]
-    flat = [e.request if isinstance(e, Numbered) else e for window in closed for e in window.entries]
+    flat = [e.request if isinstance(e, NumberedRequest) else e for window in closed for e in window.entries]
     assert flat == [entry for entry in entries if isinstance(entry, Request | Failure)]
     assert sum(window.blank for window in closed) == len(entries) - len(flat)
     if entries:
@@ -83,7 +83,7 @@ def test_identical_pairs_of_a_window_are_scored_once_and_others_each(lines, limi
             continue
         total = 0
         for entry in slice_.closes.entries:
-            if isinstance(entry, Numbered):
+            if isinstance(entry, NumberedRequest):
                 assert len(entry.pairs) == len(entry.request.texts)
                 for number, text in zip(entry.pairs, entry.request.texts, strict=True):
                     assert numbers.setdefault((entry.request.query, text), number) == number

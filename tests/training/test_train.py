@@ -32,7 +32,7 @@ from rerank_cli.core.errors import (
 )
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.lock import Lock
-from rerank_cli.reranking.in_memory import logits_of
+from rerank_cli.reranking.in_memory import load_and_score
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.folder import BEFORE, FORMER, MODEL, NOTE
 from rerank_cli.training.rows import LOSSES
@@ -84,7 +84,7 @@ def test_the_folder_scores_alike_in_sentence_transformers(toy: TrainConfig) -> N
     train(replace(toy, max_steps=8), lambda _: None, Quiet())
     texts = [text for record in toy_records(10, seed=3) for text in (*record["pos"], *record["neg"])]
     scorer = open_scorer(replace(toy.model, model=str(toy.output)))
-    (ours,) = logits_of(scorer, [("what is a ?", texts)])
+    (ours,) = load_and_score(scorer, [("what is a ?", texts)])
     theirs = CrossEncoder(str(toy.output), device="cpu", local_files_only=True, activation_fn=torch.nn.Identity())
     assert ours == pytest.approx(theirs.predict([("what is a ?", text) for text in texts]).tolist(), abs=1e-5)
 

@@ -15,7 +15,7 @@ from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.existing import Existing, differing, existing_at, finished_meta, refuse_others, why_not_continued
 from rerank_cli.files.file_output import FileOutput
-from rerank_cli.files.journal import Written, encode, read_journal
+from rerank_cli.files.journal import Extent, encode, read_journal
 from rerank_cli.files.lock import LINE
 from rerank_cli.files.paths import Paths
 
@@ -154,7 +154,7 @@ def test_a_stopped_run_continues_after_its_last_commit(tmp_path):
     found = output.resume()
     assert found.counters.records == 2
     assert (found.place.line, found.budget) == (2, Budget(3))
-    assert found.output == Written(8, crc32(b"one\ntwo\n"))
+    assert found.output == Extent(8, crc32(b"one\ntwo\n"))
     commit(output, b"three\n", records=3)
     output.finish(META)
     output.close()

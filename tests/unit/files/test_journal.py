@@ -10,11 +10,11 @@ from rerank_cli.core.plan import Budget
 from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.durable import sync_folder, write_all, write_durably
-from rerank_cli.files.journal import VERSION, Commit, Found, Journal, Place, Written, decode, encode, read_journal
+from rerank_cli.files.journal import VERSION, Commit, Extent, FoundJournal, Journal, Place, decode, encode, read_journal
 
 HEADER = {"kind": "header", "version": VERSION, "fingerprint": {"a": 1, "b": "é"}, "resolved": {"batch_tokens": 7}}
-FIRST = Commit(Counters(records=2, scored=2, busy_s=0.125), Place(0, 2, 20, 20, "aa"), Written(5, 6), Written(), None)
-SECOND = Commit(Counters(records=4, failed=4), Place(1, 2, 20, 40, "bb"), Written(9, 7), Written(1, 2), Budget(64, 99))
+FIRST = Commit(Counters(records=2, scored=2, busy_s=0.125), Place(0, 2, 20, 20, "aa"), Extent(5, 6), Extent(), None)
+SECOND = Commit(Counters(records=4, failed=4), Place(1, 2, 20, 40, "bb"), Extent(9, 7), Extent(1, 2), Budget(64, 99))
 
 
 def journal(tmp_path, *lines):
@@ -60,8 +60,8 @@ def test_a_place_is_a_mark_with_its_digest():
     assert Place.of(Mark()) == Place()
 
 
-def test_written_knows_the_size_and_crc_of_all_blocks_together():
-    assert Written().plus(b"one").plus(b"").plus(b"two") == Written(6, crc32(b"onetwo"))
+def test_an_extent_knows_the_size_and_crc_of_all_blocks_together():
+    assert Extent().plus(b"one").plus(b"").plus(b"two") == Extent(6, crc32(b"onetwo"))
 
 
 def test_no_journal_is_none(tmp_path):
@@ -107,7 +107,7 @@ def test_without_a_whole_header_of_our_version_there_is_no_journal(tmp_path, lin
 def test_nothing_after_a_damaged_line_counts_even_if_it_is_whole(tmp_path):
     torn = encode(FIRST.as_dict()).replace(b"records", b"recorbs")
     found = read_journal(journal(tmp_path, HEADER, torn, SECOND.as_dict(), SECOND.as_dict("finishing")))
-    assert found == Found(found.header, Commit(), False, len(encode(HEADER)))
+    assert found == FoundJournal(found.header, Commit(), False, len(encode(HEADER)))
 
 
 def test_appending_after_a_torn_line_puts_the_next_commit_in_its_place(tmp_path):

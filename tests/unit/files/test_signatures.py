@@ -22,7 +22,7 @@ from support.running import HANG_S
 from rerank_cli.core.errors import InputError
 from rerank_cli.files.compression import zstd
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.files.signatures import foreign
+from rerank_cli.files.signatures import foreign_kind
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.lookup import Lookup
 
@@ -145,7 +145,7 @@ def test_a_text_that_begins_with_the_same_letters_is_read(tmp_path, letters, beh
 
 def test_no_json_line_and_no_utf8_text_is_taken_for_another_file():
     for text in ('{"a":1}', "{}", "[]", "\ufeff{}", "漢字\tx", "é", " {", "\n\n{", "\t", "0", "ÿþ", "þÿ"):
-        assert foreign(text.encode()) is None, text
+        assert foreign_kind(text.encode()) is None, text
 
 
 def test_a_short_line_in_a_pipe_is_read_before_more_comes(tmp_path):

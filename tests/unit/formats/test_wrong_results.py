@@ -13,7 +13,7 @@ from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.dialects import ECHOES, REFUSED, TOPS
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.texts import MAX_TEXT
-from rerank_cli.jobs.preflight import refuse_foreign
+from rerank_cli.jobs.preflight import check_first_records
 
 
 def entries(source, *records, target="same", **options):
@@ -418,7 +418,7 @@ def test_json_that_goes_on_over_several_lines_is_refused_with_the_way_out(tmp_pa
     read = ReadConfig(inputs=(str(path),))
     inputs = Inputs(read.inputs)
     with pytest.raises(InputError) as fault:
-        list(refuse_foreign(read_entries(open_format(read, WriteConfig(), inputs), inputs, read, None)))
+        list(check_first_records(read_entries(open_format(read, WriteConfig(), inputs), inputs, read, None)))
     assert way in fault.value.advice
     assert "in put.json'" in fault.value.advice
 
@@ -450,7 +450,7 @@ FOREIGN, AS_MEANT = {"question": "a"}, {"id": 1.5, "query": "a", "candidates": [
 )
 def test_another_format_is_blamed_only_where_it_is_the_cause(records, looks):
     with pytest.raises(InputError) as fault:
-        refuse_foreign(iter(entries("native", *records)[1]))
+        check_first_records(iter(entries("native", *records)[1]))
     assert ("looks like another format" in fault.value.message) == looks
     assert ("--query-field" in fault.value.advice) == looks
     assert ("$.id" in fault.value.message) != looks

@@ -10,7 +10,7 @@ from support.running import ROOT
 
 from rerank_cli.cli import doctor
 from rerank_cli.core.errors import ConfigError, InputError
-from rerank_cli.jobs.doctor import accept
+from rerank_cli.jobs.doctor import rank_cases
 
 
 def test_the_cases_are_those_of_the_checkout_and_without_one_those_of_this_folder(tmp_path, monkeypatch):
@@ -33,7 +33,7 @@ def cases(folder, *records):
 def test_an_answers_place_and_margin_are_those_of_its_logit(tmp_path):
     texts = [{"id": name, "text": name} for name in "abcd"]
     path = cases(tmp_path, *({"id": name, "query": "w", "best": name, "candidates": texts} for name in "abcd"))
-    found = list(accept(fake(), path))
+    found = list(rank_cases(fake(), path))
     assert sorted(each.place for each in found) == [1, 2, 3, 4]
     assert [each.place == 1 for each in found] == [each.margin > 0 for each in found]
     assert {each.count for each in found} == {4}
@@ -50,4 +50,4 @@ def test_an_answers_place_and_margin_are_those_of_its_logit(tmp_path):
 )
 def test_what_is_no_case_is_an_error_with_its_place(tmp_path, record):
     with pytest.raises(InputError, match=r"cases\.jsonl:1"):
-        list(accept(fake(), cases(tmp_path, record)))
+        list(rank_cases(fake(), cases(tmp_path, record)))

@@ -11,7 +11,7 @@ from rerank_cli.core.config import FileConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.records import Blank, Mark
 from rerank_cli.files.paths import is_file
-from rerank_cli.jobs.preflight import FIRST_RECORDS, checked_paths, refuse_foreign
+from rerank_cli.jobs.preflight import FIRST_RECORDS, check_first_records, checked_paths
 
 GOOD = {"query": "q", "candidates": ["a"]}
 
@@ -135,7 +135,7 @@ FEW = 4 << 20  # bytes: far below what fifty thousand entries weigh
 
 def passed(*records):
     entries = entries_of(*records)
-    assert list(refuse_foreign(iter(entries))) == entries
+    assert list(check_first_records(iter(entries))) == entries
 
 
 def test_entries_pass_unchanged_when_one_of_the_first_is_good():
@@ -149,17 +149,17 @@ def test_entries_pass_unchanged_when_one_of_the_first_is_good():
 
 def test_a_file_of_blank_lines_and_bad_records_is_another_format():
     with pytest.raises(InputError, match=r"in\.jsonl: .* 2 .*Line 2"):
-        refuse_foreign(iter(entries_of(b"", b"{", b"", b"{")))
+        check_first_records(iter(entries_of(b"", b"{", b"", b"{")))
 
 
 def test_a_hundred_bad_records_at_the_start_are_another_format_whatever_follows():
     with pytest.raises(InputError, match=rf"in\.jsonl: .* {FIRST_RECORDS} .*Line 1"):
-        refuse_foreign(iter(entries_of(*[b"{"] * FIRST_RECORDS, GOOD)))
+        check_first_records(iter(entries_of(*[b"{"] * FIRST_RECORDS, GOOD)))
 
 
 def test_the_first_bad_record_is_shown_with_what_was_expected():
     with pytest.raises(InputError) as fault:
-        refuse_foreign(iter(entries_of(b"", {"question": "q", "docs": []})))
+        check_first_records(iter(entries_of(b"", {"question": "q", "docs": []})))
     assert 'Line 2: no field "query" (found "question", "docs") (at $.query)' in str(fault.value)
     assert "--query-field" in fault.value.advice
 
@@ -167,7 +167,7 @@ def test_the_first_bad_record_is_shown_with_what_was_expected():
 def test_no_more_is_read_than_it_takes():
     drawn = []
     entries = entries_of(b"{", GOOD, GOOD, GOOD)
-    passing = refuse_foreign(drawn.append(e) or e for e in entries)
+    passing = check_first_records(drawn.append(e) or e for e in entries)
     assert drawn == entries[:2]
     assert list(passing) == entries
 
@@ -179,7 +179,7 @@ def test_blank_lines_before_the_first_record_take_bounded_memory():
 
     tracemalloc.start()
     try:
-        assert sum(1 for _ in refuse_foreign(blank_lines())) == 50_000
+        assert sum(1 for _ in check_first_records(blank_lines())) == 50_000
         assert tracemalloc.get_traced_memory()[1] < FEW
     finally:
         tracemalloc.stop()

@@ -7,7 +7,7 @@ from support.making import entries_of, fake
 
 from rerank_cli.core.plan import WindowLimits
 from rerank_cli.core.records import Failure, Mark
-from rerank_cli.reranking.windows import SLICE_PAIRS, Numbered, windows
+from rerank_cli.reranking.windows import SLICE_PAIRS, NumberedRequest, windows
 
 GOOD = {"query": "q", "candidates": ["a", "b"]}  # two pairs of three tokens
 
@@ -54,7 +54,7 @@ def test_one_record_larger_than_all_limits_is_a_window_of_its_own():
 
 def test_entries_leave_in_input_order_without_the_blank_lines():
     (window,) = closed(GOOD, b"{", b"", GOOD, b"", b"[]")
-    assert [type(entry) for entry in window.entries] == [Numbered, Failure, Numbered, Failure]
+    assert [type(entry) for entry in window.entries] == [NumberedRequest, Failure, NumberedRequest, Failure]
     assert window.blank == 2
     assert window.end.line == 6
 
