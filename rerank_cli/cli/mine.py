@@ -91,10 +91,12 @@ def mine_command(
     mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)
     with TrainingProgress(reporter, unit="text") as shown:
-        made = mine(config, reporter.report, shown)
+        counts = mine(config, reporter.report, shown)
     if quiet:
         return 0
-    print_line(f"{made.queries:,} queries, {made.negatives:,} negatives of {made.pool:,} texts: {printable(output)}")
-    if made.short:
-        print_line(f"{made.short:,} queries have fewer than {negatives}: widen --ranks, or lower --margin")
+    print_line(
+        f"{counts.queries:,} queries, {counts.negatives:,} negatives of {counts.pool:,} texts: {printable(output)}"
+    )
+    if counts.short:
+        print_line(f"{counts.short:,} queries have fewer than {negatives}: widen --ranks, or lower --margin")
     return 0

@@ -17,12 +17,12 @@ STATE = "trainer_state.json"
 
 
 def steps_of(checkpoint: str) -> int:
-    """The step at which it was written."""
+    """The step at which a checkpoint was written, by its name."""
     return int(checkpoint.rpartition("-")[2])
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def write_errors(path: Path) -> Iterator[None]:
     """Raises OutputError for a full or broken disk, whatever it leads the system, safetensors and torch to raise."""
     try:
         yield
@@ -53,28 +53,28 @@ def last_whole_checkpoint(folder: Path, report: Report) -> str | None:
     Raises OutputError.
     """
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -steps_of(path.name)):
-        with writing(checkpoint):
+        with write_errors(checkpoint):
             if is_whole(checkpoint):
-                _find_best(checkpoint / STATE, folder, report)
+                _locate_best(checkpoint / STATE, folder, report)
                 return str(checkpoint)
             report(f"{checkpoint.name} is not whole and is left out")
             shutil.rmtree(checkpoint)
     return None
 
 
-def _find_best(path: Path, folder: Path, report: Report) -> None:
-    """Let a trainer's state name its best checkpoint where it lies now, or none if that is lost."""
+def _locate_best(path: Path, folder: Path, report: Report) -> None:
+    """Let the trainer's state at `path` name its best checkpoint where it lies now, or none if that is lost."""
     state = json.loads(path.read_bytes())
-    named = state.get("best_model_checkpoint")
-    if not named:
+    last_known = state.get("best_model_checkpoint")
+    if not last_known:
         return
-    best = folder / Path(named).name
+    best = folder / Path(last_known).name
     if is_whole(best):
-        found: dict[str, str | None] = {"best_model_checkpoint": str(best)}
+        corrected: dict[str, str | None] = {"best_model_checkpoint": str(best)}
     else:
         report(f"{best.name}, the best so far, is not whole: the best from here on is taken, else the last")
-        found = dict.fromkeys(("best_model_checkpoint", "best_metric", "best_global_step"))
-    write_whole(path, json.dumps({**state, **found}, indent=2))
+        corrected = dict.fromkeys(("best_model_checkpoint", "best_metric", "best_global_step"))
+    write_whole(path, json.dumps({**state, **corrected}, indent=2))
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 Judgements stand in the candidates, or (`pos`, `neg`) in the record, or in a file of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
@@ -20,8 +20,28 @@ from rerank_cli.training.rows import Example
 
 SHOWN = 60  # characters of a document
 
-Name = tuple[str, str]  # of a query or a document: what kind of name, and the name
-Once = tuple[list[Name], tuple[float, ...]]  # the judgements of a query's only record, which take less room so
+
+class Name(NamedTuple):
+    """What a query or a document is known by: `kind` is "text" where it has no id, else "document"."""
+
+    kind: str
+    value: str
+
+    @classmethod
+    def of(cls, identity: Any, text: str) -> "Name":
+        """The name by an id, or by the text where the id is None."""
+        return cls("text", text) if identity is None else cls("document", str(identity))
+
+    def __str__(self) -> str:
+        shown = self.value if len(self.value) <= SHOWN else self.value[: SHOWN - 1] + "…"
+        return f"the {self.kind} {shown!r}"
+
+
+class OnlyRecord(NamedTuple):
+    """The judgements of a query that has one record so far: they take less room than a dict."""
+
+    documents: list[Name]
+    relevance: tuple[float, ...]
 
 
 class ReadExamples(NamedTuple):
@@ -36,75 +56,70 @@ def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels
 
     A record that judges a document twice, or otherwise than a record of the same query before it, cannot be used.
     """
-    inputs = Inputs(read.sources)
-    format = open_format(read, WriteConfig(), inputs)
-    found: list[Example] = []
-    judged = _Judged()
-    skipped, first = 0, ""
-    for entry in read_entries(format, inputs, read, None):
-        if isinstance(entry, Blank):
-            continue
-        if isinstance(entry, Failure):
-            skipped, first = skipped + 1, first or str(entry)
-            continue
-        record = format.native(entry)
-        elsewhere = () if qrels is None else _judge(record, qrels, fields.relevance)
-        candidates = as_objects(record)
-        example = _example(entry.query, entry.texts, candidates, fields, elsewhere)
-        if example is None:
-            reason = f"candidates without a number {fields.relevance!r} (at most {MAX_RELEVANCE:,})"
+    examples: list[Example] = []
+    left_out, first_reason = 0, ""
+    for found in _examples_or_reasons(read, fields, qrels):
+        if isinstance(found, Example):
+            examples.append(found)
         else:
-            reason = judged.contradicted(record.get("id"), candidates, example)
-        if example is None or reason:
-            skipped, first = skipped + 1, first or f"{entry.origin}: {reason}"
-            continue
-        found.append(example)
-    if skipped:
-        report(f"{skipped:,} records cannot be used and are left out; the first: {first}")
-    if not found:
+            left_out, first_reason = left_out + 1, first_reason or found
+    if left_out:
+        report(f"{left_out:,} records cannot be used and are left out; the first: {first_reason}")
+    if not examples:
         raise InputError(
             f"{', '.join(read.sources)}: no judged records",
             f"Records need {fields.relevance!r} in their candidates, or `pos` and `neg`.",
         )
-    return ReadExamples(found, skipped)
+    return ReadExamples(examples, left_out)
 
 
-class _Judged:
+def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) -> Iterator[Example | str]:
+    """Each record as an example, or why it cannot be used."""
+    inputs = Inputs(read.sources)
+    format = open_format(read, WriteConfig(), inputs)
+    judgements = _Judgements()
+    for entry in read_entries(format, inputs, read, None):
+        if isinstance(entry, Failure):
+            yield str(entry)
+        elif not isinstance(entry, Blank):
+            record = format.native(entry)
+            elsewhere = () if qrels is None else _put_judgements(record, qrels, fields.relevance)
+            candidates = as_objects(record)
+            example = _example(entry.query, entry.texts, candidates, fields, elsewhere)
+            if example is None:
+                reason = f"candidates without a number {fields.relevance!r} (at most {MAX_RELEVANCE:,})"
+            else:
+                reason = judgements.contradiction(record.get("id"), candidates, example)
+            yield f"{entry.origin}: {reason}" if example is None or reason else example
+
+
+class _Judgements:
     """Judgements of the records so far, to find those that contradict each other.
 
     A query is known by its id, else by its text, and a document likewise.
     """
 
     def __init__(self) -> None:
-        self._queries: dict[Name, Once | dict[Name, float]] = {}
+        self._queries: dict[Name, OnlyRecord | dict[Name, float]] = {}
 
-    def contradicted(self, qid: Any, candidates: list[dict[str, Any]], example: Example) -> str:
+    def contradiction(self, qid: Any, candidates: list[dict[str, Any]], example: Example) -> str:
         """The first contradiction of a record, in itself or to those before it; "" where it is taken in."""
-        query = _known_as(qid, example.query)
-        documents = [_known_as(each.get("id"), text) for each, text in zip(candidates, example.texts, strict=True)]
+        query = Name.of(qid, example.query)
+        documents = [Name.of(each.get("id"), text) for each, text in zip(candidates, example.texts, strict=True)]
         before = self._queries.get(query, {})
-        known = dict(zip(*before, strict=True)) if isinstance(before, tuple) else before
+        known = dict(zip(*before, strict=True)) if isinstance(before, OnlyRecord) else before
         here: dict[Name, float] = {}
-        for name, value in zip(documents, example.relevance, strict=True):
-            if here.setdefault(name, value) != value:
-                return f"{_shown(name)} is judged {here[name]:g} and {value:g}"
-            if known.get(name, value) != value:
-                return f"{_shown(name)} is judged {value:g}, and {known[name]:g} in a record of the same query before"
+        for document, grade in zip(documents, example.relevance, strict=True):
+            if here.setdefault(document, grade) != grade:
+                return f"{document} is judged {here[document]:g} and {grade:g}"
+            if known.get(document, grade) != grade:
+                return f"{document} is judged {grade:g}, and {known[document]:g} in a record of the same query before"
         known.update(here)
-        self._queries[query] = known if query in self._queries else (documents, example.relevance)
+        self._queries[query] = known if query in self._queries else OnlyRecord(documents, example.relevance)
         return ""
 
 
-def _known_as(name: Any, text: str) -> Name:
-    return ("text", text) if name is None else ("document", str(name))
-
-
-def _shown(name: Name) -> str:
-    kind, value = name
-    return f"the {kind} {value if len(value) <= SHOWN else value[: SHOWN - 1] + '…'!r}"
-
-
-def _judge(record: dict[str, Any], qrels: Qrels, field: str) -> tuple[float, ...]:
+def _put_judgements(record: dict[str, Any], qrels: Qrels, field: str) -> tuple[float, ...]:
     """Put judgements into a record, by its id and those of its candidates; what is not judged is not relevant.
 
     Returns the grades of documents that are no candidates: the best ranking has them.
@@ -123,9 +138,9 @@ def _example(
     relevance = [_relevance(each.get(fields.relevance)) for each in candidates]
     if not texts or any(value is None for value in relevance):
         return None
-    teacher = [_number(each.get(fields.teacher)) for each in candidates]
-    known = None if any(value is None for value in teacher) else tuple(value or 0.0 for value in teacher)
-    return Example(query, tuple(texts), tuple(value or 0.0 for value in relevance), known, elsewhere)
+    logits = [_number(each.get(fields.teacher)) for each in candidates]
+    teacher = None if any(value is None for value in logits) else tuple(value or 0.0 for value in logits)
+    return Example(query, tuple(texts), tuple(value or 0.0 for value in relevance), teacher, elsewhere)
 
 
 def _relevance(value: Any) -> float | None:
@@ -137,5 +152,6 @@ def _relevance(value: Any) -> float | None:
 
 def _number(value: Any) -> float | None:
     """A finite number of a size that can be learnt; None for anything else."""
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known and abs(value) <= MAX_RELEVANCE else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= MAX_RELEVANCE else None

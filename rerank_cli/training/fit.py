@@ -15,7 +15,7 @@ from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.protocols import Report
 from rerank_cli.engines.torch_device import choose_device, is_out_of_memory
 from rerank_cli.models.libraries import quiet_transformers
-from rerank_cli.training.checkpoints import last_whole_checkpoint, steps_of, writing
+from rerank_cli.training.checkpoints import last_whole_checkpoint, steps_of, write_errors
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.data import TrainingData
 from rerank_cli.training.folder import MODEL
@@ -85,7 +85,7 @@ def _write_model(model: TrainableModel, folder: Path) -> None:
     if model.adapters is not None:
         model.adapters.merge_and_unload()
     shutil.rmtree(folder, ignore_errors=True)  # of a training that was killed while it wrote
-    with writing(folder):
+    with write_errors(folder):
         model.encoder.save_pretrained(str(folder), create_model_card=False)
 
 

@@ -63,8 +63,8 @@ class MineConfig:
 
 
 @dataclass(slots=True)
-class Mined:
-    """What mining came to: queries, those with fewer negatives than asked for, and negatives in all."""
+class MiningCounts:
+    """What mining came to: queries, those with too few negatives (`short`), negatives in all, texts of the pool."""
 
     queries: int = 0
     short: int = 0
@@ -72,7 +72,7 @@ class Mined:
     pool: int = 0
 
 
-def mine(config: MineConfig, report: Report, progress: Any) -> Mined:
+def mine(config: MineConfig, report: Report, progress: Any) -> MiningCounts:
     """Write the queries with their negatives, in FlagEmbedding's format. `progress` is told of texts that were encoded.
 
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
@@ -86,11 +86,14 @@ def mine(config: MineConfig, report: Report, progress: Any) -> Mined:
         report(note)
     scorer.load()
     report(f"encoding {len(pool.texts):,} texts and {len(queries):,} queries")
-    progress.begin(0, len(pool.texts) + sum(1 + len(query.others) for query in queries))
-    found = Mined(pool=len(pool.texts))
+    progress.begin(0, len(pool.texts) + sum(1 + len(query.other_inputs) for query in queries))
+    counts = MiningCounts(pool=len(pool.texts))
     try:
         with whole_file(real_path(str(config.output)), config.overwrite) as file:
-            for record in _records(config, queries, pool, scorer, found, progress):
+            for record in _records(config, queries, pool, scorer, progress):
+                counts.queries += 1
+                counts.short += len(record["neg"]) < config.negatives
+                counts.negatives += len(record["neg"])
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
     except FileExistsError:
         raise Refused(f"{config.output}: appeared while the texts were encoded", "Choose another name.") from None
@@ -98,7 +101,7 @@ def mine(config: MineConfig, report: Report, progress: Any) -> Mined:
         raise OutputError(f"{config.output}: {fault.strerror or fault}", "Check the folder and its disk.") from None
     finally:
         scorer.close()
-    return found
+    return counts
 
 
 def _refuse_early(config: MineConfig) -> None:
@@ -122,26 +125,24 @@ def _refuse_early(config: MineConfig) -> None:
 
 
 def _records(
-    config: MineConfig, queries: list[Query], pool: Pool, scorer: Any, found: Mined, progress: Any
+    config: MineConfig, queries: list[Query], pool: Pool, scorer: Any, progress: Any
 ) -> Iterator[dict[str, Any]]:
-    vectors = scorer.encoded_texts(pool.given, "document", progress.more)
+    """Each query's record with its negatives; queries are compared with the pool some at a time."""
+    vectors = scorer.encoded_texts(pool.inputs, "document", progress.more)
     draw = Random(config.seed)
     at_once = max(FEWEST_QUERIES, min(MOST_QUERIES, COSINES // len(vectors)))
     for start in range(0, len(queries), at_once):
         some = queries[start : start + at_once]
-        asked = scorer.encoded_texts([query.given for query in some], "query", progress.more)
-        unseen = [text for query in some for text in query.others]
-        others = iter(scorer.encoded_texts(unseen, "document", progress.more))
-        for query, vector, row in zip(some, asked, asked @ vectors.T, strict=True):
-            least = min([*row[query.places], *(vector @ next(others) for _ in query.others)])
-            window = _window(config, query, pool, row)
+        query_vectors = scorer.encoded_texts([query.input for query in some], "query", progress.more)
+        not_in_pool = [text for query in some for text in query.other_inputs]
+        other_vectors = iter(scorer.encoded_texts(not_in_pool, "document", progress.more))
+        for query, vector, cosines in zip(some, query_vectors, query_vectors @ vectors.T, strict=True):
+            least = min([*cosines[query.places], *(vector @ next(other_vectors) for _ in query.other_inputs)])
+            window = _window(config, query, pool, cosines)
             if config.margin > EVERYTHING:
-                window = [place for place in window if row[place] < least - config.margin]
+                window = [place for place in window if cosines[place] < least - config.margin]
             chosen = window if len(window) <= config.negatives else sorted(draw.sample(window, config.negatives))
-            found.queries += 1
-            found.short += len(chosen) < config.negatives
-            found.negatives += len(chosen)
-            rest = {name: given for name, given in query.record.items() if name not in REPLACED}
+            rest = {name: value for name, value in query.record.items() if name not in REPLACED}
             negatives = [pool.texts[place] for place in chosen]
             yield {"query": query.record["query"], "pos": query.positives, "neg": negatives, **rest}
 

@@ -41,29 +41,29 @@ class Templates:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The distinct `texts`, what the model is `given` of each (the same list without a template), and their places.
+    """The distinct `texts`, the model's `inputs` for them (the same list without a template), and their places.
 
     `places` are those of the texts, `ids` those of their ids. Of lines with the same text the first is composed.
     """
 
     texts: list[str]
-    given: list[str]
+    inputs: list[str]
     places: dict[str, int]
     ids: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query's whole record with its relevant texts, and what the model is `given` of it.
+    """A query's complete record with its relevant texts, and the model's `input` for it.
 
-    `places` are those of the relevant texts that the pool has; `others` is what the model is given of the others.
+    `places` are those of the relevant texts that the pool has; `other_inputs` are the model's for the others.
     """
 
     record: dict[str, Any]
-    given: str
+    input: str
     positives: list[str]
     places: list[int]
-    others: list[str]
+    other_inputs: list[str]
 
 
 def read_pool(paths: tuple[str, ...], template: Template | None = None) -> Pool:
@@ -74,13 +74,13 @@ def read_pool(paths: tuple[str, ...], template: Template | None = None) -> Pool:
     places: dict[str, int] = {}
     ids: dict[str, int] = {}
     first: dict[str, Origin] = {}
-    given: list[str] = []
+    inputs: list[str] = []
     for path in paths:
         for line, value in _objects(path):
-            whole, fields = _document(line, value)
-            place = places.setdefault(whole, len(places))
-            if template is not None and place == len(given):
-                given.append(_composed(template, line, (fields, "$")))
+            text, fields = _document(line, value)
+            place = places.setdefault(text, len(places))
+            if template is not None and place == len(inputs):
+                inputs.append(_compose(template, line, (fields, "$")))
             name = value.get("id", value.get("_id"))
             if name is None:
                 continue
@@ -92,7 +92,7 @@ def read_pool(paths: tuple[str, ...], template: Template | None = None) -> Pool:
     if not places:
         raise InputError(f"{', '.join(paths)}: no texts", "Name JSON lines with `text`.")
     texts = list(places)
-    return Pool(texts, texts if template is None else given, places, ids)
+    return Pool(texts, texts if template is None else inputs, places, ids)
 
 
 def _document(line: Line, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -107,10 +107,10 @@ def _document(line: Line, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def read_queries(path: str, pool: Pool, templates: Templates) -> list[Query]:
     """The queries in a file. Raises InputError for one without relevant texts, and for a file without any."""
-    found = [_query(line, value, pool, templates) for line, value in _objects(path)]
-    if not found:
+    queries = [_query(line, value, pool, templates) for line, value in _objects(path)]
+    if not queries:
         raise InputError(f"{path}: no queries", QUERY_ADVICE)
-    return found
+    return queries
 
 
 def _query(line: Line, value: dict[str, Any], pool: Pool, templates: Templates) -> Query:
@@ -124,18 +124,19 @@ def _query(line: Line, value: dict[str, Any], pool: Pool, templates: Templates) 
         raise InputError(f"{line.origin}: no query with relevant texts", QUERY_ADVICE)
     if not all(isinstance(text, str) for text in texts):
         raise InputError(f"{line.origin}: `pos` holds what is no text", QUERY_ADVICE)
-    query = value["query"] if templates.query is None else _composed(templates.query, line, (value, "$"))
-    others = [
-        text
-        if templates.document is None
-        else _composed(templates.document, line, ({"text": text}, place), (value, "$"))
-        for text, place in ((text, f"$.pos[{index}]") for index, text in enumerate(texts))
-        if text not in pool.places
-    ]
-    return Query(value, query, texts, [pool.places[text] for text in texts if text in pool.places], others)
+    query = value["query"] if templates.query is None else _compose(templates.query, line, (value, "$"))
+    places = [pool.places[text] for text in texts if text in pool.places]
+    others = {f"$.pos[{index}]": text for index, text in enumerate(texts) if text not in pool.places}
+    if templates.document is None:
+        inputs = list(others.values())
+    else:
+        inputs = [
+            _compose(templates.document, line, ({"text": text}, path), (value, "$")) for path, text in others.items()
+        ]
+    return Query(value, query, texts, places, inputs)
 
 
-def _composed(template: Template, line: Line, *sources: tuple[dict[str, Any], str]) -> str:
+def _compose(template: Template, line: Line, *sources: tuple[dict[str, Any], str]) -> str:
     """What a template makes of the fields in `sources`, objects with their JSON paths. Raises InputError."""
     try:
         return template.render(sources)[0]
@@ -144,6 +145,7 @@ def _composed(template: Template, line: Line, *sources: tuple[dict[str, Any], st
 
 
 def _objects(path: str) -> Iterator[tuple[Line, dict[str, Any]]]:
+    """The JSON objects of a file with their lines. Raises InputError for anything else."""
     for line in Inputs((path,)).lines(MAX_LINE_BYTES):
         if not line.raw.strip():
             continue

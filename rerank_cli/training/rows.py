@@ -117,20 +117,20 @@ def length_of(row: Row) -> int:
     return query + max(others)
 
 
-def _some(places: list[int], count: int, draw: Random) -> list[int]:
+def _sample(places: list[int], count: int, draw: Random) -> list[int]:
     return places if len(places) <= count else sorted(draw.sample(places, count))
 
 
 def _pairs(example: Example, negatives: int, draw: Random, best: float) -> Iterator[Row]:
-    chosen = example.positives + _some(example.negatives, negatives * max(1, len(example.positives)), draw)
+    chosen = example.positives + _sample(example.negatives, negatives * max(1, len(example.positives)), draw)
     for place in sorted(chosen):
         label = max(0.0, example.relevance[place]) / best
         yield {"query": example.query, "text": example.texts[place], "label": label}
 
 
 def _list(example: Example, loss: Loss, size: int, draw: Random) -> Row:
-    others = min(len(example.negatives), max(size - len(example.positives), size // 2))
-    chosen = sorted(_some(example.positives, size - others, draw) + _some(example.negatives, others, draw))
+    negatives = min(len(example.negatives), max(size - len(example.positives), size // 2))
+    chosen = sorted(_sample(example.positives, size - negatives, draw) + _sample(example.negatives, negatives, draw))
     values = example.teacher if loss.teacher and example.teacher is not None else example.relevance
     return {
         "query": example.query,
@@ -142,7 +142,7 @@ def _list(example: Example, loss: Loss, size: int, draw: Random) -> Row:
 def _margins(example: Example, loss: Loss, negatives: int, draw: Random) -> Iterator[Row]:
     teacher = example.teacher or ()
     for place in example.positives:
-        for other in _some(example.negatives, negatives, draw):
+        for other in _sample(example.negatives, negatives, draw):
             margin = {"label": teacher[place] - teacher[other]} if loss.teacher else {}
             texts = {"positive": example.texts[place], "negative": example.texts[other]}
             yield {"query": example.query, **texts, **margin}

@@ -21,7 +21,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.evaluation.measures import in_order, means_of, parsed_measures, per_query
-from rerank_cli.training.checkpoints import STATE, steps_of, writing
+from rerank_cli.training.checkpoints import STATE, steps_of, write_errors
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.data import TrainingData
 from rerank_cli.training.folder import note_files
@@ -44,15 +44,14 @@ class Measure(BaseEvaluator):  # type: ignore[misc]
         super().__init__()
         self._held_out, self._measures = held_out, parsed_measures(LEADING)
 
-    def __call__(
-        self, model: CrossEncoder, output_path: str | None = None, epoch: float = -1, steps: int = -1
-    ) -> dict[str, float]:
+    def __call__(self, model: CrossEncoder, *_: Any, **__: Any) -> dict[str, float]:
         """The measure of the held-out records, by its name. Raises DeviceError when a score is not finite."""
         pairs = [(each.query, text) for each in self._held_out.queries.values() for text in each.texts]
-        flat = iter(model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False).tolist())
-        logits = [[next(flat) for _ in each.texts] for each in self._held_out.queries.values()]
-        if not all(math.isfinite(logit) for each in logits for logit in each):
+        scores = model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False).tolist()
+        if not all(map(math.isfinite, scores)):
             raise DeviceError("scores are not finite any more", DIVERGED)
+        flat = iter(scores)
+        logits = [[next(flat) for _ in each.texts] for each in self._held_out.queries.values()]
         ranked = self._held_out.results("now", logits).queries
         runs = {qid: in_order(each.docids) for qid, each in ranked.items()}
         values = per_query(self._measures, self._held_out.qrels, runs)
@@ -66,16 +65,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._progress = progress
         self.log: list[dict[str, float]] = []
 
-    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+    def on_train_begin(self, _args: Any, state: TrainerState, _control: Any, **_: Any) -> None:
         """Show the first step and the last."""
         self._progress.begin(state.global_step, state.max_steps)
 
-    def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+    def on_step_end(self, _args: Any, state: TrainerState, _control: Any, **_: Any) -> None:
         """Show another step."""
         self._progress.step(state.global_step)
 
     def on_log(
-        self, args: Any, state: TrainerState, control: Any, logs: dict[str, float] | None = None, **_: Any
+        self, _args: Any, state: TrainerState, _control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
         """Show a loss or a measure, and keep it. Raises DeviceError when it is not finite."""
         figures = figures_of(logs or {})
@@ -104,11 +103,11 @@ class BatchesByLength(DefaultBatchSampler):  # type: ignore[misc]
     its number alone, so a training that is continued in any epoch goes on in it.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, drop_last: bool, **given: Any) -> None:
+    def __init__(self, dataset: Dataset, batch_size: int, drop_last: bool, **options: Any) -> None:
         drawn = LengthGroupedSampler(
-            batch_size, lengths=[length_of(row) for row in dataset], generator=given["generator"]
+            batch_size, lengths=[length_of(row) for row in dataset], generator=options["generator"]
         )
-        super().__init__(drawn, batch_size, drop_last, **given)
+        super().__init__(drawn, batch_size, drop_last, **options)
 
     def __iter__(self) -> Iterator[list[int]]:
         self.generator.manual_seed(self.seed + self.epoch)
@@ -122,7 +121,7 @@ class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        with writing(checkpoint):
+        with write_errors(checkpoint):
             super()._save_checkpoint(model, trial)
             note_files(checkpoint)
 

@@ -20,18 +20,18 @@ class TripletMarginLoss(torch.nn.Module):
         super().__init__()
         self.model, self.margin = model, margin
 
-    def forward(self, inputs: list[list[str]], labels: Any = None, **given: Any) -> torch.Tensor:
+    def forward(self, inputs: list[list[str]], _labels: Any = None, **options: Any) -> torch.Tensor:
         """`inputs`: queries, relevant texts, other texts."""
         queries, positives, negatives = inputs
         count = len(queries)
         pairs = [*zip(queries, positives, strict=True), *zip(queries, negatives, strict=True)]
-        features = self.model.preprocess(pairs, **given)
+        features = self.model.preprocess(pairs, **options)
         features = {name: value.to(self.model.device) for name, value in features.items() if hasattr(value, "to")}
         logits = self.model(features)["scores"].view(-1).float()
         return torch.relu(self.margin - logits[:count] + logits[count:]).mean()
 
     def get_config_dict(self) -> dict[str, Any]:
-        """For sentence-transformers' records."""
+        """The margin, for sentence-transformers' own record of a training."""
         return {"margin": self.margin}
 
 
