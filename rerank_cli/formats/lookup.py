@@ -53,15 +53,15 @@ class Lookup:
                 raise ConfigError(
                     f"{source.path}: is no regular file", "Texts are looked up in it again and again: name a file."
                 )
-        packed = [is_packed(source) for source in self._sources]
+        compressed = [is_compressed(source) for source in self._sources]
         try:
-            self._fill(inputs, max_line_bytes, packed)
+            self._fill(inputs, max_line_bytes, compressed)
         except sqlite3.Error as fault:
             raise InputError(
                 f"{self.name}: cannot be indexed ({fault})", "Make room, or name another folder with SQLITE_TMPDIR."
             ) from None
         # they are read as long as we live
-        self._files = [None if each else open(path, "rb") for path, each in zip(paths, packed, strict=True)]  # noqa: SIM115
+        self._files = [None if each else open(path, "rb") for path, each in zip(paths, compressed, strict=True)]  # noqa: SIM115
 
     @property
     def notes(self) -> list[str]:
@@ -73,11 +73,12 @@ class Lookup:
             notes.append(f"{self.name}: {self._equal:,} lines repeat an equal one and were left out")
         return notes
 
-    def _fill(self, inputs: Inputs, max_line_bytes: int, packed: Sequence[bool]) -> None:
+    def _fill(self, inputs: Inputs, max_line_bytes: int, compressed: Sequence[bool]) -> None:
         digest = hashlib.sha256()
         self._rows.execute("BEGIN")
         self._rows.executemany(
-            "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?)", self._indexed(inputs.lines(max_line_bytes), digest, packed)
+            "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?)",
+            self._indexed(inputs.lines(max_line_bytes), digest, compressed),
         )
         self._join_equal_lines()
         self._rows.execute("CREATE UNIQUE INDEX by_id ON lines (id)")
@@ -102,7 +103,7 @@ class Lookup:
         self._rows.execute("DROP INDEX for_a_while")
 
     def _indexed(
-        self, lines: Iterator[Line], digest: Any, packed: Sequence[bool]
+        self, lines: Iterator[Line], digest: Any, compressed: Sequence[bool]
     ) -> Iterator[tuple[str, int, int, bytes | None, str | None, int]]:
         good = 0
         for line in lines:
@@ -122,7 +123,7 @@ class Lookup:
                 if name is None:
                     continue
             equal = int.from_bytes(hashlib.blake2b(line.raw.rstrip(b"\r"), digest_size=8).digest(), signed=True)
-            yield name, file, line.origin.byte_offset, line.raw if packed[file] else None, fault, equal
+            yield name, file, line.origin.byte_offset, line.raw if compressed[file] else None, fault, equal
         self._refuse(good, whole=True)
 
     def _refuse(self, good: int, whole: bool = False) -> None:
@@ -164,7 +165,7 @@ class Lookup:
         return file.readline().rstrip(b"\n")
 
 
-def is_packed(source: Source) -> bool:
+def is_compressed(source: Source) -> bool:
     """Whether a file is compressed."""
     with source.open() as opened:
         return opened.compressed

@@ -54,11 +54,11 @@ def api(folder: Path, records: list[dict]) -> tuple[str, ...]:
     return ("in",)
 
 
-def packed(folder: Path, records: list[dict]) -> tuple[str, ...]:
+def compressed(folder: Path, records: list[dict]) -> tuple[str, ...]:
     return beir(folder, records, ".gz")
 
 
-WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, packed, api)}
+WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, compressed, api)}
 
 
 @pytest.mark.sampled(1)

@@ -66,24 +66,24 @@ def test_no_input_on_a_terminal_shows_help_and_ends_with_2() -> None:
         os.close(child)
 
 
-@pytest.mark.parametrize("name", ["plain.jsonl", "packed.gz", "misnamed.zst", "packed.zst", "misnamed.jsonl", "two.gz"])
+@pytest.mark.parametrize("name", ["plain.jsonl", "right.gz", "misnamed.zst", "right.zst", "misnamed.jsonl", "two.gz"])
 def test_compression_of_the_input_is_recognised_by_content(tmp_path: Path, name: str) -> None:
     content = lines(6)
-    packed = {
+    compressed = {
         "plain.jsonl": content,
-        "packed.gz": gzip.compress(content),
+        "right.gz": gzip.compress(content),
         "misnamed.zst": gzip.compress(content),
-        "packed.zst": zstd.compress(content),
+        "right.zst": zstd.compress(content),
         "misnamed.jsonl": zstd.compress(content),
         "two.gz": gzip.compress(lines(3)) + gzip.compress(lines(3, start=3)),
     }[name]
-    (tmp_path / name).write_bytes(packed)
+    (tmp_path / name).write_bytes(compressed)
     assert [out["id"] for out in scored(tmp_path / name)] == [f"q{n}" for n in range(6)]
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress], ids=["plain", "gz", "zst"])
-def test_compression_of_standard_input_is_recognised_by_content(pack: Any) -> None:
-    assert [out["id"] for out in scored("-", stdin=pack(lines(6)))] == [f"q{n}" for n in range(6)]
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd.compress], ids=["plain", "gz", "zst"])
+def test_compression_of_standard_input_is_recognised_by_content(compress: Any) -> None:
+    assert [out["id"] for out in scored("-", stdin=compress(lines(6)))] == [f"q{n}" for n in range(6)]
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst", ".zstd"])
@@ -91,8 +91,8 @@ def test_compression_of_the_output_is_by_suffix_and_the_same_every_time(ten: Pat
     first, second = tmp_path / f"one.jsonl{suffix}", tmp_path / f"two.jsonl{suffix}"
     for output in (first, second):
         assert forked("score", ten, "-o", output, *FAKE, "--batch-tokens", "64", "--window-tokens", "256").code == 0
-    unpack = gzip.decompress if suffix == ".gz" else zstd.decompress
-    assert unpack(first.read_bytes()) == forked("score", ten, "-o", "-", *FAKE).stdout
+    decompress = gzip.decompress if suffix == ".gz" else zstd.decompress
+    assert decompress(first.read_bytes()) == forked("score", ten, "-o", "-", *FAKE).stdout
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -105,10 +105,10 @@ def test_an_empty_input_gives_an_empty_output_of_its_kind(tmp_path: Path, suffix
     assert scored(output) == []
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gz", "zst"])
-def test_a_compressed_input_that_ends_early_is_4_and_names_the_last_whole_record(tmp_path: Path, pack: Any) -> None:
+@pytest.mark.parametrize("compress", [gzip.compress, zstd.compress], ids=["gz", "zst"])
+def test_a_compressed_input_that_ends_early_is_4_and_names_the_last_whole_record(tmp_path: Path, compress: Any) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes((pack(lines(20)) + pack(lines(200, start=20)))[:-200])
+    source.write_bytes((compress(lines(20)) + compress(lines(200, start=20)))[:-200])
     done = forked("score", source, "-o", output, *FAKE)
     assert done.code == 4
     assert "ends early" in done.said

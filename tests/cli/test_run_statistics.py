@@ -76,11 +76,11 @@ def test_counts_are_those_of_the_input(tmp_path: Path) -> None:
 
 
 def test_the_hash_of_the_input_is_the_sha256_of_its_content(tmp_path: Path) -> None:
-    plain, packed = tmp_path / "in.jsonl", tmp_path / "in.gz"
+    plain, compressed = tmp_path / "in.jsonl", tmp_path / "in.gz"
     content = lines(30)
     plain.write_bytes(content)
-    packed.write_bytes(gzip.compress(content))
-    for source in (plain, packed):
+    compressed.write_bytes(gzip.compress(content))
+    for source in (plain, compressed):
         document = run(source, "--overwrite")
         assert document["input_sha256"] == hashlib.sha256(content).hexdigest()
         assert document["input_bytes"] == len(content)

@@ -38,7 +38,7 @@ except ImportError:
 
 LIMIT = 1 << 26
 CHECKED = {zstd.CompressionParameter.checksum_flag: 1}
-PACKS: dict[str, Callable[[bytes], bytes]] = {
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gz": lambda content: gzip.compress(content, 1),
     "zst": lambda content: zstd.compress(content, options=CHECKED),
@@ -53,7 +53,7 @@ RUN = ("score", "in.jsonl", "-o", "out.jsonl", *SLOW)
 
 
 def large(seed: int, count: int = RECORDS) -> bytes:
-    """Records with a long text each, which does not pack well and does not come out again."""
+    """Records with a long text each, which does not compress well and does not come out again."""
     chance = random.Random(seed)
     parts = []
     for number in range(count):
@@ -136,11 +136,11 @@ def changing(path: Path, output: Path, count: int, change: Callable[[], None]) -
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("form", PACKS)
+@pytest.mark.parametrize("form", COMPRESSIONS)
 def test_an_input_that_moves_while_it_is_read_is_read_as_it_was_or_4_and_never_final(
     quick_folder: Path, points: Points, form: str
 ) -> None:
-    pack = PACKS[form]
+    compress = COMPRESSIONS[form]
     original, other = large(1), large(2, RECORDS + 10).splitlines(keepends=True)
     source, output = quick_folder / "in.jsonl", quick_folder / "out.jsonl"
 
@@ -151,14 +151,14 @@ def test_an_input_that_moves_while_it_is_read_is_read_as_it_was_or_4_and_never_f
         forked(*RUN, cwd=quick_folder)
         return files_of(quick_folder)
 
-    source.write_bytes(pack(original))
+    source.write_bytes(compress(original))
     golden = fresh()
     everything = [(name, count) for count in (0, 3, 8) for name in CHANGES]
     for name, count in points.of(everything, sample=3):
         with points.trying(f"moving input: it {name}"):
             change, records, code = CHANGES[name]
-            content = pack(b"".join(other[:records]))
-            replaced(source, pack(original))
+            content = compress(b"".join(other[:records]))
+            replaced(source, compress(original))
             for path in quick_folder.glob("out.jsonl*"):
                 path.unlink()
             with changing(source, output, count, lambda change=change, content=content: change(source, content)):
@@ -198,26 +198,26 @@ def with_header(content: bytes) -> bytes:
     return header + deflate.compress(content) + deflate.flush() + struct.pack("<II", zlib.crc32(content), len(content))
 
 
-def line_by_line(packer: Any, flush: Any) -> Callable[[bytes], bytes]:
-    """Pack so that each line can be read as soon as its bytes are there."""
+def line_by_line(compressor: Any, flush: Any) -> Callable[[bytes], bytes]:
+    """Compress so that each line can be read as soon as its bytes are there."""
 
-    def pack(content: bytes) -> bytes:
-        made = packer()
+    def compress(content: bytes) -> bytes:
+        made = compressor()
         return b"".join(made.compress(line) + made.flush(flush) for line in content.splitlines(True)) + made.flush()
 
-    return pack
+    return compress
 
 
 def gzip_of(level: int, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> Callable[[], Any]:
     return lambda: zlib.compressobj(level, zlib.DEFLATED, 31, 9, strategy)
 
 
-def at_once(packer: Callable[[], Any]) -> Callable[[bytes], bytes]:
-    def pack(content: bytes) -> bytes:
-        made = packer()
+def at_once(compressor: Callable[[], Any]) -> Callable[[bytes], bytes]:
+    def compress(content: bytes) -> bytes:
+        made = compressor()
         return made.compress(content) + made.flush()
 
-    return pack
+    return compress
 
 
 def zstd_with(**options: int) -> dict[int, int]:
@@ -270,27 +270,27 @@ if shutil.which("zstd"):
     ZSTDS["the program zstd"] = by_program("zstd", "-cq")
 
 
-def in_parts(pack: Callable[[bytes], bytes]) -> list[bytes]:
+def in_parts(compress: Callable[[bytes], bytes]) -> list[bytes]:
     """The members or frames of one stream, cut in the middle of lines, an empty one among them."""
-    return [pack(part) for part in (TEXT[:100], TEXT[100:101], b"", TEXT[101:500], TEXT[500:])]
+    return [compress(part) for part in (TEXT[:100], TEXT[100:101], b"", TEXT[101:500], TEXT[500:])]
 
 
 # a stream as its parts: cut between two of them, nobody can tell that it goes on
 STREAMS: dict[str, list[bytes]] = {
-    **{name: [pack(TEXT)] for name, pack in {**GZIPS, **ZSTDS, **UNCHECKED}.items()},
+    **{name: [compress(TEXT)] for name, compress in {**GZIPS, **ZSTDS, **UNCHECKED}.items()},
     "gzip, members": in_parts(gzip.compress),
     "zstd, frames": in_parts(ZSTDS["zstd, checksum"]),
     "zstd, skippable frames": [SKIPPABLE, zstd.compress(TEXT[:500]), SKIPPABLE, zstd.compress(TEXT[500:]), SKIPPABLE],
 }
 
 
-def readable_part(packed: bytes) -> bytes:
+def readable_part(compressed: bytes) -> bytes:
     """What the plain decompressors get out of the beginning of a stream."""
-    is_gzip, out = packed.startswith(GZIP[:2]), b""
-    while packed:
-        unpack: Any = zlib.decompressobj(31) if is_gzip else zstd.ZstdDecompressor()
-        out += unpack.decompress(packed)
-        packed = unpack.unused_data if unpack.eof else b""
+    is_gzip, out = compressed.startswith(GZIP[:2]), b""
+    while compressed:
+        decompress: Any = zlib.decompressobj(31) if is_gzip else zstd.ZstdDecompressor()
+        out += decompress.decompress(compressed)
+        compressed = decompress.unused_data if decompress.eof else b""
     return out
 
 
@@ -308,10 +308,10 @@ def read(path: Path) -> list[bytes]:
     return [line.raw for line in Inputs((str(path),)).lines(LIMIT)]
 
 
-def assert_ends_early(path: Path, packed: bytes) -> None:
+def assert_ends_early(path: Path, compressed: bytes) -> None:
     """All lines that can be had of it are read, and then an error says how far that was."""
-    path.write_bytes(packed)
-    *whole, _ = readable_part(packed).split(b"\n")
+    path.write_bytes(compressed)
+    *whole, _ = readable_part(compressed).split(b"\n")
     seen: list[bytes] = []
     with pytest.raises(InputError, match=rf"(early|damaged \(.*\)); line {len(whole)} "):
         seen.extend(line.raw for line in Inputs((str(path),)).lines(LIMIT))
@@ -440,10 +440,10 @@ def peak_of(folder: Path, *arguments: str, write: Callable[[IO[bytes]], None] | 
     return code, int((folder / "peak").read_text())
 
 
-def swollen(pack: Callable[[bytes], bytes], unit: bytes, size: int) -> bytes:
-    """A good record, a line of `size` bytes that is none, and another good one; packed, a member or frame at a time."""
-    block = pack(unit * ((16 << 20) // len(unit)))
-    return pack(lines(1)) + block * (size >> 24) + pack(b"\n" + lines(1, start=1))
+def swollen(compress: Callable[[bytes], bytes], unit: bytes, size: int) -> bytes:
+    """Two good records around a line of `size` bytes that is none, compressed a member or frame at a time."""
+    block = compress(unit * ((16 << 20) // len(unit)))
+    return compress(lines(1)) + block * (size >> 24) + compress(b"\n" + lines(1, start=1))
 
 
 def assert_one_too_long(folder: Path) -> None:
@@ -462,8 +462,8 @@ def test_a_bomb_is_an_error_record_in_bounded_memory(
     quick_folder: Path, points: Points, form: str, unit: bytes
 ) -> None:
     size = (1 << 30) if points.exhaustive else (96 << 20)
-    with points.trying("bombs: a line that was small when packed"):
-        (quick_folder / "in.jsonl").write_bytes(swollen(PACKS[form], unit, size))
+    with points.trying("bombs: a line that was small when compressed"):
+        (quick_folder / "in.jsonl").write_bytes(swollen(COMPRESSIONS[form], unit, size))
         code, peak = peak_of(quick_folder, "score", "in.jsonl", "-o", "out.jsonl", "--model", "fake")
         assert code == 3
         assert peak < PEAK
@@ -505,7 +505,7 @@ def test_a_line_of_the_limit_is_a_record_and_one_byte_more_is_an_error_record(
     endings = {"newline": b"\n", "nothing": b"", "carriage return": b"\r\n"}
     everything = [
         (form, ending, sizes)
-        for form in PACKS
+        for form in COMPRESSIONS
         for ending in endings
         for sizes in ((limit,), (limit + 1,), (limit - 1, limit, limit + 1, limit), (limit + 1, limit - 1, 40))
     ]
@@ -516,7 +516,7 @@ def test_a_line_of_the_limit_is_a_record_and_one_byte_more_is_an_error_record(
             expected = [size <= most for size, most in zip(sizes, room, strict=True)]
             body = end.join(of_size(size) for size in sizes) + end if end else b"\n".join(map(of_size, sizes))
             good = json.dumps({"query": "first", "candidates": ["a"]}).encode() + b"\n"
-            (quick_folder / "in.jsonl").write_bytes(PACKS[form](good + body))
+            (quick_folder / "in.jsonl").write_bytes(COMPRESSIONS[form](good + body))
             done = forked(
                 *("score", "in.jsonl", "-o", "out.jsonl", "--model", "fake", "--overwrite"),
                 *("--max-line-bytes", str(limit)),
@@ -534,11 +534,11 @@ def test_a_line_of_the_limit_is_a_record_and_one_byte_more_is_an_error_record(
 
 
 def test_an_input_through_a_pipe_that_does_not_block_is_read_to_its_end(quick_folder: Path, points: Points) -> None:
-    for form in PACKS:
+    for form in COMPRESSIONS:
         with points.trying("pipes: one that does not block"):
             reader, writer = os.pipe()
             os.set_blocking(reader, False)
-            content = PACKS[form](lines(40))
+            content = COMPRESSIONS[form](lines(40))
             thread = threading.Thread(target=drip, args=(writer, content))
             thread.start()
             command = [*COMMAND, "score", "-", "-o", "-", "--model", "fake", "-q"]

@@ -1,4 +1,4 @@
-"""Any bytes, packed in any way: the same lines, and the same digest."""
+"""Any bytes, compressed in any way: the same lines, and the same digest."""
 
 import gzip
 import hashlib
@@ -40,7 +40,7 @@ def is_read(content):
 
 
 PLAIN = CONTENT.filter(is_read)
-PACKS = {"plain": bytes, "gz": gzip.compress, "zst": zstd.compress}
+COMPRESSIONS = {"plain": bytes, "gz": gzip.compress, "zst": zstd.compress}
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +58,27 @@ def without_bom(raws):
     return [raws[0].removeprefix(BOM), *raws[1:]] if raws else []
 
 
-@pytest.mark.parametrize("pack", PACKS)
+@pytest.mark.parametrize("compress", COMPRESSIONS)
 @given(content=PLAIN)
-def test_lines_are_those_of_splitting_at_newlines(folder, pack, content):
-    path = put(folder, PACKS[pack](content))
+def test_lines_are_those_of_splitting_at_newlines(folder, compress, content):
+    path = put(folder, COMPRESSIONS[compress](content))
     expected, got = lines_of(content, path), list(Inputs((path,)).lines(LIMIT))
     assert [line.raw for line in got] == without_bom([line.raw for line in expected])
     assert [(line.origin, line.end) for line in got] == [(line.origin, line.end) for line in expected]
     assert [line.end.sha256 for line in got] == [line.end.sha256 for line in expected]
 
 
-@given(parts=st.lists(CONTENT, min_size=1, max_size=4), pack=st.sampled_from(["gz", "zst"]))
-def test_members_are_joined_wherever_they_were_cut(folder, parts, pack):
-    path = put(folder, b"".join(PACKS[pack](part) for part in parts))
+@given(parts=st.lists(CONTENT, min_size=1, max_size=4), compress=st.sampled_from(["gz", "zst"]))
+def test_members_are_joined_wherever_they_were_cut(folder, parts, compress):
+    path = put(folder, b"".join(COMPRESSIONS[compress](part) for part in parts))
     whole = b"".join(parts)
     assume(is_read(whole))
     assert [line.raw for line in Inputs((path,)).lines(LIMIT)] == without_bom([line.raw for line in lines_of(whole)])
 
 
-@given(parts=st.lists(st.tuples(PLAIN, st.sampled_from(sorted(PACKS))), min_size=1, max_size=4))
+@given(parts=st.lists(st.tuples(PLAIN, st.sampled_from(sorted(COMPRESSIONS))), min_size=1, max_size=4))
 def test_every_place_of_several_inputs_can_be_found_again(folder, parts):
-    paths = tuple(put(folder, PACKS[pack](content), f"{n}") for n, (content, pack) in enumerate(parts))
+    paths = tuple(put(folder, COMPRESSIONS[compress](content), f"{n}") for n, (content, compress) in enumerate(parts))
     inputs = Inputs(paths)
     lines = list(inputs.lines(LIMIT))
     total = 0

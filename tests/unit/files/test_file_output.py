@@ -277,21 +277,21 @@ def test_a_second_run_on_the_same_output_is_busy(tmp_path):
     FileOutput(paths(tmp_path)).close()
 
 
-@pytest.mark.parametrize(("name", "unpack"), [("o.gz", gzip.decompress), ("o.zst", zstd.decompress)])
-def test_packed_output_is_whole_after_each_commit_and_when_it_is_empty(tmp_path, name, unpack):
+@pytest.mark.parametrize(("name", "decompress"), [("o.gz", gzip.decompress), ("o.zst", zstd.decompress)])
+def test_compressed_output_is_whole_after_each_commit_and_when_it_is_empty(tmp_path, name, decompress):
     output = FileOutput(paths(tmp_path, name))
     output.start(PRINT, {})
     for number, block in enumerate([b"one\n", b"", b"two\n"]):
         commit(output, *filter(None, [block]), records=number)
         partial = (tmp_path / f"{name}.partial").read_bytes()
-        assert unpack(partial) == (b"one\n", b"one\n", b"one\ntwo\n")[number]
+        assert decompress(partial) == (b"one\n", b"one\n", b"one\ntwo\n")[number]
     output.finish(META)
     output.close()
     empty = FileOutput(paths(tmp_path, "empty" + name))
     empty.start(PRINT, {})
     empty.finish(META)
     empty.close()
-    assert unpack((tmp_path / f"empty{name}").read_bytes()) == b""
+    assert decompress((tmp_path / f"empty{name}").read_bytes()) == b""
 
 
 def test_an_empty_run_leaves_an_empty_file(tmp_path):

@@ -111,10 +111,10 @@ def test_of_a_line_that_is_too_long_only_the_beginning_is_kept(tmp_path):
     assert line.raw == b"x" * RAW_CAP
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_line_beyond_the_limit_is_skipped_in_bounded_memory(tmp_path, packed):
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_line_beyond_the_limit_is_skipped_in_bounded_memory(tmp_path, compressed):
     content = b"x" * (48 << 20) + b"\nlast\n"
-    path = kept(tmp_path, gzip.compress(content, 1) if packed else content)
+    path = kept(tmp_path, gzip.compress(content, 1) if compressed else content)
     del content
     tracemalloc.start()
     try:
@@ -130,15 +130,15 @@ def test_a_line_beyond_the_limit_is_skipped_in_bounded_memory(tmp_path, packed):
 # compression
 
 
-PACKED = {
+COMPRESSED = {
     "gz": gzip.compress,
     "zst": lambda content: zstd.compress(content, options=CHECKSUM),
 }
 
 
-@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("kind", COMPRESSED)
 def test_compression_is_recognised_by_content_whatever_the_name(tmp_path, kind):
-    path = kept(tmp_path, PACKED[kind](b"a\nb\n"), "named.jsonl")
+    path = kept(tmp_path, COMPRESSED[kind](b"a\nb\n"), "named.jsonl")
     lines = read(path)
     assert [line.raw for line in lines] == [b"a", b"b"]
     assert [line.end.offset for line in lines] == [2, 4]
@@ -149,15 +149,15 @@ def test_a_plain_file_may_be_called_gz(tmp_path):
     assert raws(kept(tmp_path, b"a\n", "plain.gz")) == [b"a"]
 
 
-@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("kind", COMPRESSED)
 def test_several_members_or_frames_are_one_stream_even_within_a_line(tmp_path, kind):
-    pack = PACKED[kind]
-    assert raws(kept(tmp_path, pack(b"a\nb") + pack(b"") + pack(b"c\nd\n"))) == [b"a", b"bc", b"d"]
+    compress = COMPRESSED[kind]
+    assert raws(kept(tmp_path, compress(b"a\nb") + compress(b"") + compress(b"c\nd\n"))) == [b"a", b"bc", b"d"]
 
 
-@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("kind", COMPRESSED)
 def test_a_compressed_stream_that_ends_early_is_an_error_that_names_the_last_whole_line(tmp_path, kind):
-    whole = PACKED[kind](b"".join(hashlib.sha256(b"%d" % n).hexdigest().encode() + b"\n" for n in range(20_000)))
+    whole = COMPRESSED[kind](b"".join(hashlib.sha256(b"%d" % n).hexdigest().encode() + b"\n" for n in range(20_000)))
     path = kept(tmp_path, whole[:-2000])
     seen = []
     with pytest.raises(InputError, match=r"early; line \d+ ") as fault:
@@ -167,10 +167,10 @@ def test_a_compressed_stream_that_ends_early_is_an_error_that_names_the_last_who
     assert all(line.raw == hashlib.sha256(b"%d" % n).hexdigest().encode() for n, line in enumerate(seen))
 
 
-@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("kind", COMPRESSED)
 def test_every_whole_line_before_the_cut_is_read_however_short_the_stream(tmp_path, kind):
-    pack = PACKED[kind]
-    path = kept(tmp_path, pack(b"a\nb\nc") + pack(b"\nd\n" + os.urandom(100))[:-20])
+    compress = COMPRESSED[kind]
+    path = kept(tmp_path, compress(b"a\nb\nc") + compress(b"\nd\n" + os.urandom(100))[:-20])
     seen = []
     with pytest.raises(InputError, match=r"early; line (\d+) ") as fault:
         seen.extend(line.raw for line in Inputs((path,)).lines(LIMIT))
@@ -181,7 +181,7 @@ def test_every_whole_line_before_the_cut_is_read_however_short_the_stream(tmp_pa
 @pytest.mark.parametrize(("kind", "magic"), [("gz", 2), ("zst", 4)])
 def test_a_cut_compressed_stream_is_never_read_as_whole(tmp_path, kind, magic):
     content = b'{"query": "q"}\n' * 40
-    whole = PACKED[kind](content)
+    whole = COMPRESSED[kind](content)
     for size in range(1, len(whole)):
         path = kept(tmp_path, whole[:size])
         if size < magic:  # not recognised as compressed: a plain file of bytes that no record begins with
@@ -191,10 +191,10 @@ def test_a_cut_compressed_stream_is_never_read_as_whole(tmp_path, kind, magic):
             read(path)
 
 
-@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("kind", COMPRESSED)
 def test_a_flipped_byte_in_a_compressed_stream_is_an_error_or_changes_no_line(tmp_path, kind):
     content = b"".join(b'{"query": "%d"}\n' % n for n in range(30))
-    whole = PACKED[kind](content)
+    whole = COMPRESSED[kind](content)
     for place in range(len(whole)):
         for bit in range(8):
             damaged = bytearray(whole)
@@ -207,10 +207,10 @@ def test_a_flipped_byte_in_a_compressed_stream_is_an_error_or_changes_no_line(tm
             assert got == content.splitlines() or not any(raw.startswith(b"{") for raw in got), (place, bit)
 
 
-@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("kind", COMPRESSED)
 def test_rubbish_after_a_compressed_stream_is_an_error(tmp_path, kind):
     with pytest.raises(InputError, match=r"damaged|early"):
-        read(kept(tmp_path, PACKED[kind](b"a\n") + b"rubbish that is no member"))
+        read(kept(tmp_path, COMPRESSED[kind](b"a\n") + b"rubbish that is no member"))
 
 
 def test_a_zstd_stream_may_begin_with_a_skippable_frame(tmp_path):
@@ -371,13 +371,13 @@ def test_an_input_that_is_only_touched_while_it_is_read_is_read_as_ever(tmp_path
     assert inputs.notes == []
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gz"])
 @pytest.mark.parametrize("other", [b"A\nB\nC\n", b"A\nB\nC\nD\nE\n"], ids=["as long", "longer"])
-def test_an_input_that_is_rewritten_in_place_while_it_is_read_is_an_error(tmp_path, pack, other):
-    path = kept(tmp_path, pack(b"a\nb\nc\n"))
+def test_an_input_that_is_rewritten_in_place_while_it_is_read_is_an_error(tmp_path, compress, other):
+    path = kept(tmp_path, compress(b"a\nb\nc\n"))
     lines = Inputs((path,)).lines(LIMIT)
     next(lines)
-    kept(tmp_path, pack(other))
+    kept(tmp_path, compress(other))
     os.utime(path, (0, 0))  # another time than before, however coarse the clock of this disk is
     with pytest.raises(InputError, match=r"rewritten|replaced|damaged|early|shrank"):
         list(lines)
@@ -637,18 +637,18 @@ def test_an_input_that_the_disk_does_not_give_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("name", "unpack"),
+    ("name", "decompress"),
     [("o.jsonl", bytes), ("o.gz", gzip.decompress), ("o.jsonl.zst", zstd.decompress), ("o.zstd", zstd.decompress)],
 )
-def test_output_is_packed_by_the_suffix_of_its_name_block_by_block(name, unpack):
-    pack = compressor(name)
+def test_output_is_compressed_by_the_suffix_of_its_name_block_by_block(name, decompress):
+    compress = compressor(name)
     blocks = [b"one\n" * 50, b"", b"two\n"]
-    assert unpack(b"".join(map(pack, blocks))) == b"".join(blocks)
-    assert unpack(pack(blocks[0])) == blocks[0]
+    assert decompress(b"".join(map(compress, blocks))) == b"".join(blocks)
+    assert decompress(compress(blocks[0])) == blocks[0]
 
 
 @pytest.mark.parametrize("name", ["o.gz", "o.zst"])
-def test_packed_output_is_the_same_at_any_time(name):
+def test_compressed_output_is_the_same_at_any_time(name):
     assert compressor(name)(b"content") == compressor(name)(b"content")
     if name.endswith("gz"):
         assert compressor(name)(b"content")[4:8] == bytes(4)  # no time in the header

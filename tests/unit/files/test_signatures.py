@@ -88,7 +88,7 @@ KINDS = {
     "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document", "text"),
     "parquet with a hidden footer": (b"PARE\x15\x04", "a parquet file", ""),
 }  # fmt: skip
-PACKED = {
+COMPRESSED = {
     "gzip": gzip.compress,
     "zstd": zstd.compress,
 }
@@ -99,24 +99,24 @@ def read(path):
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("packing", [None, *PACKED])
-def test_a_file_that_is_not_read_is_named_with_the_way_out(tmp_path, name, packing):
+@pytest.mark.parametrize("compression", [None, *COMPRESSED])
+def test_a_file_that_is_not_read_is_named_with_the_way_out(tmp_path, name, compression):
     content, what, way = KINDS[name]
     path = tmp_path / "in.jsonl"
-    path.write_bytes(PACKED[packing](content) if packing else content)
+    path.write_bytes(COMPRESSED[compression](content) if compression else content)
     with pytest.raises(InputError) as fault:
         read(path)
-    assert fault.value.message.startswith(f"{path}: {'unpacked, it ' if packing else ''}is {what}")
+    assert fault.value.message.startswith(f"{path}: {'unpacked, it ' if compression else ''}is {what}")
     assert way in fault.value.advice
     with pytest.raises(InputError, match=what.split(" (")[0]):
         Lookup([str(path)], 10**6)
 
 
-@pytest.mark.parametrize("outer", PACKED)
-@pytest.mark.parametrize("inner", PACKED)
+@pytest.mark.parametrize("outer", COMPRESSED)
+@pytest.mark.parametrize("inner", COMPRESSED)
 def test_what_is_compressed_twice_is_named(tmp_path, outer, inner):
     path = tmp_path / "in.jsonl"
-    path.write_bytes(PACKED[outer](PACKED[inner](PLAIN)))
+    path.write_bytes(COMPRESSED[outer](COMPRESSED[inner](PLAIN)))
     with pytest.raises(InputError, match=f"unpacked, .* {inner}-"):
         read(path)
 
@@ -169,9 +169,9 @@ def test_a_short_line_in_a_pipe_is_read_before_more_comes(tmp_path):
     thread.join()
 
 
-@pytest.mark.parametrize("packing", PACKED)
-def test_a_stream_that_breaks_in_its_first_bytes_gives_what_is_there_first(tmp_path, packing):
-    whole = PACKED[packing](PLAIN + os.urandom(400).hex().encode())
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_a_stream_that_breaks_in_its_first_bytes_gives_what_is_there_first(tmp_path, compression):
+    whole = COMPRESSED[compression](PLAIN + os.urandom(400).hex().encode())
     for cut in range(1, len(whole)):
         path = tmp_path / "in.jsonl"
         path.write_bytes(whole[:cut])

@@ -103,12 +103,11 @@ def test_a_run_without_texts_is_refused(read):
 # looking up
 
 
-@pytest.mark.parametrize("pack", [lambda content: content, gzip.compress], ids=["plain", "gz"])
-def test_texts_are_found_by_id_wherever_they_stand(tmp_path, pack):
+@pytest.mark.parametrize("compress", [lambda content: content, gzip.compress], ids=["plain", "gz"])
+def test_texts_are_found_by_id_wherever_they_stand(tmp_path, compress):
     path = tmp_path / "corpus"
-    path.write_bytes(
-        pack(b"\xef\xbb\xbf" + b"\n".join(b"d%d\tT%d\ttext %d \xe6\x96\x87" % (n, n, n) for n in range(3000)) + b"\n\n")
-    )
+    lines = b"\xef\xbb\xbf" + b"\n".join(b"d%d\tT%d\ttext %d \xe6\x96\x87" % (n, n, n) for n in range(3000)) + b"\n\n"
+    path.write_bytes(compress(lines))
     lookup = Lookup([str(path)], 1000)
     names = [f"d{n}" for n in random.Random(1).sample(range(4000), 2000)]
     found = lookup.entries(names)
@@ -139,7 +138,7 @@ def test_a_file_of_texts_that_cannot_be_used_says_where(tmp_path, content, place
         Lookup([str(path)], 1000)
 
 
-def test_a_beir_folder_holds_queries_and_corpus_plain_or_packed(tmp_path):
+def test_a_beir_folder_holds_queries_and_corpus_plain_or_compressed(tmp_path):
     with pytest.raises(InputError, match=r"queries.jsonl"):
         in_folder(str(tmp_path))
     (tmp_path / "queries.jsonl").touch()
@@ -284,9 +283,9 @@ def test_a_line_with_other_columns_than_the_first_fails_only_the_queries_that_ne
     "bad",
     [b'{"_id": "d2", "text": null}', b'{"_id": "d2"}', b'{"_id": "d2", "text": "x"}\n{"_id": "d2", "text": "y"}'],
 )
-@pytest.mark.parametrize("pack", [lambda content: content, gzip.compress], ids=["plain", "gz"])
-def test_a_bad_line_of_a_corpus_fails_only_the_queries_that_need_it(tmp_path, bad, pack):
-    corpus = pack(b'{"_id": "d1", "text": "one"}\n' + bad + b'\n{"text": "no id"}\n')
+@pytest.mark.parametrize("compress", [lambda content: content, gzip.compress], ids=["plain", "gz"])
+def test_a_bad_line_of_a_corpus_fails_only_the_queries_that_need_it(tmp_path, bad, compress):
+    corpus = compress(b'{"_id": "d1", "text": "one"}\n' + bad + b'\n{"text": "no id"}\n')
     format, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq2 Q0 d2 1 2.0 x\n", b"q1\ta\nq2\ta\n", corpus)
     assert found[0] == ("a", "one")
     assert "'d2' cannot be read" in found[1]
