@@ -21,7 +21,7 @@ def disk_errors(paths: Paths, verb: Literal["read", "write"], resumable: bool = 
     try:
         yield
     except OSError as fault:
-        kept = KEPT.format(paths.beside(".partial").name) if resumable else NOT_KEPT
-        advice = kept if verb == "write" else UNREADABLE
+        unwritten = KEPT.format(paths.beside(".partial").name) if resumable else NOT_KEPT
+        advice = unwritten if verb == "write" else UNREADABLE
         place = fault.filename or paths.final
         raise OutputError(f"{place}: cannot {verb} ({fault.strerror or fault})", advice) from fault

@@ -1,5 +1,6 @@
 """One record format into another, without scoring: what `rerank convert` does, under the same output protocol."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from rerank_cli import __version__
@@ -7,14 +8,15 @@ from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import AccountingError, ExitStatus
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.protocols import Report
-from rerank_cli.core.records import Blank, Failure, Mark
+from rerank_cli.core.records import Blank, Entry, Failure, Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.existing import decide, existing_at, refuse_others
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.files.output import open_output
+from rerank_cli.files.output import Output, open_output
 from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.formats.registry import failure_line, open_format, read_entries
+from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.fingerprint import readable
 from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
 
@@ -42,38 +44,44 @@ def convert(config: RunConfig, report: Report) -> Conversion:
     output = open_output(config.files, paths, resumable=False)
     try:
         _refuse_existing(config, output)
-        counters, end, kept, read = Counters(), Mark(), Mark(), 0
         about = {"command": "convert", "format": format.name, "output_format": target, "rerank_version": __version__}
         entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
         output.start(about, {})
-        for entry in entries:
-            end = entry.end
-            if isinstance(entry, Blank):
-                counters.blank += 1
-                continue
-            read += 1
-            if isinstance(entry, Failure):
-                counters.failed += 1
-                output.fail(failure_line(entry))
-            else:
-                counters.scored += 1
-                counters.pairs += len(entry.texts)
-                output.write(format.converted(entry))
-            counters.records = counters.scored + counters.failed
-            if not counters.records % COMMIT_EVERY or end.total - kept.total > COMMIT_BYTES:
-                output.commit(counters, end, Budget(1))
-                kept = end
-        if counters.records != read:
-            raise AccountingError(f"{read} records read, {counters.records} written. This is a bug.", "Report it.")
-        output.commit(counters, end, Budget(1))
+        counters, end = _write_converted(entries, format, output)
         for note in (*inputs.notes, *format.notes):
             report(note)
-        input_ = {"input_bytes": end.total, "input_sha256": end.sha256, "options": readable(asdict(config.read))}
-        output.finish({**about, **counters.as_dict(), **input_})
+        about_input = {"input_bytes": end.total, "input_sha256": end.sha256, "options": readable(asdict(config.read))}
+        output.finish({**about, **counters.as_dict(), **about_input})
     finally:
         output.close()
     status = ExitStatus.SOME_FAILED if counters.failed else ExitStatus.OK
     return Conversion(status, format.name, target, counters)
+
+
+def _write_converted(entries: Iterator[Entry], format: Format, output: Output) -> tuple[Counters, Mark]:
+    """Write and commit all entries; what they count, and where the last one ends."""
+    counters, end, committed, read = Counters(), Mark(), Mark(), 0
+    for entry in entries:
+        end = entry.end
+        if isinstance(entry, Blank):
+            counters.blank += 1
+            continue
+        read += 1
+        if isinstance(entry, Failure):
+            counters.failed += 1
+            output.fail(failure_line(entry))
+        else:
+            counters.scored += 1
+            counters.pairs += len(entry.texts)
+            output.write(format.converted(entry))
+        counters.records = counters.scored + counters.failed
+        if not counters.records % COMMIT_EVERY or end.total - committed.total > COMMIT_BYTES:
+            output.commit(counters, end, Budget(1))
+            committed = end
+    if counters.records != read:
+        raise AccountingError(f"{read} records read, {counters.records} written. This is a bug.", "Report it.")
+    output.commit(counters, end, Budget(1))
+    return counters, end
 
 
 def _refuse_existing(config: RunConfig, output: FileOutput | StreamOutput) -> None:

@@ -52,31 +52,31 @@ def export(config: ExportConfig, report: Report) -> dict[str, Any]:
     target = real_path(str(config.output))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as fault:
         raise OutputError(f"{target.parent}: {fault.strerror}", "Check the folder and its disk.") from None
     try:
         report(f"making the {config.format} graph of {config.model.model}, {config.dtype}")
         exporting = import_module("rerank_cli.engines.graph_export")
-        exporting.export_graph(config.model, config.format, config.dtype, made)
-        note: dict[str, Any] = json.loads((made / NOTE).read_bytes())
+        exporting.export_graph(config.model, config.format, config.dtype, folder)
+        note: dict[str, Any] = json.loads((folder / NOTE).read_bytes())
         if requests:
             report(f"scoring {sum(len(request.texts) for request in requests)} pairs with both")
-            note["parity"] = parity(config, made, requests).as_dict()
-            (made / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            note["parity"] = parity(config, folder, requests).as_dict()
+            (folder / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         _refuse_found(target, config.overwrite)  # again: it took a while
-        made.chmod(0o777 & ~umask())
-        former = made.with_name(made.name + ".former")
-        swap_folder(made, target, former)
+        folder.chmod(0o777 & ~umask())
+        former = folder.with_name(folder.name + ".former")
+        swap_folder(folder, target, former)
         shutil.rmtree(former, ignore_errors=True)
     except OSError as fault:
         raise OutputError(f"{target}: {fault.strerror or fault}", "Check the folder and its disk.") from None
     except NotMade as fault:
-        if full := words_of_a_full_disk(fault, made):
+        if full := words_of_a_full_disk(fault, folder):
             raise OutputError(f"{target}: {full}", "Check the folder and its disk.") from None
         raise
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return {**note, "output": str(target), "bytes": sum(path.stat().st_size for path in target.iterdir())}
 
 

@@ -239,9 +239,9 @@ def test_a_dry_run_finds_the_windows_and_batches_of_the_run(tmp_path: Path) -> N
     assert (dry.code, dry.stdout) == (0, b"")
     wet = forked("score", *arguments, *options, "-o", "-", "-q", "--stats", "wet.json", cwd=tmp_path)
     assert wet.code == 0
-    dry, measured = (json.loads((tmp_path / name).read_bytes()) for name in ("dry.json", "wet.json"))
+    planned, measured = (json.loads((tmp_path / name).read_bytes()) for name in ("dry.json", "wet.json"))
     same = ("records", "pairs", "truncated", "batches", "tokens", "padded_tokens", "windows", "duplicate_pairs")
-    assert {name: dry[name] for name in same} == {name: measured[name] for name in same}
+    assert {name: planned[name] for name in same} == {name: measured[name] for name in same}
     assert measured["truncated"] > 5
     assert "20 tokens: longer pairs are cut" in dry.said
 
@@ -253,9 +253,9 @@ def test_a_dry_run_knows_what_becomes_of_long_documents(mode: str, tmp_path: Pat
     dry = forked("score", *arguments, *options, "--dry-run", "--stats", "dry.json", cwd=tmp_path)
     wet = forked("score", *arguments, *options, "-o", "out", "-q", "--stats", "wet.json", cwd=tmp_path)
     assert dry.code == wet.code == (3 if mode == "error" else 0)
-    dry, measured = (json.loads((tmp_path / name).read_bytes()) for name in ("dry.json", "wet.json"))
+    planned, measured = (json.loads((tmp_path / name).read_bytes()) for name in ("dry.json", "wet.json"))
     same = ("records", "scored", "failed", "pairs", "chunked", "chunks", "batches", "tokens")
-    assert {name: dry[name] for name in same} == {name: measured[name] for name in same}
+    assert {name: planned[name] for name in same} == {name: measured[name] for name in same}
     assert measured["chunked" if mode == "chunk" else "failed"] > 5
 
 
