@@ -51,7 +51,7 @@ def export_command(
             query_max_length=query_max_length,
             threads=threads,
         ),
-        output=o.made_folder(output),
+        output=o.folder_to_make(output),
         format=format,
         dtype=dtype,
         records=None if records is None else ReadConfig(inputs=(records,), limit=limit),

@@ -52,7 +52,7 @@ def option(
         *names,
         envvar=variable,
         help=text,
-        callback=callback or sensible(most),
+        callback=callback or finite_and_not_empty(most),
         autocompletion=known,
         **more,
     )
@@ -60,7 +60,7 @@ def option(
 
 def argument(metavar: str, text: str, **more: Any) -> Any:
     """A typer argument, of which no word may be empty."""
-    return typer.Argument(metavar=metavar, help=text, callback=sensible(MOST), **more)
+    return typer.Argument(metavar=metavar, help=text, callback=finite_and_not_empty(MOST), **more)
 
 
 def completion(values: Iterable[str]) -> Callable[[str], list[str]]:
@@ -72,7 +72,7 @@ def completion(values: Iterable[str]) -> Callable[[str], list[str]]:
     return beginning
 
 
-def sensible(most: float) -> Callable[[Any], Any]:
+def finite_and_not_empty(most: float) -> Callable[[Any], Any]:
     """A check of what was given: numbers are finite and at most `most`, words are not empty. Raises BadParameter."""
 
     def checked(value: Any) -> Any:
@@ -198,16 +198,18 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
 
     Raises ConfigError for what does not go together, InputError for a folder that is none of BEIR's.
     """
-    given = context.params | instead
-    inputs, run, queries, corpus = (given.get(name) for name in ("inputs", "run_file", "queries", "corpus"))
+    values = context.params | instead
+    inputs, run, queries, corpus = (values.get(name) for name in ("inputs", "run_file", "queries", "corpus"))
     fields: dict[str, Any] = {}
-    for name in filter(given.__contains__, READING):
-        fields[name] = field(given[name]) if name.endswith("_field") else given[name]
+    for name in READING:
+        if name in values:
+            fields[name] = field(values[name]) if name.endswith("_field") else values[name]
     if run is None:
         if queries or corpus:
             named = f"--queries {queries}" if queries else f"--corpus {' '.join(corpus or [])}"
             raise ConfigError(f"{named}: what for?", "Queries and corpus give the texts of a --run.")
-        if folder := next(filter(os.path.isdir, inputs or []), None):
+        folder = next(filter(os.path.isdir, inputs or []), None)
+        if folder is not None:
             raise InputError(
                 f"{folder}: is a folder, not a file", "With a BEIR folder, --run FILE names the candidates."
             )
@@ -216,8 +218,8 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
         raise ConfigError(f"--run {run}: is what is read", "INPUT can only be one BEIR folder beside it.")
     folder = inputs[0] if inputs else None
     if folder:
-        found = in_folder(folder)
-        queries, corpus = queries or found[0], corpus or [found[1]]
+        queries_there, corpus_there = in_folder(folder)
+        queries, corpus = queries or queries_there, corpus or [corpus_there]
     return ReadConfig(inputs=(run,), run=run, queries=queries, corpus=tuple(corpus or ()), folder=folder, **fields)
 
 
@@ -245,7 +247,7 @@ def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str
     return ("-",)
 
 
-def made_folder(output: str) -> Path:
+def folder_to_make(output: str) -> Path:
     """The folder to make. Raises ConfigError for one that always is there."""
     if not os.path.basename(os.path.abspath(output)):
         raise ConfigError(f"-o {output}: cannot be made", "Name a folder of its own.")
@@ -263,8 +265,10 @@ def error_limit(max_errors: str | None, strict: bool) -> ErrorLimit:
             percent = float(max_errors[:-1])
             if 0 <= percent <= 100:
                 return ErrorLimit(percent=percent)
-        elif 0 <= (count := int(max_errors)) <= MOST_OF_ANY:
-            return ErrorLimit(count=count)
+        else:
+            count = int(max_errors)
+            if 0 <= count <= MOST_OF_ANY:
+                return ErrorLimit(count=count)
     except ValueError:
         pass
     raise ConfigError(f"--max-errors {max_errors}: not a count or a percentage", "Write for example 10 or 1%.")

@@ -31,7 +31,7 @@ PROMPT_STOP_S = 6.0  # after a first signal: then the process ends, within ten e
 class _Interrupt:
     """The signal handler: the first signal leaves by the shortest way that keeps what was committed.
 
-    Later ones are for `_see_to_the_stop`: an exception in the midst of leaving would spoil it.
+    Later ones are for `_end_after_signal`: an exception in the midst of leaving would spoil it.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class _Interrupt:
 _interrupt = _Interrupt()
 
 
-def _see_to_the_stop(signals: int) -> None:
+def _end_after_signal(signals: int) -> None:
     """In a thread: after a first signal end the process within PROMPT_STOP_S, after a second at once.
 
     Python runs signal handlers between two steps of the main thread, which may be deep inside a library; the numbers
@@ -73,37 +73,37 @@ def install_signal_handlers() -> None:
             signal.signal(number, _interrupt)
     signal.set_wakeup_fd(wakeup)
     sys.unraisablehook = _report_unraisable
-    threading.Thread(target=_see_to_the_stop, args=(signals,), name="signals", daemon=True).start()
+    threading.Thread(target=_end_after_signal, args=(signals,), name="signals", daemon=True).start()
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:
         result = app(arguments, standalone_mode=False, prog_name="rerank")
-        return ended_by_typer(result) if isinstance(result, int) else ExitStatus.OK
+        return exit_code_of_typer(result) if isinstance(result, int) else ExitStatus.OK
     except BaseException as fault:  # the process's last door: everything ends in a line and a code
         stop = fault if isinstance(fault, Interrupted) else _interrupt.heard
         if stop is None:
-            return _told(fault)
+            return _report_end(fault)
         report(f"stopped by {stop}{stop.advice}")
         return stop.status
 
 
-def _told(fault: BaseException) -> int:
-    """Say what ended the run; returns its exit code."""
+def _report_end(fault: BaseException) -> int:
+    """Report what ended the run; returns the exit code."""
     match fault:
         case PipeClosed() | BrokenPipeError() | SystemExit(__context__=BrokenPipeError()):  # the last is typer's own
             return ExitStatus.PIPE
         case SystemExit(code=int() | None as code) if raised_in(fault, "typer"):  # how it ends shell completion
-            return ended_by_typer(code or ExitStatus.OK)
+            return exit_code_of_typer(code or ExitStatus.OK)
         case Exception() if passed_through(fault, COMPLETION):
             report(f"error: shell completion: {type(fault).__name__}: {fault}")
             return ExitStatus.OUTPUT if isinstance(fault, OSError) else ExitStatus.USAGE
         case typer.Abort() | KeyboardInterrupt():
             return ExitStatus.INT
         case TyperException():
-            report(f"error: {complaint(fault)}")
-            report(where_help_is(fault))
+            report(f"error: {usage_message(fault)}")
+            report(help_advice(fault))
             return ExitStatus.USAGE
         case RerankError():
             report(f"error: {fault.message}")
@@ -134,7 +134,7 @@ def modules_of(fault: BaseException) -> list[str]:
     return [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(fault.__traceback__)]
 
 
-def ended_by_typer(code: int) -> int:
+def exit_code_of_typer(code: int) -> int:
     """The exit code for one that typer ended with; it has said why. 1, which is a bug's, is an answer to fish alone."""
     if code != ExitStatus.BUG or os.environ.get(FISH_ASKS) == "is-args":
         return code
@@ -142,7 +142,7 @@ def ended_by_typer(code: int) -> int:
     return ExitStatus.USAGE
 
 
-def complaint(fault: TyperException) -> str:
+def usage_message(fault: TyperException) -> str:
     """What is wrong with the command line, or with the environment where the value came from there."""
     if isinstance(fault, typer.BadParameter) and fault.ctx and fault.param and fault.param.name:
         source = fault.ctx.get_parameter_source(fault.param.name)
@@ -154,7 +154,7 @@ def complaint(fault: TyperException) -> str:
     return fault.format_message()
 
 
-def where_help_is(fault: TyperException) -> str:
+def help_advice(fault: TyperException) -> str:
     """Which help to read, of the command that was typed."""
     context = getattr(fault, "ctx", None)
     command = context.command_path if context is not None and context.parent is not None else "rerank COMMAND"

@@ -113,7 +113,7 @@ def train_command(
             max_length=max_length,
             threads=threads,
         ),
-        output=o.made_folder(output),
+        output=o.folder_to_make(output),
         held_out=None if held_out is None else o.reading(context, inputs=[held_out], limit=None),
         qrels=qrels,
         fields=Fields(o.field(relevance_field), o.field(teacher_field)),

@@ -132,7 +132,7 @@ def read_results(path: str, relevance_field: str | None = "relevance") -> Result
         if isinstance(entry, Failure):
             found.bad, first = found.bad + 1, first or f"; {entry}{columns.likeness(entry.raw)}"
         elif not isinstance(entry, Blank):
-            _take(found, entry, format.native(entry), relevance_field)
+            _take(found, entry, format.to_native(entry), relevance_field)
     if not found.queries:
         rows = ", a parquet table whose rows are no records" if is_parquet(path) else ""
         raise InputError(f"{path}: holds no results{rows}{first}", RESULTS_ADVICE)
@@ -279,7 +279,7 @@ def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dic
     for entry in read_entries(format, inputs, read, None):
         if not isinstance(entry, Request):
             continue
-        record = format.native(entry)
+        record = format.to_native(entry)
         qid = str(record.get("id"))
         if qid in wanted and qid not in found:
             texts = {str(each.get("id")): str(each.get("text", "")) for each in as_objects(record)}

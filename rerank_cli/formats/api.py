@@ -28,7 +28,7 @@ def check_options(body: dict[str, Any], dialect: Dialect) -> None:
 
 
 class Api:
-    """See the module."""
+    """Requests and answers of one API."""
 
     def __init__(self, dialect: Dialect, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for --score logit: the scores of APIs lie between 0 and 1."""
@@ -42,7 +42,7 @@ class Api:
         self.candidates_path = f"$.{dialect.documents}"
         self._write = write
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The request as a native record. Raises Malformed for an option that would be answered otherwise too."""
         names = self.dialect
         query = text_at(body, "query", "$")
@@ -74,7 +74,7 @@ class Api:
         text_at(document, "text", place)
         return document
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """A request: candidates that have nothing but a text become strings, other APIs' options become this one's."""
         names = self.dialect
         documents = [each["text"] if each.keys() == {"text"} else each for each in as_objects(record)]
@@ -88,7 +88,7 @@ class Api:
         rest = rest_of(record, moved, {names.documents, *lost}, dropped)
         return {**rest, "query": record["query"], **asked, names.documents: documents}
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> Any:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> Any:
         """The answer: as many results as the request asks for (all for 0, as with vLLM), with documents if it does."""
         names = self.dialect
         raw = self.wants_logits(body)
@@ -109,7 +109,7 @@ class Api:
         usage = {"usage": {"total_tokens": ranking.tokens}}
         return {**about, **kind_of, "model": self._write.model, names.results: results, **usage}
 
-    dumped = staticmethod(json_line)
+    to_lines = staticmethod(json_line)
 
 
 Make = Callable[[ReadConfig, WriteConfig], Api]

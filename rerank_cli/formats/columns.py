@@ -144,7 +144,8 @@ class Layout:
         elsewhere = names[-2] not in DOCUMENT_NAMES and not DOCUMENT_NAMES.isdisjoint(names[1:])
         if elsewhere or names[-2] in GRADE_NAMES:
             raise Malformed(f"the columns are {', '.join(names)}, expected query, document, grade")
-        return cls(len(columns), True, b"\t" in raw.rstrip(), columns[0] != unquoted(columns[0]))
+        tabs, quoted = b"\t" in raw.rstrip(), columns[0] != unquoted(columns[0])
+        return cls(len(columns), header=True, tabs=tabs, quoted=quoted)
 
     def row(self, raw: bytes) -> Judgement:
         """What a line says. Raises Malformed."""

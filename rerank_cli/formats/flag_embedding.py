@@ -21,7 +21,7 @@ HELD = frozenset({"text", "relevance", "logit", "id"})  # fields of a candidate 
 
 
 class FlagEmbedding:
-    """See the module."""
+    """Records of FlagEmbedding's training data."""
 
     candidates_path = "$.pos and $.neg"
     titled = needs_candidates = False
@@ -36,8 +36,8 @@ class FlagEmbedding:
             )
         self._scored = write.scored
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.native: positives first, each candidate with a `relevance` of 1 or 0."""
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A native record: positives first, each candidate with a `relevance` of 1 or 0."""
         query = text_at(body, "query", "$")
         sides = {name: _texts(body, name) for name in SIDES}
         ids = _of_texts(body, sides, "ids", lambda value: value is None or is_id(value))
@@ -52,8 +52,8 @@ class FlagEmbedding:
         rest = rest_of(body, moved, {"candidates"}, dropped)
         return {**rest, "query": query, "candidates": candidates}
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.made: candidates of a `relevance` above 0 are positives."""
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A record: candidates of a `relevance` above 0 are positives."""
         candidates = as_objects(record)
         relevant = _relevant(candidates)
         rest = rest_of(record, {"query", "candidates"}, COMPUTED, dropped)
@@ -69,17 +69,17 @@ class FlagEmbedding:
         return made
 
     def order(self, record: dict[str, Any]) -> list[int]:
-        """See RecordFormat.made: positives stand before the others, so candidates change their places."""
+        """The former places of the candidates: positives stand before the others, so candidates change their places."""
         relevant = _relevant(as_objects(record))
         return sorted(range(len(relevant)), key=lambda index: not relevant[index])
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with a logit for each text."""
         logits = [logit for _, logit in sorted(zip(ranking.indices, ranking.logits, strict=True))]
         positives = len(_texts(body, "pos"))
         return {**body, "pos_scores": logits[:positives], "neg_scores": logits[positives:]}
 
-    dumped = staticmethod(json_line)
+    to_lines = staticmethod(json_line)
 
 
 def _sides(suffix: str, values: list[Any], relevant: list[bool]) -> dict[str, list[Any]]:

@@ -11,7 +11,7 @@ from rerank_cli.formats.record_format import as_objects, json_line, without_old_
 
 
 class FlashRank:
-    """See the module."""
+    """Requests of flashrank."""
 
     candidates_path = "$.passages"
     titled = needs_candidates = False
@@ -21,8 +21,8 @@ class FlashRank:
         if write.no_text and write.format in ("same", "flashrank"):
             raise ConfigError("--no-text: flashrank passages have their text", "Write native records or a TREC run.")
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.native."""
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """The native record of a request."""
         query = text_at(body, "query", "$")
         passages = list_at(body, "passages", "$")
         for index, passage in enumerate(passages):
@@ -32,14 +32,14 @@ class FlashRank:
         rest = rest_of(body, {"passages"}, {"candidates"}, dropped)
         return {**rest, "query": query, "candidates": without_old_logits(passages, dropped, "passages[].")}
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.made."""
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A record from a native one."""
         return {**rest_of(record, {"candidates"}, {"passages"}, dropped), "passages": as_objects(record)}
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its passages best first, without logits of a former ranking."""
         old = body["passages"]
         pairs = zip(ranking.indices, ranking.scores, strict=True)
         return {**body, "passages": [{**without(old[index], "logit"), "score": score} for index, score in pairs]}
 
-    dumped = staticmethod(json_line)
+    to_lines = staticmethod(json_line)

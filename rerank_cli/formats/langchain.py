@@ -27,7 +27,7 @@ SCORE = "relevance_score"
 
 
 class LangChain:
-    """See the module."""
+    """Records with LangChain's documents."""
 
     candidates_path = "$.documents"
     titled = needs_candidates = False
@@ -37,23 +37,23 @@ class LangChain:
         if write.no_text and write.format in ("same", "langchain"):
             raise ConfigError("--no-text: langchain documents have their text", "Write native records or a TREC run.")
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.native: what the metadata say become fields of the candidate."""
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A native record: what the metadata say become fields of the candidate."""
         query = text_at(body, "query", "$")
         candidates = [_candidate(each, index, dropped) for index, each in enumerate(list_at(body, "documents", "$"))]
         candidates = without_old_logits(candidates, dropped, "documents[].metadata.")
         rest = rest_of(body, {"documents"}, {"candidates"}, dropped)
         return {**rest, "query": query, "candidates": candidates}
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.made: a candidate's other fields become metadata."""
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A record: a candidate's other fields become metadata."""
         documents = [
             {**named(each.get("id")), "page_content": each["text"], "metadata": rest_of(each, {"id", "text"})}
             for each in as_objects(record)
         ]
         return {**rest_of(record, {"candidates"}, {"documents"}, dropped), "documents": documents}
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its documents best first."""
         new = []
         for index, score in zip(ranking.indices, ranking.scores, strict=True):
@@ -62,7 +62,7 @@ class LangChain:
             new.append({**old, "metadata": {**metadata, SCORE: score}})
         return {**body, "documents": new}
 
-    dumped = staticmethod(json_line)
+    to_lines = staticmethod(json_line)
 
 
 def _candidate(document: Any, index: int, dropped: Dropped | None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from rerank_cli.formats.record_format import OUR_FIELDS, annotated, json_line
 
 
 class Native:
-    """See the module."""
+    """Native records."""
 
     titled = needs_candidates = False
 
@@ -43,7 +43,7 @@ class Native:
         self._usual = not read.has_own_fields
         self._no_text = write.no_text
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The record itself, checked; with its fields under their usual names where they have others."""
         query = text_at(body, self._query, "$")
         candidates = list_at(body, self._candidates, "$")
@@ -81,11 +81,11 @@ class Native:
             return text_at(candidate, self._text, place)
         raise Malformed(f"{place} is {kind(candidate)}, not a string or an object", place)
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The record itself."""
         return record
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its candidates best first, each with `index`, `score`, `logit` and what else applies."""
         old = value_at(body, self._candidates, "$")
         new = [annotated(self._kept(old[index]), place, ranking) for place, index in enumerate(ranking.indices)]
@@ -96,4 +96,4 @@ class Native:
             return {} if self._no_text else {"text": old}
         return removed(old, self._text) if self._no_text else old
 
-    dumped = staticmethod(json_line)
+    to_lines = staticmethod(json_line)

@@ -23,7 +23,7 @@ SCORE_FIELDS = (("queries", "documents"), ("queries", "items"), ("text_1", "text
 
 
 class OpenAiBatch:
-    """See the module."""
+    """Lines of a batch, answered as the batch's output file."""
 
     candidates_path = "$.body.documents"
     titled = needs_candidates = False
@@ -32,8 +32,8 @@ class OpenAiBatch:
         self._api = RerankApi(read, write)
         self._write = write
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.native: the inner request, with the batch's `custom_id` as its id."""
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A native record: the inner request, with the batch's `custom_id` as its id."""
         name = text_at(body, "custom_id", "$")
         url = text_at(body, "url", "$")
         inner = object_at(value_at(body, "body", "$"), "$.body")
@@ -42,30 +42,30 @@ class OpenAiBatch:
             raise Malformed(reason, "$.url", content=True)
         note_rest(body, ("custom_id", "method", "url", "body"), dropped)
         try:
-            record = _of_score(inner, dropped) if url in SCORE else self._api.native(inner, dropped)
+            record = _of_score(inner, dropped) if url in SCORE else self._api.to_native(inner, dropped)
         except Malformed as fault:
             path = f"$.body{fault.path[1:]}"
             raise Malformed(fault.reason.replace(fault.path, path), path, content=fault.content) from None
         return {"id": name, **rest_of(record, (), ("id",), dropped, "body.")}
 
     def refuses_cut(self, body: dict[str, Any]) -> bool:
-        """See Api.refuses_cut."""
+        """Whether a request says that a text which does not fit is an error."""
         return self._api.refuses_cut(body["body"])
 
     def top(self, body: dict[str, Any]) -> int | None:
-        """See Api.top. /v1/score gives every score."""
+        """How many results a request asks for. /v1/score gives every score."""
         return None if body["url"] in SCORE else self._api.top(body["body"])
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.made: a request to /v1/rerank."""
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A line with a request to /v1/rerank."""
         name = str(id_of(record, "$", "openai-batch"))
-        body = {"model": self._write.model, **without(self._api.made(record, dropped), "id")}
+        body = {"model": self._write.model, **without(self._api.from_native(record, dropped), "id")}
         body["documents"] = [each["text"] for each in as_objects(record)]  # older versions take nothing else
         for each in as_objects(record) if dropped is not None else ():
             note_rest(each, ("text",), dropped, "candidates[].")
         return {"custom_id": name, "method": "POST", "url": RERANK[0], "body": body}
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The line of the batch's answer. Scores come in the order of their documents, as that endpoint gives them."""
         name = f"rerank-{body['custom_id']}"
         if body["url"] in SCORE:
@@ -78,11 +78,11 @@ class OpenAiBatch:
             answer: Any = {"id": name, "object": "list", "model": self._write.model, "data": data, "usage": usage}
         else:
             inner = {**body["body"], "return_documents": True}  # as vLLM answers
-            answer = {"id": name, **without(self._api.ranked(inner, ranking), "id")}
+            answer = {"id": name, **without(self._api.with_ranking(inner, ranking), "id")}
         response = {"status_code": 200, "request_id": name, "body": answer}
         return {"id": name, "custom_id": body["custom_id"], "response": response, "error": None}
 
-    dumped = staticmethod(json_line)
+    to_lines = staticmethod(json_line)
 
 
 def _of_score(inner: dict[str, Any], dropped: Dropped | None) -> dict[str, Any]:

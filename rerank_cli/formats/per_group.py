@@ -26,10 +26,10 @@ class GroupedRecordFormat(RecordFormat, Protocol):
 
     hashes: dict[str, str]  # of files that are looked into, by name: part of what makes two runs the same
 
-    def parsed(self, raw: bytes) -> tuple[str | int, Any]:
+    def parse_line(self, raw: bytes) -> tuple[str | int, Any]:
         """A line's key, and what it says. Raises Malformed."""
 
-    def gathered(self, key: str | int, rows: list[Any]) -> Any:
+    def join_lines(self, key: str | int, rows: list[Any]) -> Any:
         """The record that parsed lines of one key make. Raises Malformed."""
 
 
@@ -112,7 +112,7 @@ class Groups:
             return Blank(line.end)
         try:
             check_length(line, self._max_line_bytes)
-            return self.record_format.parsed(line.raw)
+            return self.record_format.parse_line(line.raw)
         except Malformed as fault:
             return failure_of(line, fault)
 
@@ -135,23 +135,23 @@ class Groups:
     def _request(self, group: _Group) -> Request:
         if group.size > self._max_line_bytes:
             raise Malformed(f"its lines hold more than --max-line-bytes ({self._max_line_bytes})", content=True)
-        body = self.record_format.gathered(group.key, group.rows)
-        record = self.record_format.native(body)
+        body = self.record_format.join_lines(group.key, group.rows)
+        record = self.record_format.to_native(body)
         check_count(record, self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
         return Request(group.origin, group.end, group.raw, found.query, found.texts, body, found.fields)
 
-    def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
+    def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request that was read."""
-        return self.record_format.native(request.body, dropped)
+        return self.record_format.to_native(request.body, dropped)
 
-    def converted(self, request: Request) -> bytes:
+    def lines_of(self, request: Request) -> bytes:
         """The lines of a request as it was read."""
-        return self.record_format.dumped(request.body)
+        return self.record_format.to_lines(request.body)
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
         """The lines of a ranked request."""
-        return self.record_format.dumped(self.record_format.ranked(request.body, ranking))
+        return self.record_format.to_lines(self.record_format.with_ranking(request.body, ranking))
 
 
 def _never(raw: bytes) -> bool:

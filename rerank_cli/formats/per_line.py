@@ -52,7 +52,7 @@ class Records:
     def _request(self, line: Line) -> Request:
         check_length(line, self._max_line_bytes)
         body = parse_object(line.raw, self._deeper)
-        record = self.record_format.native(body)
+        record = self.record_format.to_native(body)
         check_id(record, "id", "$")
         check_count(record, self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
@@ -68,17 +68,17 @@ class Records:
             top=None if self._top is None else self._top(body),
         )
 
-    def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
+    def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request that was read."""
-        return self.record_format.native(request.body, dropped)
+        return self.record_format.to_native(request.body, dropped)
 
-    def converted(self, request: Request) -> bytes:
+    def lines_of(self, request: Request) -> bytes:
         """The lines of a request as it was read."""
-        return self.record_format.dumped(request.body)
+        return self.record_format.to_lines(request.body)
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
         """The line of a ranked request."""
-        return self.record_format.dumped(self.record_format.ranked(request.body, ranking))
+        return self.record_format.to_lines(self.record_format.with_ranking(request.body, ranking))
 
 
 def failure_of(line: Line, fault: Malformed) -> Failure:

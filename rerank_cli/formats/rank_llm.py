@@ -18,7 +18,7 @@ OTHER_TEXTS = frozenset({*DOC_TEXTS} - {"text"})  # names under which a reader w
 
 
 class RankLlm:
-    """See the module."""
+    """Requests of rank-llm."""
 
     candidates_path = "$.candidates"
     titled, needs_candidates = True, False
@@ -29,8 +29,8 @@ class RankLlm:
             raise ConfigError("--no-text: rank-llm records have their documents", "Write native records or a TREC run.")
         self._scored = write.scored
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.native: a document's other fields become the candidate's. Without a `qid` an `id` counts."""
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A native record: a document's other fields become the candidate's. Without a `qid` an `id` counts."""
         query = text_at(object_at(value_at(body, "query", "$"), "$.query"), "text", "$.query")
         check_id(body, "query.qid", "$")
         note_rest(body["query"], ("text", "qid"), dropped, "query.")
@@ -41,8 +41,8 @@ class RankLlm:
         candidates = without_old_logits(candidates, dropped, "candidates[].doc.")
         return {**named(name), **rest_of(body, moved, {"id"}, dropped), "query": query, "candidates": candidates}
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.made: logits count before scores. Where no candidate has either, each gets 0."""
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A record: logits count before scores. Where no candidate has either, each gets 0."""
         objects = as_objects(record)
         field, scores = ("score", None) if self._scored else scores_of(objects)
         scores = scores or [0.0] * len(objects)
@@ -61,13 +61,13 @@ class RankLlm:
         query = {"text": record["query"], "qid": id_of(record, "$", "rank-llm")}
         return {"query": query, "candidates": candidates, **rest_of(record, ("id", "query", "candidates"))}
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its candidates best first, their scores replaced."""
         old = body["candidates"]
         pairs = zip(ranking.indices, ranking.scores, strict=True)
         return {**body, "candidates": [{**old[index], "score": score} for index, score in pairs]}
 
-    dumped = staticmethod(json_line)
+    to_lines = staticmethod(json_line)
 
 
 def _candidate(candidate: Any, index: int, dropped: Dropped | None) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What a record format is: its records as native ones, and a ranking written into them.
 
 A format knows JSON values and nothing of files, lines or limits: `per_line` reads them one a line, `per_group` several
-lines a record. All else follows from four verbs. With two formats, `rerank convert` is `dumped(made(native(body)))`.
-A ranking is written in another format as `dumped(ranked(made(native(body)), ranking))`.
+lines a record. All else follows from four verbs. With two formats, `rerank convert` is
+`to_lines(from_native(to_native(body)))`, and a ranking is written in another format as
+`to_lines(with_ranking(from_native(to_native(body)), ranking))`.
 
 The fields that a format computes win over fields of the same name in the record. What the written record has no place
 for is counted in a `Dropped`, so that a conversion can report it.
@@ -28,14 +29,14 @@ class RecordFormat(Protocol):
     titled: bool  # whether a candidate's `title` is scored with its text
     needs_candidates: bool  # whether a record without candidates leaves no line
 
-    def native(self, body: Any, dropped: Dropped | None = None) -> dict[str, Any]:
+    def to_native(self, body: Any, dropped: Dropped | None = None) -> dict[str, Any]:
         """A record as a native one: `query`, and `candidates` that are strings or objects with a `text`.
 
         Raises Malformed with the place in the record as it was. Fields that the native format does not know ride along;
         those for which it has no place are counted in `dropped`.
         """
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> Any:
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> Any:
         """A record of this format from a native one. Raises Malformed when that lacks what this format must have.
 
         Fields for which this format has no place are counted in `dropped`.
@@ -43,11 +44,11 @@ class RecordFormat(Protocol):
         A format whose candidates then stand in another order has `order(record)`, their former places in the new order.
         """
 
-    def ranked(self, body: Any, ranking: Ranking) -> Any:
+    def with_ranking(self, body: Any, ranking: Ranking) -> Any:
         """What is written for a record of this format and its ranking."""
 
-    def dumped(self, value: Any) -> bytes:
-        """The lines, newlines included, of a record or of what `ranked` gave."""
+    def to_lines(self, value: Any) -> bytes:
+        """The lines, newlines included, of a record or of what `with_ranking` gave."""
 
 
 def annotated(old: dict[str, Any], position: int, ranking: Ranking) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
             "Leave them out, or add --format native.",
         )
     record_format = _record_format(name, replace(read, format=name), write)
-    source: Format = (Groups if hasattr(record_format, "gathered") else Records)(name, record_format, read, write)
+    source: Format = (Groups if hasattr(record_format, "join_lines") else Records)(name, record_format, read, write)
     if write.format == "same" or (write.format == name and not read.has_own_fields):
         return source
     if write.format == "beir":

@@ -18,7 +18,7 @@ LOST = frozenset({*IDS, "id"})  # beside the query's id and the document's
 
 
 class Tevatron:
-    """See the module. A record is the list of its lines."""
+    """A record is the list of its lines."""
 
     candidates_path = "$"
     titled = needs_candidates = True
@@ -27,8 +27,8 @@ class Tevatron:
         self.hashes: dict[str, str] = {}
         self._no_text = write.no_text
 
-    def parsed(self, raw: bytes) -> tuple[str | int, dict[str, Any]]:
-        """See GroupedRecordFormat.parsed."""
+    def parse_line(self, raw: bytes) -> tuple[str | int, dict[str, Any]]:
+        """A line's key, and what it says. Raises Malformed."""
         row = parse_object(raw, REWRAPPED)
         name = _id_field(row)
         if row.get(name) is None:
@@ -39,23 +39,23 @@ class Tevatron:
         text_at(row, "text", "$")
         return row[name], row
 
-    def gathered(self, key: str | int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """See GroupedRecordFormat.gathered. Raises Malformed when one id stands for two queries."""
+    def join_lines(self, key: str | int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The record that the lines of one key make. Raises Malformed when one id stands for two queries."""
         other = next((row for row in rows if row["query"] != rows[0]["query"]), None)
         if other is not None:
             raise Malformed(f"one query_id, two queries: {rows[0]['query'][:40]!r} and {other['query'][:40]!r}")
         return rows
 
-    def native(self, body: list[dict[str, Any]], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.native."""
+    def to_native(self, body: list[dict[str, Any]], dropped: Dropped | None = None) -> dict[str, Any]:
+        """The native record of a request."""
         candidates = [
             {**named(row.get("docid")), **rest_of(row, ("query", "docid", _id_field(row)), LOST, dropped, "[].")}
             for row in body
         ]
         return {"id": body[0][_id_field(body[0])], "query": body[0]["query"], "candidates": candidates}
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> list[dict[str, Any]]:
-        """See RecordFormat.made."""
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> list[dict[str, Any]]:
+        """A record from a native one."""
         if not record["candidates"]:
             raise Malformed("no candidates: tevatron has no line for such a record", "$.candidates", content=True)
         about = {"query_id": id_of(record, "$", "tevatron"), "query": record["query"]}
@@ -70,17 +70,17 @@ class Tevatron:
         ]
 
     def key(self, body: list[dict[str, Any]]) -> str | int:
-        """See TrecRun.key."""
+        """The id of the query: records of one id, one after the other, would be read as one."""
         key: str | int = body[0][_id_field(body[0])]
         return key
 
-    def ranked(self, body: list[dict[str, Any]], ranking: Ranking) -> list[dict[str, Any]]:
+    def with_ranking(self, body: list[dict[str, Any]], ranking: Ranking) -> list[dict[str, Any]]:
         """The lines, best first."""
         rows = [without(row, "text") if self._no_text else row for row in body]
         return [annotated(rows[index], place, ranking) for place, index in enumerate(ranking.indices)]
 
-    def dumped(self, value: list[dict[str, Any]]) -> bytes:
-        """See RecordFormat.dumped."""
+    def to_lines(self, value: list[dict[str, Any]]) -> bytes:
+        """The lines of a record."""
         return b"".join(map(json_line, value))
 
 

@@ -53,10 +53,10 @@ class Format(Protocol):
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """Turn lines into entries: every non-blank line ends in exactly one Request or Failure."""
 
-    def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
+    def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request that was read; what it has no place for is counted in `dropped`."""
 
-    def converted(self, request: Request) -> bytes:
+    def lines_of(self, request: Request) -> bytes:
         """The output lines, newlines included, for a request as it was read, without a ranking."""
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
@@ -80,7 +80,7 @@ class Translated:
 
     @property
     def notes(self) -> list[str]:
-        """See Format.notes."""
+        """Sentences for the user on what was read so far."""
         notes = list(self._source.notes)
         if self._titles:
             notes.append(UNSCORED_TITLES.replace("candidates", f"{self._target_name} candidates", 1))
@@ -94,7 +94,7 @@ class Translated:
         return notes
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
-        """See Format.read. What lacks something that the other format must have is a failure."""
+        """The entries of all lines. What lacks something that the other format must have is a failure."""
         entries = self._source.read(lines)
         made = (self._translated(entry) if isinstance(entry, Request) else entry for entry in entries)
         return self._distinct(made) if self._target.needs_candidates else made
@@ -106,9 +106,9 @@ class Translated:
             return replace(failed(entry, fault.reason, fault.path), followed=entry.followed)
 
     def _made(self, entry: Request) -> Request:
-        record = self._source.native(entry, self._dropped)
+        record = self._source.to_native(entry, self._dropped)
         refuse_contradictions(record["candidates"], self.candidates_path)
-        body = unmistakable(self._target.made(record, self._dropped), self._target_name, self._dropped)
+        body = unmistakable(self._target.from_native(record, self._dropped), self._target_name, self._dropped)
         refuses_cut = getattr(self._target, "refuses_cut", _never)
         made = replace(entry, body=body, refuses_cut=entry.refuses_cut or refuses_cut(body))
         self._titles = self._titles or (self.titled and not self._target.titled and have_titles(record["candidates"]))
@@ -156,16 +156,16 @@ class Translated:
         reason = f"the next record has the id {str(name)[:40]!r} too: {self._target_name} would take the two for one"
         return replace(failed(request, reason, "$.id"), followed=request.followed)
 
-    def native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
-        """See Format.native."""
-        return self._target.native(request.body, dropped)
+    def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
+        """The native record of a request that was read, as the target sees it."""
+        return self._target.to_native(request.body, dropped)
 
-    def converted(self, request: Request) -> bytes:
-        """See Format.converted."""
-        return self._target.dumped(request.body)
+    def lines_of(self, request: Request) -> bytes:
+        """The lines of a request in the target format, without a ranking."""
+        return self._target.to_lines(request.body)
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
-        """See Format.write."""
+        """The lines of a ranked request in the target format."""
         if request.top is not None and not hasattr(self._target, "order"):  # such a format scores every text
             ranking = ranking.first(request.top)
-        return self._target.dumped(self._target.ranked(request.body, ranking))
+        return self._target.to_lines(self._target.with_ranking(request.body, ranking))

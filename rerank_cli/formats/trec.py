@@ -29,7 +29,7 @@ HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that a 
 
 
 class TrecRun:
-    """See the module. A record is `qid`, `rows` of docid and score, and the `query` and `docs` that were looked up."""
+    """A record is `qid`, `rows` of docid and score, and the `query` and `docs` that were looked up."""
 
     candidates_path = "$"
     titled = needs_candidates = True
@@ -64,13 +64,13 @@ class TrecRun:
         """Whether a line is a comment, which counts as a blank one."""
         return is_comment(raw)
 
-    def parsed(self, raw: bytes) -> tuple[str, tuple[str, float]]:
-        """See GroupedRecordFormat.parsed."""
+    def parse_line(self, raw: bytes) -> tuple[str, tuple[str, float]]:
+        """A line's key, and what it says. Raises Malformed."""
         row = row_of_run(raw)
         return row.qid, (row.docid, row.score)
 
-    def gathered(self, key: str | int, rows: list[tuple[str, float]]) -> dict[str, Any]:
-        """See GroupedRecordFormat.gathered. A document counts where it comes first.
+    def join_lines(self, key: str | int, rows: list[tuple[str, float]]) -> dict[str, Any]:
+        """The record that the lines of one key make. A document counts where it comes first.
 
         Raises Malformed for what queries or corpus do not have.
         """
@@ -93,8 +93,8 @@ class TrecRun:
         self.repeated += len(rows) - len(scores)
         return {"qid": qid, "query": query["text"], "docs": docs, "rows": list(scores.items())}
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.native."""
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """The native record of a request."""
         docs = body["docs"]
         candidates = [
             {
@@ -107,8 +107,8 @@ class TrecRun:
         ]
         return {"id": body["qid"], "query": body["query"], "candidates": candidates}
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """See RecordFormat.made: logits count before scores; candidates without either are taken to be best first."""
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+        """A record: logits count before scores; candidates without either are taken to be best first."""
         candidates = as_objects(record)
         if not candidates:
             raise Malformed("no candidates: a run has no line for such a record", "$.candidates", content=True)
@@ -139,13 +139,13 @@ class TrecRun:
         """The query's id: lines that follow each other and have the same are one record."""
         return str(body["qid"])
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The run of a record, best first, with the logits as scores."""
         rows = [(body["rows"][index][0], logit) for index, logit in zip(ranking.indices, ranking.logits, strict=True)]
         return {"qid": body["qid"], "rows": rows}
 
-    def dumped(self, value: dict[str, Any]) -> bytes:
-        """See RecordFormat.dumped. Of a document that is named twice the better score counts: evaluators refuse two."""
+    def to_lines(self, value: dict[str, Any]) -> bytes:
+        """The lines of a record. Of a document that is named twice the better score counts: evaluators refuse two."""
         rows = sorted(value["rows"], key=lambda row: row[1], reverse=True)
         best: dict[str, float] = {}
         for docid, score in rows:

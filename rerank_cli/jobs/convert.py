@@ -73,7 +73,7 @@ def _write_converted(entries: Iterator[Entry], format: Format, output: Output) -
         else:
             counters.scored += 1
             counters.pairs += len(entry.texts)
-            output.write(format.converted(entry))
+            output.write(format.lines_of(entry))
         counters.records = counters.scored + counters.failed
         if not counters.records % COMMIT_EVERY or end.total - committed.total > COMMIT_BYTES:
             output.commit(counters, end, Budget(1))

@@ -82,7 +82,7 @@ def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) 
         if isinstance(entry, Failure):
             yield str(entry)
         elif not isinstance(entry, Blank):
-            record = format.native(entry)
+            record = format.to_native(entry)
             elsewhere = () if qrels is None else _put_judgements(record, qrels, fields.relevance)
             candidates = as_objects(record)
             example = _example(entry.query, entry.texts, candidates, fields, elsewhere)

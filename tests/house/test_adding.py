@@ -71,22 +71,22 @@ class Toy:
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None: ...
 
-    def native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+    def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a toy one. Raises Malformed."""
         rest = rest_of(body, {"toy_query", "toy_texts"}, {"query", "candidates"}, dropped)
         texts = list_at(body, "toy_texts", "$")
         return {**rest, "query": text_at(body, "toy_query", "$"), "candidates": [{"text": text} for text in texts]}
 
-    def made(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
+    def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The toy record of a native one."""
         rest = rest_of(record, {"query", "candidates"}, {"toy_query", "toy_texts"}, dropped)
         return {**rest, "toy_query": record["query"], "toy_texts": [each["text"] for each in as_objects(record)]}
 
-    def ranked(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
+    def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its texts best first."""
         return {**body, "toy_texts": [body["toy_texts"][index] for index in ranking.indices]}
 
-    dumped = staticmethod(json_line)
+    to_lines = staticmethod(json_line)
 '''
 FORMAT_ROW = '    "toy": Known("toy:Toy", ("toy_query", "toy_texts")),\n'
 

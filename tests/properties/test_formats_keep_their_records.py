@@ -238,7 +238,7 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(s
         format, entry = read(source, target, lines)
         if refused(entry):
             continue
-        there = format.converted(entry)
+        there = format.lines_of(entry)
         if source != target:
             check_same(record, target, there, source)
             check_reported(format, there, noise)
@@ -247,7 +247,7 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(s
         format, entry = read(target, source, there)
         if refused(entry):
             continue
-        check_same(record, source, format.converted(entry), source, target)
+        check_same(record, source, format.lines_of(entry), source, target)
         survived += 1
     refusing = {"tevatron", "rank-llm", "flag-embedding"}  # what they need, openai-batch records lack
     assert (

@@ -91,7 +91,7 @@ def test_what_json_has_not_becomes_text(tmp_path):
     }
     _, (entry,) = entries(written(tmp_path / "in.parquet", [row]))
     assert entry.body == {"query": "w", "candidates": ["a"], "on": "2026-01-02", "of": "1.50", "raw": "éx"}
-    assert json.loads(open_format(ReadConfig(format="native"), WriteConfig()).converted(entry)) == entry.body
+    assert json.loads(open_format(ReadConfig(format="native"), WriteConfig()).lines_of(entry)) == entry.body
 
 
 def test_a_damaged_file_is_an_input_error(tmp_path):
@@ -209,7 +209,7 @@ def test_a_column_of_any_type_is_read(tmp_path, name):
     kind, value, read = READ[name]
     _, found = entries(table_of(tmp_path / "in.parquet", kind, value))
     assert [entry.body.get("x") for entry in found] == [None, read, None]
-    assert json.loads(open_format(ReadConfig(format="native"), WriteConfig()).converted(found[1])) == found[1].body
+    assert json.loads(open_format(ReadConfig(format="native"), WriteConfig()).lines_of(found[1])) == found[1].body
 
 
 BAD = {  # what no JSON can hold, or Arrow cannot give

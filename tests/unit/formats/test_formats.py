@@ -127,14 +127,14 @@ def test_all_texts_are_read_in_order(name):
 @pytest.mark.parametrize("name", [name for name in GOOD if name != "native"])
 def test_a_record_becomes_native_and_comes_back(name):
     format, read = request(name, GOOD[name])
-    native = format.native(read)
+    native = format.to_native(read)
     made = open_format(ReadConfig(format="native"), WriteConfig(format=name, model="m"))
     (entry,) = made.read(iter(lines_of(jsonl(native))))
     if name in ("rank-llm", "flag-embedding", "langchain", "flashrank", "openai-batch", "tei", "voyage", "mixedbread"):
         assert isinstance(entry, Request), entry
-        back = json.loads(made.converted(entry))
+        back = json.loads(made.lines_of(entry))
         again, second = request(name, back)
-        assert again.native(second) == native | ({"model": "m"} if name == "openai-batch" else {})
+        assert again.to_native(second) == native | ({"model": "m"} if name == "openai-batch" else {})
 
 
 def places(value, path=()):
@@ -179,7 +179,7 @@ def test_anything_in_any_place_gives_a_request_or_a_failure_that_says_where(name
             else:
                 count = len(found[0].texts)
                 assert format.write(found[0], rank([float(n) for n in range(count)])).endswith(b"\n") or count == 0
-                assert format.converted(found[0])
+                assert format.lines_of(found[0])
     assert tried > 50
     assert failures > 20
 
@@ -322,7 +322,7 @@ def test_records_with_fields_of_other_names_are_written_with_the_usual_ones_when
     format = open_format(read, WriteConfig(format="native"))
     body = {"n": 7, "q": {"text": "w"}, "hits": [{"body": "a pond", "page": 3}], "more": 1}
     (entry,) = format.read(iter(lines_of(jsonl(body))))
-    assert json.loads(format.converted(entry)) == {
+    assert json.loads(format.lines_of(entry)) == {
         "n": 7,
         "more": 1,
         "id": 7,
@@ -413,7 +413,7 @@ LANGCHAIN = [{"id": "RIGHT", "page_content": "a", "metadata": {"id": "WRONG"}}]
 )
 def test_a_formats_own_id_wins(name, body):
     format, read = request(name, body)
-    native = format.native(read)
+    native = format.to_native(read)
     assert (native["id"], native["candidates"][0]["id"]) == ("q", "RIGHT")
 
 
@@ -472,7 +472,7 @@ def test_fields_beside_the_text_are_kept_and_can_be_named_in_templates():
     body = {"q": {"text": "w", "lang": "en"}, "candidates": [{"body": {"content": "X", "title": "T"}}]}
     format = open_format(read, WriteConfig(format="native"))
     (entry,) = format.read(iter(lines_of(jsonl(body))))
-    assert json.loads(format.converted(entry)) == {
+    assert json.loads(format.lines_of(entry)) == {
         "q": {"lang": "en"},
         "query": "w",
         "candidates": [{"body": {"title": "T"}, "text": "X"}],
@@ -512,4 +512,4 @@ def test_what_can_be_read_can_be_written_in_any_format_however_deep(name):
             for entry in found:
                 if isinstance(entry, Request):
                     assert format.write(entry, rank([0.5] * len(entry.texts)))
-                    assert format.converted(entry)
+                    assert format.lines_of(entry)

@@ -57,7 +57,7 @@ def test_a_run_gets_its_texts_from_queries_and_corpus(read):
         ("a query", ("One first", "second")),
         ("another", ("third",)),
     ]
-    assert format.native(found[0]) == {
+    assert format.to_native(found[0]) == {
         "id": "q1",
         "query": "a query",
         "candidates": [
@@ -212,7 +212,7 @@ def test_a_candidate_without_a_score_is_converted_in_its_place():
     body = {"id": "q", "query": "w", "candidates": [{"id": "a", "text": ""}, {"id": "b", "text": ""}]}
     (entry,) = format.read(iter(lines_of(jsonl(body))))
     assert isinstance(entry, Request)
-    rows = [line.split() for line in format.converted(entry).decode().splitlines()]
+    rows = [line.split() for line in format.lines_of(entry).decode().splitlines()]
     assert [row[2] for row in rows] == ["a", "b"]
     assert json.loads(rows[0][4]) > json.loads(rows[1][4])
 
@@ -309,7 +309,7 @@ def test_a_logit_of_the_corpus_is_no_score_of_a_run(tmp_path):
         run=str(tmp_path / "run"),
     )
     format, (entry,) = entries(read, (tmp_path / "run").read_bytes())
-    assert [(each["id"], each["score"], each.get("logit")) for each in format.native(entry)["candidates"]] == [
+    assert [(each["id"], each["score"], each.get("logit")) for each in format.to_native(entry)["candidates"]] == [
         ("d1", 9.0, None),
         ("d2", 3.0, None),
     ]

@@ -26,7 +26,7 @@ def converted(source, target, *records):
     format, (entry,) = entries(source, *records, target=target)
     if isinstance(entry, Failure):
         return entry.path, format.notes
-    lines = format.converted(entry).decode().splitlines()
+    lines = format.lines_of(entry).decode().splitlines()
     return lines if target == "trec" else [json.loads(line) for line in lines], format.notes
 
 
@@ -91,7 +91,7 @@ def test_an_id_of_a_rank_llm_document_is_that_of_its_candidate():
 def test_a_made_record_is_not_taken_for_one_of_another_format(target, field, tmp_path):
     format, (entry,) = entries("native", {"query": "w", "candidates": ["a"], field: ["b"]}, target=target)
     path = tmp_path / "made.jsonl"
-    path.write_bytes(format.converted(entry))
+    path.write_bytes(format.lines_of(entry))
     read = open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),)))
     assert read.name in (target, {"voyage": "rerank-api"}.get(target))
     assert [each.texts for each in read.read(Inputs((str(path),)).lines(10_000))] == [("a",)]
@@ -292,7 +292,7 @@ def test_options_of_a_request_are_made_or_dropped_and_said_when_it_becomes_anoth
 def test_an_id_that_is_null_is_absent(name, record):
     format, (entry,) = entries(name, record)
     assert isinstance(entry, Request), entry
-    assert format.native(entry)["candidates"][0].get("id") is None
+    assert format.to_native(entry)["candidates"][0].get("id") is None
     needing = converted(name, "trec", record)[0]
     assert needing in ("$.id", "$.candidates[0].id")
 
