@@ -8,8 +8,9 @@ from rerank_cli.display.comparison_tables import as_dict, comparison_lines
 from rerank_cli.display.evaluation_tables import print_json
 from rerank_cli.display.messages import print_line, report
 from rerank_cli.evaluation.compare import SHOWN, compare
-from rerank_cli.evaluation.measures import parsed_measures
-from rerank_cli.evaluation.results import read_qrels, read_results
+from rerank_cli.evaluation.judgements import read_qrels
+from rerank_cli.evaluation.measures import parse_measures
+from rerank_cli.evaluation.results import read_results
 
 
 def compare_command(
@@ -31,7 +32,7 @@ def compare_command(
     if len(runs) < 2:
         raise ConfigError("one file of results cannot be compared", "Name two or more.")
     o.refuse_overwriting({"--html": html}, [*runs, qrels])
-    chosen = parsed_measures(measures) if qrels is not None else []
+    chosen = parse_measures(measures) if qrels is not None else []
     judged = None if qrels is None else read_qrels(qrels)
     first, *others = [read_results(run, None) for run in runs]
     done = [(other, compare(first, other, judged, chosen)) for other in others]

@@ -8,8 +8,9 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, print_json, write_csv
 from rerank_cli.display.messages import print_line, report
 from rerank_cli.evaluation.evaluate import evaluate
-from rerank_cli.evaluation.measures import parsed_measures
-from rerank_cli.evaluation.results import read_qrels, read_results
+from rerank_cli.evaluation.judgements import read_qrels
+from rerank_cli.evaluation.measures import parse_measures
+from rerank_cli.evaluation.results import read_results
 
 R = ReadConfig()
 
@@ -37,7 +38,7 @@ def eval_command(
     rerank eval reranked.run --before bm25.run --qrels qrels/test.tsv --measures "nDCG@10 R@100"
     """
     o.refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
-    chosen = parsed_measures(measures)
+    chosen = parse_measures(measures)
     former = None if before is None else read_results(before, None)
     given = None if qrels is None else read_qrels(qrels)
     done = []

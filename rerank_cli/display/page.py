@@ -17,7 +17,8 @@ from rerank_cli.core.errors import ConfigError, OutputError
 from rerank_cli.core.printable import printable_page
 from rerank_cli.evaluation.compare import TOP, Comparison, side_by_side
 from rerank_cli.evaluation.evaluate import Difference, Evaluation
-from rerank_cli.evaluation.results import Qrels, Ranked, Results, texts_of
+from rerank_cli.evaluation.judgements import Qrels
+from rerank_cli.evaluation.results import QueryTexts, Ranked, Results, texts_of
 from rerank_cli.files.durable import put_file
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -151,11 +152,11 @@ def _drills(
         qid: {docid for ranked in both if ranked is not None for docid in ranked.docids[:TOP]}
         for qid, both in pairs.items()
     }
-    texts: dict[str, tuple[str, dict[str, str]]] = {}
+    texts: dict[str, QueryTexts] = {}
     for name in files:
         for qid, (query, found) in texts_of(name, wanted).items():
-            known = texts.setdefault(qid, (query, {}))
-            known[1].update(found)
+            known = texts.setdefault(qid, QueryTexts(query, {}))
+            known.documents.update(found)
     for qid, (a, b) in pairs.items():
         empty = Ranked((), array("d"))
         query, found = texts.get(qid, ("", {}))

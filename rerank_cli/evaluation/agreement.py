@@ -49,15 +49,14 @@ def agreement(reference: Sequence[Sequence[float]], other: Sequence[Sequence[flo
     if [len(logits) for logits in reference] != [len(logits) for logits in other]:
         raise ValueError("the two scorings are not of the same candidates")
     flat = [logit for logits in reference for logit in logits]
-    deltas = [
-        abs(a - b) for ours, theirs in zip(reference, other, strict=True) for a, b in zip(ours, theirs, strict=True)
-    ]
+    deltas = [abs(x - y) for a, b in zip(reference, other, strict=True) for x, y in zip(a, b, strict=True)]
     if not flat:
         raise ValueError("no candidates to compare")
     if not all(map(math.isfinite, deltas)):
         raise ValueError("logits are not finite")
-    taus = [tau for a, b in zip(reference, other, strict=True) if (tau := kendall_tau(a, b)) is not None]
-    kept = [overlap(a, b) for a, b in zip(reference, other, strict=True) if len(a) > TOP]
+    queries = list(zip(reference, other, strict=True))
+    taus = [tau for tau in (kendall_tau(a, b) for a, b in queries) if tau is not None]
+    overlaps = [overlap(a, b) for a, b in queries if len(a) > TOP]
     return Agreement(
         queries=len(reference),
         pairs=len(flat),
@@ -65,7 +64,7 @@ def agreement(reference: Sequence[Sequence[float]], other: Sequence[Sequence[flo
         max_delta=max(deltas),
         mean_delta=statistics.fmean(deltas),
         kendall_tau=statistics.fmean(taus) if taus else None,
-        top_10=statistics.fmean(kept) if kept else None,
+        top_10=statistics.fmean(overlaps) if overlaps else None,
     )
 
 

@@ -9,11 +9,12 @@ import statistics
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.evaluation.evaluate import Difference, Evaluation, differences, evaluate
-from rerank_cli.evaluation.results import Qrels, Ranked, Results
+from rerank_cli.evaluation.judgements import Qrels
+from rerank_cli.evaluation.results import Ranked, Results
 
 TOP = 10
 PERSISTENCE = 0.9  # of rank-biased overlap: the first ten ranks have 86 % of its weight
@@ -69,7 +70,7 @@ def compare(first: Results, other: Results, qrels: Qrels | None = None, measures
     moves = [_move(qid, first.queries[qid], other.queries[qid]) for qid in common]
     taus = [move.tau for move in moves if move.tau is not None]
     drift, std = _drift(first, other, common) if first.scored and other.scored else (None, None)
-    made = Comparison(
+    comparison = Comparison(
         first.name,
         other.name,
         len(common),
@@ -83,21 +84,23 @@ def compare(first: Results, other: Results, qrels: Qrels | None = None, measures
         sorted(moves, key=lambda move: move.rbo),
     )
     if qrels is not None:
-        _judge(made, first, other, qrels, measures)
-    return made
+        _add_measures(comparison, first, other, qrels, measures)
+    return comparison
 
 
-def _judge(made: Comparison, first: Results, other: Results, qrels: Qrels, measures: Sequence[Any]) -> None:
-    """Measures of both, and the queries that gained or lost most by the first of them."""
-    made.evaluations = evaluate(first, qrels, measures), evaluate(other, qrels, measures)
-    before, after = (each.values for each in made.evaluations)
+def _add_measures(
+    comparison: Comparison, first: Results, other: Results, qrels: Qrels, measures: Sequence[Any]
+) -> None:
+    """Add the measures of both, and put the queries first that gained or lost most by the first of them."""
+    comparison.evaluations = evaluate(first, qrels, measures), evaluate(other, qrels, measures)
+    before, after = (each.values for each in comparison.evaluations)
     qids = list(qrels)
-    means = [each.means for each in made.evaluations]
-    made.differences = differences(before, after, means[0], means[1], qids)
+    means = [each.means for each in comparison.evaluations]
+    comparison.differences = differences(before, after, means[0], means[1], qids)
     leading = next(iter(after))
     gains = {qid: after[leading].get(qid, 0.0) - before[leading].get(qid, 0.0) for qid in qids}
-    judged = [Move(m.qid, m.overlap, m.rbo, m.tau, gains[m.qid]) for m in made.moves if m.qid in gains]
-    made.moves = sorted(judged, key=lambda move: (-abs(move.gain or 0.0), move.rbo))
+    judged = [Move(m.qid, m.overlap, m.rbo, m.tau, gains[m.qid]) for m in comparison.moves if m.qid in gains]
+    comparison.moves = sorted(judged, key=lambda move: (-abs(move.gain or 0.0), move.rbo))
 
 
 def _move(qid: str, first: Ranked, other: Ranked) -> Move:
@@ -177,24 +180,32 @@ def _drift(first: Results, other: Results, common: Sequence[str]) -> tuple[float
     return drift, max(0.0, variance) ** 0.5
 
 
-def side_by_side(first: Ranked, other: Ranked, depth: int = TOP) -> list[tuple[str, str, str]]:
-    """The top of both rankings: a document of the first, one of the other, and how far that one moved.
+class Places(NamedTuple):
+    """The documents of two rankings at one rank, "" for none, and how far the other's moved."""
+
+    first: str
+    other: str
+    movement: str
+
+
+def side_by_side(first: Ranked, other: Ranked, depth: int = TOP) -> list[Places]:
+    """The top of both rankings, rank by rank.
 
     >>> from array import array
     >>> side_by_side(Ranked(("a", "b"), array("d")), Ranked(("b", "c"), array("d")))
-    [('a', 'b', '↑1'), ('b', 'c', 'new')]
+    [Places(first='a', other='b', movement='↑1'), Places(first='b', other='c', movement='new')]
     """
-    former = {docid: place for place, docid in enumerate(first.docids)}
+    before = {docid: place for place, docid in enumerate(first.docids)}
     rows = []
     for place in range(min(depth, max(len(first.docids), len(other.docids)))):
         a = first.docids[place] if place < len(first.docids) else ""
         b = other.docids[place] if place < len(other.docids) else ""
-        rows.append((a, b, moved(former.get(b), place) if b else ""))
+        rows.append(Places(a, b, movement(before.get(b), place) if b else ""))
     return rows
 
 
-def moved(before: int | None, after: int) -> str:
-    """How a document moved, in a word."""
+def movement(before: int | None, after: int) -> str:
+    """How far a document moved from one place to another, in a word."""
     if before is None:
         return "new"
     return "=" if before == after else f"↑{before - after}" if after < before else f"↓{after - before}"

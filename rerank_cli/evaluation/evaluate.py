@@ -7,17 +7,53 @@ those that are judged, with 0 where there are no results.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.evaluation.measures import in_order, means_of, per_query
-from rerank_cli.evaluation.results import Qrels, Results
+from rerank_cli.evaluation.judgements import Qrels
+from rerank_cli.evaluation.measures import falling_scores, means_of, values_per_query
+from rerank_cli.evaluation.results import Results
 
 RESAMPLES = 5000
 CONFIDENCE = 0.95
 SEED = 7
 MEAN_ROUNDING = 1e-9
 EQUAL = 1e-12  # measures closer than this are the same
+
+
+class Means(NamedTuple):
+    """The mean of a measure in two rankings."""
+
+    before: float
+    after: float
+
+
+class Uncertainty(NamedTuple):
+    """The interval of a mean difference, and its p-value; None where nothing can be said."""
+
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+
+NO_UNCERTAINTY = Uncertainty(None, None, None)
+
+
+class QueryValue(NamedTuple):
+    """A measure of one query. `before` is None where there is no ranking before."""
+
+    qid: str
+    measure: str
+    before: float | None
+    after: float
+
+
+class Bin(NamedTuple):
+    """How many queries gained from `low` to `high`."""
+
+    low: float
+    high: float
+    queries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +102,23 @@ def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Re
     _refuse_unjudged(results, qrels)
     if before is not None:
         _refuse_unjudged(before, qrels)
-    runs = {qid: in_order(ranked.docids) for qid, ranked in results.queries.items() if qid in qrels}
-    values = per_query(measures, qrels, runs)
+    runs = {qid: falling_scores(ranked.docids) for qid, ranked in results.queries.items() if qid in qrels}
+    values = values_per_query(measures, qrels, runs)
     qids = list(qrels)
-    made = Evaluation(results.name, means_of(measures, values, qids), values, counts_of(results, qrels))
+    evaluation = Evaluation(results.name, means_of(measures, values, qids), values, counts_of(results, qrels))
     if before is not None:
-        former = {qid: in_order(ranked.docids) for qid, ranked in before.queries.items() if qid in qrels}
-        made.before_name = before.name
+        runs_before = {qid: falling_scores(ranked.docids) for qid, ranked in before.queries.items() if qid in qrels}
+        evaluation.before_name = before.name
     elif results.has_before:
-        former = {qid: in_order(each.before or ()) for qid, each in results.queries.items() if qid in qrels}
-        made.before_name = "input order"
+        runs_before = {qid: falling_scores(each.before or ()) for qid, each in results.queries.items() if qid in qrels}
+        evaluation.before_name = "input order"
     else:
-        return made
-    made.counts["judged_queries_without_results_before"] = len(qrels.keys() - former.keys())
-    made.before = per_query(measures, qrels, former)
-    made.before_means = means_of(measures, made.before, qids)
-    made.differences = differences(made.before, values, made.before_means, made.means, qids)
-    return made
+        return evaluation
+    evaluation.counts["judged_queries_without_results_before"] = len(qrels.keys() - runs_before.keys())
+    evaluation.before = values_per_query(measures, qrels, runs_before)
+    evaluation.before_means = means_of(measures, evaluation.before, qids)
+    evaluation.differences = differences(evaluation.before, values, evaluation.before_means, evaluation.means, qids)
+    return evaluation
 
 
 def differences(
@@ -92,10 +128,9 @@ def differences(
     after_means: dict[str, float],
     qids: Sequence[str],
 ) -> list[Difference]:
-    """How each measure changed."""
-    return [
-        difference(name, before[name], after[name], qids, (before_means[name], after_means[name])) for name in after
-    ]
+    """How each measure changed over these queries: values by measure and query, and the means of both."""
+    means = {name: Means(before_means[name], after_means[name]) for name in after}
+    return [difference(name, before[name], after[name], qids, means[name]) for name in after]
 
 
 def _refuse_unjudged(results: Results, qrels: Qrels) -> None:
@@ -130,7 +165,7 @@ def counts_of(results: Results, qrels: Qrels) -> dict[str, int]:
 
 
 def difference(
-    name: str, before: dict[str, float], after: dict[str, float], qids: Sequence[str], means: tuple[float, float]
+    name: str, before: dict[str, float], after: dict[str, float], qids: Sequence[str], means: Means
 ) -> Difference:
     """How a measure changed over these queries, from one of the `means` to the other.
 
@@ -139,24 +174,24 @@ def difference(
     pairs = [(before.get(qid, 0.0), after.get(qid, 0.0)) for qid in qids]
     gains = [after - before for before, after in pairs]
     mean = sum(gains) / len(gains)
-    averaged = abs(means[1] - means[0] - mean) < MEAN_ROUNDING
-    low, high, p_value = uncertainty(gains) if averaged else (None, None, None)
+    is_mean = abs(means.after - means.before - mean) < MEAN_ROUNDING
+    uncertain = uncertainty(gains) if is_mean else NO_UNCERTAINTY
     better, worse = sum(gain > EQUAL for gain in gains), sum(gain < -EQUAL for gain in gains)
-    return Difference(name, *means, low, high, p_value, better, worse, len(gains) - better - worse)
+    return Difference(name, *means, *uncertain, better, worse, len(gains) - better - worse)
 
 
-def uncertainty(gains: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+def uncertainty(gains: Sequence[float]) -> Uncertainty:
     """The bootstrap interval of the mean of paired differences, and the p-value of a paired t-test.
 
     Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for tests on queries Smucker,
     Allan and Carterette, CIKM 2007. Resamples are drawn with a fixed seed, so that a report can be made again.
     """
     if len(gains) < 2 or max(gains) - min(gains) < EQUAL:
-        return None, None, None
+        return NO_UNCERTAINTY
     numpy: Any = import_module("numpy")
     stats: Any = import_module("scipy.stats")
     values = numpy.asarray(gains)
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (values,),
         numpy.mean,
         n_resamples=RESAMPLES,
@@ -165,21 +200,21 @@ def uncertainty(gains: Sequence[float]) -> tuple[float | None, float | None, flo
         method="percentile",
         rng=numpy.random.default_rng(SEED),
     ).confidence_interval
-    return float(found.low), float(found.high), float(stats.ttest_1samp(values, 0.0).pvalue)
+    return Uncertainty(float(interval.low), float(interval.high), float(stats.ttest_1samp(values, 0.0).pvalue))
 
 
-def rows_of(made: Evaluation) -> Iterator[tuple[str, str, float | None, float]]:
-    """Query, measure, before and after, for a table of every query."""
-    for measure, values in made.values.items():
-        former = made.before.get(measure)
+def rows_of(evaluation: Evaluation) -> Iterator[QueryValue]:
+    """Every measure of every query, for a table."""
+    for measure, values in evaluation.values.items():
+        before = evaluation.before.get(measure)
         for qid, value in values.items():
-            yield qid, measure, None if former is None else former.get(qid, 0.0), value
+            yield QueryValue(qid, measure, None if before is None else before.get(qid, 0.0), value)
 
 
-def histogram(gains: Sequence[float], bins: int = 9) -> list[tuple[float, float, int]]:
-    """Gains in equal ranges from -1 to 1, (from, to, queries); the middle one holds those that stayed the same."""
+def histogram(gains: Sequence[float], bins: int = 9) -> list[Bin]:
+    """Gains in equal ranges from -1 to 1; the middle one holds those that stayed the same."""
     width = 2 / bins
     counts = [0] * bins
     for gain in gains:
         counts[min(bins - 1, max(0, int((gain + 1) / width)))] += 1
-    return [(-1 + width * place, -1 + width * (place + 1), count) for place, count in enumerate(counts)]
+    return [Bin(-1 + width * place, -1 + width * (place + 1), count) for place, count in enumerate(counts)]

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.evaluation.results import MAX_RELEVANCE, Qrels
+from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
 BETWEEN = re.compile(r"[\s,]+(?![^(]*\))")  # white space and commas outside brackets
@@ -27,17 +27,17 @@ GDEVAL_GRADES = 4  # the program that computes ERR and nDCG(dcg='exp-log2') take
 Run = dict[str, dict[str, float]]
 
 
-def parsed_measures(names: str | None) -> list[Any]:
-    """ir-measures' measures for names such as "nDCG@10 RR@10". Raises ConfigError."""
+def parse_measures(names: str | None) -> list[Any]:
+    """The measures of ir-measures for names such as "nDCG@10 RR@10". Raises ConfigError."""
     for package in ("ir_measures", "scipy"):
         if find_spec(package) is None:
             raise ConfigError(f"{package} is not installed", "pip install 'rerank-cli[eval]'")
     ir_measures: Any = import_module("ir_measures")
     found = []
-    asked = list(filter(None, BETWEEN.split(names or " ".join(MEASURES))))
-    if not asked:
+    wanted = list(filter(None, BETWEEN.split(names or " ".join(MEASURES))))
+    if not wanted:
         raise ConfigError(f"--measures {names!r}: names none", MEASURES_ADVICE)
-    for name in asked:
+    for name in wanted:
         try:
             measure = ir_measures.parse_measure({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name))
             able = any(each.is_available() and each.supports(measure) for each in ir_measures.DefaultPipeline.providers)
@@ -84,27 +84,27 @@ def _is_whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def in_order(docids: Sequence[str]) -> dict[str, float]:
+def falling_scores(docids: Sequence[str]) -> dict[str, float]:
     """Scores that make every evaluator see this order; above 0, which some give to documents that are not there."""
     return {docid: float(len(docids) - place) for place, docid in enumerate(docids)}
 
 
-def per_query(measures: Sequence[Any], qrels: Qrels, runs: Run) -> dict[str, dict[str, float]]:
+def values_per_query(measures: Sequence[Any], qrels: Qrels, runs: Run) -> dict[str, dict[str, float]]:
     """Each measure of each judged query, by ir-measures, some queries at a time."""
     values: dict[str, dict[str, float]] = {str(measure): {} for measure in measures}
     waiting = iter(qrels)
     while qids := list(islice(waiting, AT_ONCE)):
-        judged, run = _numbered(qids, qrels, runs)
-        for group in _apart(measures):
+        judged, run = _number_ids(qids, qrels, runs)
+        for group in _groups(measures):
             gains = group[0].params.get("gains", {})
             names = {_without_gains(measure): str(measure) for measure in group}
             graded = _graded(judged, gains)
-            for metric in _calculated(names, graded, run):
+            for metric in _calculate(names, graded, run):
                 values[names[metric.measure]][qids[int(metric.query_id)]] = float(metric.value)
     return values
 
 
-def _numbered(qids: Sequence[str], qrels: Qrels, runs: Run) -> tuple[Qrels, Run]:
+def _number_ids(qids: Sequence[str], qrels: Qrels, runs: Run) -> tuple[Qrels, Run]:
     """Judgements and results with numbers for ids; queries without results are left out of the latter.
 
     The libraries cut ids at a NUL, or write them into files with blanks between them.
@@ -114,15 +114,17 @@ def _numbered(qids: Sequence[str], qrels: Qrels, runs: Run) -> tuple[Qrels, Run]
     for number, qid in enumerate(qids):
         names: dict[str, str] = {}
         judged[str(number)] = {names.setdefault(docid, str(len(names))): grade for docid, grade in qrels[qid].items()}
-        if scores := runs.get(qid):
+        scores = runs.get(qid)
+        if scores:
             run[str(number)] = {names.setdefault(docid, str(len(names))): score for docid, score in scores.items()}
     return judged, run
 
 
-def _apart(measures: Sequence[Any]) -> Iterator[list[Any]]:
+def _groups(measures: Sequence[Any]) -> Iterator[list[Any]]:
     """Measures that may be computed together: ir-measures computes some with another's `gains` or `judged_only`."""
     alone = [measure for measure in measures if measure.params.keys() & {"gains", "judged_only"}]
-    if together := [measure for measure in measures if measure not in alone]:
+    together = [measure for measure in measures if measure not in alone]
+    if together:
         yield together
     yield from ([measure] for measure in alone)
 
@@ -139,7 +141,7 @@ def _graded(judged: Qrels, gains: dict[int, int]) -> Qrels:
     }
 
 
-def _calculated(names: dict[Any, str], judged: Qrels, run: Run) -> list[Any]:
+def _calculate(names: dict[Any, str], judged: Qrels, run: Run) -> list[Any]:
     """What ir-measures computes. Raises ConfigError that names the measure when it does not."""
     _refuse_high_grades(names, judged)
     ir_measures: Any = import_module("ir_measures")
@@ -147,12 +149,12 @@ def _calculated(names: dict[Any, str], judged: Qrels, run: Run) -> list[Any]:
         metrics = list(ir_measures.iter_calc(list(names), judged, run))
     except Exception as fault:  # of whatever library or program computes a measure
         for measure, name in names.items() if len(names) > 1 else ():
-            _calculated({measure: name}, judged, run)  # raises for the one that cannot be computed
+            _calculate({measure: name}, judged, run)  # raises for the one that cannot be computed
         (name, *_) = names.values()
-        raise _not_computed(name, f"{type(fault).__name__}: {fault}") from None
+        raise _not_computable(name, f"{type(fault).__name__}: {fault}") from None
     for metric in metrics:
         if not math.isfinite(metric.value):
-            raise _not_computed(names[metric.measure], f"it gives {metric.value}")
+            raise _not_computable(names[metric.measure], f"it gives {metric.value}")
     return metrics
 
 
@@ -161,10 +163,10 @@ def _refuse_high_grades(names: dict[Any, str], judged: Qrels) -> None:
         if measure.NAME == "ERR" or measure.params.get("dcg") == "exp-log2":
             highest = max((grade for grades in judged.values() for grade in grades.values()), default=0)
             if highest > GDEVAL_GRADES:
-                raise _not_computed(name, f"for grades up to {GDEVAL_GRADES}, and there is one of {highest:,}")
+                raise _not_computable(name, f"for grades up to {GDEVAL_GRADES}, and there is one of {highest:,}")
 
 
-def _not_computed(name: str, why: str) -> ConfigError:
+def _not_computable(name: str, why: str) -> ConfigError:
     return ConfigError(f"--measures: {name} cannot be computed here ({why})", MEASURES_ADVICE)
 
 

@@ -1,38 +1,30 @@
-"""Judgements and results as an evaluator takes them: a relevance for each query and document, and ranked documents.
+"""Results as an evaluator takes them: ranked documents by query, of a TREC run or of records with ids.
 
-Judgements come as TREC qrels (`qid 0 docid relevance`), as BEIR's table (`query-id corpus-id score`, tabs, a header),
-or as a field of the candidates. Results come as a TREC run, or in any format whose records and candidates have ids.
-A document that is judged twice, and not alike, is an error in all of them.
+A document with two scores in a run is an error.
 """
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.ranking import as_float32
 from rerank_cli.core.records import Blank, Failure, Request
-from rerank_cli.files.compression import PARQUET_MAGIC
+from rerank_cli.evaluation.column_files import MAX_LINE_BYTES, is_parquet, lines_with_columns
+from rerank_cli.evaluation.judgements import TWICE_ADVICE, Qrels, add_judgements, carried_judgements
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
 OUR_TAG = "rerank"  # of runs whose scores are logits
-MAX_RELEVANCE = 10_000  # evaluators make room for every grade up to the highest
-QRELS_ADVICE = "One judgement a line: `qid 0 docid relevance` (TREC), or query-id, corpus-id and score (BEIR)."
 RESULTS_ADVICE = "Records and candidates need ids. A TREC run is read as it is."
 RUN_ADVICE = f"One document a line: {columns.RUN}."
-TWICE_ADVICE = "Keep one of the two."
-
-Qrels = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,58 +56,6 @@ class Results:
         return bool(self.queries) and all(each.before is not None for each in self.queries.values())
 
 
-def read_qrels(path: str) -> Qrels:
-    """The judgements in a file. Raises InputError for a line that is none, and for two that contradict each other."""
-    if is_parquet(path):
-        raise InputError(f"{path}: is a parquet table, which cannot be read as judgements", QRELS_ADVICE)
-    qrels: Qrels = {}
-    iterations: set[str] = set()
-    for line, row in _judgements(path):
-        grade = columns.whole_number(row.grade)
-        if grade is None:
-            what = f"the relevance is {row.grade[:40]!r}, not an integer{columns.likeness(line.raw)}"
-            raise InputError(f"{line.origin}: {what}", QRELS_ADVICE)
-        if abs(grade) > MAX_RELEVANCE:
-            raise InputError(f"{line.origin}: a relevance beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
-        iterations.add(row.iteration)
-        if qrels.setdefault(row.qid, {}).setdefault(row.docid, grade) != grade:
-            subtopics = " (by subtopic? The second column differs in this file)" if len(iterations) > 1 else ""
-            raise InputError(
-                f"{line.origin}: {row.qid} {row.docid} was judged otherwise before{subtopics}", TWICE_ADVICE
-            )
-    return qrels
-
-
-def _judgements(path: str) -> Iterator[tuple[Line, columns.Judgement]]:
-    layout: columns.Layout | None = None
-    for line in Inputs((path,)).lines(MAX_LINE_BYTES):
-        if _says_nothing(line, QRELS_ADVICE):
-            continue
-        try:
-            if layout is None:
-                layout = columns.Layout.of(line.raw)
-                if layout.header:
-                    continue
-            yield line, layout.row(line.raw)
-        except Malformed as fault:
-            raise InputError(f"{line.origin}: {fault.reason}", QRELS_ADVICE) from None
-
-
-def _says_nothing(line: Line, advice: str) -> bool:
-    """Whether a line is blank or a comment. Raises InputError for one that is too long."""
-    if line.too_long:
-        raise InputError(f"{line.origin}: the line is too long", advice)
-    return not line.raw.strip() or columns.is_comment(line.raw)
-
-
-def is_parquet(path: str) -> bool:
-    """Whether a file is a parquet table, whose rows are read as JSON lines."""
-    if not os.path.isfile(path) or not os.access(path, os.R_OK):
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
-
-
 def read_results(path: str, relevance_field: str | None = "relevance") -> Results:
     """The results in a file, and what its candidates say of their relevance if a field is named.
 
@@ -123,7 +63,7 @@ def read_results(path: str, relevance_field: str | None = "relevance") -> Result
     """
     inputs = Inputs((path,))
     if _holds_run(inputs):
-        return _of_run(path, inputs)
+        return _results_of_run(path, inputs)
     read = ReadConfig(inputs=(path,))
     format = open_format(read, WriteConfig(), inputs)
     found = Results(path, format.name, scored=False)
@@ -161,16 +101,16 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     candidates = as_objects(record)
     docids = tuple([_id(each, f"{entry.origin}: candidate {place}") for place, each in enumerate(candidates)])
     if relevance_field is not None:
-        _take_judgements(
-            found, qid, f"{entry.origin}: the {relevance_field}", _judged(docids, candidates, relevance_field)
-        )
+        judgements = carried_judgements(docids, candidates, relevance_field)
+        add_judgements(found.relevance, qid, f"{entry.origin}: the {relevance_field}", judgements)
     if qid in found.queries:
         found.repeated += 1
         return
-    former = _former(docids, candidates)
-    found.cut += former is None and any("index" in each for each in candidates)
+    before = _input_order(docids, candidates)
+    if before is None and any("index" in each for each in candidates):
+        found.cut += 1
     if len(set(docids)) < len(docids):
-        former = None if former is None else tuple(dict.fromkeys(former))
+        before = None if before is None else tuple(dict.fromkeys(before))
         places = {docid: place for place, docid in reversed(list(enumerate(docids)))}
         found.repeated_documents += len(docids) - len(places)
         candidates = [candidates[place] for place in sorted(places.values())]
@@ -179,45 +119,10 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     numbers = all(isinstance(logit, int | float) for logit in logits)
     falling = [float(place) for place in range(len(docids), 0, -1)]
     found.scored |= any("logit" in each for each in candidates)
-    found.queries[qid] = Ranked(docids, array("d", logits if numbers else falling), former)
+    found.queries[qid] = Ranked(docids, array("d", logits if numbers else falling), before)
 
 
-def _judged(docids: Iterable[str], candidates: list[dict[str, Any]], name: str) -> Iterator[tuple[str, Any]]:
-    """Documents with the judgement that they carry, where they carry one."""
-    for docid, each in zip(docids, candidates, strict=True):
-        if each.get(name) is not None:
-            yield docid, each[name]
-
-
-def _take_judgements(found: Results, qid: str, what: str, judged: Iterable[tuple[str, Any]]) -> None:
-    """Keep a query's judgements, of its first record that has some; all of them must agree. Raises InputError."""
-    known = found.relevance.get(qid, {})
-    here: dict[str, int] = {}
-    for docid, value in judged:
-        grade = _grade(value, f"{what} of {docid}")
-        before = here.setdefault(docid, known.get(docid, grade))
-        if before != grade:
-            raise InputError(f"{what} of {docid} is {grade}, and {before} before that", TWICE_ADVICE)
-    if here:
-        found.relevance.setdefault(qid, here)
-
-
-def _grade(value: Any, what: str) -> int:
-    """A judgement in a candidate: a whole number, also as a string, or true (1) or false (0). Raises InputError."""
-    number = columns.whole_number(value if isinstance(value, str) else repr(float(value)) if is_number(value) else "")
-    if number is None:
-        raise InputError(f"{what} is {value!r}, not a whole number", QRELS_ADVICE)
-    if abs(number) > MAX_RELEVANCE:
-        raise InputError(f"{what} is beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
-    return number
-
-
-def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number, or true or false, which count as 1 and 0."""
-    return isinstance(value, int | float)
-
-
-def _former(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> tuple[str, ...] | None:
+def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> tuple[str, ...] | None:
     """The order of the input, by `index`, where no candidate was left out."""
     places = [each.get("index") for each in candidates]
     if sorted(place for place in places if isinstance(place, int)) != list(range(len(docids))):
@@ -233,16 +138,14 @@ def _id(body: dict[str, Any], what: str) -> str:
     return str(name)
 
 
-def _of_run(path: str, inputs: Inputs) -> Results:
+def _results_of_run(path: str, inputs: Inputs) -> Results:
     """A TREC run, ordered as trec_eval does: by score as float32, then by docid, both falling; ranks are ignored.
 
     A line that comes twice counts once; a document with two scores is an error.
     """
     rows: dict[str, dict[str, float]] = {}
     found = Results(path)
-    for line in inputs.lines(MAX_LINE_BYTES):
-        if _says_nothing(line, RUN_ADVICE):
-            continue
+    for line in lines_with_columns(inputs, RUN_ADVICE):
         row = _row(line)
         known = rows.setdefault(row.qid, {})
         if known.setdefault(row.docid, row.score) != row.score:
@@ -263,7 +166,14 @@ def _row(line: Line) -> columns.RunRow:
         raise InputError(f"{line.origin}: {fault.reason}", RUN_ADVICE) from None
 
 
-def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dict[str, str]]]:
+class QueryTexts(NamedTuple):
+    """A query and the texts of some of its documents, by their ids."""
+
+    query: str
+    documents: dict[str, str]
+
+
+def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, QueryTexts]:
     """The query and the texts of chosen documents, by query id, read from the file once more.
 
     {} for a TREC run, and for what cannot be read twice.
@@ -275,7 +185,7 @@ def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dic
         return {}
     read = ReadConfig(inputs=(path,))
     format = open_format(read, WriteConfig(), inputs)
-    found: dict[str, tuple[str, dict[str, str]]] = {}
+    found: dict[str, QueryTexts] = {}
     for entry in read_entries(format, inputs, read, None):
         if not isinstance(entry, Request):
             continue
@@ -283,5 +193,6 @@ def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, tuple[str, dic
         qid = str(record.get("id"))
         if qid in wanted and qid not in found:
             texts = {str(each.get("id")): str(each.get("text", "")) for each in as_objects(record)}
-            found[qid] = record["query"], {docid: text for docid, text in texts.items() if docid in wanted[qid]}
+            chosen = {docid: text for docid, text in texts.items() if docid in wanted[qid]}
+            found[qid] = QueryTexts(record["query"], chosen)
     return found

@@ -10,7 +10,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure
-from rerank_cli.evaluation.results import MAX_RELEVANCE, Qrels
+from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.json_values import number_of
 from rerank_cli.formats.record_format import as_objects

@@ -9,8 +9,9 @@ from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.protocols import Report
 from rerank_cli.evaluation.evaluate import Evaluation, evaluate
-from rerank_cli.evaluation.measures import MEASURES, parsed_measures
-from rerank_cli.evaluation.results import Qrels, Ranked, Results, read_qrels
+from rerank_cli.evaluation.judgements import Qrels, read_qrels
+from rerank_cli.evaluation.measures import MEASURES, parse_measures
+from rerank_cli.evaluation.results import Ranked, Results
 from rerank_cli.reranking.in_memory import score_texts
 from rerank_cli.training.config import Fields
 from rerank_cli.training.examples import read_examples
@@ -81,4 +82,4 @@ def score_held_out(scorer: Any, held_out: HeldOut) -> list[list[float]]:
 
 def measure_held_out(held_out: HeldOut, logits: list[list[float]], before: Results) -> Evaluation:
     """Measures of the trained model by its logits, beside those of the ranking before."""
-    return evaluate(held_out.results("trained", logits), held_out.qrels, parsed_measures(MEASURED), before)
+    return evaluate(held_out.results("trained", logits), held_out.qrels, parse_measures(MEASURED), before)

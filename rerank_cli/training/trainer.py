@@ -20,7 +20,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from rerank_cli.core.errors import DeviceError
-from rerank_cli.evaluation.measures import in_order, means_of, parsed_measures, per_query
+from rerank_cli.evaluation.measures import falling_scores, means_of, parse_measures, values_per_query
 from rerank_cli.training.checkpoints import STATE, steps_of, write_errors
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.data import TrainingData
@@ -42,7 +42,7 @@ class Measure(BaseEvaluator):  # type: ignore[misc]
 
     def __init__(self, held_out: HeldOut) -> None:
         super().__init__()
-        self._held_out, self._measures = held_out, parsed_measures(LEADING)
+        self._held_out, self._measures = held_out, parse_measures(LEADING)
 
     def __call__(self, model: CrossEncoder, *_: Any, **__: Any) -> dict[str, float]:
         """The measure of the held-out records, by its name. Raises DeviceError when a score is not finite."""
@@ -53,8 +53,8 @@ class Measure(BaseEvaluator):  # type: ignore[misc]
         flat = iter(scores)
         logits = [[next(flat) for _ in each.texts] for each in self._held_out.queries.values()]
         ranked = self._held_out.results("now", logits).queries
-        runs = {qid: in_order(each.docids) for qid, each in ranked.items()}
-        values = per_query(self._measures, self._held_out.qrels, runs)
+        runs = {qid: falling_scores(each.docids) for qid, each in ranked.items()}
+        values = values_per_query(self._measures, self._held_out.qrels, runs)
         return {LEADING: means_of(self._measures, values, list(ranked))[LEADING]}
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from support.running import Finished, forked
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.evaluation.results import read_qrels, read_results
+from rerank_cli.evaluation.judgements import read_qrels
+from rerank_cli.evaluation.results import read_results
 from rerank_cli.formats.columns import is_comment, row_of_run
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.trec import column

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.evaluation.compare import compare, moved, rank_biased_overlap, side_by_side, tau_of_orders
+from rerank_cli.evaluation.compare import compare, movement, rank_biased_overlap, side_by_side, tau_of_orders
 from rerank_cli.evaluation.results import Ranked, Results
 
 ORDERS = st.permutations("abcdefghij")
@@ -77,7 +77,7 @@ def test_rank_biased_overlap_of_uneven_rankings_is_the_sum_of_its_definition(a, 
 
 @pytest.mark.parametrize(("before", "after", "word"), [(None, 3, "new"), (2, 2, "="), (5, 1, "↑4"), (0, 7, "↓7")])
 def test_a_move_is_said_in_a_word(before, after, word):
-    assert moved(before, after) == word
+    assert movement(before, after) == word
 
 
 def test_the_tops_stand_side_by_side():
@@ -96,10 +96,10 @@ def test_queries_that_moved_most_come_first():
 
 def test_with_judgements_the_largest_gains_and_losses_come_first():
     first, other = results("A", p="abc", q="abc", r="abc"), results("B", p="cab", q="bca", r="abc")
-    from rerank_cli.evaluation.measures import parsed_measures
+    from rerank_cli.evaluation.measures import parse_measures
 
     qrels = {"p": {"a": 1}, "q": {"c": 1}, "r": {"a": 1}}
-    made = compare(first, other, qrels, parsed_measures("RR@10 AP"))
+    made = compare(first, other, qrels, parse_measures("RR@10 AP"))
     assert [(move.qid, move.gain) for move in made.moves] == [
         ("p", pytest.approx(-0.5)),
         ("q", pytest.approx(1 / 6)),

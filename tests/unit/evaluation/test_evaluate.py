@@ -10,9 +10,10 @@ from support.making import jsonl
 from support.running import rerank
 
 from rerank_cli.core.errors import ConfigError, InputError
-from rerank_cli.evaluation.evaluate import difference, evaluate, histogram, uncertainty
-from rerank_cli.evaluation.measures import MEASURES, parsed_measures
-from rerank_cli.evaluation.results import read_qrels, read_results, texts_of
+from rerank_cli.evaluation.evaluate import Means, difference, evaluate, histogram, uncertainty
+from rerank_cli.evaluation.judgements import read_qrels
+from rerank_cli.evaluation.measures import MEASURES, parse_measures
+from rerank_cli.evaluation.results import read_results, texts_of
 
 COLLECTIONS = ["noveleval", "scifact", "selqa-dev", "xquadr-en", "xquadr-de", "xquadr-zh", "xquadr-ar"]
 COLLECTIONS += ["xquad-x-zh-en", "xquad-x-ar-en"]
@@ -123,7 +124,7 @@ def test_three_queries_worked_by_hand_with_ties(tmp_path):
     )
     qrels = "q1 0 c 1\nq1 0 z 1\nq2 0 a 2\nq3 0 y 1\nq4 0 y 1\n"
     results, judged = read_results(put(tmp_path, "run", run)), read_qrels(put(tmp_path, "qrels", qrels))
-    made = evaluate(results, judged, parsed_measures("nDCG@10 RR@10 AP P@10 R@10 Success@1 Judged@10"))
+    made = evaluate(results, judged, parse_measures("nDCG@10 RR@10 AP P@10 R@10 Success@1 Judged@10"))
     second = 1 / math.log2(3)  # the discount of rank 2
     assert made.values["nDCG@10"] == pytest.approx({"q1": second / (1 + second), "q2": second, "q3": 0, "q4": 0})
     assert made.values["RR@10"] == pytest.approx({"q1": 0.5, "q2": 0.5, "q3": 0, "q4": 0})
@@ -149,7 +150,7 @@ def assert_same_as_pytrec_eval(path, qrels):
             qid, _, docid, _, score, _ = line.split()
             run.setdefault(qid, {})[docid] = float(score)
     theirs = pytrec_eval.RelevanceEvaluator(qrels, set(SAME.values())).evaluate(run)
-    made = evaluate(read_results(path), qrels, parsed_measures(" ".join(SAME)))
+    made = evaluate(read_results(path), qrels, parse_measures(" ".join(SAME)))
     for ours, there in SAME.items():
         expected = {qid: values[there] for qid, values in theirs.items()}
         assert {qid: made.values[ours][qid] for qid in expected} == pytest.approx(expected, abs=1e-6), ours
@@ -172,15 +173,15 @@ def test_measures_of_a_first_stage_and_of_our_run_are_those_of_pytrec_eval(share
 @pytest.mark.parametrize("name", ["nDCG", "nDCG@", "X@10", "P@ten"])
 def test_a_measure_that_is_none_is_refused_or_known_to_ir_measures(name):
     if name == "nDCG":
-        assert [str(each) for each in parsed_measures(name)] == ["nDCG"]
+        assert [str(each) for each in parse_measures(name)] == ["nDCG"]
     else:
         with pytest.raises(ConfigError, match="--measures"):
-            parsed_measures(name)
+            parse_measures(name)
 
 
 def test_the_usual_names_of_two_measures_are_understood():
-    assert [str(each) for each in parsed_measures("MRR@10, MAP")] == ["RR@10", "AP"]
-    assert [str(each) for each in parsed_measures(None)] == list(MEASURES)
+    assert [str(each) for each in parse_measures("MRR@10, MAP")] == ["RR@10", "AP"]
+    assert [str(each) for each in parse_measures(None)] == list(MEASURES)
 
 
 # differences
@@ -210,7 +211,7 @@ def test_queries_that_got_better_and_worse_are_counted():
         {"a": 0.1, "b": 0.5, "c": 0.3},
         {"a": 0.4, "b": 0.2, "c": 0.3, "x": 1.0},
         ["a", "b", "c", "d"],
-        (0.225, 0.225),
+        Means(0.225, 0.225),
     )
     assert (found.better, found.worse, found.same) == (1, 1, 2)
     assert found.gain == pytest.approx(0.0)
@@ -228,9 +229,9 @@ def test_a_histogram_counts_every_query_once_and_has_nothing_in_the_middle_alone
 def test_results_of_other_queries_are_refused(tmp_path):
     results = read_results(put(tmp_path, "out", jsonl(result("q", ["a"]))))
     with pytest.raises(InputError, match="none"):
-        evaluate(results, {"other": {"a": 1}}, parsed_measures("AP"))
+        evaluate(results, {"other": {"a": 1}}, parse_measures("AP"))
     with pytest.raises(InputError, match="judgements"):
-        evaluate(results, {}, parsed_measures("AP"))
+        evaluate(results, {}, parse_measures("AP"))
 
 
 # what a review found
@@ -241,9 +242,9 @@ def test_a_first_stage_of_other_queries_is_refused_and_missing_ones_are_counted(
     qrels = {"q1": {"a": 1}, "q2": {"a": 1}}
     other = read_results(put(tmp_path, "other", jsonl(result("x", ["a"]))))
     with pytest.raises(InputError, match="none"):
-        evaluate(results, qrels, parsed_measures("AP"), other)
+        evaluate(results, qrels, parse_measures("AP"), other)
     half = read_results(put(tmp_path, "half", jsonl(result("q1", ["a"]))))
-    made = evaluate(results, qrels, parsed_measures("AP"), half)
+    made = evaluate(results, qrels, parse_measures("AP"), half)
     assert made.counts["judged_queries_without_results_before"] == 1
 
 
@@ -277,18 +278,18 @@ def test_a_judgement_that_evaluators_cannot_hold_is_an_error(tmp_path, value):
 @pytest.mark.parametrize("name", ["P@0", "RBP", "alpha_nDCG@10", "INSQ", "nDCG(dcg='exp-log2')@0"])
 def test_a_measure_that_nobody_here_computes_is_refused(name):
     with pytest.raises(ConfigError, match="--measures"):
-        parsed_measures(name)
+        parse_measures(name)
 
 
 def test_commas_inside_brackets_belong_to_a_measure():
-    found = [str(each) for each in parsed_measures("P(rel=2,judged_only=True)@5,nDCG@3  RR")]
+    found = [str(each) for each in parse_measures("P(rel=2,judged_only=True)@5,nDCG@3  RR")]
     assert found == ["P(rel=2,judged_only=True)@5", "nDCG@3", "RR"]
 
 
 def test_a_measure_that_adds_up_has_its_sum_and_no_interval(tmp_path):
     results = read_results(put(tmp_path, "out", jsonl(result("q1", ["a", "b"]), result("q2", ["a"]))))
     before = read_results(put(tmp_path, "before", jsonl(result("q1", ["a"]), result("q2", ["a"]))))
-    made = evaluate(results, {"q1": {"a": 1}, "q2": {"a": 1}}, parsed_measures("NumRet"), before)
+    made = evaluate(results, {"q1": {"a": 1}, "q2": {"a": 1}}, parse_measures("NumRet"), before)
     (only,) = made.differences
     assert (only.before, only.after, only.low) == (2, 3, None)
     assert made.means["NumRet"] == 3

@@ -10,13 +10,13 @@ import pytest
 from support.running import HANG_S, environment
 
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.evaluation.measures import in_order, parsed_measures, per_query
+from rerank_cli.evaluation.measures import falling_scores, parse_measures, values_per_query
 
 BEFORE = """
 import itertools, json, sys
 import ir_measures
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.evaluation.measures import in_order, parsed_measures, per_query
+from rerank_cli.evaluation.measures import falling_scores, parse_measures, values_per_query
 
 BRACKETS = "", "(rel=2)", "(judged_only=True)", "(dcg='exp-log2')", "(gains={1:3,0:1})", "(beta=2.0)", "(p=0.5)"
 
@@ -25,13 +25,13 @@ def measures():
         for brackets in BRACKETS:
             for at in ("", "@1", "@5", "@0.3"):
                 try:
-                    yield parsed_measures(name + brackets + at)[0]
+                    yield parse_measures(name + brackets + at)[0]
                 except ConfigError:
                     pass
 
 def computed(measures, qrels, run):
     try:
-        return per_query(measures, qrels, run)
+        return values_per_query(measures, qrels, run)
     except ConfigError as fault:
         return str(fault)
 """
@@ -53,7 +53,7 @@ def reference(measure, qrels, run):
 
 def check(chosen, qrels, run):
     try:
-        found = per_query(chosen, qrels, run)
+        found = values_per_query(chosen, qrels, run)
     except ConfigError as fault:  # Accuracy where every document found is relevant; ERR of a high grade
         assert len(chosen) == 1 and chosen[0].NAME in ("Accuracy", "ERR", "nDCG"), fault
         return 0
@@ -66,7 +66,7 @@ def check(chosen, qrels, run):
 
 def spread(grade, qids):
     qrels = {"1": {"a": 1, "b": 0, "x": 2}, "2": {"a": grade}, "3": {"a": grade, "b": 1, "c": grade}}
-    run = {"1": in_order("abcx"), "2": in_order("ab"), "3": in_order("cabd")}
+    run = {"1": falling_scores("abcx"), "2": falling_scores("ab"), "3": falling_scores("cabd")}
     return {qid: qrels[qid] for qid in qids}, {qid: run[qid] for qid in qids}
 
 compared = 0
@@ -85,13 +85,13 @@ for measure in computable:
 every = [*range(-10_000, 20), *range(20, 10_001, 499)]  # high grades are slow: room is made for all below them
 several = [each for each in together if each not in accuracy]
 qrels = {str(grade + 20_000): {"a": grade, "b": -3} for grade in every}
-run = {qid: in_order("zab") for qid in qrels}
+run = {qid: falling_scores("zab") for qid in qrels}
 raised_to_0 = {qid: {docid: max(0, grade) for docid, grade in grades.items()} for qid, grades in qrels.items()}
 expected = {str(each): {} for each in several}
 for metric in ir_measures.iter_calc(several, raised_to_0, run):
     expected[str(metric.measure)][metric.query_id] = metric.value
 for order in (list(qrels), list(qrels)[::-1]):
-    assert per_query(several, {qid: qrels[qid] for qid in order}, run) == expected
+    assert values_per_query(several, {qid: qrels[qid] for qid in order}, run) == expected
     compared += len(qrels) * len(several)
 print(json.dumps([len(computable), compared]))
 """
@@ -99,7 +99,7 @@ print(json.dumps([len(computable), compared]))
 SWEEP = """
 chosen, refused, counts = [], 0, {}
 qrels = {"q": {"a": 1, "b": 0, "c": 2}, "r": {"a": -2}, "s": {"a": 0}, "t": {"b": 1}}
-runs = {"q": in_order("abz"), "r": in_order("ab"), "s": {}, "t": in_order("b")}
+runs = {"q": falling_scores("abz"), "r": falling_scores("ab"), "s": {}, "t": falling_scores("b")}
 big = 10**20
 brackets = ["", *("(rel=%s)" % each for each in (0, 1, 2, -1, big, "'x'", "True", 1.5))]
 brackets += ["(gains={1:%s})" % each for each in (0, 5, -5, big, 0.5, "'x'")]
@@ -111,7 +111,7 @@ for name in sorted(ir_measures.measures.registry):
     for bracket in brackets:
         for at in ("", "@0", "@1", "@5", "@%s" % big, "@2147483648", "@-1", "@0.5", "@1e18", "@0.123", "@True", "@'x'"):
             try:
-                chosen += parsed_measures(name + bracket + at)
+                chosen += parse_measures(name + bracket + at)
             except ConfigError as fault:
                 assert str(fault).startswith("--measures: ")
                 refused += 1
@@ -126,14 +126,14 @@ print(json.dumps([len(chosen), refused]))
 
 COMBINED = """
 qrels = {"q": {"a": 1, "b": 0, "c": 2, "d": -2}, "r": {"a": 3}}
-runs = {"q": in_order("bazd"), "r": in_order("zya")}
+runs = {"q": falling_scores("bazd"), "r": falling_scores("zya")}
 found = [each for each in {str(each): each for each in measures()}.values() if each.NAME not in ("Accuracy", "ERR")]
 found = [each for each in found if "exp-log2" not in str(each)]
-alone = {str(each): per_query([each], qrels, runs)[str(each)] for each in found}
-assert per_query(found, qrels, runs) == alone
+alone = {str(each): values_per_query([each], qrels, runs)[str(each)] for each in found}
+assert values_per_query(found, qrels, runs) == alone
 pairs = 0
 for pair in itertools.permutations(found, 2):
-    made = per_query(pair, qrels, runs)
+    made = values_per_query(pair, qrels, runs)
     assert all(made[str(each)] == alone[str(each)] for each in pair), (pair, made)
     pairs += 1
 print(json.dumps([len(found), pairs]))
@@ -171,7 +171,7 @@ def test_a_measure_is_the_same_beside_any_other(seed: str) -> None:
 
 
 def values(names: str, qrels: dict[str, dict[str, int]], runs: dict[str, str]) -> dict[str, dict[str, float]]:
-    return per_query(parsed_measures(names), qrels, {qid: in_order(docids) for qid, docids in runs.items()})
+    return values_per_query(parse_measures(names), qrels, {qid: falling_scores(docids) for qid, docids in runs.items()})
 
 
 def test_a_document_of_grade_minus_2_is_judged_and_not_relevant() -> None:
@@ -203,14 +203,16 @@ def test_a_query_without_documents_has_no_results() -> None:
 @pytest.mark.parametrize("names", ["RR@2 P@1 AP", "ERR@2"])
 def test_ids_reach_no_library(ids: tuple[str, str], names: str) -> None:
     first, second = ids
-    odd = per_query(parsed_measures(names), {first: {second: 1, first: 0}}, {first: in_order((first, second))})
+    odd = values_per_query(
+        parse_measures(names), {first: {second: 1, first: 0}}, {first: falling_scores((first, second))}
+    )
     plain = values(names, {"1": {"b": 1, "a": 0}}, {"1": "ab"})
     assert {name: each[first] for name, each in odd.items()} == {name: each["1"] for name, each in plain.items()}
 
 
 def test_an_order_is_measured_as_its_scores_are_also_by_a_measure_that_looks_at_scores() -> None:
     qrels = {"q": {"b": 1, "a": 1}}
-    (measure,) = parsed_measures("Compat")
+    (measure,) = parse_measures("Compat")
     (expected,) = ir_measures.iter_calc([measure], qrels, {"q": {"a": 12.5, "z": 3.0}})
     assert values("Compat", qrels, {"q": "az"})["Compat"]["q"] == expected.value
 
@@ -234,4 +236,4 @@ def test_the_measure_that_cannot_be_computed_is_named(names: str, said: str) -> 
 )
 def test_a_measure_whose_parameter_libraries_would_misread_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="--measures"):
-        parsed_measures(name)
+        parse_measures(name)

@@ -74,7 +74,7 @@ def test_a_judgement_may_be_a_string_or_true_or_false(tmp_path: Path, value: Any
 
 
 def test_held_out_grades_below_0_are_measured_as_not_relevant(tmp_path: Path) -> None:
-    from rerank_cli.evaluation.measures import in_order, parsed_measures, per_query
+    from rerank_cli.evaluation.measures import falling_scores, parse_measures, values_per_query
 
     path = tmp_path / "in.jsonl"
     records = [
@@ -85,6 +85,6 @@ def test_held_out_grades_below_0_are_measured_as_not_relevant(tmp_path: Path) ->
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
     kept = read_held_out(ReadConfig(inputs=(str(path),)), Fields(), print, None)
     ranked = kept.results("now", [[1.0, 0.0]] * len(kept.queries)).queries
-    runs = {qid: in_order(each.docids) for qid, each in ranked.items()}
-    found = per_query(parsed_measures("RR@10 nDCG@10"), kept.qrels, runs)
+    runs = {qid: falling_scores(each.docids) for qid, each in ranked.items()}
+    found = values_per_query(parse_measures("RR@10 nDCG@10"), kept.qrels, runs)
     assert list(found["RR@10"].values()) == [1.0, 0.5]

@@ -1,0 +1,96 @@
+"""Judgements as an evaluator takes them: a grade for each query and document.
+
+They come as TREC qrels (`qid 0 docid relevance`), as BEIR's table (`query-id corpus-id score`, tabs, a header), or as
+a field of the candidates. A document that is judged twice, and not alike, is an error in all of them.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rerank_cli.core.errors import InputError
+from rerank_cli.evaluation.column_files import is_parquet, lines_with_columns
+from rerank_cli.files.inputs import Inputs, Line
+from rerank_cli.formats import columns
+from rerank_cli.formats.json_values import Malformed
+
+MAX_RELEVANCE = 10_000  # evaluators make room for every grade up to the highest
+QRELS_ADVICE = "One judgement a line: `qid 0 docid relevance` (TREC), or query-id, corpus-id and score (BEIR)."
+TWICE_ADVICE = "Keep one of the two."
+
+Qrels = dict[str, dict[str, int]]
+
+
+def read_qrels(path: str) -> Qrels:
+    """The judgements in a file. Raises InputError for a line that is none, and for two that contradict each other."""
+    if is_parquet(path):
+        raise InputError(f"{path}: is a parquet table, which cannot be read as judgements", QRELS_ADVICE)
+    qrels: Qrels = {}
+    iterations: set[str] = set()
+    for line, row in _rows(path):
+        grade = columns.whole_number(row.grade)
+        if grade is None:
+            what = f"the relevance is {row.grade[:40]!r}, not an integer{columns.likeness(line.raw)}"
+            raise InputError(f"{line.origin}: {what}", QRELS_ADVICE)
+        if abs(grade) > MAX_RELEVANCE:
+            raise InputError(f"{line.origin}: a relevance beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
+        iterations.add(row.iteration)
+        if qrels.setdefault(row.qid, {}).setdefault(row.docid, grade) != grade:
+            subtopics = " (by subtopic? The second column differs in this file)" if len(iterations) > 1 else ""
+            raise InputError(
+                f"{line.origin}: {row.qid} {row.docid} was judged otherwise before{subtopics}", TWICE_ADVICE
+            )
+    return qrels
+
+
+def _rows(path: str) -> Iterator[tuple[Line, columns.Judgement]]:
+    """Each line of a file of judgements with what it says; the first line tells how the file is laid out."""
+    layout: columns.Layout | None = None
+    for line in lines_with_columns(Inputs((path,)), QRELS_ADVICE):
+        try:
+            if layout is None:
+                layout = columns.Layout.of(line.raw)
+                if layout.header:
+                    continue
+            yield line, layout.row(line.raw)
+        except Malformed as fault:
+            raise InputError(f"{line.origin}: {fault.reason}", QRELS_ADVICE) from None
+
+
+def carried_judgements(
+    docids: Iterable[str], candidates: list[dict[str, Any]], field: str
+) -> Iterator[tuple[str, Any]]:
+    """Documents with the judgement in this field of the candidate, where it has one."""
+    for docid, candidate in zip(docids, candidates, strict=True):
+        if candidate.get(field) is not None:
+            yield docid, candidate[field]
+
+
+def add_judgements(qrels: Qrels, qid: str, what: str, judgements: Iterable[tuple[str, Any]]) -> None:
+    """Add a query's judgements, of its first record that has some; all of them must agree. Raises InputError."""
+    known = qrels.get(qid, {})
+    here: dict[str, int] = {}
+    for docid, value in judgements:
+        grade = _grade(value, f"{what} of {docid}")
+        before = here.setdefault(docid, known.get(docid, grade))
+        if before != grade:
+            raise InputError(f"{what} of {docid} is {grade}, and {before} before that", TWICE_ADVICE)
+    if here:
+        qrels.setdefault(qid, here)
+
+
+def _grade(value: Any, what: str) -> int:
+    """A judgement in a candidate: a whole number, also as a string, or true (1) or false (0). Raises InputError."""
+    text = value if isinstance(value, str) else ""
+    if is_number(value):
+        text = repr(float(value))
+    number = columns.whole_number(text)
+    if number is None:
+        raise InputError(f"{what} is {value!r}, not a whole number", QRELS_ADVICE)
+    if abs(number) > MAX_RELEVANCE:
+        raise InputError(f"{what} is beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
+    return number
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number, or true or false, which count as 1 and 0."""
+    return isinstance(value, int | float)
