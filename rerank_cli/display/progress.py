@@ -68,12 +68,12 @@ class Deaf:
         return getattr(self._stream, name)
 
 
-_cursor_hidden = threading.Event()
+_bar_began = threading.Event()  # never cleared: Ctrl-C empties a terminal, of the end of the bar too
 
 
 def show_cursor() -> None:
-    """Give the terminal its cursor back if a bar hid it: for the end of a process that runs no cleanup."""
-    if _cursor_hidden.is_set() and os.isatty(STDERR):
+    """Give the terminal its cursor back if there ever was a bar: for the end of a process that runs no cleanup."""
+    if _bar_began.is_set() and os.isatty(STDERR):
         with suppress(OSError):
             os.write(STDERR, b"\x1b[?25h")
 
@@ -146,10 +146,9 @@ class Reporter:
         console = Console(file=cast("TextIO", Deaf(self._stream)), highlight=False, markup=False, emoji=False)
         bar = run_bar(stats, console)
         with ExitStack() as last:  # a signal may come at any step of this, that of starting the bar included
-            last.callback(_cursor_hidden.clear)
             last.callback(console.show_cursor)
             last.callback(_stop, bar)
-            _cursor_hidden.set()
+            _bar_began.set()
             bar.start()
             self._above_bar = lambda sentence: console.print(Text(sentence))
             try:

@@ -1,11 +1,16 @@
 """What a person sees of a run."""
 
 import io
+import os
+import subprocess
+import sys
+import termios
 from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 from support.making import Clock
+from support.running import HANG_S, environment
 
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.display.progress import Reporter, choose_mode, closing_line, status_line, summary_rows
@@ -222,3 +227,38 @@ def test_a_stream_that_is_closed_does_not_end_the_run():
         made.report("x")
     made.conclude(DOCUMENT, verbose=True)
     assert stream.closed
+
+
+AFTER_A_BAR = """
+import os, sys, time
+from rerank_cli.core.stats import Stats
+from rerank_cli.display.progress import Reporter, show_cursor
+if sys.argv[1:]:
+    with Reporter("bar", sys.stderr).watching(Stats(time.monotonic)):
+        pass
+print("over", flush=True)
+sys.stdin.readline()
+show_cursor()
+"""
+
+
+@pytest.mark.parametrize(("arguments", "again"), [(["bar"], b"\x1b[?25h"), ([], b"")])
+def test_the_end_of_a_stopped_process_shows_the_cursor_again_since_ctrl_c_empties_a_terminal(arguments, again):
+    """A terminal discards what it has not yet shown when Ctrl-C is typed: the sequence that the bar ended with, too."""
+    person, device = os.openpty()
+    command = [sys.executable, "-c", AFTER_A_BAR, *arguments]
+    kinds = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": device, "env": environment(TERM="xterm")}
+    with subprocess.Popen(command, **kinds) as process:
+        assert process.stdout.readline() == b"over\n"
+        termios.tcflush(person, termios.TCIFLUSH)
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert process.wait(HANG_S) == 0
+    os.set_blocking(person, False)
+    try:
+        assert os.read(person, 4096) == again
+    except BlockingIOError:
+        assert again == b""
+    finally:
+        os.close(person)
+        os.close(device)
