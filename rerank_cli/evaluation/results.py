@@ -22,7 +22,6 @@ from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
 
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
-OUR_TAG = "rerank"  # of runs whose scores are logits
 RESULTS_ADVICE = "Records and candidates need ids. A TREC run is read as it is."
 RUN_ADVICE = f"One document a line: {columns.RUN}."
 
@@ -150,7 +149,7 @@ def _results_of_run(path: str, inputs: Inputs) -> Results:
         known = rows.setdefault(row.qid, {})
         if known.setdefault(row.docid, row.score) != row.score:
             raise InputError(f"{line.origin}: {row.qid} has {row.docid} twice, with other scores", TWICE_ADVICE)
-        found.scored &= row.tag == OUR_TAG
+        found.scored &= row.tag == columns.TAG
         found.repeated_documents += 1
     for qid, scores in rows.items():
         order = sorted(scores, key=lambda docid: (as_float32(scores[docid]), docid), reverse=True)

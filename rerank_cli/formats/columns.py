@@ -13,6 +13,7 @@ from rerank_cli.formats.json_values import BLANKS, Malformed, check_utf8, number
 COMMENT = b"#"
 RUN = "qid Q0 docid rank score tag"
 RUN_COLUMNS = 6
+TAG = "rerank"  # of runs that are written here: their scores are logits
 LARGEST_SCORE = 3e38  # evaluators read scores as float32, which ends at 3.4e38
 QRELS_WIDTHS = {4: "qid iter docid grade", 3: "qid docid grade"}
 QUERY_NAMES = {"query_id", "queryid", "query", "qid", "q_id", "topic_id", "topicid", "topic", "topic_number"}
@@ -87,6 +88,15 @@ def row_of_run(raw: bytes) -> RunRow:
     if not qid or not docid:
         raise Malformed(f"an empty {'qid' if not qid else 'docid'}")
     return RunRow(qid, docid, score, rest[0] if rest else "")
+
+
+def run_line(qid: str, docid: str, rank: int, score: float) -> str:
+    """A line of a run as it is written.
+
+    >>> row_of_run(run_line("q1", "d9", 1, 12.5).encode())
+    RunRow(qid='q1', docid='d9', score=12.5, tag='rerank')
+    """
+    return f"{qid} Q0 {docid} {rank} {score!r} {TAG}\n"
 
 
 def _is_plain(columns: list[str]) -> bool:

@@ -16,15 +16,13 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking, as_float32
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats.columns import COMMENT, is_comment, is_run, row_of_run
+from rerank_cli.formats.columns import COMMENT, LARGEST_SCORE, is_comment, is_run, row_of_run, run_line
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import BLANKS, Malformed, id_of
 from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.record_format import as_objects, scores_of
 
-TAG = "rerank"
 FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
-LARGEST = 3e38  # float32 ends at 3.4e38
 HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that a run holds, or is never expected to
 
 
@@ -130,7 +128,7 @@ class TrecRun:
         if given is None:
             return [float(-index) for index in range(len(candidates))]
         for index, score in enumerate(given):
-            if not abs(score) < LARGEST:
+            if not abs(score) < LARGEST_SCORE:
                 path = f"$.candidates[{index}].{field}"
                 raise Malformed(f"the score {score} is beyond what a run can hold", path, content=True)
         return [float(score) for score in given]
@@ -153,7 +151,7 @@ class TrecRun:
         written, last = [], math.inf
         for rank, (docid, score) in enumerate(best.items(), 1):
             last = min(as_float32(score), below(last))
-            written.append(f"{value['qid']} Q0 {docid} {rank} {last!r} {TAG}\n")
+            written.append(run_line(value["qid"], docid, rank, last))
         return "".join(written).encode("utf-8")
 
 

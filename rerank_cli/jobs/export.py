@@ -94,12 +94,15 @@ def _refuse_early(config: ExportConfig) -> None:
 
 def _refuse_found(target: Path, overwrite: bool) -> None:
     """Raises Refused when a folder that is there may not be replaced."""
-    if os.path.lexists(target) and not overwrite:
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
         raise Refused(f"{target}: exists", "Choose another folder, or replace it with --overwrite.")
-    if os.path.lexists(target) and not (target / NOTE).is_file():
+    if not (target / NOTE).is_file():
         raise Refused(f"{target}: is not an exported model, so --overwrite leaves it alone", "Choose another folder.")
-    if os.path.lexists(target) and (more := sorted(_foreign_names(target))):
-        raise Refused(f"{target}: also holds {', '.join(more[:3])}, which we did not make", "Choose another folder.")
+    foreign = sorted(_foreign_names(target))
+    if foreign:
+        raise Refused(f"{target}: also holds {', '.join(foreign[:3])}, which we did not make", "Choose another folder.")
 
 
 def _foreign_names(folder: Path) -> set[str]:
