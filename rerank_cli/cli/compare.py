@@ -37,10 +37,10 @@ def compare_command(
     first, *others = [read_results(run, None) for run in runs]
     done = [(other, compare(first, other, judged, chosen)) for other in others]
     if as_json:
-        print_json([as_dict(made, moved) for _, made in done])
+        print_json([as_dict(comparison, moved) for _, comparison in done])
     else:
-        for place, (other, made) in enumerate(done):
-            for line in [*([""] if place else []), *comparison_lines(made, first, other, moved)]:
+        for place, (other, comparison) in enumerate(done):
+            for line in [*([""] if place else []), *comparison_lines(comparison, first, other, moved)]:
                 print_line(line)
     if html is not None:
         from rerank_cli.display.page import write_comparisons

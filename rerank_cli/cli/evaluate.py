@@ -50,12 +50,12 @@ def eval_command(
                 "Name judgements with --qrels, or results with all their candidates.",
             )
         done.append((results, evaluate(results, results.relevance if given is None else given, chosen, former)))
-    evaluations = [made for _, made in done]
+    evaluations = [evaluation for _, evaluation in done]
     if as_json:
-        print_json([as_dict(made) for made in evaluations])
+        print_json([as_dict(evaluation) for evaluation in evaluations])
     else:
-        for place, made in enumerate(evaluations):
-            for line in [*([""] if place else []), *evaluation_lines(made)]:
+        for place, evaluation in enumerate(evaluations):
+            for line in [*([""] if place else []), *evaluation_lines(evaluation)]:
                 print_line(line)
     if per_query is not None:
         write_csv(per_query, evaluations)

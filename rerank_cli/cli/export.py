@@ -57,20 +57,20 @@ def export_command(
         records=None if records is None else ReadConfig(inputs=(records,), limit=limit),
         overwrite=overwrite,
     )
-    made = export(config, report)
-    for line in export_lines(made):
+    exported = export(config, report)
+    for line in export_lines(exported):
         print_line(line)
     return 0
 
 
-def export_lines(made: dict[str, Any]) -> list[str]:
+def export_lines(exported: dict[str, Any]) -> list[str]:
     """The lines to print, each harmless to a terminal."""
     lines = [
-        ("folder", printable(made["output"])),
-        ("format", f"{made['format']}, {made['dtype']}"),
-        ("size", f"{made['bytes'] / 2**20:,.1f} MiB"),
+        ("folder", printable(exported["output"])),
+        ("format", f"{exported['format']}, {exported['dtype']}"),
+        ("size", f"{exported['bytes'] / 2**20:,.1f} MiB"),
     ]
-    if parity := made.get("parity"):
+    if parity := exported.get("parity"):
         lines += [
             ("parity with torch fp32", f"{parity['pairs']:,} pairs, {parity['queries']:,} queries"),
             ("  standard deviation", f"{parity['std']:.4g} of the logits"),

@@ -10,30 +10,35 @@ from rerank_cli.evaluation.results import Results
 WIDTH = 24  # columns of a document's id
 
 
-def as_dict(made: Comparison, moved: int) -> dict[str, Any]:
+def as_dict(comparison: Comparison, moved: int) -> dict[str, Any]:
     """A comparison as JSON."""
     moves = [
         {"query": move.qid, "overlap": move.overlap, "rbo": move.rbo, "tau": move.tau, "gain": move.gain}
-        for move in made.moves[:moved]
+        for move in comparison.moves[:moved]
     ]
-    return {**made.as_dict(), "differences": [as_row(each) for each in made.differences], "moved_most": moves}
+    return {
+        **comparison.as_dict(),
+        "differences": [as_row(each) for each in comparison.differences],
+        "moved_most": moves,
+    }
 
 
-def comparison_lines(made: Comparison, first: Results, other: Results, moved: int) -> list[str]:
+def comparison_lines(comparison: Comparison, first: Results, other: Results, moved: int) -> list[str]:
     """The lines to print."""
-    lines = [f"A {made.first}", f"B {made.other}", ""]
-    lines.append(f"{'queries in both':<22}{made.queries:,} (only A {made.only_first:,}, only B {made.only_other:,})")
-    lines.append(f"{f'overlap@{TOP}':<22}{made.overlap:.4f}")
-    lines.append(f"{'RBO, p = 0.9':<22}{made.rbo:.4f}")
-    lines.append(f"{'Kendall tau':<22}{'' if made.tau is None else format(made.tau, '.4f')}")
-    if made.drift is not None:
-        spread = f" ({made.drift / made.std:.3f} of A's standard deviation)" if made.std else ""
-        lines.append(f"{'mean |score B - A|':<22}{made.drift:.4f}{spread}")
-    if made.differences:
-        lines += ["", *difference_table(made.differences, ("A", "B"))]
-    for name, each in zip("AB", made.evaluations or (), strict=False):
+    lines = [f"A {comparison.first}", f"B {comparison.other}", ""]
+    alone = f"(only A {comparison.only_first:,}, only B {comparison.only_other:,})"
+    lines.append(f"{'queries in both':<22}{comparison.queries:,} {alone}")
+    lines.append(f"{f'overlap@{TOP}':<22}{comparison.overlap:.4f}")
+    lines.append(f"{'RBO, p = 0.9':<22}{comparison.rbo:.4f}")
+    lines.append(f"{'Kendall tau':<22}{'' if comparison.tau is None else format(comparison.tau, '.4f')}")
+    if comparison.drift is not None:
+        spread = f" ({comparison.drift / comparison.std:.3f} of A's standard deviation)" if comparison.std else ""
+        lines.append(f"{'mean |score B - A|':<22}{comparison.drift:.4f}{spread}")
+    if comparison.differences:
+        lines += ["", *difference_table(comparison.differences, ("A", "B"))]
+    for name, each in zip("AB", comparison.evaluations or (), strict=False):
         lines += [f"{name}: {words}" for words in counted(each)]
-    for move in made.moves[:moved]:
+    for move in comparison.moves[:moved]:
         gain = "" if move.gain is None else f"gain {move.gain:+.4f}, "
         lines += ["", f"{move.qid}: {gain}overlap@{TOP} {move.overlap:.2f}, RBO {move.rbo:.2f}"]
         for place, (a, b, how) in enumerate(side_by_side(first.queries[move.qid], other.queries[move.qid]), 1):

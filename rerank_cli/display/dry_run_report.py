@@ -4,32 +4,32 @@ from rerank_cli.display.bars import bar
 from rerank_cli.jobs.dry_run import DryRun
 
 
-def dry_run_lines(found: DryRun) -> list[str]:
+def dry_run_lines(run: DryRun) -> list[str]:
     """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
-    count, figures = found.counters, found.as_dict()
+    count, figures = run.counters, run.as_dict()
     rows = [
-        ("shape", found.format),
+        ("shape", run.format),
         ("records", f"{count.records:,} ({count.failed:,} would fail)"),
         ("pairs", f"{count.pairs:,} ({count.duplicate_pairs:,} identical ones are scored once)"),
         ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),
-        ("windows", f"{count.windows:,} of up to {found.window_tokens:,} tokens"),
-        ("batches", f"{count.batches:,} of up to {found.batch_tokens:,} tokens"),
+        ("windows", f"{count.windows:,} of up to {run.window_tokens:,} tokens"),
+        ("batches", f"{count.batches:,} of up to {run.batch_tokens:,} tokens"),
         ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
     ]
     if count.chunked:
         rows.append(("in parts", f"{count.chunked:,} documents in {count.chunks:,} parts"))
     lengths = [f"{figures[name]:,}" for name in ("median_tokens", "p95_tokens", "max_tokens")]
     rows.append(("pair lengths", f"median {lengths[0]}, 95 % within {lengths[1]}, longest {lengths[2]}"))
-    return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(found)]
+    return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(run)]
 
 
-def histogram(found: DryRun) -> list[str]:
+def histogram(run: DryRun) -> list[str]:
     """Pairs by their tokens, a bar each."""
-    bins = found.bins()
+    bins = run.bins()
     most = max((pairs for _, _, pairs in bins), default=0)
     lines = []
     for low, high, pairs in bins:
-        if low == found.max_length + 1:
-            lines.append(f"{'':>13} ┄┄┄ {found.max_length} tokens: longer pairs are {found.fate} ┄┄┄")
+        if low == run.max_length + 1:
+            lines.append(f"{'':>13} ┄┄┄ {run.max_length} tokens: longer pairs are {run.fate} ┄┄┄")
         lines.append(f"{low:>6}-{high:<6} {bar(pairs, most, show_few=True)} {pairs:,}")
     return lines

@@ -38,15 +38,15 @@ def finite(value: Any) -> Any:
     return [finite(each) for each in value] if isinstance(value, list) else value
 
 
-def as_dict(made: Evaluation) -> dict[str, Any]:
+def as_dict(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as JSON: means, differences and counts."""
     return {
-        "run": printable(made.name),
-        "before_run": printable(made.before_name) or None,
-        "measures": made.means,
-        "before": made.before_means or None,
-        "differences": [as_row(each) for each in made.differences],
-        **made.counts,
+        "run": printable(evaluation.name),
+        "before_run": printable(evaluation.before_name) or None,
+        "measures": evaluation.means,
+        "before": evaluation.before_means or None,
+        "differences": [as_row(each) for each in evaluation.differences],
+        **evaluation.counts,
     }
 
 
@@ -56,27 +56,31 @@ def as_row(each: Difference) -> dict[str, Any]:
     return {name: getattr(each, name) for name in names}
 
 
-def evaluation_lines(made: Evaluation) -> list[str]:
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
     """The lines to print."""
-    count = made.counts
-    lines = [f"{made.name}: {count['judged_queries']:,} judged queries"]
-    if not made.differences:
-        lines += ["", *(f"{name:<12}{value:>8.4f}" for name, value in made.means.items())]
+    count = evaluation.counts
+    lines = [f"{evaluation.name}: {count['judged_queries']:,} judged queries"]
+    if not evaluation.differences:
+        lines += ["", *(f"{name:<12}{value:>8.4f}" for name, value in evaluation.means.items())]
     else:
-        lines += [f"before: {made.before_name}", "", *difference_table(made.differences, ("before", "after"))]
-        leading = next(iter(made.values))
-        gains = [value - made.before[leading].get(qid, 0.0) for qid, value in made.values[leading].items()]
+        lines += [
+            f"before: {evaluation.before_name}",
+            "",
+            *difference_table(evaluation.differences, ("before", "after")),
+        ]
+        leading = next(iter(evaluation.values))
+        gains = [value - evaluation.before[leading].get(qid, 0.0) for qid, value in evaluation.values[leading].items()]
         lines += ["", f"gain in {leading}, queries", *histogram_lines(gains)]
-    if not made.differences and count["queries_cut"]:
+    if not evaluation.differences and count["queries_cut"]:
         words = "queries lack candidates of the input: the order before is not known, name it with --before"
         lines += ["", f"{count['queries_cut']:,} {words}"]
-    lines += ["", *counted(made)]
+    lines += ["", *counted(evaluation)]
     return lines
 
 
-def counted(made: Evaluation) -> list[str]:
+def counted(evaluation: Evaluation) -> list[str]:
     """What a reader of the means should know."""
-    count = made.counts
+    count = evaluation.counts
     documents = f"{count['top_10']:,} documents in the top 10"
     unjudged = f"{count['unjudged_in_top_10']:,} of the {documents} are not judged"
     if count["top_10"] and count["unjudged_in_top_10"] == count["top_10"]:
@@ -113,9 +117,9 @@ def write_csv(path: str, evaluations: list[Evaluation]) -> None:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["run", "query", "measure", "before", "after"])
-    for made in evaluations:
-        for qid, measure, former, value in rows_of(made):
-            table.writerow([made.name, qid, measure, "" if former is None else former, value])
+    for evaluation in evaluations:
+        for qid, measure, former, value in rows_of(evaluation):
+            table.writerow([evaluation.name, qid, measure, "" if former is None else former, value])
     try:
         put_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
     except OSError as fault:

@@ -67,37 +67,41 @@ def write_evaluations(
 ) -> None:
     """The page of `rerank eval`. Raises ConfigError without jinja2, OutputError when it cannot be written."""
     sections = [
-        _evaluated(results, made, former, results.relevance if qrels is None else qrels) for results, made in done
+        _evaluation_section(results, evaluation, former, results.relevance if qrels is None else qrels)
+        for results, evaluation in done
     ]
     _write(path, "rerank eval", sections)
 
 
 def write_comparisons(path: str, first: Results, done: Sequence[tuple[Results, Comparison]], qrels: Qrels) -> None:
     """The page of `rerank compare`."""
-    _write(path, "rerank compare", [_compared(first, other, made, qrels) for other, made in done])
+    _write(path, "rerank compare", [_comparison_section(first, other, comparison, qrels) for other, comparison in done])
 
 
-def _evaluated(results: Results, made: Evaluation, former: Results | None, qrels: Qrels) -> Section:
-    leading = next(iter(made.values))
-    values, before = made.values[leading], made.before.get(leading, {})
+def _evaluation_section(results: Results, evaluation: Evaluation, former: Results | None, qrels: Qrels) -> Section:
+    leading = next(iter(evaluation.values))
+    values, before = evaluation.values[leading], evaluation.before.get(leading, {})
     gains = {qid: value - before.get(qid, 0.0) for qid, value in values.items()} if before else {}
     moved = sorted(gains or values, key=lambda qid: -abs(gains.get(qid, 0.0)))[:DRILLED]
-    pairs = {qid: (_former(results, former, qid), results.queries.get(qid)) for qid in moved}
-    measures = list(made.values)[:4]
+    pairs = {qid: (_ranking_before(results, former, qid), results.queries.get(qid)) for qid in moved}
+    measures = list(evaluation.values)[:4]
     rows = [
         [
             qid,
-            *(f"{made.values[name].get(qid, 0.0):.4f}" for name in measures),
+            *(f"{evaluation.values[name].get(qid, 0.0):.4f}" for name in measures),
             *([f"{gains[qid]:+.4f}"] if gains else []),
         ]
         for qid in values
     ]
-    facts = [(name.replace("_", " "), f"{count:,}") for name, count in made.counts.items()]
+    facts = [(name.replace("_", " "), f"{count:,}") for name, count in evaluation.counts.items()]
     return Section(
-        made.name,
-        (made.before_name or "before", made.name),
-        [*facts, *(() if made.differences else ((name, f"{mean:.4f}") for name, mean in made.means.items()))],
-        made.differences,
+        evaluation.name,
+        (evaluation.before_name or "before", evaluation.name),
+        [
+            *facts,
+            *(() if evaluation.differences else ((name, f"{mean:.4f}") for name, mean in evaluation.means.items())),
+        ],
+        evaluation.differences,
         f"gain in {leading}",
         gains_chart(sorted(gains.values()), leading) if gains else "",
         ["query", *measures, *([f"gain in {leading}"] if gains else [])],
@@ -108,41 +112,58 @@ def _evaluated(results: Results, made: Evaluation, former: Results | None, qrels
     )
 
 
-def _former(results: Results, former: Results | None, qid: str) -> Ranked | None:
+def _ranking_before(results: Results, former: Results | None, qid: str) -> Ranked | None:
     if former is not None:
         return former.queries.get(qid)
     ranked = results.queries.get(qid)
     return None if ranked is None or ranked.before is None else Ranked(ranked.before, ranked.scores)
 
 
-def _compared(first: Results, other: Results, made: Comparison, qrels: Qrels) -> Section:
+def _comparison_section(first: Results, other: Results, comparison: Comparison, qrels: Qrels) -> Section:
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.4f}"
 
-    judged = bool(made.differences)
+    judged = bool(comparison.differences)
     facts = [
-        ("queries in both", f"{made.queries:,} (only A {made.only_first:,}, only B {made.only_other:,})"),
-        (f"overlap@{TOP}", number(made.overlap)),
-        ("RBO, p = 0.9", number(made.rbo)),
-        ("Kendall tau", number(made.tau)),
-        ("mean |score B - A|", number(made.drift)),
+        (
+            "queries in both",
+            f"{comparison.queries:,} (only A {comparison.only_first:,}, only B {comparison.only_other:,})",
+        ),
+        (f"overlap@{TOP}", number(comparison.overlap)),
+        ("RBO, p = 0.9", number(comparison.rbo)),
+        ("Kendall tau", number(comparison.tau)),
+        ("mean |score B - A|", number(comparison.drift)),
     ]
-    moved = made.moves[:DRILLED]
+    moved = comparison.moves[:DRILLED]
     pairs = {move.qid: (first.queries.get(move.qid), other.queries.get(move.qid)) for move in moved}
     notes = {
         move.qid: f"RBO {move.rbo:.2f}" + ("" if move.gain is None else f", gain {move.gain:+.4f}") for move in moved
     }
-    gains = sorted(move.gain or 0.0 for move in made.moves) if judged else sorted(move.rbo for move in made.moves)
-    leading = made.differences[0].measure if judged else "RBO"
+    gains = (
+        sorted(move.gain or 0.0 for move in comparison.moves)
+        if judged
+        else sorted(move.rbo for move in comparison.moves)
+    )
+    leading = comparison.differences[0].measure if judged else "RBO"
     columns = ["query", f"overlap@{TOP}", "RBO", "tau", *([f"gain in {leading}"] if judged else [])]
     rows = [
         [m.qid, f"{m.overlap:.2f}", f"{m.rbo:.4f}", number(m.tau), *([f"{m.gain:+.4f}"] if m.gain is not None else [])]
-        for m in made.moves
+        for m in comparison.moves
     ]
     drills = list(_drills(pairs, [first.name, other.name], qrels, notes))
-    title, charted = f"{made.other} against {made.first}", f"gain in {leading}" if judged else leading
+    title, charted = f"{comparison.other} against {comparison.first}", f"gain in {leading}" if judged else leading
     chart = gains_chart(gains, leading)
-    return Section(title, (made.first, made.other), facts, made.differences, charted, chart, columns, rows, drills)
+    return Section(
+        title,
+        (comparison.first, comparison.other),
+        facts,
+        comparison.differences,
+        charted,
+        chart,
+        columns,
+        rows,
+        drills,
+    )
 
 
 def _drills(

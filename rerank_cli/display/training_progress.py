@@ -62,8 +62,8 @@ class TrainingProgress:
     def figures_now(self) -> str:
         """The state of things in one line."""
         seconds = self._clock() - self._started
-        made = self._done - self._first
-        left = "?" if not made else duration((self._total - self._done) * seconds / made)
+        steps = self._done - self._first
+        left = "?" if not steps else duration((self._total - self._done) * seconds / steps)
         known = " · ".join(f"{name} {value:.4f}" for name, value in self._known.items())
         return " · ".join(
             filter(None, [f"{self._unit} {self._done:,}/{self._total:,}", known, duration(seconds), f"eta {left}"])
