@@ -79,11 +79,10 @@ def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
 def _compared(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
     source, target = folder / "records.jsonl", str(folder / "out.jsonl")
     longest = _write_records(config, source)
-    encoder: Any = import_module("rerank_cli.engines.cross_encoder").CrossEncoder(
-        replace(config.model, max_length=longest)
-    )
-    config = replace(config, model=replace(config.model, max_length=encoder.max_length))
-    costs = [pair.cost for pair in encoder.prepare(pairs_of(read_records(str(source))))]
+    cross_encoder = import_module("rerank_cli.engines.cross_encoder")
+    model: Any = cross_encoder.open_cross_encoder(replace(config.model, max_length=longest))
+    config = replace(config, model=replace(config.model, max_length=model.lengths.pair))
+    costs = [pair.cost for pair in model.prepare(pairs_of(read_records(str(source))))]
     lengths = {"pairs": len(costs), "tokens": sum(costs), "squares": sum(cost * cost for cost in costs)}
     with contestants_of(config, report) as (contestants, absent), Matrix(config) as matrix:
         for contestant in contestants:
@@ -101,13 +100,13 @@ def _compared(config: BenchConfig, folder: Path, report: Report) -> dict[str, An
     if not measured:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in absent.items())
         raise ModelError(f"nobody could be measured: {reasons}", "Choose with --engines and --peers.")
-    work = gflop(encoder.folder.config, lengths)
+    work = gflop(model.folder.config, lengths)
     return {
         "machine": machine()
         | ({"device": device_name(device_of(config))} if device_of(config).startswith("cuda") else {}),
         "model": config.random_weights or Path(config.model.model).name,
         "records": config.source or config.lengths,
-        "max_length": encoder.max_length,
+        "max_length": model.lengths.pair,
         "rounds": config.rounds,
         **lengths,
         "mean_tokens": round(lengths["tokens"] / lengths["pairs"], 1),

@@ -1,8 +1,8 @@
 """Pairs in, logits out: one file an engine, loaded by name.
 
 `registry` has the table of engines: what each needs and offers. `choice` opens one and knows what `--engine auto`
-takes. `…_graph` files export a model for another runtime. `self_test` proves a loaded model, `machine` is what it
-runs on.
+takes. `cross_encoder` and `bi_encoder` are the two kinds of models. `…_graph` files make a model's graph for another
+runtime, `graphs` has what their engines ask of it. `self_test` tests a loaded model, `machine` is what it runs on.
 """
 
 from rerank_cli.models.libraries import silence_libraries

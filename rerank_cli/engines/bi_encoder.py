@@ -1,4 +1,4 @@
-"""A bi-encoder but for its arithmetic: query and document are texts apart, each encoded as if it stood alone.
+"""A bi-encoder before it computes: query and document are texts apart, each encoded as if it stood alone.
 
 The logit of a pair is the cosine of the two vectors. A query's vector serves all its candidates, so a pair costs the
 tokens of its document.
@@ -12,8 +12,10 @@ from typing import Any
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import PreparedPair
-from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.models.find import find_model
+from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.modules_json import Encoding
+from rerank_cli.models.text_model import TextModel, lengths_within, load_config, usable_positions
 from rerank_cli.models.tokens import TextTokenizer, load_tokenizer
 
 PROMPTS = "only --query-template and --doc-template put prompts before the texts"
@@ -43,50 +45,50 @@ class SingleTexts(TextTokenizer):
         return array("i", [*self._head, *ids[:room], *self._tail])
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        """See Scorer.prepare."""
+        """One prepared pair each, in the same order; its cost is its document's length, special tokens included."""
         documents = self.encoded(self._encoding.document_prompt + document for _, document in pairs)
         queries = self.encoded(self._encoding.query_prompt + query for query, _ in pairs)
-        cut = {text: self.around(ids, self._rooms[1]) for text, ids in queries.items()}
-        made = []
+        document_room, query_room = self._rooms
+        query_ids = {text: self.around(ids, query_room) for text, ids in queries.items()}
+        specials = len(self._head) + len(self._tail)
+        prepared = []
         for query, document in pairs:
-            asked, text = self._encoding.query_prompt + query, self._encoding.document_prompt + document
-            ids = self.around(documents[text], self._rooms[0])
-            long, uncut = len(queries[asked]) > self._rooms[1], len(documents[text])
-            truncated = long or uncut > self._rooms[0]
-            payload = TextPair(ids, cut[asked])
-            specials = len(self._head) + len(self._tail)
-            made.append(PreparedPair(len(ids), truncated, payload, uncut=uncut + specials if truncated else None))
-        return made
+            prompted_query = self._encoding.query_prompt + query
+            prompted_document = self._encoding.document_prompt + document
+            ids = self.around(documents[prompted_document], document_room)
+            length = len(documents[prompted_document])
+            truncated = len(queries[prompted_query]) > query_room or length > document_room
+            payload = TextPair(ids, query_ids[prompted_query])
+            prepared.append(PreparedPair(len(ids), truncated, payload, uncut=length + specials if truncated else None))
+        return prepared
 
 
-class BiEncoder(CrossEncoder):
-    """What a bi-encoder is before it computes; files, lengths and identity are as a cross-encoder's."""
+def open_bi_encoder(config: ModelConfig, folder: ModelFolder | None = None) -> TextModel[SingleTexts]:
+    """The bi-encoder that `config` names, in `folder` where that was found already; no weight is loaded.
 
-    kind = "bi-encoder"
+    Raises ConfigError for a cross-encoder and for documents in parts, ModelError when its files do not fit together.
+    """
+    folder = find_model(config) if folder is None else folder
+    folder.refuse_other_kind("bi-encoder")
+    notes: list[str] = []
+    model_config = load_config(folder)
+    encoding = encoding_in(folder)
+    longest = encoding.longest
+    if longest is not None and longest < config.max_length:
+        notes.append(f"max-length lowered from {config.max_length} to {longest}: the model's files say so")
+        config = replace(config, max_length=longest)
+    lengths = lengths_within(usable_positions(model_config.to_dict()), config, notes)
+    if config.long_docs == "chunk":
+        raise ConfigError("--long-docs chunk: not offered by the bi-encoder engine", "Use truncate or error.")
+    if encoding.assumed:
+        notes.append(f"no modules.json: the mean of all tokens is taken, and {PROMPTS}")
+    elif not (encoding.query_prompt or encoding.document_prompt):
+        notes.append(f"the model's files name no prompts: {PROMPTS}")
+    tokenizer = SingleTexts(load_tokenizer(folder.path, model_config), encoding, (lengths.pair, lengths.query))
+    return TextModel(folder, model_config, lengths, tokenizer, notes=notes)
 
-    def _made_tokenizer(self, config: ModelConfig) -> SingleTexts:
-        if config.long_docs == "chunk":
-            raise ConfigError("--long-docs chunk: not offered by the bi-encoder engine", "Use truncate or error.")
-        encoding = self.encoding
-        if encoding.assumed:
-            self.notes.append(f"no modules.json: the mean of all tokens is taken, and {PROMPTS}")
-        elif not (encoding.query_prompt or encoding.document_prompt):
-            self.notes.append(f"the model's files name no prompts: {PROMPTS}")
-        tokenizer = load_tokenizer(self.folder.path, self.config)
-        return SingleTexts(tokenizer, encoding, (self.max_length, self.query_max_length))
 
-    def _lengths(self, config: ModelConfig) -> tuple[int, int]:
-        longest = self.encoding.longest
-        if longest is not None and longest < config.max_length:
-            self.notes.append(f"max-length lowered from {config.max_length} to {longest}: the model's files say so")
-            config = replace(config, max_length=longest)
-        return super()._lengths(config)
-
-    def _has_types(self) -> bool:
-        return False
-
-    @property
-    def encoding(self) -> Encoding:
-        """How vectors are made."""
-        assert self.folder.encoding is not None  # `find_model` was told, or found out
-        return self.folder.encoding
+def encoding_in(folder: ModelFolder) -> Encoding:
+    """How the bi-encoder in a folder makes a vector of a text."""
+    assert folder.encoding is not None  # `find_model` was told, or found out
+    return folder.encoding

@@ -11,11 +11,12 @@ from rerank_cli.core.scorer import Scorer
 from rerank_cli.engines.machine import default_device
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, not_installed
 from rerank_cli.models.find import find_model, refuse_empty
+from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import silence_libraries
 
 
-def open_scorer(config: ModelConfig) -> Scorer:
-    """The engine that `config` asks for, not yet loaded.
+def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer:
+    """The engine that `config` asks for, not yet loaded; `found` is the model's folder, where it was found already.
 
     Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
     """
@@ -27,22 +28,22 @@ def open_scorer(config: ModelConfig) -> Scorer:
     if not DEVICES.fullmatch(config.device):
         raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
     silence_libraries(config.offline)
-    name = config.engine if config.engine != "auto" else _fitting(config)
+    name = config.engine
+    if name == "auto" and config.model.partition(":")[0] == "fake":
+        name = "fake"
+    elif name == "auto":
+        found = find_model(config) if found is None else found
+        name = _fitting(config, found)
     engine = ENGINES[name]
     if missing := not_installed(engine.packages):
         raise ConfigError(f"--engine {name}: {', '.join(missing)} is not installed", engine.installation)
-    scorer: Scorer = getattr(import_module(f"rerank_cli.engines.{engine.module}"), engine.scorer)(config)
+    make_scorer = getattr(import_module(f"rerank_cli.engines.{engine.module}"), engine.scorer)
+    scorer: Scorer = make_scorer(config) if found is None else make_scorer(config, found)
     return scorer
 
 
-def _fitting(config: ModelConfig) -> str:
-    """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO, where it can be used; else torch.
-
-    Raises what finding the model raises.
-    """
-    if config.model.partition(":")[0] == "fake":
-        return "fake"
-    folder = find_model(config)
+def _fitting(config: ModelConfig, folder: ModelFolder) -> str:
+    """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO, where it can be used; else torch."""
     if folder.graph is not None:
         return folder.graph.format
     if folder.encoding is not None:

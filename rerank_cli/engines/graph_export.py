@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.cross_encoder import open_cross_encoder
+from rerank_cli.engines.graphs import graph_note
 from rerank_cli.engines.registry import GRAPHS
 from rerank_cli.models.graph_files import write_note
 from rerank_cli.models.libraries import version_of
@@ -19,12 +20,12 @@ def export_graph(model: ModelConfig, form: str, dtype: str, target: Path) -> Non
     """
     graphs = GRAPHS[form]
     make_graph = import_module(graphs.maker).make_graph
-    encoder = CrossEncoder(model)
+    encoder = open_cross_encoder(model)
     folder = encoder.folder
     if folder.graph is not None:
         raise ConfigError(f"{folder.name}: was exported already", "Export the model it was made from.")
     make_graph(encoder, dtype, target)
-    note = encoder.graph_note(form, dtype, {name: version_of(name) for name in graphs.noted})
+    note = graph_note(encoder, form, dtype, {name: version_of(name) for name in graphs.noted})
     write_note(target, {**note, "model": folder.name, "revision": folder.revision})
     for path in (folder.path / "config.json", *folder.tokenizer_files):
         shutil.copyfile(path, target / path.name)

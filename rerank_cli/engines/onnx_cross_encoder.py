@@ -13,10 +13,13 @@ import onnxruntime
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError, PassingFault
 from rerank_cli.core.scorer import Batch, PreparedPair, Traits
-from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.cross_encoder import open_cross_encoder
+from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note
 from rerank_cli.engines.lanes import lanes_for, side_by_side
 from rerank_cli.engines.machine import has_vnni, physical_cores
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
+from rerank_cli.engines.self_test import prove
+from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
 
@@ -33,7 +36,7 @@ OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory", "ou
 class OnnxCrossEncoder:
     """See the module and Scorer."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         device, _, self._number = config.device.partition(":")
         there = PROVIDERS["cuda"] in onnxruntime.get_available_providers()
         if device == "auto":
@@ -43,12 +46,12 @@ class OnnxCrossEncoder:
         if device == "cuda" and not there:
             raise DeviceError("--device cuda: this onnxruntime computes on CPUs only", "Install onnxruntime-gpu.")
         self._device = device
-        self._encoder = CrossEncoder(config)
-        folder = self._encoder.folder
+        self._text_model = open_cross_encoder(config, found)
+        folder = self._text_model.folder
         folder.refuse_graph("onnx")
-        self.notes = self._encoder.notes
+        self.notes = self._text_model.notes
         self.traits = TRAITS[device]
-        self._dtype = self._encoder.computed_dtype(config.dtype, GRAPH.stored, DEFAULT[device])
+        self._dtype = computed_dtype(folder, config.dtype, GRAPH.stored, DEFAULT[device])
         self._threads = config.threads or physical_cores()
         self._lanes = lanes_for(self._threads) if device == "cpu" else 1
         libraries = ["onnxruntime"]
@@ -56,9 +59,9 @@ class OnnxCrossEncoder:
             if missing := not_installed(GRAPH.packages):
                 raise ConfigError(f"--engine onnx: {', '.join(missing)} not installed", ENGINE.installation)
             libraries += ["torch", *GRAPH.packages]
-        self.identity = self._encoder.identity("onnx", self._device_name(), self._dtype, self._threads, libraries)
-        self._note = self._encoder.graph_note("onnx", self._dtype, self.identity.versions)
-        self._encoder.announce_graph(self._note)
+        self.identity = self._text_model.identity("onnx", self._device_name(), self._dtype, self._threads, libraries)
+        self._note = graph_note(self._text_model, "onnx", self._dtype, self.identity.versions)
+        announce_graph(self._text_model, self._note)
         self._session: Any = None
 
     def _device_name(self) -> str:
@@ -78,7 +81,7 @@ class OnnxCrossEncoder:
         options.log_severity_level = 3
         provider = (PROVIDERS[self._device], {"device_id": self._number} if self._number else {})
         with scratch_folder() as scratch:
-            graph = self._encoder.folder.graph or self._made_graph(scratch)
+            graph = self._text_model.folder.graph or self._made_graph(scratch)
             try:
                 session = onnxruntime.InferenceSession(str(graph.main), options, providers=[provider])
             except Exception as fault:  # the library has a dozen kinds, all of its own
@@ -91,22 +94,26 @@ class OnnxCrossEncoder:
             )
         session.disable_fallback()
         takes = [value.name for value in session.get_inputs()]
-        if sorted(takes) != sorted(self._encoder.inputs):
+        if sorted(takes) != sorted(self._text_model.inputs):
             raise ModelError(
-                f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._encoder.inputs)}",
+                f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._text_model.inputs)}",
                 "The tokenizer belongs to another model: export the model anew.",
             )
         self._session = session
-        self._encoder.prove(self, DeviceError(f"{self._device}: no memory for the model", "Use --dtype int8 or fp16."))
+        prove(
+            self,
+            self._text_model.folder.path,
+            DeviceError(f"{self._device}: no memory for the model", "Use --dtype int8 or fp16."),
+        )
 
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
         from rerank_cli.engines.onnx_graph import make_graph
 
-        return kept_graph(self._note, lambda target: make_graph(self._encoder, self._dtype, target), scratch)
+        return kept_graph(self._note, lambda target: make_graph(self._text_model, self._dtype, target), scratch)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
-        return self._encoder.prepare(pairs)
+        return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
@@ -114,7 +121,7 @@ class OnnxCrossEncoder:
 
     def _computed(self, batch: Batch) -> list[float] | None:
         """The logits of a batch; None when there is no memory for it. A session may be run by several threads."""
-        names, packed = self._encoder.arrays(batch, masked=True)
+        names, packed = self._text_model.arrays(batch, masked=True)
         try:
             (logits,) = self._session.run(None, dict(zip(names, packed, strict=True)))
         except Exception as fault:  # the library has a dozen kinds, all of its own

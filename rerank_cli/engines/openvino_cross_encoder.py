@@ -15,10 +15,13 @@ import openvino
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
-from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.cross_encoder import open_cross_encoder
+from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note
 from rerank_cli.engines.machine import physical_cores
 from rerank_cli.engines.openvino_runtime import computes_bfloat16, settings_for
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
+from rerank_cli.engines.self_test import prove
+from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
 
@@ -31,15 +34,15 @@ OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate mem
 class OpenVinoCrossEncoder:
     """See the module and Scorer."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         if config.device not in ("auto", "cpu"):
             raise ConfigError(f"--device {config.device}: the openvino engine computes on the CPU", "Use --device cpu.")
-        self._encoder = CrossEncoder(config)
-        folder = self._encoder.folder
+        self._text_model = open_cross_encoder(config, found)
+        folder = self._text_model.folder
         folder.refuse_graph("openvino")
-        self.notes = self._encoder.notes
+        self.notes = self._text_model.notes
         self.traits = TRAITS
-        self._dtype = self._encoder.computed_dtype(config.dtype, GRAPH.stored, "fp32")
+        self._dtype = computed_dtype(folder, config.dtype, GRAPH.stored, "fp32")
         self._threads = config.threads or physical_cores()
         libraries = ["openvino"]
         if folder.graph is None:
@@ -55,18 +58,18 @@ class OpenVinoCrossEncoder:
             )
         self._half = native and self._dtype != "fp32"  # for int8: what it leaves, softmax and norms
         cpu = "cpu with bfloat16" if self._half and self._dtype == "int8" else "cpu"
-        self.identity = self._encoder.identity("openvino", cpu, self._dtype, self._threads, libraries)
-        self._note = self._encoder.graph_note("openvino", GRAPH.stored[self._dtype][0], self.identity.versions)
-        self._encoder.announce_graph(self._note)
+        self.identity = self._text_model.identity("openvino", cpu, self._dtype, self._threads, libraries)
+        self._note = graph_note(self._text_model, "openvino", GRAPH.stored[self._dtype][0], self.identity.versions)
+        announce_graph(self._text_model, self._note)
         self._request: Any = None
 
     def load(self) -> None:
         """Compile the graph, making it first where there is none, then self-test; once."""
         if self._request is not None:
             return
-        settings = settings_for(self._encoder.config, self._dtype, self._half, self._threads)
+        settings = settings_for(self._text_model.config, self._dtype, self._half, self._threads)
         with scratch_folder() as scratch:
-            graph = self._encoder.folder.graph or self._made_graph(scratch)
+            graph = self._text_model.folder.graph or self._made_graph(scratch)
             try:
                 compiled = openvino.Core().compile_model(str(graph.main), "CPU", settings)
             except RuntimeError as fault:
@@ -74,28 +77,28 @@ class OpenVinoCrossEncoder:
                     f"{graph.main}: cannot be compiled ({in_short(fault)})", "Export the model anew, or use torch."
                 ) from None
         takes = [port.any_name for port in compiled.inputs]
-        if sorted(takes) != sorted(self._encoder.inputs):
+        if sorted(takes) != sorted(self._text_model.inputs):
             raise ModelError(
-                f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._encoder.inputs)}",
+                f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._text_model.inputs)}",
                 "The tokenizer belongs to another model: export the model anew.",
             )
         self._request = compiled.create_infer_request()
-        self._encoder.prove(self, DeviceError("cpu: no memory for the model", "Use --dtype int8."))
+        prove(self, self._text_model.folder.path, DeviceError("cpu: no memory for the model", "Use --dtype int8."))
 
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
         from rerank_cli.engines.openvino_graph import make_graph
 
         held = GRAPH.stored[self._dtype][0]
-        return kept_graph(self._note, lambda target: make_graph(self._encoder, held, target), scratch)
+        return kept_graph(self._note, lambda target: make_graph(self._text_model, held, target), scratch)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
-        return self._encoder.prepare(pairs)
+        return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
         for batch in batches:
-            names, packed = self._encoder.arrays(batch, masked=True, multiple=TRAITS.multiple)
+            names, packed = self._text_model.arrays(batch, masked=True, multiple=TRAITS.multiple)
             logits = self._computed(dict(zip(names, packed, strict=True)))
             if logits is None:
                 raise OutOfMemory(batch)

@@ -6,10 +6,12 @@ are known must put the right passage first. `rerank doctor` prints the same comp
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
-from rerank_cli.core.errors import DeviceError, ModelError
+from rerank_cli.core.errors import DeviceError, ModelError, RerankError
 from rerank_cli.core.ranking import sigmoid
-from rerank_cli.core.scorer import Batch, PreparedPair, Scorer
+from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Scorer
+from rerank_cli.models.libraries import in_short
 
 PANDA = (
     "The giant panda (Ailuropoda melanoleuca), sometimes called a panda bear or simply panda, is a bear species "
@@ -142,6 +144,24 @@ def self_test(scorer: Scorer) -> dict[str, float]:
             "self-test: the model puts 'hi' above a description of pandas", "Its files are damaged: fetch anew."
         )
     return {"irrelevant": irrelevant, "relevant": relevant, "batch_delta": delta}
+
+
+def prove(scorer: Scorer, folder: Path, memory: DeviceError) -> None:
+    """Test a scorer that has just loaded the model in `folder`.
+
+    Raises ModelError or DeviceError, and `memory` when the device has no room for a batch.
+    """
+    try:
+        self_test(scorer)
+    except OutOfMemory:
+        raise memory from None
+    except RerankError:
+        raise
+    except Exception as fault:  # values that transformers takes, and then cannot compute with
+        raise ModelError(
+            f"{folder / 'config.json'}: the model it describes cannot score ({in_short(fault)})",
+            "Fetch the file anew.",
+        ) from fault
 
 
 def known_scores(scorer: Scorer) -> list[tuple[KnownScore, float]]:

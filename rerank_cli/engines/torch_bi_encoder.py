@@ -17,7 +17,7 @@ from transformers import AutoModel
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.plan import Budget, plan_batches
 from rerank_cli.core.scorer import Batch, PreparedPair
-from rerank_cli.engines.bi_encoder import BiEncoder, TextPair
+from rerank_cli.engines.bi_encoder import TextPair, encoding_in, open_bi_encoder
 from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 from rerank_cli.engines.torch_device import is_out_of_memory
 from rerank_cli.models.load import load_model
@@ -31,13 +31,12 @@ class TorchBiEncoder(TorchCrossEncoder):
     """See the module and Scorer: the device is used as for a cross-encoder, batches hold documents."""
 
     engine = "bi-encoder"
-    make_encoder = BiEncoder
-    _encoder: BiEncoder
+    open_model = staticmethod(open_bi_encoder)
 
     def _loaded(self) -> Any:
         self._queries: OrderedDict[bytes, torch.Tensor] = OrderedDict()
         self._lock = Lock()  # lanes share the vectors
-        return load_model(self._encoder.folder, self._encoder.config, self._dtype, AutoModel, ("pooler.",))
+        return load_model(self._text_model.folder, self._text_model.config, self._dtype, AutoModel, ("pooler.",))
 
     def _logits(self, batch: Batch) -> torch.Tensor:
         documents = self.vectors(self._inputs(batch))
@@ -48,7 +47,7 @@ class TorchBiEncoder(TorchCrossEncoder):
         """Unit vectors (rows × hidden, float32) of token ids (rows × longest)."""
         hidden = self._model(**inputs, return_dict=True).last_hidden_state.float()
         mask = inputs.get("attention_mask")
-        vectors: torch.Tensor = normalize(pooled(hidden, mask, self._encoder.encoding.pooling), dim=1)
+        vectors: torch.Tensor = normalize(pooled(hidden, mask, encoding_in(self._text_model.folder).pooling), dim=1)
         return vectors
 
     def encoded_texts(
@@ -59,7 +58,7 @@ class TorchBiEncoder(TorchCrossEncoder):
         They are tokenized a slice at a time, because their tokens take ten times the room of their vectors. `told`
         hears of each batch how many texts it held. Raises DeviceError when one does not fit.
         """
-        made = np.empty((len(texts), self._encoder.config.hidden_size), dtype=np.float32)
+        made = np.empty((len(texts), self._text_model.config.hidden_size), dtype=np.float32)
         for start, end in slices(texts):
             for places, vectors in self._encoded(texts[start:end], role):
                 made[[start + place for place in places]] = vectors

@@ -7,7 +7,7 @@ architecture has it (but see `torch_plain_attention`); rows of equal length get 
 fastest kernel.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,16 @@ import torch
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair
-from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.lanes import lanes_for, side_by_side
 from rerank_cli.engines.registry import ENGINES
+from rerank_cli.engines.self_test import prove
 from rerank_cli.engines.torch_device import TORCH_DTYPES, TRAITS, choose_device, is_out_of_memory, raise_if_lost
 from rerank_cli.engines.torch_packed_linear import pack_linear_layers
 from rerank_cli.engines.torch_plain_attention import use_plain_attention
+from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.load import keep_head_in_float32, load_model
+from rerank_cli.models.text_model import TextModel
 
 
 @dataclass(slots=True)
@@ -47,9 +50,9 @@ class TorchCrossEncoder:
     """See the module and Scorer."""
 
     engine = "torch"
-    make_encoder = CrossEncoder
+    open_model: Callable[[ModelConfig, ModelFolder | None], TextModel[Any]] = staticmethod(open_cross_encoder)
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         if config.dtype not in ("auto", *ENGINES[self.engine].dtypes):
             raise ConfigError(
                 f"--dtype {config.dtype}: not offered by the {self.engine} engine", "Use auto, fp32, fp16 or bf16."
@@ -57,9 +60,9 @@ class TorchCrossEncoder:
         self.device = choose_device(config.device)
         dtype = config.dtype if config.dtype != "auto" else "fp16" if self.device.type == "cuda" else "fp32"
         self._dtype = TORCH_DTYPES[dtype]
-        self._encoder = self.make_encoder(config)
-        self._encoder.folder.refuse_graph(self.engine)
-        self.notes = self._encoder.notes
+        self._text_model = self.open_model(config, found)
+        self._text_model.folder.refuse_graph(self.engine)
+        self.notes = self._text_model.notes
         self.traits = TRAITS[self.device.type]
         threads = config.threads or torch.get_num_threads()
         torch.set_num_threads(threads)
@@ -67,7 +70,7 @@ class TorchCrossEncoder:
         self._lane_threads = threads // self._lanes
         self._model: Any = None
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-        self.identity = self._encoder.identity(self.engine, name, dtype, threads, ["torch"])
+        self.identity = self._text_model.identity(self.engine, name, dtype, threads, ["torch"])
 
     def load(self) -> None:
         """Bring the weights to the device, then self-test; once. Raises ModelError or DeviceError."""
@@ -85,18 +88,18 @@ class TorchCrossEncoder:
             if is_out_of_memory(fault):
                 raise memory from None
             raise
-        self._encoder.prove(self, memory)
+        prove(self, self._text_model.folder.path, memory)
 
     def _loaded(self) -> Any:
         """The model on the CPU."""
-        folder = self._encoder.folder
-        model = load_model(folder, self._encoder.config, self._dtype)
+        folder = self._text_model.folder
+        model = load_model(folder, self._text_model.config, self._dtype)
         keep_head_in_float32(model, folder)
         return model
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """See Scorer.prepare."""
-        return self._encoder.prepare(pairs)
+        return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """See Scorer.score."""
@@ -153,7 +156,7 @@ class TorchCrossEncoder:
 
     def _inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Padded int64 tensors (rows × longest), without a mask where all rows are equally long."""
-        names, packed = self._encoder.arrays(batch, masked=False)
+        names, packed = self._text_model.arrays(batch, masked=False)
         return dict(zip(names, self._on_device(packed), strict=True))
 
     def _on_device(self, packed: "np.ndarray[Any, np.dtype[np.int64]]") -> torch.Tensor:

@@ -71,7 +71,10 @@ def prove_graph(
     draw, size = np.random.default_rng(1), int(encoder.config.vocab_size)
     expected, found = [], []
     for lengths in PROBES:
-        pairs = [encoder.composed(*(draw.integers(4, size, length).tolist() for length in pair)) for pair in lengths]
+        pairs = [
+            encoder.tokenizer.composed(*(draw.integers(4, size, length).tolist() for length in pair))
+            for pair in lengths
+        ]
         names, arrays = encoder.arrays(Batch.of(pairs), masked=True)
         with torch.inference_mode():
             inputs = {name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)}

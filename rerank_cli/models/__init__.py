@@ -1,7 +1,8 @@
 """A model on disk: found, judged, tokenized and loaded; `mini` lies inside.
 
-`find` and `hub` find it, `config_json` and `weights` judge it, `tokens` makes pairs of token ids, `load` loads the
-weights and keeps the classification head in float32. `graph_files` keeps exported graphs.
+`find` and `hub` find it, `folder` checks its files, `config_json` and `weights` judge what is in them. `tokens` makes
+pairs of token ids, `text_model` is a model with its tokenizer before it computes, `load` loads the weights and keeps
+the classification head in float32. `graph_files` keeps exported graphs, `libraries` keeps libraries quiet.
 """
 
 from rerank_cli.models.libraries import silence_libraries

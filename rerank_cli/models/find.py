@@ -1,82 +1,18 @@
 """Where a model's files are: an alias, a folder, the hub cache, or the hub, in this order.
 
 Everything is resolved to a local folder first, and that is all the libraries ever see: no code from repositories, no
-pickles, no hidden requests. What can be refused from the files alone is refused here, before torch is imported.
+pickles, no hidden requests.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
-from rerank_cli.models.config_json import (
-    TOKENIZER_FILES,
-    check_config,
-    has_head,
-    read_json,
-    refuse_no_head,
-    require_file,
-)
-from rerank_cli.models.graph_files import ExportedGraph, exported_graph
-from rerank_cli.models.hashes import files_sha256
-from rerank_cli.models.hub import from_hub, refuse_other_bytes
-from rerank_cli.models.modules_json import MODULES, Encoding, read_encoding
-from rerank_cli.models.weights import check_layers, weights_of
+from rerank_cli.models.folder import ModelFolder, inspect_folder
+from rerank_cli.models.hub import from_hub
 
 ALIASES = {"mini": Path(__file__).parent / "mini"}
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFolder:
-    """A model on disk: its files were found and are of the kind we score with; nothing was loaded yet.
-
-    `graph` is set when `rerank export` made the folder: then `weights` are the graph's files, not safetensors.
-    `encoding` is set for a bi-encoder, and says how it makes a vector of a text.
-    """
-
-    name: str
-    path: Path
-    revision: str | None
-    config: dict[str, Any]
-    weights: tuple[Path, ...]
-    graph: ExportedGraph | None = None
-    encoding: Encoding | None = None
-
-    @property
-    def kind(self) -> str:
-        """Which family of engines can score with it."""
-        return "cross-encoder" if self.encoding is None else "bi-encoder"
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of the weights file, or of the files' names and hashes when there are several."""
-        return files_sha256(self.weights)
-
-    @property
-    def tokenizer_sha256(self) -> str:
-        """SHA-256 over the tokenizer's files."""
-        return files_sha256(self.tokenizer_files)
-
-    @property
-    def tokenizer_files(self) -> tuple[Path, ...]:
-        """The tokenizer's files that are there."""
-        return tuple(path for name in TOKENIZER_FILES if (path := self.path / name).exists())
-
-    @property
-    def config_sha256(self) -> str:
-        """SHA-256 of config.json, and of what else says how a bi-encoder computes."""
-        more = () if self.encoding is None else self.encoding.files
-        return files_sha256([self.path / "config.json", *more])
-
-    def refuse_graph(self, engine: str) -> None:
-        """Raises ConfigError when the folder holds the graph of another engine than `engine`."""
-        if self.graph is not None and self.graph.format != engine:
-            raise ConfigError(
-                f"--engine {engine}: {self.name} was exported for {self.graph.format}",
-                f"Use --engine {self.graph.format}, or leave it out.",
-            )
 
 
 def find_model(config: ModelConfig) -> ModelFolder:
@@ -96,11 +32,7 @@ def find_model(config: ModelConfig) -> ModelFolder:
         raise ModelError(
             f"{name}: no such model folder", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         )
-    folder = from_hub(name, config)
-    found = inspect_folder(name, folder, folder.name, config.engine)
-    for path in found.weights:
-        refuse_other_bytes(name, path)
-    return found
+    return from_hub(name, config)
 
 
 def refuse_empty(config: ModelConfig) -> None:
@@ -108,39 +40,3 @@ def refuse_empty(config: ModelConfig) -> None:
     for option, value in (("model", config.model), ("revision", config.revision)):
         if value is not None and not value.strip():
             raise ConfigError(f"--{option}: is empty", f"Name a {option}, or leave the option out.")
-
-
-def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "auto") -> ModelFolder:
-    """Check a model folder by its files alone. Raises ModelError naming the file.
-
-    Without a classification head it is a bi-encoder, if it says how it pools, or `engine` says that it is one.
-    """
-    config = read_json(path / "config.json")
-    check_config(path / "config.json", config)
-    encoding = None
-    if engine == "bi-encoder" or (not has_head(config) and os.path.lexists(path / MODULES)):
-        encoding = read_encoding(path)
-    else:
-        refuse_no_head(path / "config.json", config)
-    if os.path.lexists(path / "adapter_config.json"):
-        raise ModelError(
-            f"{path / 'adapter_config.json'}: an adapter would be laid over the weights, if peft is installed",
-            "Merge it into the model first, or take it out of the folder.",
-        )
-    weights = weights_of(path)
-    graph = None if weights else exported_graph(path)
-    if graph is not None:
-        weights = graph.files
-    if not weights:
-        pickled = sorted(file.name for file in path.glob("*.bin"))
-        found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no model.safetensors"
-        raise ModelError(f"{path}: {found}", "Weights must be safetensors: pickles can run code. Convert them first.")
-    if graph is None:
-        check_layers(path / "config.json", config, weights)
-    if not os.path.lexists(path / "tokenizer.json"):
-        raise ModelError(f"{path / 'tokenizer.json'}: missing", "The model's own fast tokenizer must lie beside it.")
-    require_file(path / "tokenizer.json")
-    for beside in TOKENIZER_FILES[1:]:
-        if os.path.lexists(path / beside):
-            read_json(path / beside)
-    return ModelFolder(name, path, revision, config, weights, graph, encoding)

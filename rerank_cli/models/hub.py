@@ -17,6 +17,7 @@ from typing import Any
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError, PassingFault, RerankError
 from rerank_cli.models.config_json import TOKENIZER_FILES
+from rerank_cli.models.folder import ModelFolder, inspect_folder
 from rerank_cli.models.hashes import sha256_of
 from rerank_cli.models.libraries import silence_libraries
 from rerank_cli.models.modules_json import WANTED as WANTED_OF_BI_ENCODERS
@@ -33,13 +34,17 @@ WAYS_OUT = (
 )
 
 
-def from_hub(name: str, config: ModelConfig) -> Path:
-    """The snapshot of a model of the hub: the cached one if it is whole, else fetched now.
+def from_hub(name: str, config: ModelConfig) -> ModelFolder:
+    """A model of the hub, checked, its weights byte for byte what the hub holds: cached if complete, else fetched now.
 
-    Raises ModelError (missing, unreachable) or PassingFault (the hub asks us to come back later).
+    Raises ModelError (missing, unreachable, damaged) or PassingFault (the hub asks us to come back later).
     """
     silence_libraries(config.offline)
-    return _cached(name, config.revision) or _downloaded(name, config)
+    snapshot = _cached(name, config.revision) or _downloaded(name, config)
+    folder = inspect_folder(name, snapshot, snapshot.name, config.engine)
+    for path in folder.weights:
+        refuse_other_bytes(name, path)
+    return folder
 
 
 def refuse_other_bytes(name: str, path: Path) -> None:

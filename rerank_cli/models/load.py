@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.models.find import ModelFolder
+from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import hide_weight_bars, in_short
 from rerank_cli.models.weights import FLOATS, number_types
 

@@ -14,6 +14,7 @@ import torch
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.protocols import Report
 from rerank_cli.engines.torch_device import choose_device, is_out_of_memory
+from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import quiet_transformers
 from rerank_cli.training.checkpoints import last_whole_checkpoint, steps_of, write_errors
 from rerank_cli.training.config import TrainConfig
@@ -24,13 +25,15 @@ from rerank_cli.training.trainer import DIVERGED, Trainer, Watch, make_trainer
 
 
 @quiet_transformers()
-def fit(config: TrainConfig, data: TrainingData, folder: Path, report: Report, progress: Any) -> dict[str, Any]:
-    """Train on `data` in `folder`, from its last checkpoint if it has one, and write the model into its folder `model`.
+def fit(
+    config: TrainConfig, data: TrainingData, base: ModelFolder, folder: Path, *, report: Report, progress: Any
+) -> dict[str, Any]:
+    """Train `base` on `data` in `folder`, from its last checkpoint if it has one; write the model into `folder`/model.
 
     Returns what the note says of the training: steps, seconds, the log. Raises ModelError (nothing in the model may
     learn), DeviceError when its memory is too small, or the loss or a weight is not finite any more, OutputError.
     """
-    model = prepare_model(config, _prepare_device(config))
+    model = prepare_model(config, base, _prepare_device(config))
     trained_weights = model.trained_weights
     if model.left_alone:
         report(f"left as they are, as frozen_in_training of config.json asks: {', '.join(model.left_alone)}")

@@ -27,6 +27,7 @@ from rerank_cli.files.durable import whole_file
 from rerank_cli.files.paths import is_file, real_path
 from rerank_cli.models.config_json import has_head
 from rerank_cli.models.find import find_model
+from rerank_cli.models.folder import ModelFolder
 from rerank_cli.training.pool import Pool, Query, Templates, read_pool, read_queries
 
 MOST_QUERIES, FEWEST_QUERIES = 256, 8  # compared with the pool together
@@ -78,10 +79,10 @@ def mine(config: MineConfig, report: Report, progress: Any) -> MiningCounts:
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
     """
     templates = Templates.of(config.query_template, config.doc_template)
-    _refuse_early(config)
+    folder = _refuse_early(config)
     pool = read_pool(config.corpus, templates.document)
     queries = read_queries(config.queries, pool, templates)
-    scorer: Any = open_scorer(config.model)
+    scorer: Any = open_scorer(config.model, folder)
     for note in scorer.notes:
         report(note)
     scorer.load()
@@ -104,7 +105,8 @@ def mine(config: MineConfig, report: Report, progress: Any) -> MiningCounts:
     return counts
 
 
-def _refuse_early(config: MineConfig) -> None:
+def _refuse_early(config: MineConfig) -> ModelFolder:
+    """The model's folder. Raises ConfigError, Refused, OutputError, and what finding the model raises."""
     if not 1 <= config.first <= config.last:
         raise ConfigError(f"--ranks {config.first}:{config.last}: not a window", "Write for example 5:50.")
     if not math.isfinite(config.margin):
@@ -122,6 +124,7 @@ def _refuse_early(config: MineConfig) -> None:
             f"{folder.name}: is a cross-encoder, which makes no vectors",
             "Name a bi-encoder, such as multilingual-e5-small.",
         )
+    return folder
 
 
 def _records(

@@ -15,6 +15,7 @@ from rerank_cli.engines.choice import open_scorer
 from rerank_cli.evaluation.evaluate import Evaluation
 from rerank_cli.evaluation.results import Results
 from rerank_cli.files.existing import Action
+from rerank_cli.models.find import find_model
 from rerank_cli.training.card import card
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.data import TrainingData, read_data
@@ -54,7 +55,9 @@ def train(config: TrainConfig, report: Report, progress: Any) -> TrainingResult:
 
 def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progress: Any) -> TrainingResult:
     data = read_data(config, report)
-    base = open_scorer(replace(config.model, engine="torch"))  # finds the model, and refuses what is none
+    torch_model = replace(config.model, engine="torch")
+    base_folder = find_model(torch_model)
+    base = open_scorer(torch_model, base_folder)
     for sentence in base.notes:
         report(sentence)
     note = note_of(config, data, base.identity.as_dict())
@@ -64,7 +67,7 @@ def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progr
     before = None if data.held_out is None else _measure_base(base, data.held_out, config.model.model, folder)
     base.close()
     fitting: Any = import_module("rerank_cli.training.fit")
-    note["training"] = fitting.fit(config, data, folder.partial, report, progress)
+    note["training"] = fitting.fit(config, data, base_folder, folder.partial, report=report, progress=progress)
     evaluation = None
     if data.held_out is not None and before is not None:
         evaluation = measure_held_out(data.held_out, _score_trained(config, folder, data.held_out), before)

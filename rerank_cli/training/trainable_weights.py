@@ -11,8 +11,8 @@ import torch
 from sentence_transformers import CrossEncoder
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.engines.cross_encoder import usable_positions
-from rerank_cli.models.find import find_model
+from rerank_cli.models.folder import ModelFolder
+from rerank_cli.models.text_model import usable_positions
 from rerank_cli.models.tokens import without_chance
 from rerank_cli.training.config import TrainConfig
 
@@ -44,12 +44,12 @@ class TrainableModel:
         return all(bool(torch.isfinite(weight).all()) for weight in self.encoder.parameters())
 
 
-def prepare_model(config: TrainConfig, device: torch.device) -> TrainableModel:
+def prepare_model(config: TrainConfig, base: ModelFolder, device: torch.device) -> TrainableModel:
     """The base on its device, with adapters if they are to learn, and frozen where nothing is to.
 
     Raises ModelError when nothing in it may learn.
     """
-    encoder = open_base(config, str(device))
+    encoder = open_base(config, base, str(device))
     spared = spared_modules(encoder)
     adapters = add_adapters(encoder, config.lora, spared) if config.lora else None
     freeze(encoder, spared, embeddings=config.freeze_embeddings)
@@ -59,9 +59,8 @@ def prepare_model(config: TrainConfig, device: torch.device) -> TrainableModel:
     return model
 
 
-def open_base(config: TrainConfig, device: str) -> CrossEncoder:
+def open_base(config: TrainConfig, folder: ModelFolder, device: str) -> CrossEncoder:
     """The base in float32: half precision is for computing, not for small steps."""
-    folder = find_model(config.model)
     encoder = CrossEncoder(
         str(folder.path),
         num_labels=1,

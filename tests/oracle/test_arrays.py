@@ -5,7 +5,7 @@ from support.tiny import WORDS, write_model, write_tokenizer
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.scorer import Batch
-from rerank_cli.engines.cross_encoder import CrossEncoder
+from rerank_cli.engines.cross_encoder import CrossEncoder, open_cross_encoder
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> CrossEncoder:
     folder = tmp_path_factory.mktemp("tiny")
     write_model(folder, max_position_embeddings=512)
     write_tokenizer(folder, WORDS)
-    return CrossEncoder(ModelConfig(model=str(folder), max_length=512))
+    return open_cross_encoder(ModelConfig(model=str(folder), max_length=512))
 
 
 def filled(encoder: CrossEncoder, texts: list[str], masked: bool, multiple: int) -> tuple[list[str], list[list[int]]]:

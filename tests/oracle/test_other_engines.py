@@ -110,12 +110,12 @@ def test_int8_of_openvino_does_not_depend_on_the_batch() -> None:
 @pytest.mark.parametrize("form", ENGINES)
 def test_int8_leaves_in_float_the_upper_layers_that_a_model_asks_for(form: str, tmp_path: Path) -> None:
     pytest.importorskip({"openvino": "openvino", "onnx": "onnxruntime"}[form])
-    from rerank_cli.engines.cross_encoder import CrossEncoder
+    from rerank_cli.engines.cross_encoder import open_cross_encoder
 
     write_model(tmp_path, num_hidden_layers=6, layers_in_float=2)
     write_tokenizer(tmp_path, WORDS)
     graphs: Any = import_module(f"rerank_cli.engines.{form}_graph")
-    graphs.make_graph(CrossEncoder(ModelConfig(model=str(tmp_path))), "int8", tmp_path)
+    graphs.make_graph(open_cross_encoder(ModelConfig(model=str(tmp_path))), "int8", tmp_path)
     if form == "openvino":
         import openvino
 
@@ -136,21 +136,21 @@ def test_int8_leaves_in_float_the_upper_layers_that_a_model_asks_for(form: str, 
 
 def test_what_no_exporter_can_take_is_a_model_error(tiny: Path) -> None:
     pytest.importorskip("openvino")
-    from rerank_cli.engines.cross_encoder import CrossEncoder
+    from rerank_cli.engines.cross_encoder import open_cross_encoder
     from rerank_cli.engines.torch_graph import exporting
 
     refused = pytest.raises(ModelError, match=r"steam \(ValueError")
-    with refused, exporting(CrossEncoder(ModelConfig(model=str(tiny))), "steam"):
+    with refused, exporting(open_cross_encoder(ModelConfig(model=str(tiny))), "steam"):
         raise ValueError("no")
 
 
 def test_a_graph_that_computes_otherwise_is_refused(tiny: Path) -> None:
     import torch
 
-    from rerank_cli.engines.cross_encoder import CrossEncoder
+    from rerank_cli.engines.cross_encoder import open_cross_encoder
     from rerank_cli.engines.torch_graph import LogitsOnly, prove_graph
 
-    encoder = CrossEncoder(ModelConfig(model=str(tiny)))
+    encoder = open_cross_encoder(ModelConfig(model=str(tiny)))
     model = LogitsOnly(encoder)
 
     def without_the_mask(inputs: dict[str, Any]) -> Any:

@@ -133,4 +133,4 @@ def test_token_types_are_given_where_the_tokenizer_gives_them(tmp_path: Path, na
     oracle = CrossEncoder(str(folder), device="cpu", activation_fn=torch.nn.Identity(), local_files_only=True)
     pairs = [("what is panda ?", "a panda"), ("hi", "what is hi ? a b c d e f g")]
     assert ours_of(ours, pairs).tolist() == pytest.approx(oracle.predict(pairs).tolist(), abs=1e-7)
-    assert ours._encoder.inputs == names
+    assert ours._text_model.inputs == names
