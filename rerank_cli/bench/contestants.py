@@ -133,7 +133,7 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
             worker = loaded(name, {"kind": name, "model": told})
             if worker is None:
                 continue
-            for size in config.batch_sizes or PEERS[name][2]:
+            for size in config.batch_sizes or PEERS[name].batch_sizes:
                 batch = f"{size} pairs" if size else "its default"
                 found.append(Contestant(name, dtype, batch, worker, {"batch_size": size}, ours=False))
         yield found, absent
@@ -164,7 +164,7 @@ class Matrix:
 
     @property
     def rates(self) -> dict[str, float]:
-        """So far."""
+        """The median of the rates measured so far, by dtype."""
         return {dtype: statistics.median(found) for dtype, found in self._found.items()}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -49,7 +49,7 @@ class SentenceTransformers:
         )
 
     def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
-        """See Peer."""
+        """One score a pair, in order."""
         scores = self._model.predict(list(pairs), batch_size=batch_size or 32, show_progress_bar=False)
         return [float(score) for score in scores]
 
@@ -69,7 +69,7 @@ class FlagEmbedding:
         self._max_length = model.max_length
 
     def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
-        """See Peer."""
+        """One score a pair, in order."""
         scores = self._model.compute_score(
             [list(pair) for pair in pairs], batch_size=batch_size or 128, max_length=self._max_length
         )
@@ -92,7 +92,7 @@ class Rerankers:
         )
 
     def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
-        """See Peer."""
+        """One score a pair, in order."""
         documents: dict[str, list[int]] = {}
         for index, (query, _) in enumerate(pairs):
             documents.setdefault(query, []).append(index)
@@ -117,7 +117,7 @@ class TutorialLoop:
         self._of = model
 
     def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
-        """See Peer."""
+        """One score a pair, in order."""
         import torch
 
         scores: list[float] = []
@@ -137,16 +137,22 @@ class TutorialLoop:
         return scores
 
 
-PEERS: dict[
-    str, tuple[Callable[[PeerModel], Peer], str, tuple[int, ...]]
-] = {  # class, package, batch sizes to try; 0: its default
-    "sentence-transformers": (SentenceTransformers, "sentence_transformers", (4, 8, 16, 32, 64, 128)),
-    "FlagEmbedding": (FlagEmbedding, "FlagEmbedding", (4, 8, 32, 0)),
-    "rerankers": (Rerankers, "rerankers", (0,)),
-    "tutorial loop": (TutorialLoop, "transformers", (1, 32)),
+class PeerRow(NamedTuple):
+    """How a peer is made, the package that it needs, and the batch sizes to try (0: its default)."""
+
+    make: Callable[[PeerModel], Peer]
+    package: str
+    batch_sizes: tuple[int, ...]
+
+
+PEERS = {
+    "sentence-transformers": PeerRow(SentenceTransformers, "sentence_transformers", (4, 8, 16, 32, 64, 128)),
+    "FlagEmbedding": PeerRow(FlagEmbedding, "FlagEmbedding", (4, 8, 32, 0)),
+    "rerankers": PeerRow(Rerankers, "rerankers", (0,)),
+    "tutorial loop": PeerRow(TutorialLoop, "transformers", (1, 32)),
 }
 
 
 def installed() -> dict[str, bool]:
     """Which peers can be run here."""
-    return {name: find_spec(package) is not None for name, (_, package, _) in PEERS.items()}
+    return {name: find_spec(peer.package) is not None for name, peer in PEERS.items()}

@@ -65,15 +65,15 @@ class Theirs:
 
     def __init__(self, name: str, model: dict[str, Any]) -> None:
         threads = model.pop("threads")
-        make, package, _ = PEERS[name]
+        peer = PEERS[name]
         import torch
 
         if threads:
             torch.set_num_threads(threads)
-        self._peer = make(PeerModel(**model))
+        self._peer = peer.make(PeerModel(**model))
         self._about = {
             "threads": torch.get_num_threads(),
-            "versions": {name: version(name) for name in {"torch", "transformers", package.replace("_", "-")}},
+            "versions": {name: version(name) for name in {"torch", "transformers", peer.package.replace("_", "-")}},
         }
 
     def __call__(self, told: dict[str, Any]) -> Answer:
