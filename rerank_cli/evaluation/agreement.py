@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import starmap
 from typing import Any
 
 TOP = 10
@@ -55,7 +56,7 @@ def agreement(reference: Sequence[Sequence[float]], other: Sequence[Sequence[flo
     if not all(map(math.isfinite, deltas)):
         raise ValueError("logits are not finite")
     queries = list(zip(reference, other, strict=True))
-    taus = [tau for tau in (kendall_tau(a, b) for a, b in queries) if tau is not None]
+    taus = [tau for tau in starmap(kendall_tau, queries) if tau is not None]
     overlaps = [overlap(a, b) for a, b in queries if len(a) > TOP]
     return Agreement(
         queries=len(reference),
