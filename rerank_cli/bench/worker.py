@@ -112,7 +112,7 @@ class Matrix:
             a, b = (torch.randint(-127, 127, shape, device=self._device, dtype=dtype) for shape in ((m, k), (k, n)))
         else:
             a, b = (torch.randn(shape, device=self._device).to(dtype) for shape in ((m, k), (k, n)))
-        multiply = torch._int_mm if dtype is torch.int8 else torch.mm
+        multiply = torch._int_mm if dtype is torch.int8 else torch.mm  # noqa: SLF001 - torch names it so
         try:
             multiply(a, b)
         except RuntimeError:

@@ -22,7 +22,7 @@ class _Figures(ProgressColumn):
         super().__init__(Column(no_wrap=True, overflow="ellipsis"))
         self._stats, self._narrow = stats, width < NARROW
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: Task) -> Text:  # noqa: ARG002 - rich asks for it
         """Figures of this moment."""
         stats, total = self._stats, self._stats.total
         if not stats.live.batches:

@@ -108,7 +108,7 @@ class FakeScorer:
             if cut and self._overlap is not None:
                 prepared.append(self._in_parts(digest, tokens, text))
                 continue
-            pair = PreparedPair(cost, False, crc32(as_bytes(text), digest))
+            pair = PreparedPair(cost, truncated=False, payload=crc32(as_bytes(text), digest))
             prepared.append(replace(pair, cost=self.max_length, truncated=True, uncut=cost) if cut else pair)
         return prepared
 
@@ -120,7 +120,15 @@ class FakeScorer:
         for start, end in divided(len(words), room, min(self._overlap or 0, room // 2), range(len(words))):
             span = (words[start][0], words[end - 1][1])
             part = text[span[0] : span[1]]
-            parts.append(PreparedPair(tokens + part.count(" "), False, crc32(as_bytes(part), digest), span, uncut=0))
+            parts.append(
+                PreparedPair(
+                    cost=tokens + part.count(" "),
+                    truncated=False,
+                    payload=crc32(as_bytes(part), digest),
+                    span=span,
+                    uncut=0,
+                )
+            )
         return replace(parts[0], more=tuple(parts[1:]), uncut=tokens + text.count(" "))
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:

@@ -51,7 +51,7 @@ class TorchBiEncoder(TorchCrossEncoder):
         return vectors
 
     def encoded_texts(
-        self, texts: Sequence[str], role: str, told: Callable[[int], None] = lambda count: None
+        self, texts: Sequence[str], role: str, told: Callable[[int], None] = lambda _count: None
     ) -> "np.ndarray[Any, np.dtype[np.float32]]":
         """Unit vectors (texts × hidden) of texts that play the `role` of a "query" or a "document".
 
@@ -72,7 +72,7 @@ class TorchBiEncoder(TorchCrossEncoder):
         pairs = [(text, "") if role == "query" else ("", text) for text in texts]
         prepared = [pair.payload for pair in self.prepare(pairs)]
         ids = [pair.query if role == "query" else pair.ids for pair in prepared]
-        alone = [PreparedPair(len(each), False, TextPair(each, each)) for each in ids]
+        alone = [PreparedPair(len(each), truncated=False, payload=TextPair(each, each)) for each in ids]
         for plan in plan_batches([pair.cost for pair in alone], Budget(self.traits.batch_tokens), self.traits.multiple):
             yield (
                 plan.indices,

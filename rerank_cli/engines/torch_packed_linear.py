@@ -20,13 +20,13 @@ class PackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, gelu: bool = False) -> None:
         super().__init__()
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())  # noqa: SLF001 - torch names it so
         self._bias = None if linear.bias is None else linear.bias.detach()
         self._then: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Multiply and add."""
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self._bias, *self._then)
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self._bias, *self._then)  # noqa: SLF001 - torch names it so
         return product
 
 

@@ -154,5 +154,5 @@ class Groups:
         return self.record_format.to_lines(self.record_format.with_ranking(request.body, ranking))
 
 
-def _never(raw: bytes) -> bool:
+def _never(_line: bytes) -> bool:
     return False

@@ -214,5 +214,6 @@ def _arguments(config: TrainConfig, data: TrainingData, folder: Path, device: st
         report_to="none",
         dataloader_pin_memory=device == "cuda",
     )
-    arguments._n_gpu = 1  # one process, one GPU: more would be taken unasked, and a step hold a multiple of the pairs
+    # one process, one GPU: the trainer would take all of them, and a step then hold a multiple of the pairs
+    arguments._n_gpu = 1  # noqa: SLF001 - there is no public way
     return arguments

@@ -79,7 +79,7 @@ VALUES: list[tuple[str, str, Callable[[], set[str]]]] = [
 @pytest.mark.parametrize(("command", "option", "values"), VALUES, ids=[f"{each[0]} {each[1]}" for each in VALUES])
 def test_values_complete_to_what_is_accepted(command: str, option: str, values: Callable[[], set[str]]) -> None:
     known = values()
-    first = sorted(known)[0]
+    first = min(known)
     assert set(candidates("bash", command, option, first[0])) == {each for each in known if each[0] == first[0]}
     assert all(DEVICES.fullmatch(value) for value in known if option == "--device")
 

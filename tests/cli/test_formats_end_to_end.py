@@ -43,8 +43,10 @@ def beir(folder: Path, records: list[dict], suffix: str = "") -> tuple[str, ...]
         file.writelines(json.dumps({"_id": each["id"], "text": each["query"]}) + "\n" for each in records)
     with open(folder / "run", "w") as file:
         for each in records:
-            for rank, one in enumerate(each["candidates"], 1):
-                file.write(f"{each['id']} Q0 {each['id']}-{one['id']} {rank} {10 - rank} bm25\n")
+            file.writelines(
+                f"{each['id']} Q0 {each['id']}-{one['id']} {rank} {10 - rank} bm25\n"
+                for rank, one in enumerate(each["candidates"], 1)
+            )
     return (".", "--run", "run")
 
 

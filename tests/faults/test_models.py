@@ -1002,7 +1002,7 @@ def test_a_config_of_another_precision_is_refused_or_does_no_harm(bench: Bench, 
             bench.assert_refused_or_same(config(**fields), CONFIG)
 
 
-# Configs: sizes and nonsense
+# configs with odd sizes and values
 
 SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
 SIZES += ("max_position_embeddings", "type_vocab_size")

@@ -160,7 +160,7 @@ def test_ids_that_a_gap_made_floats_are_integers_again(tmp_path):
     assert "id" not in found[1].body
 
 
-NOON = datetime.datetime(2026, 1, 2, 12, 0, 0, 5)
+NOON = datetime.datetime(2026, 1, 2, 12, 0, 0, 5)  # noqa: DTZ001 - a time without a zone is read too
 READ = {  # type, what is in it, how it is read
     "duration": (pyarrow.duration("us"), datetime.timedelta(days=1, microseconds=5), "PT86400.000005S"),
     "negative duration": (pyarrow.duration("ms"), datetime.timedelta(seconds=-0.5), "-PT0.5S"),
