@@ -33,10 +33,10 @@ check: $(READY) ## style, types, layers, and the README's generated parts
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md rerank_cli/README.md
 
 quick: $(READY) ## the tests of what all else stands on: values, files, formats, reranking, the house's rules
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m "not slow" $(QUICK)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --dist worksteal -m "not slow" $(QUICK)
 
 test: $(READY) ## the tests, but for the slow ones; faults by sample
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m "not slow"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 slow: $(READY) ## the tests that take long: engines, exports, training, what test leaves out
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 -m slow tests

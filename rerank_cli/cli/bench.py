@@ -1,7 +1,6 @@
 """`rerank bench`: how fast is this machine, and beside whom?"""
 
 import os
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +13,9 @@ from rerank_cli.bench.peers import PEERS
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.core.printable import printable_json
 from rerank_cli.display.bench_tables import report_table
 from rerank_cli.display.chart import draw
-from rerank_cli.display.messages import report
+from rerank_cli.display.messages import print_json, report
 
 M = ModelConfig()
 
@@ -94,8 +92,7 @@ def bench_command(
     )
     document = bench(config, report)
     report_table(document)
-    sys.stdout.write(printable_json(orjson.dumps(document).decode()) + "\n")
-    sys.stdout.flush()
+    print_json(orjson.dumps(document).decode())
     if plot is not None:
         draw(document, plot)
     return 0

@@ -5,8 +5,8 @@ from typing import Annotated
 from rerank_cli.cli import options as o
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.display.comparison_tables import as_dict, comparison_lines
-from rerank_cli.display.evaluation_tables import print_json
-from rerank_cli.display.messages import print_line, report
+from rerank_cli.display.evaluation_tables import json_text
+from rerank_cli.display.messages import print_json, print_line, report
 from rerank_cli.evaluation.compare import SHOWN, compare
 from rerank_cli.evaluation.judgements import read_qrels
 from rerank_cli.evaluation.measures import parse_measures
@@ -37,7 +37,7 @@ def compare_command(
     first, *others = [read_results(run, None) for run in runs]
     done = [(other, compare(first, other, judged, chosen)) for other in others]
     if as_json:
-        print_json([as_dict(comparison, moved) for _, comparison in done])
+        print_json(json_text([as_dict(comparison, moved) for _, comparison in done]))
     else:
         for place, (other, comparison) in enumerate(done):
             for line in [*([""] if place else []), *comparison_lines(comparison, first, other, moved)]:

@@ -5,8 +5,8 @@ from typing import Annotated
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
-from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, print_json, write_csv
-from rerank_cli.display.messages import print_line, report
+from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, json_text, write_csv
+from rerank_cli.display.messages import print_json, print_line, report
 from rerank_cli.evaluation.evaluate import evaluate
 from rerank_cli.evaluation.judgements import read_qrels
 from rerank_cli.evaluation.measures import parse_measures
@@ -52,7 +52,7 @@ def eval_command(
         done.append((results, evaluate(results, results.relevance if given is None else given, chosen, former)))
     evaluations = [evaluation for _, evaluation in done]
     if as_json:
-        print_json([as_dict(evaluation) for evaluation in evaluations])
+        print_json(json_text([as_dict(evaluation) for evaluation in evaluations]))
     else:
         for place, evaluation in enumerate(evaluations):
             for line in [*([""] if place else []), *evaluation_lines(evaluation)]:

@@ -6,10 +6,8 @@ import json
 import math
 from typing import Any
 
-import typer
-
 from rerank_cli.core.errors import OutputError
-from rerank_cli.core.printable import printable, printable_json
+from rerank_cli.core.printable import printable
 from rerank_cli.display.bars import bar
 from rerank_cli.evaluation.evaluate import Difference, Evaluation, histogram, rows_of
 from rerank_cli.files.durable import put_file
@@ -24,9 +22,9 @@ COUNTED = {
 }
 
 
-def print_json(document: Any) -> None:
-    """Print a document as one line: null for what JSON has no number for, escapes for what could act on a terminal."""
-    typer.echo(printable_json(json.dumps(finite(document), ensure_ascii=False)))
+def json_text(document: Any) -> str:
+    """A document as JSON, with null for what JSON has no number for."""
+    return json.dumps(finite(document), ensure_ascii=False)
 
 
 def finite(value: Any) -> Any:

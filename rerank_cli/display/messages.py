@@ -5,7 +5,7 @@ import sys
 from typing import TextIO
 
 from rerank_cli.core.errors import OutputError, PipeClosed
-from rerank_cli.core.printable import printable
+from rerank_cli.core.printable import ascii_json, printable, printable_json
 
 
 def report(sentence: str, stream: TextIO | None = None) -> None:
@@ -18,9 +18,26 @@ def report(sentence: str, stream: TextIO | None = None) -> None:
 
 def print_line(line: str) -> None:
     """Print one line of a report to standard output. Raises PipeClosed when its reader went away, else OutputError."""
+    _write_to_stdout(printable(line))
+
+
+def print_json(text: str) -> None:
+    """Print a JSON text as one line of standard output, with JSON's escapes for what its encoding lacks.
+
+    Raises what `print_line` raises.
+    """
+    line = printable_json(text)
+    try:
+        line.encode((sys.stdout and sys.stdout.encoding) or "utf-8")
+    except UnicodeEncodeError:
+        line = ascii_json(line.encode()).decode().rstrip("\n")
+    _write_to_stdout(line)
+
+
+def _write_to_stdout(line: str) -> None:
     try:
         if sys.stdout is not None:
-            _write(f"{printable(line)}\n", sys.stdout)
+            _write(f"{line}\n", sys.stdout)
     except BrokenPipeError:
         raise PipeClosed("the reader closed the pipe") from None
     except OSError as fault:

@@ -224,6 +224,18 @@ def test_no_character_that_acts_on_a_terminal_reaches_a_page_or_a_document(tmp_p
     assert set(ACTING.findall((tmp_path / "page.html").read_text(encoding="utf-8"))) == {"\n"}
 
 
+def test_a_document_is_json_in_any_encoding_of_standard_output(tmp_path: Path) -> None:
+    record = {"id": "é", "query": "茶", "candidates": [{"id": "d1", "text": "tea", "index": 0, "logit": 1}]}
+    (tmp_path / "a").write_text(json.dumps(record) + "\n")
+    documents = []
+    for encoding in ("utf-8", "ascii", "latin-1"):
+        done = rerank("compare", "a", "a", "--json", cwd=tmp_path, PYTHONIOENCODING=encoding)
+        assert done.code == 0, done.said
+        documents.append(json.loads(done.stdout.decode(encoding)))
+    assert documents[0] == documents[1] == documents[2]
+    assert documents[0][0]["moved_most"][0]["query"] == "é"
+
+
 def browser() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:

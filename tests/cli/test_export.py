@@ -94,7 +94,7 @@ def test_damaged_exported_folder_is_refused(tiny: Path, tmp_path: Path) -> None:
         (["--format", "coreml"], 2, b"--format coreml: unknown"),
         (["--dtype", "int4"], 2, b"--dtype int4: not a form to export"),
         (["--records", "absent.jsonl"], 4, b"absent.jsonl"),
-        (["--model", "./absent"], 6, b"no such model folder"),
+        pytest.param(["--model", "./absent"], 6, b"no such model folder", marks=pytest.mark.slow),
     ],
 )
 def test_mistakes_are_told_before_anything_is_made(

@@ -750,6 +750,7 @@ def test_a_second_run_on_one_output_is_11_by_whatever_name_and_the_first_is_not_
         assert (folder / "out.jsonl").read_bytes() == alone(folder)
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_run_is_free(quick_folder: Path, points: Points) -> None:
     for count in points.of(MOMENTS, sample=2):
         folder = shared_output(quick_folder / str(count))

@@ -141,6 +141,7 @@ OTHERS = {
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.slow
 def test_no_other_run_takes_away_the_work_of_an_interrupted_one(quick_folder: Path, points: Points, other: str) -> None:
     golden = quick_folder / "golden"
     golden.mkdir()

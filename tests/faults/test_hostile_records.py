@@ -22,7 +22,7 @@ from support.making import fake_logit, jsonl
 from support.points import Points
 from support.running import files_of, forked, lines
 
-from rerank_cli.files.signatures import foreign
+from rerank_cli.files.signatures import foreign_kind
 
 FAKE = ("--engine", "fake", "-q", "--format", "native")
 WINDOWS = ("--batch-tokens", "256", "--window-tokens", "8192")  # small, so that order must hold across them
@@ -278,7 +278,7 @@ def assert_alone(folder: Path, content: bytes) -> list[Place]:
     (folder / "in.jsonl").write_bytes(content)
     found = list(places(content))
     count = Counter(place.judged.verdict for place in found)
-    whole = f"is {kind.what}" if (kind := foreign(content)) else "a JSON array" if begins_array(content) else ""
+    whole = f"is {kind.what}" if (kind := foreign_kind(content)) else "a JSON array" if begins_array(content) else ""
     if whole:  # UTF-16 and the like, or an array of records: refused as a file
         assert count["good"] == 0
         for command in (["check", "in.jsonl"], ["score", "in.jsonl", "-o", "out.jsonl", *FAKE]):

@@ -313,6 +313,7 @@ def test_a_signal_ignored_at_the_start_stays_ignored(
             assert_golden(folder, golden)
 
 
+@pytest.mark.slow
 def test_under_nohup_a_hangup_is_ignored_and_a_terminate_is_not(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
@@ -621,6 +622,7 @@ NOBODY = {
 }
 
 
+@pytest.mark.slow
 def test_a_standard_error_that_is_gone_or_full_costs_no_record(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:

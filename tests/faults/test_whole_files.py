@@ -133,6 +133,7 @@ def test_a_folder_moved_under_a_run_is_said_and_resume_continues_there(
         assert json.loads((there / "out.jsonl.meta.json").read_bytes())["resumed_records"] == 30
 
 
+@pytest.mark.slow
 def test_a_partial_that_was_replaced_under_a_run_is_said_with_overwrite_as_the_way_on(
     folder: Path, points: Points
 ) -> None:

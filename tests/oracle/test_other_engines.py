@@ -188,6 +188,7 @@ def test_the_graph_is_made_once(name: str, tiny: Path, tmp_path: Path) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.slow
 def test_a_damaged_graph_in_the_cache_is_made_anew(name: str, tiny: Path, tmp_path: Path) -> None:
     engine(name, "fp32", str(tiny)).load()
     (graph,) = kept(tmp_path)
@@ -264,6 +265,7 @@ def test_only_the_head_is_left_in_float32_by_int8(tiny: Path, tmp_path: Path) ->
     assert len(plain) == 2
 
 
+@pytest.mark.slow
 def test_a_graph_that_takes_other_inputs_is_refused(tiny: Path, tmp_path: Path) -> None:
     engine("openvino", "fp32", str(tiny)).load()
     (graph,) = kept(tmp_path)

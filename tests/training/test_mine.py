@@ -312,6 +312,7 @@ def test_a_template_may_take_titles(config: MineConfig, tmp_path: Path) -> None:
     assert (record["pos"], record["neg"]) == (["Oven It is hot."], ["It is cold.", "It is red."])
 
 
+@pytest.mark.slow
 def test_what_a_template_lacks_is_named(config: MineConfig, tmp_path: Path) -> None:
     absent = replace(config.model, model=str(tmp_path / "absent"))  # told before a model is looked for
     with pytest.raises(ConfigError, match="--doc-template 'passage: '"):

@@ -450,6 +450,7 @@ def test_a_file_that_comes_into_a_trained_folder_while_another_is_trained_is_lef
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("place", ["", "checkpoint-2", "eval", "checkpoint-notes"])
+@pytest.mark.slow
 def test_a_file_that_somebody_put_into_an_unfinished_folder_is_left_alone(toy: TrainConfig, place: str) -> None:
     toy = replace(toy, max_steps=4)
     stop(toy, 3)

@@ -59,6 +59,7 @@ def test_lengths_that_mean_nothing_are_refused(spec: str) -> None:
         lengths_of(spec, ModelConfig().max_length)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told_with_how_it_ended() -> None:
     worker = Worker({"kind": "matrix", "device": "cpu", "threads": 1})
     assert worker.failed is None
