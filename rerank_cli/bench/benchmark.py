@@ -20,7 +20,7 @@ from typing import Any
 
 from rerank_cli.bench.config import BenchConfig
 from rerank_cli.bench.contestants import PYTHON, Answer, Contestant, Matrix, contestants_of, device_of, run_once
-from rerank_cli.bench.generated import generated, lengths_of, parsed
+from rerank_cli.bench.generated import generate_records, kind_and_tokens, lengths_of
 from rerank_cli.bench.worker import pairs_of, read_records
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, ModelError, OutputError
@@ -33,7 +33,7 @@ from rerank_cli.models.find import find_model
 def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
     """Measure; returns the document that `rerank bench` prints. Raises ConfigError, ModelError or OutputError."""
     if config.source is None:
-        kind, tokens = parsed(config.lengths)
+        kind, tokens = kind_and_tokens(config.lengths)
         if kind == "fixed" and tokens > config.model.max_length:
             raise ConfigError(f"--lengths {config.lengths}: longer than --max-length", "Raise --max-length as well.")
     if config.growth and config.source is not None:
@@ -42,7 +42,7 @@ def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
         raise ConfigError("--model fake: no peer loads it", "Use it with --growth.")
     try:
         with tempfile.TemporaryDirectory(prefix="rerank-bench-") as folder:
-            return _measured(config, Path(folder), report)
+            return _measure(config, Path(folder), report)
     except OSError as fault:
         reason = f"{fault.filename or tempfile.gettempdir()}: {fault.strerror}"
         raise OutputError(
@@ -50,13 +50,13 @@ def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
         ) from None
 
 
-def _measured(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
+def _measure(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
     config = replace(config, model=_model(config, folder, report))
     if config.random_weights is not None:  # nobody wants graphs of random numbers in the user's cache
         config = replace(config, environment={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")})
     if config.growth:
         return {"machine": machine(), "model": config.model.model, "growth": list(_growth(config, folder, report))}
-    return _compared(config, folder, report)
+    return _compare(config, folder, report)
 
 
 def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
@@ -76,7 +76,7 @@ def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
     return replace(config.model, model=str(find_model(config.model).path), revision=None)
 
 
-def _compared(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
+def _compare(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
     source, target = folder / "records.jsonl", str(folder / "out.jsonl")
     longest = _write_records(config, source)
     cross_encoder = import_module("rerank_cli.engines.cross_encoder")
@@ -122,7 +122,7 @@ def _write_records(config: BenchConfig, target: Path) -> int:
     records: Iterable[dict[str, Any]]
     if config.source is None:
         longest = lengths_of(config.lengths, config.model.max_length)
-        records = generated(config.lengths, config.pairs)
+        records = generate_records(config.lengths, config.pairs)
     else:
         longest = config.model.max_length
         requests = good_requests(ReadConfig(inputs=(config.source,)))
@@ -191,7 +191,7 @@ def _growth(config: BenchConfig, folder: Path, report: Report) -> Iterator[Answe
         report(f"{pairs:,} pairs")
         source, target = folder / "records.jsonl", folder / "out.jsonl"
         with source.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(record) + "\n" for record in generated(config.lengths, pairs))
+            file.writelines(json.dumps(record) + "\n" for record in generate_records(config.lengths, pairs))
         longest = str(lengths_of(config.lengths, model.max_length))
         command = [*PYTHON, "rerank_cli", "score", str(source), "-o", str(target), "--overwrite", "-q"]
         options = ["--model", model.model, "--engine", engine, "--dtype", dtype or "auto", "--max-length", longest]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.bench.config import BenchConfig
-from rerank_cli.bench.peers import PEERS, installed
+from rerank_cli.bench.peers import PEERS, installed_peers
 from rerank_cli.core.protocols import Report
 from rerank_cli.engines.machine import default_device
 from rerank_cli.engines.registry import ENGINES, not_installed
@@ -127,7 +127,7 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
             "threads": config.model.threads,
         }
         for name in config.peers:
-            if not installed()[name]:
+            if not installed_peers()[name]:
                 absent[name] = "not installed"
                 continue
             worker = loaded(name, {"kind": name, "model": told})

@@ -24,7 +24,7 @@ CANDIDATES = 20  # a record
 MEAN, SIGMA, QUERY_WORDS, SPECIALS = 230, 0.6, 6, 4
 
 
-def parsed(spec: str) -> tuple[str, int]:
+def kind_and_tokens(spec: str) -> tuple[str, int]:
     """A kind and its number of tokens. Raises ConfigError."""
     kind, _, number = spec.partition(":")
     if kind not in ("lognormal", "fixed") or (number and not number.isdigit()) or (kind == "fixed" and not number):
@@ -37,13 +37,13 @@ def parsed(spec: str) -> tuple[str, int]:
 
 def lengths_of(spec: str, max_length: int) -> int:
     """Tokens a pair at most, under `--max-length`."""
-    kind, tokens = parsed(spec)
+    kind, tokens = kind_and_tokens(spec)
     return min(max_length, tokens if kind == "fixed" else max(512, 4 * tokens) if tokens > 128 else 4 * tokens)
 
 
-def generated(spec: str, pairs: int) -> Iterator[dict[str, Any]]:
+def generate_records(spec: str, pairs: int) -> Iterator[dict[str, Any]]:
     """Records of 20 candidates, `pairs` in all; the same each time, and fewer are a prefix of more."""
-    kind, tokens = parsed(spec)
+    kind, tokens = kind_and_tokens(spec)
     rng = random.Random(7)
     mean = max(1, tokens - QUERY_WORDS - SPECIALS)
     location = math.log(mean) - SIGMA * SIGMA / 2

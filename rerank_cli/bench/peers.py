@@ -153,6 +153,6 @@ PEERS = {
 }
 
 
-def installed() -> dict[str, bool]:
+def installed_peers() -> dict[str, bool]:
     """Which peers can be run here."""
     return {name: find_spec(peer.package) is not None for name, peer in PEERS.items()}

@@ -154,7 +154,7 @@ def pairs_of(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
     ]
 
 
-def opened(told: dict[str, Any]) -> Task:
+def open_task(told: dict[str, Any]) -> Task:
     """The contestant that the first line asks for."""
     kind = told.pop("kind")
     if kind == "ours":
@@ -162,7 +162,7 @@ def opened(told: dict[str, Any]) -> Task:
     return Matrix(told["device"], told["threads"]) if kind == "matrix" else Theirs(kind, told["model"])
 
 
-def timed(task: Task, told: dict[str, Any]) -> Answer:
+def run_timed(task: Task, told: dict[str, Any]) -> Answer:
     """Run it and add `seconds` and the peaks of memory meanwhile (where the kernel lets a process forget its peak)."""
     torch = sys.modules.get("torch")
     cuda = torch.cuda if torch is not None and torch.cuda.is_available() else None
@@ -189,9 +189,9 @@ def main() -> None:
         answer: Answer
         try:
             if task is None:
-                task, answer = opened(told), {"ready": True}
+                task, answer = open_task(told), {"ready": True}
             else:
-                answer = timed(task, told)
+                answer = run_timed(task, told)
         except Exception as fault:  # a peer may raise anything; the benchmark goes on without it
             answer = {"failed": f"{type(fault).__name__}: {fault}"[:300]}
         answers.write(json.dumps(answer) + "\n")

@@ -119,7 +119,7 @@ class Scorer(Protocol):
         """Free the device."""
 
 
-def resolved(config: RunConfig, traits: Traits) -> dict[str, int]:
+def budgets_of(config: RunConfig, traits: Traits) -> dict[str, int]:
     """The budgets that `auto` leaves to the device, decided once for the whole run."""
     batch_tokens = config.batch.batch_tokens or traits.batch_tokens
     return {

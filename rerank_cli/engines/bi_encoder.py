@@ -46,8 +46,8 @@ class SingleTexts(TextTokenizer):
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order; its cost is its document's length, special tokens included."""
-        documents = self.encoded(self._encoding.document_prompt + document for _, document in pairs)
-        queries = self.encoded(self._encoding.query_prompt + query for query, _ in pairs)
+        documents = self.ids_of(self._encoding.document_prompt + document for _, document in pairs)
+        queries = self.ids_of(self._encoding.query_prompt + query for query, _ in pairs)
         document_room, query_room = self._rooms
         query_ids = {text: self.around(ids, query_room) for text, ids in queries.items()}
         specials = len(self._head) + len(self._tail)

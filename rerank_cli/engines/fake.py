@@ -66,7 +66,10 @@ def as_bytes(text: str) -> bytes:
 
 
 class FakeScorer:
-    """See the module. Cost: a token for each space and three more, cut (or divided between words) at `max_length`."""
+    """Hashes instead of a model.
+
+    A pair costs a token for each space and three more, cut (or divided between words) at `max_length`.
+    """
 
     traits = Traits(multiple=1, batch_tokens=8192, window_batches=16)
 
@@ -132,7 +135,10 @@ class FakeScorer:
         return replace(parts[0], more=tuple(parts[1:]), uncut=tokens + text.count(" "))
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """See Scorer.score."""
+        """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
+
+        Raises PassingFault at the batch `lose_at`.
+        """
         for batch in batches:
             self._batches += 1
             if self.faults["slow"]:

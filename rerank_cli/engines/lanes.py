@@ -1,7 +1,7 @@
 """Several batches at once, each on threads of its own: on a CPU, cores that wait for each other lose a tenth.
 
 A layer of a small model is over in less than a millisecond, and after each of them all its threads meet; batches
-computed apart never do (docs/experiments.md, 2026-11-21). The threads are daemons: an interrupted run leaves without
+computed apart never do (docs/experiments.md, E13). The threads are daemons: an interrupted run leaves without
 waiting.
 """
 
@@ -46,9 +46,9 @@ def side_by_side(compute: Compute, lanes: int, batches: Iterator[Batch]) -> Iter
             begun.append((batch, Future()))
             waiting.put(begun[-1])
             if len(begun) > lanes:  # one more than can be computed: whoever is done first has something to do
-                yield _fetched(*begun.popleft())
+                yield _fetch(*begun.popleft())
         while begun:
-            yield _fetched(*begun.popleft())
+            yield _fetch(*begun.popleft())
     finally:
         for _, logits in begun:
             logits.cancel()
@@ -68,7 +68,7 @@ def _lane(compute: Compute, waiting: "SimpleQueue[Job | None]") -> None:
                 logits.set_exception(fault)
 
 
-def _fetched(batch: Batch, logits: "Future[list[float] | None]") -> list[float]:
+def _fetch(batch: Batch, logits: "Future[list[float] | None]") -> list[float]:
     computed = logits.result()
     if computed is None:
         raise OutOfMemory(batch)

@@ -34,7 +34,7 @@ OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory", "ou
 
 
 class OnnxCrossEncoder:
-    """See the module and Scorer."""
+    """A cross-encoder in onnxruntime, on a CPU or a CUDA device."""
 
     def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         device, _, self._number = config.device.partition(":")
@@ -112,14 +112,14 @@ class OnnxCrossEncoder:
         return kept_graph(self._note, lambda target: make_graph(self._text_model, self._dtype, target), scratch)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        """See Scorer.prepare."""
+        """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""
         return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """See Scorer.score."""
-        return side_by_side(self._computed, self._lanes, batches)
+        """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit."""
+        return side_by_side(self._compute, self._lanes, batches)
 
-    def _computed(self, batch: Batch) -> list[float] | None:
+    def _compute(self, batch: Batch) -> list[float] | None:
         """The logits of a batch; None when there is no memory for it. A session may be run by several threads."""
         names, packed = self._text_model.arrays(batch, masked=True)
         try:

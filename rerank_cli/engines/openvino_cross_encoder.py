@@ -3,7 +3,7 @@
 The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 means weights in
 eight bits and activations rounded to eight bits as they come, in groups of a token's values, each with its own scale:
 nothing is calibrated, and a pair's logit does not depend on its batch. The trade refused is nncf's static quantization:
-perhaps faster, but its logits drifted many times as far where it was tried (docs/experiments.md, 2026-11-21).
+perhaps faster, but its logits drifted many times as far where it was tried (docs/experiments.md, E16).
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,14 +25,14 @@ from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
 
-# Rows are filled up to eights: each new shape costs OpenVINO some milliseconds once (docs/experiments.md, 2026-11-21).
+# Rows are filled up to eights: each new shape costs OpenVINO some milliseconds once (docs/experiments.md, E14).
 TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)
 ENGINE, GRAPH = ENGINES["openvino"], GRAPHS["openvino"]
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
 
 
 class OpenVinoCrossEncoder:
-    """See the module and Scorer."""
+    """A cross-encoder in OpenVINO, on a CPU, one batch at a time."""
 
     def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         if config.device not in ("auto", "cpu"):
@@ -92,19 +92,19 @@ class OpenVinoCrossEncoder:
         return kept_graph(self._note, lambda target: make_graph(self._text_model, held, target), scratch)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        """See Scorer.prepare."""
+        """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""
         return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """See Scorer.score."""
+        """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit."""
         for batch in batches:
             names, packed = self._text_model.arrays(batch, masked=True, multiple=TRAITS.multiple)
-            logits = self._computed(dict(zip(names, packed, strict=True)))
+            logits = self._compute(dict(zip(names, packed, strict=True)))
             if logits is None:
                 raise OutOfMemory(batch)
             yield logits
 
-    def _computed(self, inputs: dict[str, Any]) -> list[float] | None:
+    def _compute(self, inputs: dict[str, Any]) -> list[float] | None:
         """The logits of a batch; None when there is no memory for it."""
         try:
             return [float(logit) for logit in self._request.infer(inputs, share_inputs=True)[0].reshape(-1)]

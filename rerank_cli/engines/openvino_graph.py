@@ -40,7 +40,7 @@ def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
         with quietly(), torch.inference_mode():
             graph = openvino.convert_model(model, example_input=example_inputs(encoder))
         if dtype == "int8":
-            graph = _compressed(graph, model)
+            graph = _compress_weights(graph, model)
         openvino.save_model(graph, str(written), compress_to_fp16=dtype == "fp16")
         del graph
         for half in (False, True) if computes_bfloat16() else (False,):
@@ -54,7 +54,7 @@ def _logits(compiled: Any, inputs: dict[str, Any]) -> Any:
     return compiled(inputs)[0]
 
 
-def _compressed(graph: Any, model: LogitsOnly) -> Any:
+def _compress_weights(graph: Any, model: LogitsOnly) -> Any:
     import nncf
 
     quiet_nncf()

@@ -16,7 +16,7 @@ def computes_bfloat16() -> bool:
 def settings_for(config: Any, dtype: str, half: bool, threads: int) -> dict[str, str]:
     """How a graph is compiled, `half` with bfloat16 where the graph leaves the choice.
 
-    One batch at a time: several at once are faster by a tenth, and sometimes wrong (docs/experiments.md, 2026-11-21).
+    One batch at a time: several at once are faster by a tenth, and sometimes wrong (docs/experiments.md, E8 and E13).
     """
     settings = {
         "PERFORMANCE_HINT": "LATENCY",

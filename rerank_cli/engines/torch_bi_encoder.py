@@ -28,12 +28,12 @@ TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 2048, 2**20  # tokenized together: some 40 M
 
 
 class TorchBiEncoder(TorchCrossEncoder):
-    """See the module and Scorer: the device is used as for a cross-encoder, batches hold documents."""
+    """A bi-encoder in torch. The device is used as for a cross-encoder; batches hold documents."""
 
     engine = "bi-encoder"
     open_model = staticmethod(open_bi_encoder)
 
-    def _loaded(self) -> Any:
+    def _load_weights(self) -> Any:
         self._queries: OrderedDict[bytes, torch.Tensor] = OrderedDict()
         self._lock = Lock()  # lanes share the vectors
         return load_model(self._text_model.folder, self._text_model.config, self._dtype, AutoModel, ("pooler.",))
@@ -47,7 +47,7 @@ class TorchBiEncoder(TorchCrossEncoder):
         """Unit vectors (rows × hidden, float32) of token ids (rows × longest)."""
         hidden = self._model(**inputs, return_dict=True).last_hidden_state.float()
         mask = inputs.get("attention_mask")
-        vectors: torch.Tensor = normalize(pooled(hidden, mask, encoding_in(self._text_model.folder).pooling), dim=1)
+        vectors: torch.Tensor = normalize(pool(hidden, mask, encoding_in(self._text_model.folder).pooling), dim=1)
         return vectors
 
     def encoded_texts(
@@ -60,12 +60,12 @@ class TorchBiEncoder(TorchCrossEncoder):
         """
         made = np.empty((len(texts), self._text_model.config.hidden_size), dtype=np.float32)
         for start, end in slices(texts):
-            for places, vectors in self._encoded(texts[start:end], role):
+            for places, vectors in self._encode_slice(texts[start:end], role):
                 made[[start + place for place in places]] = vectors
                 told(len(places))
         return made
 
-    def _encoded(
+    def _encode_slice(
         self, texts: Sequence[str], role: str
     ) -> "Iterator[tuple[tuple[int, ...], np.ndarray[Any, np.dtype[np.float32]]]]":
         """Vectors of a slice, batch by batch, with their places in it."""
@@ -76,11 +76,11 @@ class TorchBiEncoder(TorchCrossEncoder):
         for plan in plan_batches([pair.cost for pair in alone], Budget(self.traits.batch_tokens), self.traits.multiple):
             yield (
                 plan.indices,
-                self._fetched(Batch(tuple(alone[place] for place in plan.indices), plan.tokens, plan.padded)),
+                self._fetch(Batch(tuple(alone[place] for place in plan.indices), plan.tokens, plan.padded)),
             )
 
     @torch.inference_mode()
-    def _fetched(self, batch: Batch) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    def _fetch(self, batch: Batch) -> "np.ndarray[Any, np.dtype[np.float32]]":
         """Vectors of a batch, on the host. Raises DeviceError."""
         try:
             vectors: np.ndarray[Any, np.dtype[np.float32]] = self.vectors(self._inputs(batch)).cpu().numpy()
@@ -116,7 +116,7 @@ def slices(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
         yield start, len(texts)
 
 
-def pooled(hidden: torch.Tensor, mask: torch.Tensor | None, mode: str) -> torch.Tensor:
+def pool(hidden: torch.Tensor, mask: torch.Tensor | None, mode: str) -> torch.Tensor:
     """One vector a row of `hidden` (rows × tokens × hidden), padded on the right where `mask` is 0."""
     if mode == "cls":
         return hidden[:, 0]

@@ -47,7 +47,7 @@ class _InFlight:
 
 
 class TorchCrossEncoder:
-    """See the module and Scorer."""
+    """A cross-encoder in torch: lanes on a CPU, one batch in flight on a CUDA device."""
 
     engine = "torch"
     open_model: Callable[[ModelConfig, ModelFolder | None], TextModel[Any]] = staticmethod(open_cross_encoder)
@@ -76,7 +76,7 @@ class TorchCrossEncoder:
         """Bring the weights to the device, then self-test; once. Raises ModelError or DeviceError."""
         if self._model is not None:
             return
-        model = self._loaded()
+        model = self._load_weights()
         if self.device.type == "cpu":
             pack_linear_layers(model.base_model)
             if self._dtype is torch.bfloat16:
@@ -90,7 +90,7 @@ class TorchCrossEncoder:
             raise
         prove(self, self._text_model.folder.path, memory)
 
-    def _loaded(self) -> Any:
+    def _load_weights(self) -> Any:
         """The model on the CPU."""
         folder = self._text_model.folder
         model = load_model(folder, self._text_model.config, self._dtype)
@@ -98,19 +98,22 @@ class TorchCrossEncoder:
         return model
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        """See Scorer.prepare."""
+        """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""
         return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """See Scorer.score."""
+        """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
+
+        Raises PassingFault when the device is lost.
+        """
         if self.device.type == "cuda":
             return self._one_in_flight(batches)
-        return side_by_side(self._computed, self._lanes, batches)
+        return side_by_side(self._compute, self._lanes, batches)
 
     def _one_in_flight(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         before: _InFlight | None = None
         for batch in batches:
-            current = self._launched(batch)
+            current = self._launch(batch)
             if before is not None:
                 yield before.fetch()
                 before = None
@@ -122,7 +125,7 @@ class TorchCrossEncoder:
             yield before.fetch()
 
     @torch.inference_mode()
-    def _launched(self, batch: Batch) -> _InFlight | None:
+    def _launch(self, batch: Batch) -> _InFlight | None:
         """Start a batch; None when the device has no memory for it."""
         try:
             with torch.cuda.device(self.device):  # events are recorded on the current device's stream
@@ -139,7 +142,7 @@ class TorchCrossEncoder:
             raise
 
     @torch.inference_mode()
-    def _computed(self, batch: Batch) -> list[float] | None:
+    def _compute(self, batch: Batch) -> list[float] | None:
         """The logits of a batch, computed in this thread; None when there is no memory for it."""
         torch.set_num_threads(self._lane_threads)  # each thread has to say it for itself
         try:

@@ -72,8 +72,7 @@ def prove_graph(
     expected, found = [], []
     for lengths in PROBES:
         pairs = [
-            encoder.tokenizer.composed(*(draw.integers(4, size, length).tolist() for length in pair))
-            for pair in lengths
+            encoder.tokenizer.compose(*(draw.integers(4, size, length).tolist() for length in pair)) for pair in lengths
         ]
         names, arrays = encoder.arrays(Batch.of(pairs), masked=True)
         with torch.inference_mode():

@@ -2,7 +2,7 @@
 
 torch multiplies float32 matrices through MKL, which packs the weight again on every call. oneDNN's inner product on a
 weight packed once gave 1.1 times its rate on an EPYC in every shape tried, and applies GELU while the product is still
-in the cache (docs/experiments.md, 2026-11-21). In bfloat16 torch goes through oneDNN by itself, but packs the weight
+in the cache (docs/experiments.md, E3). In bfloat16 torch goes through oneDNN by itself, but packs the weight
 again each time. The operator is the one that torch's own compiler emits, but it is not public: it is tried on a layer
 of the model first, and where it is missing or does not compute the same, the model is left as it is.
 """

@@ -1,7 +1,7 @@
 """Attention as two matrix products and a softmax, for bfloat16 on the CPU.
 
 torch's fused kernel for CPUs multiplies in float32 there and takes twice as long as this in every shape tried up to 512
-tokens (docs/experiments.md, 2026-11-21). This one holds all weights of a batch at once, so long texts still go to the
+tokens (docs/experiments.md, E9). This one holds all weights of a batch at once, so long texts still go to the
 fused one.
 """
 

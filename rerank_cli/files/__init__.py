@@ -1,7 +1,8 @@
 """Bytes and the disk: inputs with their places, outputs that a kill does not harm.
 
-`sources` opens an input, `inputs` gives its lines with their numbers and offsets. `file_output` writes a run: a
-commit makes data durable, then the line of the `journal` that vouches for it, and `finishing` makes the last renames.
-`existing` decides what a run does with the files it finds, `ownership` whose they are. `durable` writes other files
+`sources` opens an input, `inputs` gives its lines with their numbers and offsets. `output` is the contract of an
+output, `file_output` and `stream_output` are its two kinds. A commit puts the lines of a window on disk, and then the
+line of the `journal` that vouches for them; `finishing` makes the last renames. `existing` decides whether the files
+found at an output are continued, replaced or refused, `ownership` tells whose they are. `durable` writes small files
 whole, `folders` swaps folders.
 """

@@ -1,5 +1,6 @@
 """Lines and records: one file a format. JSON, but no disk.
 
-`registry` chooses a format, `known` lists them and how each is recognised. `per_line` and `per_group` make records of
-lines. `translated` reads one format and writes another. `trec` writes runs whose scores fall strictly.
+`registry` chooses the format of an input, `known` lists them with the fields by which each is recognised.
+`record_format` is the contract of a format. `per_line` and `per_group` make records of lines. `translated` reads one
+format and writes another. `trec` writes runs: each score is at least one float32 below the one before.
 """

@@ -16,7 +16,7 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import dialects
 from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI, TOPS, VOYAGE, Dialect, problem
 from rerank_cli.formats.dropped import Dropped, rest_of
-from rerank_cli.formats.json_values import Malformed, check_id, kind, list_at, named, text_at
+from rerank_cli.formats.json_values import Malformed, check_id, id_field, kind, list_at, text_at
 from rerank_cli.formats.record_format import as_objects, json_line
 
 
@@ -104,7 +104,7 @@ class Api:
         results = results[: self.top(body)]
         if not names.results:
             return results
-        about = named(body.get("id"))
+        about = id_field(body.get("id"))
         kind_of = {"object": names.object} if names.object else {}
         usage = {"usage": {"total_tokens": ranking.tokens}}
         return {**about, **kind_of, "model": self._write.model, names.results: results, **usage}

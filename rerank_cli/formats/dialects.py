@@ -102,10 +102,10 @@ def problem(name: str, value: Any, dialect: Dialect) -> str | None:
         return f"$.{name} is not a count"
     if name in FLAGS and not isinstance(value, bool):
         return f"$.{name} is {kind(value)}, not true or false"
-    return _unanswered(name, value, dialect)
+    return _why_refused(name, value, dialect)
 
 
-def _unanswered(name: str, value: Any, dialect: Dialect) -> str | None:
+def _why_refused(name: str, value: Any, dialect: Dialect) -> str | None:
     if name in TOPS:
         fits, way = name == dialect.top, f"use {dialect.top}" if dialect.top else "use --top-k"
     elif name in ECHOES:

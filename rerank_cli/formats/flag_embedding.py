@@ -12,7 +12,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.json_values import Malformed, is_id, kind, list_at, named, number_of, numbers_of, text_at
+from rerank_cli.formats.json_values import Malformed, id_field, is_id, kind, list_at, number_of, numbers_of, text_at
 from rerank_cli.formats.record_format import as_objects, json_line
 
 SIDES = ("pos", "neg")
@@ -46,7 +46,7 @@ class FlagEmbedding:
             {"text": text, "relevance": int(name == "pos")} for name in SIDES for text in sides[name]
         ]
         for place, each in enumerate(candidates):
-            each |= named(ids[place]) if ids else {}
+            each |= id_field(ids[place]) if ids else {}
             each |= {"logit": teacher[place]} if teacher else {}
         moved = {*SIDES, *(f"{name}_ids" for name in SIDES if ids), *(f"{name}_scores" for name in SIDES if teacher)}
         rest = rest_of(body, moved, {"candidates"}, dropped)

@@ -108,10 +108,10 @@ def id_of(body: dict[str, Any], place: str, format_name: str) -> str | int:
     return value  # type: ignore[no-any-return]
 
 
-def named(value: Any) -> dict[str, Any]:
+def id_field(value: Any) -> dict[str, Any]:
     """An `id` field for an id; nothing for null.
 
-    >>> named("d1"), named(None)
+    >>> id_field("d1"), id_field(None)
     ({'id': 'd1'}, {})
     """
     return {} if value is None else {"id": value}

@@ -12,10 +12,10 @@ from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import (
     Malformed,
     check_id,
+    id_field,
     is_id,
     kind,
     list_at,
-    named,
     number_of,
     object_at,
     text_at,
@@ -48,7 +48,7 @@ class LangChain:
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """A record: a candidate's other fields become metadata."""
         documents = [
-            {**named(each.get("id")), "page_content": each["text"], "metadata": rest_of(each, {"id", "text"})}
+            {**id_field(each.get("id")), "page_content": each["text"], "metadata": rest_of(each, {"id", "text"})}
             for each in as_objects(record)
         ]
         return {**rest_of(record, {"candidates"}, {"documents"}, dropped), "documents": documents}
@@ -84,4 +84,4 @@ def _candidate(document: Any, index: int, dropped: Dropped | None) -> dict[str, 
     ranked = {} if number_of(metadata.get(SCORE)) is None else {"score": metadata[SCORE]}
     moved, lost = (*moved, *([SCORE] if ranked else [])), ("id", "text", *(["score"] if ranked else []))
     rest = rest_of(metadata, moved, lost, dropped, "documents[].metadata.")
-    return {**named(name), **rest, **ranked, "text": text}
+    return {**id_field(name), **rest, **ranked, "text": text}

@@ -78,7 +78,7 @@ class Lookup:
         self._rows.execute("BEGIN")
         self._rows.executemany(
             "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?)",
-            self._indexed(inputs.lines(max_line_bytes), digest, compressed),
+            self._index_rows(inputs.lines(max_line_bytes), digest, compressed),
         )
         self._join_equal_lines()
         self._rows.execute("CREATE UNIQUE INDEX by_id ON lines (id)")
@@ -102,7 +102,7 @@ class Lookup:
                 self._rows.execute("UPDATE lines SET fault = ? WHERE rowid = ?", (fault, first))
         self._rows.execute("DROP INDEX for_a_while")
 
-    def _indexed(
+    def _index_rows(
         self, lines: Iterator[Line], digest: Any, compressed: Sequence[bool]
     ) -> Iterator[tuple[str, int, int, bytes | None, str | None, int]]:
         good = 0

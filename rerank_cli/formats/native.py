@@ -13,9 +13,9 @@ from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import (
     Malformed,
     check_id,
+    id_field,
     kind,
     list_at,
-    named,
     pruned,
     removed,
     replaced,
@@ -65,7 +65,7 @@ class Native:
     def _id_in(self, body: dict[str, Any]) -> dict[str, Any]:
         """The record's id as a field `id`, if it has one."""
         try:
-            return named(value_at(body, self._id, "$"))
+            return id_field(value_at(body, self._id, "$"))
         except Malformed:
             return {}
 
@@ -88,10 +88,10 @@ class Native:
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its candidates best first, each with `index`, `score`, `logit` and what else applies."""
         old = value_at(body, self._candidates, "$")
-        new = [annotated(self._kept(old[index]), place, ranking) for place, index in enumerate(ranking.indices)]
+        new = [annotated(self._to_keep(old[index]), place, ranking) for place, index in enumerate(ranking.indices)]
         return replaced(body, self._candidates, new)
 
-    def _kept(self, old: str | dict[str, Any]) -> dict[str, Any]:
+    def _to_keep(self, old: str | dict[str, Any]) -> dict[str, Any]:
         if isinstance(old, str):
             return {} if self._no_text else {"text": old}
         return removed(old, self._text) if self._no_text else old

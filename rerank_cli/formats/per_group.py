@@ -87,7 +87,7 @@ class Groups:
         """One entry a group, a bad line or a blank one."""
         group: _Group | None = None
         for line in lines:
-            entry = self._parsed(line)
+            entry = self._parse(line)
             if isinstance(entry, Failure | Blank):
                 if group is None:
                     yield entry
@@ -95,19 +95,19 @@ class Groups:
                 group.inside.append(entry)
                 if len(group.inside) == MAX_INSIDE:
                     self._split += 1
-                    yield from self._closed(group)
+                    yield from self._close(group)
                     group = None
                 continue
             key, row = entry
             if group is None or key != group.key:
                 if group is not None:
-                    yield from self._closed(group)
+                    yield from self._close(group)
                 group = _Group(key, line.origin, line.end)
             group.add(line, row, self._max_line_bytes)
         if group is not None:
-            yield from self._closed(group)
+            yield from self._close(group)
 
-    def _parsed(self, line: Line) -> tuple[str | int, Any] | Failure | Blank:
+    def _parse(self, line: Line) -> tuple[str | int, Any] | Failure | Blank:
         if not line.too_long and (not line.raw.strip() or self._is_comment(line.raw)):
             return Blank(line.end)
         try:
@@ -116,7 +116,7 @@ class Groups:
         except Malformed as fault:
             return failure_of(line, fault)
 
-    def _closed(self, group: _Group) -> Iterator[Entry]:
+    def _close(self, group: _Group) -> Iterator[Entry]:
         inside = sum(entry.end.total < group.end.total for entry in group.inside)
         try:
             yield replace(self._request(group), followed=inside)

@@ -10,7 +10,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.json_values import Malformed, check_id, id_of, list_at, named, object_at, text_at, value_at
+from rerank_cli.formats.json_values import Malformed, check_id, id_field, id_of, list_at, object_at, text_at, value_at
 from rerank_cli.formats.record_format import as_objects, json_line, scores_of, without_old_logits
 
 DOC_TEXTS = ("text", "segment", "contents", "content", "body", "passage")
@@ -39,7 +39,7 @@ class RankLlm:
         name = body.get("id") if name is None else name
         candidates = [_candidate(each, index, dropped) for index, each in enumerate(list_at(body, "candidates", "$"))]
         candidates = without_old_logits(candidates, dropped, "candidates[].doc.")
-        return {**named(name), **rest_of(body, moved, {"id"}, dropped), "query": query, "candidates": candidates}
+        return {**id_field(name), **rest_of(body, moved, {"id"}, dropped), "query": query, "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """A record: logits count before scores. Where no candidate has either, each gets 0."""
@@ -81,4 +81,4 @@ def _candidate(candidate: Any, index: int, dropped: Dropped | None) -> dict[str,
     note_rest(candidate, ("docid", "score", "doc"), dropped, "candidates[].")
     score = {} if candidate.get("score") is None else {"score": candidate["score"]}
     rest = rest_of(doc, (field,), ("id", "score"), dropped, "candidates[].doc.")
-    return {**named(candidate.get("docid")), **rest, "text": text, **score}
+    return {**id_field(candidate.get("docid")), **rest, "text": text, **score}

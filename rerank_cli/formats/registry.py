@@ -39,7 +39,7 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     for option, wanted in (("--format", read.format), ("--output-format", write.format)):
         if wanted not in FORMATS and wanted != ("auto" if option == "--format" else "same"):
             raise ConfigError(f"{option}: unknown format {wanted!r}", f"Formats: {', '.join(sorted(FORMATS))}.")
-    name = read.format if read.format != "auto" else _recognised(read, inputs)
+    name = read.format if read.format != "auto" else _format_of_first_record(read, inputs)
     if name != "native" and read.has_own_fields:
         raise ConfigError(
             f"--query-field, --candidates-field, --text-field, --id-field: {name} records have their own fields",
@@ -59,7 +59,7 @@ def _record_format(name: str, read: ReadConfig, write: WriteConfig) -> Any:
     return getattr(import_module(f"rerank_cli.formats.{module}"), attribute)(read, write)
 
 
-def _recognised(read: ReadConfig, inputs: Inputs | None) -> str:
+def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
     """The format of the first record that tells it; native, whose errors explain themselves, when none does.
 
     Raises ConfigError for a TREC run that was not named as one.

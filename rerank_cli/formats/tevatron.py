@@ -9,7 +9,16 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.json_values import REWRAPPED, Malformed, check_id, id_of, named, parse_object, text_at, without
+from rerank_cli.formats.json_values import (
+    REWRAPPED,
+    Malformed,
+    check_id,
+    id_field,
+    id_of,
+    parse_object,
+    text_at,
+    without,
+)
 from rerank_cli.formats.record_format import annotated, as_objects, json_line
 
 IDS = ("query_id", "qid")
@@ -49,7 +58,7 @@ class Tevatron:
     def to_native(self, body: list[dict[str, Any]], dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request."""
         candidates = [
-            {**named(row.get("docid")), **rest_of(row, ("query", "docid", _id_field(row)), LOST, dropped, "[].")}
+            {**id_field(row.get("docid")), **rest_of(row, ("query", "docid", _id_field(row)), LOST, dropped, "[].")}
             for row in body
         ]
         return {"id": body[0][_id_field(body[0])], "query": body[0]["query"], "candidates": candidates}

@@ -96,16 +96,16 @@ class Translated:
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """The entries of all lines. What lacks something that the other format must have is a failure."""
         entries = self._source.read(lines)
-        made = (self._translated(entry) if isinstance(entry, Request) else entry for entry in entries)
+        made = (self._translate(entry) if isinstance(entry, Request) else entry for entry in entries)
         return self._distinct(made) if self._target.needs_candidates else made
 
-    def _translated(self, entry: Request) -> Entry:
+    def _translate(self, entry: Request) -> Entry:
         try:
-            return self._made(entry)
+            return self._request_for_target(entry)
         except Malformed as fault:
             return replace(failed(entry, fault.reason, fault.path), followed=entry.followed)
 
-    def _made(self, entry: Request) -> Request:
+    def _request_for_target(self, entry: Request) -> Request:
         record = self._source.to_native(entry, self._dropped)
         refuse_contradictions(record["candidates"], self.candidates_path)
         body = unmistakable(self._target.from_native(record, self._dropped), self._target_name, self._dropped)

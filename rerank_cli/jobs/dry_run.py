@@ -13,7 +13,7 @@ from rerank_cli.core.errors import ExitStatus
 from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import PreparedPair, resolved
+from rerank_cli.core.scorer import PreparedPair, budgets_of
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.inputs import Inputs
@@ -91,7 +91,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report) -> DryRun:
     scorer = open_scorer(config.model)
     for note in scorer.notes:
         report(note)
-    budgets = resolved(config, scorer.traits)
+    budgets = budgets_of(config, scorer.traits)
     found = DryRun(
         format.name,
         scorer.identity.max_length,

@@ -12,7 +12,7 @@ from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
-from rerank_cli.core.scorer import Scorer, resolved
+from rerank_cli.core.scorer import Scorer, budgets_of
 from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.existing import Action
@@ -128,7 +128,7 @@ class Run:
             entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
             self._report_once(format.notes)
             scorer = self._loaded_scorer()
-            budgets = resolved(config, scorer.traits)
+            budgets = budgets_of(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)
         self._accounts.begin(commit.counters, beginning.place or Mark(), inputs.size)
         reranker = WindowReranker(

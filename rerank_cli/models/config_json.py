@@ -106,15 +106,15 @@ def _check_keys(path: Path, config: dict[str, Any]) -> None:
         if isinstance(value, dict):
             for key, inner in value.items():
                 if key in ATTENTION and inner not in BUILT_IN_ATTENTION:
-                    raise _refused(path, key, inner, "attention is computed by built-in code alone")
+                    raise _refusal(path, key, inner, "attention is computed by built-in code alone")
                 if key in REFUSED and inner not in REFUSED[key]:
-                    raise _refused(path, key, inner, "a model's files do not decide what is loaded or run")
+                    raise _refusal(path, key, inner, "a model's files do not decide what is loaded or run")
             left.extend(value.values())
         elif isinstance(value, list):
             left.extend(value)
 
 
-def _refused(path: Path, key: str, value: Any, why: str) -> ModelError:
+def _refusal(path: Path, key: str, value: Any, why: str) -> ModelError:
     shown = str(value)[:60]
     return ModelError(
         f"{path}: {key}: {shown} is refused: {why}", "Do not use this model, or take the key out if you trust it."

@@ -40,7 +40,7 @@ def from_hub(name: str, config: ModelConfig) -> ModelFolder:
     Raises ModelError (missing, unreachable, damaged) or PassingFault (the hub asks us to come back later).
     """
     silence_libraries(config.offline)
-    snapshot = _cached(name, config.revision) or _downloaded(name, config)
+    snapshot = _cached_snapshot(name, config.revision) or _download(name, config)
     folder = inspect_folder(name, snapshot, snapshot.name, config.engine)
     for path in folder.weights:
         refuse_other_bytes(name, path)
@@ -68,7 +68,7 @@ def refuse_other_bytes(name: str, path: Path) -> None:
     )
 
 
-def _cached(name: str, revision: str | None) -> Path | None:
+def _cached_snapshot(name: str, revision: str | None) -> Path | None:
     """The snapshot in the hub cache, if it has what we need, whatever else of the repository it lacks."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -107,7 +107,7 @@ def _has_all_listed(folder: Path) -> bool:
     return all((folder / name).exists() for name in wanted)
 
 
-def _downloaded(name: str, config: ModelConfig) -> Path:
+def _download(name: str, config: ModelConfig) -> Path:
     """The snapshot, fetched now; tried again a few times when the hub asks us to wait."""
     from huggingface_hub import constants, snapshot_download
 
@@ -118,7 +118,7 @@ def _downloaded(name: str, config: ModelConfig) -> Path:
         try:
             return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
         except Exception as fault:  # whatever the HTTP stack of the day raises
-            explained, wait = _explained(name, config.revision, fault)
+            explained, wait = _explain(name, config.revision, fault)
         wait = 2.0**attempt if wait is None else wait
         if not isinstance(explained, PassingFault) or attempt == TRIES or wait > LONGEST_WAIT_S:
             break
@@ -155,7 +155,7 @@ def _bound_waiting() -> None:
     set_client_factory(client)
 
 
-def _explained(name: str, revision: str | None, fault: BaseException) -> tuple[RerankError, float | None]:
+def _explain(name: str, revision: str | None, fault: BaseException) -> tuple[RerankError, float | None]:
     """What a failed download means, and how many seconds the hub asks us to wait, if it does.
 
     The hub's library wraps the answer of the server in other exceptions; the first answer in the chain counts.

@@ -180,7 +180,7 @@ class TextTokenizer:
         self.guard([*head, *tail])
         return head, tail
 
-    def encoded(self, texts: Iterable[str]) -> dict[str, list[int]]:
+    def ids_of(self, texts: Iterable[str]) -> dict[str, list[int]]:
         """The ids of each distinct text, without specials."""
         distinct = list(dict.fromkeys(texts))
         encodings = self._backend.encode_batch_fast(distinct, add_special_tokens=False)
@@ -231,22 +231,22 @@ class PairTokenizer(TextTokenizer):
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order; its cost is its length in tokens, separators included."""
-        queries = self.encoded(query for query, _ in pairs)
-        documents = self.encoded(document for _, document in pairs)
+        queries = self.ids_of(query for query, _ in pairs)
+        documents = self.ids_of(document for _, document in pairs)
         parts: dict[tuple[str, int], list[Part]] = {}  # of documents that do not fit beside a query
         composed = []
         for query, document in pairs:
             room = self._room - min(len(queries[query]), self._query_room)
             if self._chunk_overlap is None or len(documents[document]) <= room:
-                composed.append(self.composed(queries[query], documents[document]))
+                composed.append(self.compose(queries[query], documents[document]))
                 continue
             key = (document, room)
             if key not in parts:
-                parts[key] = self._divided(document, room)
+                parts[key] = self._divide(document, room)
             composed.append(self._in_parts(queries[query], documents[document], parts[key]))
         return composed
 
-    def composed(self, query: list[int], document: list[int]) -> PreparedPair:
+    def compose(self, query: list[int], document: list[int]) -> PreparedPair:
         """A pair of two encoded texts, the query cut to its cap and the document to what is left."""
         kept = query[: self._query_room]
         room = self._room - len(kept)
@@ -259,11 +259,11 @@ class PairTokenizer(TextTokenizer):
 
     def _in_parts(self, query: list[int], document: list[int], parts: list[Part]) -> PreparedPair:
         """The pair's first part with the others in it."""
-        first, *others = [replace(self.composed(query, ids), span=span, uncut=0) for ids, span in parts]
+        first, *others = [replace(self.compose(query, ids), span=span, uncut=0) for ids, span in parts]
         uncut = len(query) + len(document) + self.template.num_specials
         return replace(first, more=tuple(others), uncut=uncut)
 
-    def _divided(self, document: str, room: int) -> list[Part]:
+    def _divide(self, document: str, room: int) -> list[Part]:
         """Windows of a document of at most `room` tokens: the ids of each as a text of its own, and its characters.
 
         A window is encoded anew, so that it scores exactly as its text does alone.
@@ -277,7 +277,7 @@ class PairTokenizer(TextTokenizer):
         def part(start: int, end: int) -> Part:
             first, last = characters_of(encoding, start)[0], characters_of(encoding, end - 1)[1]
             first, last = trimmed(document, first, last)
-            (ids,) = self.encoded([document[first:last]]).values()
+            (ids,) = self.ids_of([document[first:last]]).values()
             return ids, (first, last)
 
         overlap = min(self._chunk_overlap or 0, room // 2)

@@ -184,7 +184,7 @@ class TrainingFolder:
             raise self._fault(fault) from None
         return action
 
-    def finished(self) -> dict[str, Any]:
+    def finished_note(self) -> dict[str, Any]:
         """The note of the model in OUT."""
         return _note_in(self.final) or {}
 

@@ -62,7 +62,7 @@ def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progr
         report(sentence)
     note = note_of(config, data, base.identity.as_dict())
     if folder.begin(note, report) is Action.NOTHING:
-        return TrainingResult(config.output, folder.finished())
+        return TrainingResult(config.output, folder.finished_note())
     _report_size(config, data, report)
     before = None if data.held_out is None else _measure_base(base, data.held_out, config.model.model, folder)
     base.close()

@@ -12,7 +12,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import Batch
 from rerank_cli.engines.choice import open_scorer
-from rerank_cli.engines.torch_bi_encoder import TorchBiEncoder, pooled
+from rerank_cli.engines.torch_bi_encoder import TorchBiEncoder, pool
 
 PAIRS = [
     ("how tall is the tower", "The tower is 300 metres tall."),
@@ -142,10 +142,10 @@ def test_files_that_say_something_else_are_refused(
 def test_pooling_passes_over_padding() -> None:
     hidden = torch.arange(12.0).reshape(2, 3, 2)
     mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
-    assert pooled(hidden, mask, "mean")[1].tolist() == [7.0, 8.0]
-    assert pooled(hidden, mask, "lasttoken").tolist() == [[4.0, 5.0], [8.0, 9.0]]
-    assert pooled(hidden, mask, "cls").tolist() == [[0.0, 1.0], [6.0, 7.0]]
-    assert pooled(hidden, None, "lasttoken").tolist() == [[4.0, 5.0], [10.0, 11.0]]
+    assert pool(hidden, mask, "mean")[1].tolist() == [7.0, 8.0]
+    assert pool(hidden, mask, "lasttoken").tolist() == [[4.0, 5.0], [8.0, 9.0]]
+    assert pool(hidden, mask, "cls").tolist() == [[0.0, 1.0], [6.0, 7.0]]
+    assert pool(hidden, None, "lasttoken").tolist() == [[4.0, 5.0], [10.0, 11.0]]
 
 
 def test_the_length_is_that_of_its_files(folder: Path, tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ def test_a_text_has_the_same_ids_each_time(kind: str) -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=made(MODELS[kind]()), pad_token="[PAD]", unk_token="[UNK]")
     some = texts(200, seed=1)
     ours = TextTokenizer(without_chance(tokenizer))
-    first = ours.encoded(some)
-    assert ours.encoded(some) == first
-    assert TextTokenizer(without_chance(tokenizer)).encoded(some) == first
+    first = ours.ids_of(some)
+    assert ours.ids_of(some) == first
+    assert TextTokenizer(without_chance(tokenizer)).ids_of(some) == first
     assert [tokenizer(text, add_special_tokens=False)["input_ids"] for text in some] == list(first.values())
 
 
@@ -93,7 +93,7 @@ def test_dropout_in_the_file_of_a_tokenizer_is_not_obeyed(tmp_path: Path) -> Non
     PreTrainedTokenizerFast(tokenizer_object=made(bpe(dropout=0.5)), unk_token="[UNK]").save_pretrained(tmp_path)
     assert json.loads((tmp_path / "tokenizer.json").read_text())["model"]["dropout"] == 0.5
     some = texts(200, seed=3)
-    found = [TextTokenizer(load_tokenizer(tmp_path)).encoded(some) for _ in range(3)]
+    found = [TextTokenizer(load_tokenizer(tmp_path)).ids_of(some) for _ in range(3)]
     assert found[0] == found[1] == found[2]
     plain = without_chance(AutoTokenizer.from_pretrained(str(tmp_path)))
     assert plain(some, add_special_tokens=False)["input_ids"] == list(found[0].values())

@@ -7,7 +7,7 @@ import pytest
 
 from rerank_cli.bench.benchmark import gflop
 from rerank_cli.bench.contestants import Worker
-from rerank_cli.bench.generated import generated, lengths_of
+from rerank_cli.bench.generated import generate_records, lengths_of
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.models.tokens import PairTokenizer, load_tokenizer
@@ -29,7 +29,7 @@ def test_six_layers_of_384_cost_some_23_megaflop_a_token() -> None:
 
 def lengths(spec: str, pairs: int, longest: int) -> list[int]:
     tokenizer = PairTokenizer(load_tokenizer(MINI), longest, longest * 3 // 4)
-    records = list(generated(spec, pairs))
+    records = list(generate_records(spec, pairs))
     return [
         pair.cost for pair in tokenizer.prepare([(r["query"], c["text"]) for r in records for c in r["candidates"]])
     ]
@@ -49,8 +49,8 @@ def test_log_normal_lengths_have_the_mean_that_was_asked_for(spec: str, mean: in
 
 
 def test_fewer_records_are_a_prefix_of_more() -> None:
-    assert list(islice(generated("lognormal", 100), 2)) == list(generated("lognormal", 40))
-    assert [len(record["candidates"]) for record in generated("lognormal", 45)] == [20, 20, 5]
+    assert list(islice(generate_records("lognormal", 100), 2)) == list(generate_records("lognormal", 40))
+    assert [len(record["candidates"]) for record in generate_records("lognormal", 45)] == [20, 20, 5]
 
 
 @pytest.mark.parametrize("spec", ["", "fixed", "fixed:", "fixed:x", "fixed:9", "normal", "lognormal:-1", "fixed:99999"])

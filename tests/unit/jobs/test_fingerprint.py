@@ -6,7 +6,7 @@ import pytest
 
 from rerank_cli import __version__
 from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ReadConfig, RunConfig, WriteConfig
-from rerank_cli.core.scorer import Identity, Traits, resolved
+from rerank_cli.core.scorer import Identity, Traits, budgets_of
 from rerank_cli.engines.machine import python_version
 from rerank_cli.files.existing import differing
 from rerank_cli.files.journal import decode, encode
@@ -96,12 +96,12 @@ def test_a_fingerprint_is_the_same_after_a_stay_in_the_journal():
 
 def test_budgets_follow_the_engine_unless_they_are_given():
     traits = Traits(multiple=1, batch_tokens=100, window_batches=16)
-    assert resolved(CONFIG, traits) == {"batch_tokens": 100, "window_tokens": 1600}
-    assert resolved(RunConfig(batch=BatchConfig(batch_tokens=10)), traits) == {
+    assert budgets_of(CONFIG, traits) == {"batch_tokens": 100, "window_tokens": 1600}
+    assert budgets_of(RunConfig(batch=BatchConfig(batch_tokens=10)), traits) == {
         "batch_tokens": 10,
         "window_tokens": 160,
     }
-    assert resolved(RunConfig(batch=BatchConfig(window_tokens=7)), traits) == {
+    assert budgets_of(RunConfig(batch=BatchConfig(window_tokens=7)), traits) == {
         "batch_tokens": 100,
         "window_tokens": 7,
     }
