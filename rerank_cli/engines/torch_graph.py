@@ -23,7 +23,7 @@ def upper_layers(config: Any) -> str:
     """A pattern of the names of the body's upper layers that int8 leaves in float: as many as config.json asks for.
 
     A key of ours, `layers_in_float`: most models need none, those that multiply small differences do
-    (docs/experiments.md).
+    (docs/experiments.md, E25).
     """
     count, asked = (getattr(config, name, None) for name in ("num_hidden_layers", "layers_in_float"))
     if not isinstance(count, int) or not isinstance(asked, int):
