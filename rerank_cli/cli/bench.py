@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import orjson
+import typer
 
 from rerank_cli.bench.benchmark import bench
 from rerank_cli.bench.config import BenchConfig
@@ -21,6 +22,7 @@ M = ModelConfig()
 
 
 def bench_command(
+    context: typer.Context,
     source: Annotated[str | None, o.argument("[INPUT]", "Records (default: generated).")] = None,
     lengths: Annotated[
         str, o.option("lengths", "Of generated pairs: lognormal, lognormal:MEAN or fixed:TOKENS.")
@@ -67,17 +69,7 @@ def bench_command(
     if plot is not None and not os.path.isdir(plot.parent):
         raise ConfigError(f"--plot {plot}: no such folder", "Make it first.")
     config = BenchConfig(
-        model=ModelConfig(
-            model=model,
-            revision=revision,
-            offline=offline,
-            engine="auto",
-            device=device,
-            dtype="auto",
-            max_length=max_length,
-            query_max_length=max_length * 3 // 4,
-            threads=threads,
-        ),
+        model=o.model_of(context, engine="auto", dtype="auto", query_max_length=max_length * 3 // 4),
         source=source,
         lengths=lengths,
         pairs=pairs,

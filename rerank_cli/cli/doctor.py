@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
@@ -17,6 +19,7 @@ MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
 def doctor(
+    context: typer.Context,
     model: o.Model = M.model,
     revision: o.Revision = None,
     offline: o.Offline = False,
@@ -41,17 +44,7 @@ def doctor(
     """
     status = ExitStatus.OK
     files = sample_cases(cases or []) if acceptance or cases else []
-    config = ModelConfig(
-        model=model,
-        revision=revision,
-        offline=offline,
-        engine=engine,
-        device=device,
-        dtype=dtype,
-        max_length=max_length,
-        query_max_length=query_max_length,
-        threads=threads,
-    )
+    config = o.model_of(context)
     for finding in examine(config, files):
         print_line(f"{MARKS[finding.verdict]} {finding.question:<16} {finding.answer}")
         if finding.advice:

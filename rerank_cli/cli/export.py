@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
+import typer
+
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.dtypes import GRAPH_DTYPES
@@ -20,6 +22,7 @@ def own(name: str, text: str, values: Iterable[str] = ()) -> Any:
 
 
 def export_command(
+    context: typer.Context,
     output: Annotated[str, o.option("output", "The folder to make.", "-o")],
     format: Annotated[str, own("format", "openvino or onnx.", GRAPHS)] = "openvino",
     dtype: Annotated[str, own("dtype", "fp32, fp16 or int8.", GRAPH_DTYPES)] = "fp32",
@@ -40,17 +43,7 @@ def export_command(
     rerank score input.jsonl -o out.jsonl --model ./mini-int8
     """
     config = ExportConfig(
-        model=ModelConfig(
-            model=model,
-            revision=revision,
-            offline=offline,
-            engine="torch",
-            device="cpu",
-            dtype="fp32",
-            max_length=max_length,
-            query_max_length=query_max_length,
-            threads=threads,
-        ),
+        model=o.model_of(context, engine="torch", device="cpu", dtype="fp32"),
         output=o.folder_to_make(output),
         format=format,
         dtype=dtype,

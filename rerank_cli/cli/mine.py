@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
@@ -20,6 +22,7 @@ M = ModelConfig()
 
 
 def mine_command(
+    context: typer.Context,
     queries: Annotated[str, o.argument("QUERIES", "JSON lines: query, and pos or positives.")],
     output: Annotated[str, o.option("output", "The file to make.", "-o")],
     pool: Annotated[list[str], o.option("pool", "Texts to choose from: JSON lines with id and text; several times.")],
@@ -68,16 +71,7 @@ def mine_command(
     config = MineConfig(
         queries=queries,
         corpus=tuple(pool),
-        model=ModelConfig(
-            model=model,
-            revision=revision,
-            offline=offline,
-            engine="bi-encoder",
-            device=device,
-            dtype=dtype,
-            max_length=max_length,
-            threads=threads,
-        ),
+        model=o.model_of(context, engine="bi-encoder"),
         output=Path(output),
         negatives=negatives,
         first=int(window[1]),

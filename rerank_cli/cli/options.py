@@ -7,13 +7,14 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from rerank_cli.core.config import DEFAULT_MODEL, ErrorLimit, LongDocs, ReadConfig
+from rerank_cli.core.config import DEFAULT_MODEL, ErrorLimit, LongDocs, ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.engines.registry import ENGINE_DTYPES, ENGINES
 from rerank_cli.formats.beir import in_folder
@@ -200,10 +201,10 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
     """
     values = context.params | instead
     inputs, run, queries, corpus = (values.get(name) for name in ("inputs", "run_file", "queries", "corpus"))
-    fields: dict[str, Any] = {}
+    of_records: dict[str, Any] = {}
     for name in READING:
         if name in values:
-            fields[name] = field(values[name]) if name.endswith("_field") else values[name]
+            of_records[name] = field(values[name]) if name.endswith("_field") else values[name]
     if run is None:
         if queries or corpus:
             named = f"--queries {queries}" if queries else f"--corpus {' '.join(corpus or [])}"
@@ -213,14 +214,20 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
             raise InputError(
                 f"{folder}: is a folder, not a file", "With a BEIR folder, --run FILE names the candidates."
             )
-        return ReadConfig(inputs=chosen_inputs(inputs, context), **fields)
+        return ReadConfig(inputs=chosen_inputs(inputs, context), **of_records)
     if len(inputs or []) > 1 or (inputs and not os.path.isdir(inputs[0])):
         raise ConfigError(f"--run {run}: is what is read", "INPUT can only be one BEIR folder beside it.")
     folder = inputs[0] if inputs else None
     if folder:
         queries_there, corpus_there = in_folder(folder)
         queries, corpus = queries or queries_there, corpus or [corpus_there]
-    return ReadConfig(inputs=(run,), run=run, queries=queries, corpus=tuple(corpus or ()), folder=folder, **fields)
+    return ReadConfig(inputs=(run,), run=run, queries=queries, corpus=tuple(corpus or ()), folder=folder, **of_records)
+
+
+def model_of(context: typer.Context, **instead: Any) -> ModelConfig:
+    """The model of a command, from the parameters that it has; `instead` of some, others."""
+    values = context.params | instead
+    return ModelConfig(**{each.name: values[each.name] for each in fields(ModelConfig) if each.name in values})
 
 
 def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:

@@ -91,19 +91,7 @@ def score(
             score=score_kind,
             model="fake" if engine == "fake" else model,
         ),
-        model=ModelConfig(
-            model=model,
-            revision=revision,
-            offline=offline,
-            engine=engine,
-            device=device,
-            dtype=dtype,
-            max_length=max_length,
-            query_max_length=query_max_length,
-            threads=threads,
-            long_docs=long_docs,
-            chunk_overlap=chunk_overlap,
-        ),
+        model=o.model_of(context),
         batch=BatchConfig(batch_tokens=batch_tokens, window_tokens=window_tokens),
         files=FileConfig(
             output="-" if output is None else output, errors=errors, stats=stats, overwrite=overwrite, resume=resume

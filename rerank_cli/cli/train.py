@@ -103,16 +103,7 @@ def train_command(
         raise ConfigError("--lora-rank: of what?", "Add --lora.")
     config = TrainConfig(
         read=o.reading(context, run_file=None),
-        model=ModelConfig(
-            model=model,
-            revision=revision,
-            offline=offline,
-            engine="torch",
-            device=device,
-            dtype="fp32",
-            max_length=max_length,
-            threads=threads,
-        ),
+        model=o.model_of(context, engine="torch", dtype="fp32"),
         output=o.folder_to_make(output),
         held_out=None if held_out is None else o.reading(context, inputs=[held_out], limit=None),
         qrels=qrels,
