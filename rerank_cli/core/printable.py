@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 def printable_json(line: str) -> str:
     r"""JSON lines, and lines of other formats, for a terminal: what can act is escaped as in JSON; ends of lines stay.
 
-    Valid JSON stays the same value: it holds none of these characters outside its strings, but for blanks.
+    JSON without tabs between its values, such as ours, stays the same value: it has these characters in strings only.
 
     >>> printable_json('{"id": "é\x9b"}')
     '{"id": "é\\u009b"}'

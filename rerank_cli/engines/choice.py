@@ -20,13 +20,7 @@ def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer
 
     Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
     """
-    refuse_empty(config)
-    if config.engine not in ("auto", *ENGINES):
-        raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(ENGINES))}.")
-    if config.dtype not in ENGINE_DTYPES:
-        raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(ENGINE_DTYPES)}.")
-    if not DEVICES.fullmatch(config.device):
-        raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
+    refuse_options(config)
     silence_libraries(config.offline)
     name = config.engine
     if name == "auto" and config.model.partition(":")[0] == "fake":
@@ -40,6 +34,17 @@ def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer
     make_scorer = getattr(import_module(f"rerank_cli.engines.{engine.module}"), engine.scorer)
     scorer: Scorer = make_scorer(config) if found is None else make_scorer(config, found)
     return scorer
+
+
+def refuse_options(config: ModelConfig) -> None:
+    """Raises ConfigError for a model without a name, and for an engine, dtype or device that there is not."""
+    refuse_empty(config)
+    if config.engine not in ("auto", *ENGINES):
+        raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(ENGINES))}.")
+    if config.dtype not in ENGINE_DTYPES:
+        raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(ENGINE_DTYPES)}.")
+    if not DEVICES.fullmatch(config.device):
+        raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
 
 
 def _fitting(config: ModelConfig, folder: ModelFolder) -> str:

@@ -178,7 +178,7 @@ class TrainingFolder:
                 try:
                     write_whole(self.partial / NOTE, as_json(note))
                 except OSError:
-                    self.partial.rmdir()
+                    shutil.rmtree(self.partial, ignore_errors=True)
                     raise
         except OSError as fault:
             raise self._fault(fault) from None

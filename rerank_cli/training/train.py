@@ -11,7 +11,7 @@ from typing import Any
 
 from rerank_cli.core.errors import Interrupted
 from rerank_cli.core.protocols import Report
-from rerank_cli.engines.choice import open_scorer
+from rerank_cli.engines.choice import open_scorer, refuse_options
 from rerank_cli.evaluation.evaluate import Evaluation
 from rerank_cli.evaluation.results import Results
 from rerank_cli.files.existing import Action
@@ -56,6 +56,7 @@ def train(config: TrainConfig, report: Report, progress: Any) -> TrainingResult:
 def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progress: Any) -> TrainingResult:
     data = read_data(config, report)
     torch_model = replace(config.model, engine="torch")
+    refuse_options(torch_model)
     base_folder = find_model(torch_model)
     base = open_scorer(torch_model, base_folder)
     for sentence in base.notes:

@@ -1,5 +1,6 @@
 """`rerank train`: every loss learns the toy task, the folder loads elsewhere, and a stopped training continues."""
 
+import errno
 import json
 import os
 import re
@@ -34,7 +35,7 @@ from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.lock import Lock
 from rerank_cli.reranking.in_memory import load_and_score
 from rerank_cli.training.config import TrainConfig
-from rerank_cli.training.folder import BEFORE, FORMER, MODEL, NOTE
+from rerank_cli.training.folder import BEFORE, FORMER, MODEL, NOTE, TrainingFolder
 from rerank_cli.training.rows import LOSSES
 from rerank_cli.training.train import train
 from tests.training.conftest import Quiet, toy_records, write_records
@@ -364,6 +365,27 @@ def test_options_that_cannot_be_are_refused_before_anything_is_made(toy: TrainCo
         assert done.code == 2
         assert words in done.said
         assert not partial(toy).exists()
+
+
+def test_a_device_is_refused_before_a_model_is_looked_for(toy: TrainConfig) -> None:
+    done = rerank("train", toy.read.inputs[0], "-o", toy.output, "--model", "./absent", "--device", "cpu:0")
+    assert done.code == 2, done.said
+    assert "--device cpu:0" in done.said
+
+
+def test_a_disk_that_fails_at_the_beginning_leaves_no_folder(toy: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The note is written and renamed by then; what fails is the last call, which makes the name durable."""
+    folder = TrainingFolder(toy.output, resume=False, overwrite=False, reads=())
+
+    def fail(fd: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{fd}"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="Input/output"):
+        folder.begin({}, lambda _sentence: None)
+    folder.close()
+    assert not folder.partial.exists()
 
 
 def test_what_cannot_be_learnt_is_refused(toy: TrainConfig, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rerank_cli import __version__
-from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ReadConfig, RunConfig, WriteConfig
+from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.scorer import Identity, Traits, budgets_of
 from rerank_cli.engines.machine import python_version
 from rerank_cli.files.existing import differing
@@ -74,6 +74,16 @@ def test_a_version_of_a_library_or_of_ours_changes_it():
     )
     assert fingerprint(CONFIG, "native", IDENTITY)["rerank_version"] == __version__
     assert changed(format_name="trec") == "format was 'native', is 'trec'"
+
+
+OF_THE_ENGINE = {"model", "revision", "engine", "device", "dtype", "max_length", "query_max_length", "threads"}
+"""Of these the engine's identity has what they come to. `offline` changes no result."""
+
+
+def test_every_option_of_the_model_is_in_it_or_in_the_identity_of_its_engine():
+    named = OF_THE_ENGINE | fingerprint(CONFIG, "native", IDENTITY).keys()
+    assert ModelConfig.__dataclass_fields__.keys() - named == {"offline"}
+    assert {*OF_THE_ENGINE} <= Identity.__dataclass_fields__.keys()
 
 
 def test_no_option_hides_another_of_the_same_name():
