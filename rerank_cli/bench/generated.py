@@ -12,7 +12,7 @@ from typing import Any
 
 from rerank_cli.core.errors import ConfigError
 
-WORDS = (  # noqa: SIM905
+WORDS = (  # noqa: SIM905 (a list of words reads better as text)
     "time people year way day man thing food life child world school state family student group country problem "
     "hand part place case week company system program question work government number night point home water "
     "room music area money story fact month lot right film book page job word business issue side kind head "

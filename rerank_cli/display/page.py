@@ -47,7 +47,7 @@ class Drill:
     rows: list[tuple[Side | None, Side | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """One pair of rankings: figures, a chart, the table of all queries, and those whose documents are shown."""
 
@@ -95,18 +95,18 @@ def _evaluation_section(results: Results, evaluation: Evaluation, former: Result
     ]
     facts = [(name.replace("_", " "), f"{count:,}") for name, count in evaluation.counts.items()]
     return Section(
-        evaluation.name,
-        (evaluation.before_name or "before", evaluation.name),
-        [
+        title=evaluation.name,
+        names=(evaluation.before_name or "before", evaluation.name),
+        facts=[
             *facts,
             *(() if evaluation.differences else ((name, f"{mean:.4f}") for name, mean in evaluation.means.items())),
         ],
-        evaluation.differences,
-        f"gain in {leading}",
-        gains_chart(sorted(gains.values()), leading) if gains else "",
-        ["query", *measures, *([f"gain in {leading}"] if gains else [])],
-        rows,
-        list(_drills(pairs, [results.name], qrels, {qid: f"gain {gain:+.4f}" for qid, gain in gains.items()}))
+        differences=evaluation.differences,
+        charted=f"gain in {leading}",
+        chart=gains_chart(sorted(gains.values()), leading) if gains else "",
+        columns=["query", *measures, *([f"gain in {leading}"] if gains else [])],
+        queries=rows,
+        drills=list(_drills(pairs, [results.name], qrels, {qid: f"gain {gain:+.4f}" for qid, gain in gains.items()}))
         if gains
         else [],
     )
@@ -154,15 +154,15 @@ def _comparison_section(first: Results, other: Results, comparison: Comparison, 
     title, charted = f"{comparison.other} against {comparison.first}", f"gain in {leading}" if judged else leading
     chart = gains_chart(gains, leading)
     return Section(
-        title,
-        (comparison.first, comparison.other),
-        facts,
-        comparison.differences,
-        charted,
-        chart,
-        columns,
-        rows,
-        drills,
+        title=title,
+        names=(comparison.first, comparison.other),
+        facts=facts,
+        differences=comparison.differences,
+        charted=charted,
+        chart=chart,
+        columns=columns,
+        queries=rows,
+        drills=drills,
     )
 
 

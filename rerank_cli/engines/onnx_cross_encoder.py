@@ -121,9 +121,9 @@ class OnnxCrossEncoder:
 
     def _compute(self, batch: Batch) -> list[float] | None:
         """The logits of a batch; None when there is no memory for it. A session may be run by several threads."""
-        names, packed = self._text_model.arrays(batch, masked=True)
+        names, padded = self._text_model.arrays(batch, masked=True)
         try:
-            (logits,) = self._session.run(None, dict(zip(names, packed, strict=True)))
+            (logits,) = self._session.run(None, dict(zip(names, padded, strict=True)))
         except Exception as fault:  # the library has a dozen kinds, all of its own
             if any(words in str(fault) for words in OUT_OF_MEMORY):
                 return None

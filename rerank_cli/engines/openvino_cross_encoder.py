@@ -98,8 +98,8 @@ class OpenVinoCrossEncoder:
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit."""
         for batch in batches:
-            names, packed = self._text_model.arrays(batch, masked=True, multiple=TRAITS.multiple)
-            logits = self._compute(dict(zip(names, packed, strict=True)))
+            names, padded = self._text_model.arrays(batch, masked=True, multiple=TRAITS.multiple)
+            logits = self._compute(dict(zip(names, padded, strict=True)))
             if logits is None:
                 raise OutOfMemory(batch)
             yield logits

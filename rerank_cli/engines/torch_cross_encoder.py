@@ -159,12 +159,12 @@ class TorchCrossEncoder:
 
     def _inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Padded int64 tensors (rows × longest), without a mask where all rows are equally long."""
-        names, packed = self._text_model.arrays(batch, masked=False)
-        return dict(zip(names, self._on_device(packed), strict=True))
+        names, padded = self._text_model.arrays(batch, masked=False)
+        return dict(zip(names, self._on_device(padded), strict=True))
 
-    def _on_device(self, packed: "np.ndarray[Any, np.dtype[np.int64]]") -> torch.Tensor:
+    def _on_device(self, padded: "np.ndarray[Any, np.dtype[np.int64]]") -> torch.Tensor:
         """One copy to the device for all tensors of a batch."""
-        host = torch.from_numpy(packed)
+        host = torch.from_numpy(padded)
         if self.device.type == "cuda":
             return host.pin_memory().to(self.device, non_blocking=True)
         return host.to(self.device)

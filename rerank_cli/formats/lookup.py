@@ -61,7 +61,7 @@ class Lookup:
                 f"{self.name}: cannot be indexed ({fault})", "Make room, or name another folder with SQLITE_TMPDIR."
             ) from None
         # they are read as long as we live
-        self._files = [None if each else open(path, "rb") for path, each in zip(paths, compressed, strict=True)]  # noqa: SIM115
+        self._files = [None if each else open(path, "rb") for path, each in zip(paths, compressed, strict=True)]  # noqa: SIM115 (closed by `close`)
 
     @property
     def notes(self) -> list[str]:

@@ -140,7 +140,7 @@ class Translated:
         yield from held
 
     def _note_if_seen(self, request: Request) -> None:
-        key: Any = getattr(self._target, "key")  # noqa: B009
+        key: Any = getattr(self._target, "key")  # noqa: B009 (formats of several lines have it)
         number = hash(key(request.body))
         if len(self._seen) == NOTICED:
             self._seen.clear()

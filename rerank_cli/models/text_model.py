@@ -169,14 +169,14 @@ class TextModel(Generic[T]):
         longest = max(longest, min(-(-longest // multiple) * multiple, self.lengths.positions))
         masked = masked or int(lengths.min()) < longest
         names = self.inputs if masked else self.inputs[:-1]
-        packed = np.zeros((len(names), len(pairs), longest), dtype=np.int64)
-        packed[0] = self.pad_id
-        for row, pair in zip(packed[0], pairs, strict=True):
+        padded = np.zeros((len(names), len(pairs), longest), dtype=np.int64)
+        padded[0] = self.pad_id
+        for row, pair in zip(padded[0], pairs, strict=True):
             row[: len(pair.ids)] = np.frombuffer(pair.ids, dtype=np.int32)
         columns = np.arange(longest)
         if "token_type_ids" in names:
             starts = np.array([[pair.document_at] for pair in pairs])
-            packed[1] = (columns >= starts) & (columns < lengths[:, None])
+            padded[1] = (columns >= starts) & (columns < lengths[:, None])
         if masked:
-            packed[-1] = columns < lengths[:, None]
-        return names, packed
+            padded[-1] = columns < lengths[:, None]
+        return names, padded
