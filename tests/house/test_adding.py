@@ -126,6 +126,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / "cli" / "count.py").write_text(COMMAND)
     app = copy / "cli" / "app.py"
     app.write_text(app.read_text() + "from rerank_cli.cli.count import count\n\napp.command()(count)\n")
+    record = {"query": "green tea", "candidates": ["coffee", "tea", "green tea"]}
+    (copy.parent / "in.jsonl").write_text(json.dumps(record) + "\n")
     return copy
 
 
@@ -143,8 +145,6 @@ def run(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_engine_is_a_file_and_a_row(package: Path) -> None:
-    record = {"query": "green tea", "candidates": ["coffee", "tea", "green tea"]}
-    (package.parent / "in.jsonl").write_text(json.dumps(record) + "\n")
     done = run(package, "score", "in.jsonl", "-o", "-", "--engine", "toy", "-q")
     assert done.returncode == 0, done.stderr
     ranked = json.loads(done.stdout)["candidates"]
