@@ -1,8 +1,10 @@
 """Paths that tests share, and the fault points: `--exhaustive` tries them all and prints a table of them."""
 
+import compileall
 import json
 import os
 import signal
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,11 +44,19 @@ def points(request: pytest.FixtureRequest) -> Iterator[Points]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    keep_bytecode()
     os.environ["XDG_CACHE_HOME"] = str(ROOT / ".pytest_cache" / "xdg")  # graphs made once, away from the user's
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a shell's background: our runs would inherit it
             signal.signal(number, handler)
     config.stash[TRIED], config.stash[PASSED] = Counter(), Counter()
+
+
+def keep_bytecode() -> None:
+    """Compile the package once, whatever the environment says: a thousand runs of the command need not do it each."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    compileall.compile_dir(ROOT / "rerank_cli", quiet=2)
 
 
 @pytest.hookimpl(tryfirst=True)
