@@ -11,6 +11,8 @@ import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
+from rerank_cli.core.errors import ModelError
+
 NAME = "rerank_plain"
 TRIED = ("bert", "xlm-roberta")
 IGNORED = frozenset({"dropout", "is_causal", "position_ids", "use_cache", "output_attentions"})  # nothing when scoring
@@ -26,11 +28,15 @@ def plain_attention(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Queries, keys, values (rows × heads × length × width) to (rows × length × heads × width); the mask is added."""
+    """Queries, keys, values (rows × heads × length × width) to (rows × length × heads × width); the mask is added.
+
+    Raises ModelError for an option that it does not know.
+    """
     if unknown := [name for name, value in options.items() if name not in IGNORED and value is not None]:
         # dropping them would score wrongly and say nothing; the self-test meets this before any record is scored
-        raise NotImplementedError(
-            f"bf16 attention with {', '.join(unknown)}: use --dtype fp32, which leaves it to torch"
+        raise ModelError(
+            f"--dtype bf16: this model's attention has {', '.join(unknown)}",
+            "Use --dtype fp32, which leaves it to torch.",
         )
     rows, heads, length, width = query.shape
     scale = width**-0.5 if scaling is None else scaling

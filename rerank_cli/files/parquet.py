@@ -26,7 +26,13 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.files.raw import CountedStream, unreadable_line
 
 ROWS = 256  # converted at once
-UNFIT = (ValueError, OverflowError, TypeError, NotImplementedError, pyarrow.ArrowException)  # of a value
+UNFIT = (
+    ValueError,
+    OverflowError,
+    TypeError,
+    NotImplementedError,
+    pyarrow.ArrowException,
+)  # pyarrow's, of a value
 OUT_OF_RANGE = "<"  # begins what Arrow writes for a time that it cannot write
 ID = re.compile(r"(?i:(?:[_.-]|^(?:doc|document|corpus|passage|query|topic|[dpq])?)id)$|[a-z]I[dD]$")  # a column of ids
 LARGEST_EXACT = 2**53  # of whole numbers in floats

@@ -3,6 +3,7 @@
 import errno
 import io
 import select
+from abc import abstractmethod
 from typing import ClassVar
 
 import orjson
@@ -26,9 +27,9 @@ class PeekableStream(io.RawIOBase):
         """Always."""
         return True
 
+    @abstractmethod
     def fill(self, view: memoryview) -> int:
         """Read what is there into `view`, at least a byte unless it is the end."""
-        raise NotImplementedError
 
     def peek(self, count: int, enough: int) -> bytes:
         """The first `count` bytes, or the first line if it is shorter, but `enough`; without consuming them.

@@ -11,6 +11,7 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
+from rerank_cli.core.errors import ModelError
 from rerank_cli.engines import torch_plain_attention as plain
 from rerank_cli.engines.torch_plain_attention import plain_attention, use_plain_attention
 
@@ -71,5 +72,5 @@ def test_a_model_of_another_family_is_left_alone() -> None:
 
 def test_an_option_that_changes_the_scores_is_never_dropped() -> None:
     query, key, value, mask = inputs(SHAPES[1])
-    with pytest.raises(NotImplementedError, match="softcap"):
+    with pytest.raises(ModelError, match="softcap"):
         plain_attention(None, query, key, value, mask, softcap=30.0)
