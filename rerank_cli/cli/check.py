@@ -20,6 +20,7 @@ def check(
     candidates_field: o.CandidatesField = R.candidates_field,
     text_field: o.TextField = R.text_field,
     id_field: o.IdField = R.id_field,
+    columns: o.ColumnNames = None,
     limit: o.Limit = None,
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,

@@ -22,6 +22,7 @@ def convert_command(
     candidates_field: o.CandidatesField = R.candidates_field,
     text_field: o.TextField = R.text_field,
     id_field: o.IdField = R.id_field,
+    columns: o.ColumnNames = None,
     limit: o.Limit = None,
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,
@@ -34,14 +35,14 @@ def convert_command(
     errors: Annotated[str | None, o.option("errors", "Where bad records go (default: OUT.errors.jsonl).")] = None,
     quiet: o.Quiet = False,
 ) -> int:
-    """Write records in another shape, without scoring.
+    """Write records in another format, without scoring.
 
     \b
     rerank convert requests.jsonl -o native.jsonl
     rerank convert scifact --run bm25.run -o scifact.jsonl
     """
     read = o.reading(context)
-    write = WriteConfig(format=output_format, model=model)
+    write = WriteConfig(format=o.format_to_write(context), model=model)
     done = convert(
         RunConfig(read=read, write=write, files=FileConfig(output=output, errors=errors, overwrite=overwrite)),
         _silent if quiet else report,

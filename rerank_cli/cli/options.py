@@ -19,6 +19,7 @@ from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.engines.registry import ENGINE_DTYPES, ENGINES
 from rerank_cli.formats.beir import in_folder
 from rerank_cli.formats.known import FORMATS
+from rerank_cli.formats.suffixes import output_format
 from rerank_cli.models.libraries import forbid_bars
 
 ScoreKind = Literal["sigmoid", "logit"]
@@ -108,13 +109,13 @@ Inputs = Annotated[
 # reading
 Format = Annotated[
     str,
-    option("format", f"Record shape of the input: auto, {', '.join(sorted(FORMATS))}.", values=["auto", *FORMATS]),
+    option("format", f"Record format of the input: auto, {', '.join(sorted(FORMATS))}.", values=["auto", *FORMATS]),
 ]
 OutputFormat = Annotated[
     str,
     option(
         "output-format",
-        "Record shape of the output: same, or one of them.",
+        "Record format of the output: same, or one of them; -o *.csv, .tsv, .run or .trec chooses its own.",
         values=["same", *(name for name in FORMATS if name != "beir")],
     ),
 ]
@@ -122,6 +123,9 @@ QueryField = Annotated[str, option("query-field", "Where the query is in a recor
 CandidatesField = Annotated[str, option("candidates-field", "Where the list of candidates is (dotted path).")]
 TextField = Annotated[str, option("text-field", "Where the text is in a candidate (dotted path).")]
 IdField = Annotated[str, option("id-field", "Where the id is in a record (dotted path).")]
+ColumnNames = Annotated[
+    str | None, option("columns", "Columns of CSV or TSV that has no header, such as query,text,id,label.")
+]
 Limit = Annotated[int | None, option("limit", "Read at most this many records.", min=0, most=MOST_OF_ANY)]
 MaxLineBytes = Annotated[int, option("max-line-bytes", "A longer line is a bad record.", min=1, most=MOST_OF_ANY)]
 MaxCandidates = Annotated[int | None, option("max-candidates", "A record with more candidates is bad.", min=1)]
@@ -186,6 +190,7 @@ READING = (
     "candidates_field",
     "text_field",
     "id_field",
+    "columns",
     "limit",
     "max_line_bytes",
     "max_candidates",
@@ -222,6 +227,13 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
         queries_there, corpus_there = in_folder(folder)
         queries, corpus = queries or queries_there, corpus or [corpus_there]
     return ReadConfig(inputs=(run,), run=run, queries=queries, corpus=tuple(corpus or ()), folder=folder, **of_records)
+
+
+def format_to_write(context: typer.Context) -> str:
+    """The format that --output-format and the suffix of -o name. Raises ConfigError where they do not agree."""
+    source = context.get_parameter_source("output_format")
+    by_user = source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+    return output_format(context.params["output"] or "-", context.params["output_format"], by_user=by_user)
 
 
 def model_of(context: typer.Context, **instead: Any) -> ModelConfig:

@@ -31,6 +31,7 @@ def score(
     candidates_field: o.CandidatesField = R.candidates_field,
     text_field: o.TextField = R.text_field,
     id_field: o.IdField = R.id_field,
+    columns: o.ColumnNames = None,
     limit: o.Limit = None,
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,
@@ -84,7 +85,7 @@ def score(
     config = RunConfig(
         read=o.reading(context),
         write=WriteConfig(
-            format=output_format,
+            format=o.format_to_write(context),
             top_k=top_k,
             min_score=min_score,
             no_text=no_text,

@@ -23,6 +23,7 @@ class ReadConfig:
     candidates_field: str = "candidates"
     text_field: str = "text"
     id_field: str = "id"
+    columns: str | None = None  # the names of CSV's columns, with commas, where no header has them
     limit: int | None = None
     max_line_bytes: int = 64 * 1024 * 1024
     max_candidates: int | None = None

@@ -11,6 +11,7 @@ from itertools import chain, islice
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import RAW_CAP, Mark, Origin
+from rerank_cli.files.quoting import State, state_after
 from rerank_cli.files.raw import CHUNK
 from rerank_cli.files.sources import OpenSource, Source
 
@@ -21,7 +22,10 @@ NEXT_INPUT = b"\x00next input\x00"  # hashed between two inputs, so that moving 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line without its newline. `too_long`: only the first RAW_CAP bytes are here, the rest was skipped."""
+    """One line without its newline, or a row of CSV, which may have newlines within quotes.
+
+    `too_long`: only the first RAW_CAP bytes are here, the rest was skipped.
+    """
 
     origin: Origin
     raw: bytes
@@ -37,6 +41,11 @@ class Inputs:
         self.notes: list[str] = []
         self._begins: dict[int, Mark] = {}  # where each input begins, once known
         self._seen: tuple[list[Line], Iterator[Line]] | None = None  # lines looked at, and those after them
+        self._delimiter = b""  # of CSV, whose rows are lines here
+
+    def join_quoted(self, delimiter: bytes) -> None:
+        """From here on, lines are rows of CSV: a newline in a quoted field does not end one."""
+        self._delimiter = delimiter
 
     @property
     def size(self) -> int | None:
@@ -72,6 +81,22 @@ class Inputs:
                     return False
         return True
 
+    def first_line(self, source: int, limit: int) -> Line | None:
+        """The first line of an input that is not blank, if it is among its first LOOK_AT_MOST.
+
+        Of what cannot be read again only the first input is looked at.
+        """
+        if self.sources[source].size is None or self.sources[source].path == "-":
+            return next(self.look_ahead(limit), None) if source == 0 else None
+        with self.sources[source].open() as opened:
+            mark = Mark(source)
+            for _ in range(LOOK_AT_MOST):
+                line = _next_line(opened, mark, limit, 0, self._delimiter)
+                if line is None or line.raw.strip():
+                    return line
+                mark = line.end
+        return None
+
     def look_ahead(self, limit: int) -> Iterator[Line]:
         """The first lines with something on them, as many as are drawn, which `lines` will still give."""
         lines = self._lines(limit, Mark()) if self._seen is None else chain(*self._seen)  # a pipe cannot be reopened
@@ -102,7 +127,7 @@ class Inputs:
             before = self._disk_before(index)
             with self.sources[index].open() as opened:
                 _skip(opened, mark.offset)
-                while line := _next_line(opened, mark, limit, before):
+                while line := _next_line(opened, mark, limit, before, self._delimiter):
                     mark = line.end
                     yield line
             self.check_unchanged(mark)
@@ -138,24 +163,32 @@ def _skip(opened: OpenSource, offset: int) -> None:
         left -= len(chunk)
 
 
-def _next_line(opened: OpenSource, mark: Mark, limit: int, disk_before: int) -> Line | None:
-    raw = opened.readline(limit + 1, mark.line)
-    if not raw:
+def _next_line(opened: OpenSource, mark: Mark, limit: int, disk_before: int, delimiter: bytes = b"") -> Line | None:
+    """The line after `mark`, in bounded memory; with a `delimiter` the row of CSV."""
+    piece = opened.readline(limit + 1, mark.line)
+    if not piece:
         return None
-    hasher = mark.hasher.copy()
-    hasher.update(raw)
-    size = len(raw)
-    too_long = size > limit and not raw.endswith(b"\n")
-    if too_long:
-        raw = raw[:RAW_CAP]
-        while rest := opened.readline(CHUNK, mark.line):
-            hasher.update(rest)
-            size += len(rest)
-            if rest.endswith(b"\n"):
-                break
-    offset = mark.offset + size
-    end = Mark(mark.source, mark.line + 1, offset, mark.total + size, disk_before + opened.on_disk(offset), hasher)
-    text = raw[:-1] if raw.endswith(b"\n") else raw
+    hasher, kept, size, lines, state = mark.hasher.copy(), [piece], 0, 0, State.BEGIN
+    asked = limit + 1
+    while piece:
+        last, full = piece, len(piece) == asked
+        hasher.update(piece)
+        size += len(piece)
+        lines += piece.endswith(b"\n")
+        if delimiter:
+            state = state_after(piece, state, delimiter)
+        if state is not State.INSIDE and (piece.endswith(b"\n") or not full):
+            break
+        asked = CHUNK
+        piece = opened.readline(asked, mark.line + lines)
+        if size + len(piece) <= limit + 1:
+            kept.append(piece)
+    ended = last.endswith(b"\n")
+    too_long = size - ended > limit
+    raw = kept[0] if len(kept) == 1 else b"".join(kept)
+    text = raw[:RAW_CAP] if too_long else raw.removesuffix(b"\n")
     if mark.line == 0 and text.startswith(BOM):
         text = text[len(BOM) :]
+    offset, line = mark.offset + size, mark.line + lines + (not ended)
+    end = Mark(mark.source, line, offset, mark.total + size, disk_before + opened.on_disk(offset), hasher)
     return Line(Origin(opened.source.name, mark.line + 1, mark.offset), text, end, too_long)

@@ -29,6 +29,9 @@ FORMATS = {
     "beir": Known("trec:TrecRun"),
     "trec": Known("trec:TrecRun"),
     "flashrank": Known("flashrank:FlashRank", ("query", "passages")),
+    "pairs": Known("pairs:Pairs", ("query", "text|passage|document")),
+    "csv": Known("separated:Csv"),
+    "tsv": Known("separated:Tsv"),
 }
 LAST = {
     "flag-embedding": ("query", "pos")

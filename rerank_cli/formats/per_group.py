@@ -4,7 +4,7 @@ A bad line inside a group is a failure of its own, and the group goes on after i
 between groups, what stands inside one is handed on after it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -22,14 +22,19 @@ MAX_INSIDE = 1000  # bad and blank lines within a group: with more of them it en
 
 
 class GroupedRecordFormat(RecordFormat, Protocol):
-    """A format with several lines a record. One that has comments says which lines they are: `is_comment(raw)`."""
+    """A format with several lines a record.
+
+    One that has comments says which lines they are: `is_comment(raw)`. One whose inputs or outputs have a header looks
+    at the inputs before they are read, `begin(inputs, max_line_bytes)`, and says which lines are headers,
+    `is_header(line)`, and what the first line of an output is, `header`.
+    """
 
     hashes: dict[str, str]  # of files that are looked into, by name: part of what makes two runs the same
 
-    def parse_line(self, raw: bytes) -> tuple[str | int, Any]:
+    def parse_line(self, raw: bytes) -> tuple[Any, Any]:
         """A line's key, and what it says. Raises Malformed."""
 
-    def join_lines(self, key: str | int, rows: list[Any]) -> Any:
+    def join_lines(self, key: Any, rows: list[Any]) -> Any:
         """The record that parsed lines of one key make. Raises Malformed."""
 
 
@@ -37,7 +42,7 @@ class GroupedRecordFormat(RecordFormat, Protocol):
 class _Group:
     """Lines with one key, and what stands between them."""
 
-    key: str | int
+    key: Hashable
     origin: Origin
     end: Mark
     rows: list[Any] = field(default_factory=list)
@@ -64,7 +69,9 @@ class Groups:
         self.hashes = record_format.hashes
         self.candidates_path = record_format.candidates_path
         self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
+        self.header: bytes = getattr(record_format, "header", b"")
         self._is_comment: Callable[[bytes], bool] = getattr(record_format, "is_comment", _never)
+        self._is_header: Callable[[Line], bool] = getattr(record_format, "is_header", _never)
         self._composer = Composer(read, record_format.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
@@ -107,10 +114,12 @@ class Groups:
         if group is not None:
             yield from self._close(group)
 
-    def _parse(self, line: Line) -> tuple[str | int, Any] | Failure | Blank:
+    def _parse(self, line: Line) -> tuple[Hashable, Any] | Failure | Blank:
         if not line.too_long and (not line.raw.strip() or self._is_comment(line.raw)):
             return Blank(line.end)
         try:
+            if not line.too_long and self._is_header(line):
+                return Blank(line.end)
             check_length(line, self._max_line_bytes)
             return self.record_format.parse_line(line.raw)
         except Malformed as fault:
@@ -154,5 +163,5 @@ class Groups:
         return self.record_format.to_lines(self.record_format.with_ranking(request.body, ranking))
 
 
-def _never(_line: bytes) -> bool:
+def _never(_line: object) -> bool:
     return False

@@ -20,6 +20,8 @@ from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, che
 class Records:
     """A format whose records are single lines."""
 
+    header = b""
+
     def __init__(self, name: str, record_format: RecordFormat, read: ReadConfig, write: WriteConfig) -> None:
         self.name = name
         self.record_format = record_format

@@ -19,11 +19,13 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.records import Blank, Entry, Failure, Mark, Request
 from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.cells import DELIMITERS, format_of_header
 from rerank_cli.formats.columns import is_comment, is_run
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.known import FORMATS, format_of
 from rerank_cli.formats.per_group import Groups
 from rerank_cli.formats.per_line import Records, refuse_spread
+from rerank_cli.formats.suffixes import of_suffix
 from rerank_cli.formats.translated import Format, Translated
 
 LOOK_AT_RECORDS = 100  # for the first that shows its format
@@ -40,18 +42,27 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
         if wanted not in FORMATS and wanted != ("auto" if option == "--format" else "same"):
             raise ConfigError(f"{option}: unknown format {wanted!r}", f"Formats: {', '.join(sorted(FORMATS))}.")
     name = read.format if read.format != "auto" else _format_of_first_record(read, inputs)
+    if read.columns is not None and name not in DELIMITERS:
+        raise ConfigError(f"--columns {read.columns}: {name} has no columns", "Add --format csv or --format tsv.")
     if name != "native" and read.has_own_fields:
         raise ConfigError(
             f"--query-field, --candidates-field, --text-field, --id-field: {name} records have their own fields",
             "Leave them out, or add --format native.",
         )
     record_format = _record_format(name, replace(read, format=name), write)
+    if inputs is not None and (begin := getattr(record_format, "begin", None)):
+        begin(inputs, read.max_line_bytes)
     source: Format = (Groups if hasattr(record_format, "join_lines") else Records)(name, record_format, read, write)
-    if write.format == "same" or (write.format == name and not read.has_own_fields):
-        return source
-    if write.format == "beir":
+    if write.format == "beir" != name:
         raise ConfigError("--output-format beir: folders are read, not written", "trec writes a run.")
+    if write.format == "same" or (_are_one(write.format, name) and not read.has_own_fields):
+        return source
     return Translated(source, _record_format(write.format, ReadConfig(), write), write.format)
+
+
+def _are_one(one: str, other: str) -> bool:
+    """Whether two names stand for one format, as beir and trec do."""
+    return FORMATS[one].where == FORMATS[other].where
 
 
 def _record_format(name: str, read: ReadConfig, write: WriteConfig) -> Any:
@@ -66,6 +77,8 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
     """
     if read.run is not None:
         return "beir" if read.folder else "trec"
+    if read.columns is not None:
+        return _separated(read)
     if inputs is None or read.has_own_fields:
         return "native"
     likely, first = None, True
@@ -77,6 +90,8 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
                 f"{line.origin.source}: looks like a TREC run, which has no texts",
                 "Name it with --run, and a BEIR folder, or --queries and --corpus.",
             )
+        if first and (name := format_of_header(line.raw)):
+            return name
         first = False
         try:
             body = parse_object(line.raw)
@@ -87,6 +102,14 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
             return name
         likely = likely or name
     return likely or "native"
+
+
+def _separated(read: ReadConfig) -> str:
+    """The format of rows without a header, by the name of the file that they are in. Raises ConfigError."""
+    name = of_suffix(read.inputs[0])
+    if name not in DELIMITERS:
+        raise ConfigError(f"--columns {read.columns}: of which format?", "Add --format csv or --format tsv.")
+    return name
 
 
 def read_entries(
@@ -138,8 +161,9 @@ def failure_line(failure: Failure) -> bytes:
 
 def good_requests(read: ReadConfig) -> list[Request]:
     """The good records of an input; for a comparison no others count. Raises InputError when there are none."""
-    format = open_format(read, WriteConfig())
-    found = [entry for entry in read_entries(format, Inputs(read.inputs), read, None) if isinstance(entry, Request)]
+    inputs = Inputs(read.inputs)
+    format = open_format(read, WriteConfig(), inputs)
+    found = [entry for entry in read_entries(format, inputs, read, None) if isinstance(entry, Request)]
     if not any(request.texts for request in found):
         raise InputError(f"{', '.join(read.inputs)}: no record with candidates", "`rerank check` shows what is wrong.")
     return found

@@ -84,8 +84,12 @@ def has_title(candidate: Any) -> bool:
 
 def check_length(line: Line, limit: int) -> None:
     """Raises Malformed for a line of more than `limit` bytes."""
-    if line.too_long:
-        raise Malformed(f"the line is longer than --max-line-bytes ({limit})", content=True)
+    if not line.too_long:
+        return
+    if line.end.line > line.origin.line:
+        lines = f"a row of the lines {line.origin.line} to {line.end.line} is longer than"
+        raise Malformed(f"{lines} --max-line-bytes ({limit}): is a quote not closed?", content=True)
+    raise Malformed(f"the line is longer than --max-line-bytes ({limit})", content=True)
 
 
 def check_count(record: dict[str, Any], limit: int | None, path: str) -> None:

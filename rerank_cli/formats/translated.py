@@ -45,6 +45,7 @@ class Format(Protocol):
     candidates_path: str  # where in a record the candidates are, for failures
     titled: bool  # whether candidates' titles are scored with their texts
     needs_candidates: bool  # whether a record of which no candidate is written leaves no line
+    header: bytes  # the first line of an output, its newline included; empty where it has none
 
     @property
     def notes(self) -> list[str]:
@@ -72,6 +73,7 @@ class Translated:
         self.name, self.hashes = source.name, source.hashes
         self.candidates_path = source.candidates_path
         self.titled, self.needs_candidates = source.titled, target.needs_candidates
+        self.header: bytes = getattr(target, "header", b"")
         self._dropped = Dropped()
         self._seen: set[int] = set()  # of ids, as hashes; only where records of one id would become one
         self._last = 0  # the id of the record before, as a hash

@@ -61,6 +61,8 @@ def convert(config: RunConfig, report: Report) -> Conversion:
 def _write_converted(entries: Iterator[Entry], format: Format, output: Output) -> tuple[Counters, Mark]:
     """Write and commit all entries; what they count, and where the last one ends."""
     counters, end, committed, read = Counters(), Mark(), Mark(), 0
+    if format.header:
+        output.write(format.header)
     for entry in entries:
         end = entry.end
         if isinstance(entry, Blank):

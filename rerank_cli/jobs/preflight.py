@@ -23,7 +23,7 @@ NATIVE_FORMAT = (
 CONTENT = "The format is right, what the records hold is not. `rerank check` shows the first ten errors."
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
-NO_COLUMNS = ("trec", "beir", "tei")  # formats whose lines are no JSON objects
+NO_TABLE = ("trec", "beir", "tei", "csv", "tsv")  # formats whose lines are no JSON objects
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
 
 
@@ -71,9 +71,10 @@ def _refuse_inputs(config: RunConfig, uses: list[tuple[str, Path]]) -> None:
 def refuse_table_of_lines(config: RunConfig, paths: Paths | None, format_name: str) -> None:
     """Raises ConfigError when a parquet file is to be made of what has no columns."""
     format_name = format_name if config.write.format == "same" else config.write.format
-    if format_name in NO_COLUMNS and paths is not None and paths.is_table:
+    if format_name in NO_TABLE and paths is not None and paths.is_table:
         raise ConfigError(
-            f"-o {config.files.output}: {format_name} has no columns", "Choose another suffix or --output-format."
+            f"-o {config.files.output}: {format_name} lines make no parquet table",
+            "Choose another suffix or --output-format.",
         )
 
 

@@ -131,10 +131,14 @@ class Run:
             budgets = budgets_of(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)
         self._accounts.begin(commit.counters, beginning.place or Mark(), inputs.size)
+        budget = commit.budget or Budget(budgets["batch_tokens"])
+        if format.header and not commit.output.size:
+            output.write(format.header)
+            output.commit(commit.counters, self._accounts.end, budget)
         reranker = WindowReranker(
             scorer=scorer,
             limits=WindowLimits(budgets["window_tokens"]),
-            budget=commit.budget or Budget(budgets["batch_tokens"]),
+            budget=budget,
             write=config.write,
             stats=self.stats,
             report=self.report,

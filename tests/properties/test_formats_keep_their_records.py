@@ -4,22 +4,26 @@ Records are built, and what was written is read, by the plain functions below an
 object of a record gets fields with names that some format knows: none of them may take the place of the real thing.
 """
 
+import csv
+import io
 import json
 import random
 from dataclasses import asdict, dataclass
 from itertools import product
 
 import pytest
-from support.making import lines_of
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import rank, sigmoid
-from rerank_cli.core.records import Failure, Request
+from rerank_cli.core.records import Blank, Failure, Request
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.cells import format_of_header
 from rerank_cli.formats.dialects import OPTIONS
 from rerank_cli.formats.known import FORMATS, format_of, marks
-from rerank_cli.formats.registry import open_format
+from rerank_cli.formats.registry import open_format, read_entries
 
 JSON_FORMATS = sorted(set(FORMATS) - {"trec", "beir"})
+SEPARATED = {"csv": ",", "tsv": "\t"}
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}
 NAMES = sorted(
     OPTIONS
@@ -41,7 +45,7 @@ NAMES = sorted(
         "queries",
     }
 )
-A_PAIR = 34  # records, so that all pairs of formats see more than 4,000
+A_PAIR = 24  # records, so that all pairs of formats see more than 4,000
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,24 @@ class Noise:
         self.rng.shuffle(names)
         return {name: fields[name] for name in names}
 
+    def row(self, *own, **fields):
+        """The same for cells: `fields` and some others, which are texts."""
+        for name in self.rng.sample(NAMES, self.rng.choice((0, 0, 1, 2, 4))):
+            if name not in fields and name not in own:
+                fields[name] = f"noise {len(self.values)}"
+                self.values[len(self.values)] = name, fields[name]
+        return fields
+
 
 def drawn(rng):
     identify = rng.choice((str, int))
     numbers = rng.sample(range(1000), rng.randrange(1, 6))
     documents = [
         Document(
-            identify(n), rng.choice((f"text {n}", f" text\t{n} \u2028")), rng.randrange(2), rng.randrange(-9, 9) / 4
+            identify(n),
+            rng.choice((f"text {n}", f" text\t{n} \u2028", f'"{n}",\n\r text')),
+            rng.randrange(2),
+            rng.randrange(-9, 9) / 4,
         )
         for n in numbers
     ]
@@ -129,6 +144,19 @@ def built(format, record, noise):
         ]
         query = noise.around(text=record.query, qid=record.id)
         body = noise.around(query=query, candidates=candidates)
+    elif format in SEPARATED:
+        rows = [{"query_id": record.id, "query": record.query, **each, "docid": each["id"]} for each in whole]
+        for row in rows:
+            row["label"] = row.pop("relevance")
+            del row["id"]
+        noisy = noise.row("score", "rank", "previous_score", **dict.fromkeys(rows[0]))
+        return table([{**noisy, **row} for row in rows], format)
+    elif format == "pairs":
+        rows = []
+        for d in record.documents:
+            own = {"query": record.query, "passage": d.text, "docid": d.id, "label": d.relevance, "logit": d.logit}
+            rows.append(noise.around("score", "qid", "text", query_id=record.id, **own))
+        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
     else:
         rows = [
             noise.around("score", query_id=record.id, query=record.query, docid=d.id, **without_id)
@@ -139,9 +167,25 @@ def built(format, record, noise):
     return json.dumps(body).encode() + b"\n"
 
 
+def table(rows, format):
+    """Rows under their header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=SEPARATED[format])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def values_of(format, lines):
+    """The objects that lines or rows are."""
+    if format in SEPARATED:
+        return list(csv.DictReader(io.StringIO(lines.decode(), newline=""), delimiter=SEPARATED[format]))
+    return [json.loads(line) for line in lines.splitlines()]
+
+
 def understood(format, lines):
     """What the lines of one record in a format say, as anybody would read them; None for what a format cannot hold."""
-    values = [json.loads(line) for line in lines.splitlines()]
+    values = values_of(format, lines)
     body = values[0]
     qid, query = body.get("id"), body.get("query")
     if format == "native":
@@ -169,6 +213,12 @@ def understood(format, lines):
             {**c["doc"], "id": c["docid"], "text": next(c["doc"][name] for name in texts if name in c["doc"])}
             for c in body["candidates"]
         ]
+    elif format in (*SEPARATED, "pairs"):
+        text = "passage" if format == "pairs" else "text"
+        qid, listed = body["query_id"], [{**row, "id": row.get("docid"), "text": row[text]} for row in values]
+        for row in listed if all(row.get("label", "") != "" for row in values) else ():
+            row["relevance"], row["logit"] = int(row["label"]), float(row["logit"])
+        assert {(row["query_id"], row["query"]) for row in values} == {(qid, query)}
     else:
         qid, listed = body["query_id"], [{**row, "id": row["docid"]} for row in values]
         assert {(row["query_id"], row["query"]) for row in values} == {(qid, query)}
@@ -176,11 +226,18 @@ def understood(format, lines):
     return qid, query, [{name: each.get(name) for name in ("id", "text", "relevance", "logit")} for each in listed]
 
 
-def read(source, target, lines, **options):
-    format = open_format(ReadConfig(format=source), WriteConfig(format=target, model="m", **options))
-    entries = list(format.read(iter(lines_of(lines))))
-    assert len(entries) == 1, entries
-    return format, entries[0]
+@pytest.fixture
+def read(tmp_path):
+    def entry_of(source, target, lines, **options):
+        path = tmp_path / "in"
+        path.write_bytes(lines)
+        inputs, config = Inputs((str(path),)), ReadConfig(inputs=(str(path),), format=source)
+        format = open_format(config, WriteConfig(format=target, model="m", **options), inputs)
+        entries = [entry for entry in read_entries(format, inputs, config, None) if not isinstance(entry, Blank)]
+        assert len(entries) == 1, entries
+        return format, entries[0]
+
+    return entry_of
 
 
 def refused(entry):
@@ -208,12 +265,13 @@ def check_same(record, format, lines, *ways):
         found = by_text[document.text]
         for field in ("id", "relevance", "logit"):
             if all(holds(way, field) for way in (format, *ways)):
-                assert found[field] == getattr(document, field), (field, found)
+                same = str if field == "id" and not {*SEPARATED}.isdisjoint((format, *ways)) else lambda value: value
+                assert same(found[field]) == same(getattr(document, field)), (field, found)
 
 
-def check_reported(format, lines, noise):
+def check_reported(format_name, format, lines, noise):
     """Whether each field that was beside the real ones is still there, or its name was said to be dropped."""
-    text = json.dumps([json.loads(line) for line in lines.splitlines()])
+    text = json.dumps(values_of(format_name, lines))
     said = " ".join(format.notes)
     counted = "more names" in said
     for number, (name, value) in noise.values.items():
@@ -231,23 +289,23 @@ def records_of_pair(source, target):
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(JSON_FORMATS, JSON_FORMATS)))
-def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(source, target):
+def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(read, source, target):
     survived = 0
     for record, noise, lines in records_of_pair(source, target):
         check_same(record, source, lines)
         format, entry = read(source, target, lines)
         if refused(entry):
             continue
-        there = format.lines_of(entry)
+        there = format.header + format.lines_of(entry)
         if source != target:
             check_same(record, target, there, source)
-            check_reported(format, there, noise)
-            known = format_of(json.loads(there.splitlines()[0]))
+            check_reported(target, format, there, noise)
+            known = format_of_header(there.splitlines()[0]) or format_of(json.loads(there.splitlines()[0]))
             assert known == target or marks(known) <= marks(target)
         format, entry = read(target, source, there)
         if refused(entry):
             continue
-        check_same(record, source, format.lines_of(entry), source, target)
+        check_same(record, source, format.header + format.lines_of(entry), source, target)
         survived += 1
     refusing = {"tevatron", "rank-llm", "flag-embedding"}  # what they need, openai-batch records lack
     assert (
@@ -258,15 +316,16 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(s
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(JSON_FORMATS, JSON_FORMATS)))
-def test_a_score_stands_beside_the_text_that_has_it_in_every_format(source, target):
+def test_a_score_stands_beside_the_text_that_has_it_in_every_format(read, source, target):
     for record, _, lines in records_of_pair(source, target):
         format, entry = read(source, target, lines, scored=True)
         if refused(entry):
             continue
         logits = {document.text: number / 8 - 1 for number, document in enumerate(record.documents)}
         texts = [next(text for text in logits if scored.rstrip().endswith(text.strip())) for scored in entry.texts]
-        out = format.write(entry, rank([logits[text] for text in texts]))
-        body = json.loads(out.splitlines()[0])
+        out = format.header + format.write(entry, rank([logits[text] for text in texts]))
+        values = values_of(target, out)
+        body = values[0]
         if target in APIS or target == "openai-batch":
             body = body["response"]["body"] if target == "openai-batch" else body
             results = body if target == "tei" else body.get("results", body.get("data"))
@@ -275,8 +334,9 @@ def test_a_score_stands_beside_the_text_that_has_it_in_every_format(source, targ
             scores = [(d["page_content"], d["metadata"]["relevance_score"]) for d in body["documents"]]
         elif target == "flag-embedding":
             scores = list(zip(body["pos"] + body["neg"], body["pos_scores"] + body["neg_scores"], strict=True))
-        elif target == "tevatron":
-            scores = [(row["text"], row["score"]) for row in map(json.loads, out.splitlines())]
+        elif target in ("tevatron", "pairs", *SEPARATED):
+            name = "passage" if target == "pairs" or (source == target == "pairs") else "text"
+            scores = [(row[name], float(row["score"])) for row in values]
         elif target == "rank-llm":
             scores = [
                 (next(c["doc"][name] for name in ("text", "contents") if name in c["doc"]), c["score"])

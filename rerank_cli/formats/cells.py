@@ -1,0 +1,92 @@
+"""Cells of CSV and TSV: a row read and written, as Python's csv module has them, and values in a cell."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from rerank_cli.formats.json_values import Malformed, check_utf8, number_of
+from rerank_cli.formats.pair_rows import Columns
+
+csv.field_size_limit(2**31 - 1)  # of all readers in the process; --max-line-bytes bounds a row
+
+END = "\0end"  # what a row that is not closed takes in
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+Cells = list[str]
+
+
+def known_name(title: str) -> str:
+    """A column's name without regard to case, with `_` for blanks and hyphens.
+
+    >>> known_name(" Query-ID")
+    'query_id'
+    """
+    return title.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def is_header(raw: bytes, format_name: str) -> bool:
+    """Whether a row names a query and a text, as a header does."""
+    try:
+        Columns.of(map(known_name, cells_of(raw, format_name)))
+    except Malformed:
+        return False
+    return True
+
+
+def format_of_header(raw: bytes) -> str | None:
+    """The format of which a line is a header.
+
+    >>> [format_of_header(line) for line in (b"query,passage,label", b"qid\\tquery\\ttext", b"query text")]
+    ['csv', 'tsv', None]
+    """
+    return next((name for name in DELIMITERS if is_header(raw, name)), None)
+
+
+def cells_of(raw: bytes, format_name: str) -> Cells:
+    """The cells of a row without its last newline. Raises Malformed."""
+    check_utf8(raw)
+    text = raw.decode("utf-8").removesuffix("\r")
+    reader = csv.reader((text, END), delimiter=DELIMITERS[format_name])
+    try:
+        cells = next(reader)
+    except csv.Error:
+        raise Malformed("a lone carriage return outside quotes") from None
+    if reader.line_num > 1:
+        raise Malformed(f"the quote that begins column {len(cells)} is not closed before the end of the file")
+    if "\0" in text:
+        column = next(number for number, cell in enumerate(cells, 1) if "\0" in cell)
+        raise Malformed(f"a NUL in column {column}")
+    return cells
+
+
+def row_line(cells: Sequence[str], format_name: str) -> bytes:
+    """A row with its newline. A lone carriage return is quoted too, since the writer ends its rows with one."""
+    buffer = io.StringIO()
+    csv.writer(buffer, delimiter=DELIMITERS[format_name], lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n").encode() + b"\n"
+
+
+def as_number(text: str) -> int | float | str:
+    """A number if the cell is one, else the text.
+
+    >>> as_number("1"), as_number("2.50"), as_number("high")
+    (1, 2.5, 'high')
+    """
+    value = number_of(text)
+    if value is None:
+        return text
+    return int(text) if text.strip().lstrip("+-").isdecimal() and abs(value) < 2**63 else float(value)
+
+
+def cell_of(value: Any) -> str | None:
+    """A value as a cell; None for what has none.
+
+    >>> cell_of("a"), cell_of(True), cell_of(2.5), cell_of(["a"])
+    ('a', '1', '2.5', None)
+    """
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, int | float):
+        return repr(value)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,102 @@
+"""Pairs of a query and a text, a row each: what their columns hold, and rows as native records and back.
+
+Rows that follow each other are one record while they have the same query id, or without one the same query. Of several
+columns that could hold the same thing the first in its list counts, and the others ride along.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
+from rerank_cli.formats.json_values import Malformed, id_field, is_id
+from rerank_cli.formats.record_format import as_objects
+
+QUERY_IDS = ("query_id", "qid")
+QUERIES = ("query",)
+TEXTS = ("text", "passage", "document")
+IDS = ("docid", "doc_id", "pid", "id")
+LABELS = ("label", "relevance")
+KNOWN = frozenset({*QUERY_IDS, *QUERIES, *TEXTS, *IDS, *LABELS})
+NATIVE = frozenset({"id", "text", "relevance"})  # fields of a candidate that a row's columns give it
+
+Row = dict[str, Any]
+Key = tuple[str, str | int]
+
+
+class Columns(NamedTuple):
+    """Which columns hold what; "" for what none holds."""
+
+    query: str
+    text: str
+    query_id: str = ""
+    id: str = ""
+    label: str = ""
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "Columns":
+        """The columns among these. Raises Malformed where none holds the query or the text.
+
+        >>> Columns.of(["qid", "pid", "query", "passage"])
+        Columns(query='query', text='passage', query_id='qid', id='pid', label='')
+        """
+        names = list(names)
+        found = [
+            next((each for each in some if each in names), "") for some in (QUERIES, TEXTS, QUERY_IDS, IDS, LABELS)
+        ]
+        for name, some in zip(found, (QUERIES, TEXTS), strict=False):
+            if not name:
+                shown = ", ".join(f'"{each[:40]}"' for each in names[:8]) or "nothing"
+                raise Malformed(f'no "{" or ".join(some)}" (found {shown})', f"$.{some[0]}")
+        return cls(*found)
+
+
+WRITTEN = Columns("query", "passage", "query_id", "docid", "label")  # of pairs that are made of other records
+
+
+def key_of(columns: Columns, row: Row) -> Key:
+    """What the rows of one record share."""
+    name = row.get(columns.query_id)
+    return ("query", row[columns.query]) if name is None else ("id", name)
+
+
+def refuse_two_queries(name: str | int, queries: Sequence[str]) -> None:
+    """Raises Malformed where rows of one query id have different queries."""
+    other = next((query for query in queries if query != queries[0]), None)
+    if other is not None:
+        reason = f"the query id {str(name)[:40]!r} has two queries: {queries[0][:40]!r} and {other[:40]!r}"
+        raise Malformed(reason, content=True)
+
+
+def native_record(rows: Sequence[tuple[Columns, Row]], dropped: Dropped | None) -> dict[str, Any]:
+    """The native record of rows. A label is the candidate's `relevance`; what is None is not there."""
+    candidates = []
+    for columns, row in rows:
+        label = row.get(columns.label)
+        own = {**id_field(row.get(columns.id)), "text": row[columns.text]}
+        own |= {} if label is None else {"relevance": label}
+        moved = [each for each in columns if each and (each != columns.label or label is not None)]
+        candidates.append({**own, **rest_of(row, moved, NATIVE, dropped, "[].")})
+    columns, row = rows[0]
+    return {**id_field(row.get(columns.query_id)), "query": row[columns.query], "candidates": candidates}
+
+
+def rows_of(record: dict[str, Any], columns: Columns, dropped: Dropped | None, format_name: str) -> list[Row]:
+    """The rows of a native record, with the other fields of its candidates behind what the columns hold.
+
+    Fields that would be taken for one of the columns are dropped. Raises Malformed for a record without candidates.
+    """
+    candidates = as_objects(record)
+    if not candidates:
+        reason = f"no candidates: {format_name} has no row for such a record"
+        raise Malformed(reason, "$.candidates", content=True)
+    note_rest(record, ("id", "query", "candidates"), dropped)
+    about = {columns.query_id: record["id"]} if is_id(record.get("id")) else {}
+    about[columns.query] = record["query"]
+    rows = []
+    for each in candidates:
+        row = {**about, **({columns.id: each["id"]} if is_id(each.get("id")) else {}), columns.text: each["text"]}
+        if each.get("relevance") is not None:
+            row[columns.label] = each["relevance"]
+        rest = rest_of(each, ("id", "text", "relevance"), KNOWN - {"id", "text", "relevance"}, dropped, "candidates[].")
+        rows.append({**row, **rest})
+    return rows
