@@ -17,6 +17,7 @@ from rerank_cli.evaluation.column_files import MAX_LINE_BYTES, is_parquet, lines
 from rerank_cli.evaluation.judgements import TWICE_ADVICE, Qrels, add_judgements, carried_judgements
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
+from rerank_cli.formats.cells import format_of_header
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
@@ -82,7 +83,7 @@ def _holds_run(inputs: Inputs) -> bool:
     """Whether an input is to be read as a run: its first line is one of a run, or no line near it begins an object."""
     lines = islice(inputs.look_ahead(MAX_LINE_BYTES), LOOK_AT_LINES)
     some = [line.raw for line in lines if not columns.is_comment(line.raw)]
-    if not some or _is_object(some[0]):
+    if not some or _is_object(some[0]) or format_of_header(some[0]):
         return False
     return columns.is_run(some[0]) or not any(raw.lstrip().startswith(b"{") for raw in some)
 

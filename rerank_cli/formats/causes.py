@@ -39,9 +39,11 @@ def _of_other(start: str) -> str:
         return f"a part of a record that has several lines? {JQ}"
     if start.startswith("\ufeff"):
         return "a byte order mark in the midst of a file: of files put together?"
-    for mark, name in (("\t", "tab-separated columns"), (",", "CSV"), (";", "CSV")):
+    for mark, name in (("\t", "tsv"), (",", "csv")):
         if start.count(mark) > (0 if mark == "\t" else 1) or (mark in start and " " not in start):
-            return f"{name}? records are JSON objects, one a line"
+            return f"{name}? --format {name} reads a header with query and text, or --columns query,text,id,label"
+    if start.count(";") > 1:
+        return "CSV with semicolons? --format csv reads commas and --format tsv tabs"
     return ""
 
 

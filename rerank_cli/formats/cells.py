@@ -5,8 +5,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from rerank_cli.core.config import ReadConfig
 from rerank_cli.formats.json_values import Malformed, check_utf8, number_of
-from rerank_cli.formats.pair_rows import Columns
+from rerank_cli.formats.pair_rows import QUERIES, TEXTS, Columns
 
 csv.field_size_limit(2**31 - 1)  # of all readers in the process; --max-line-bytes bounds a row
 
@@ -25,22 +26,30 @@ def known_name(title: str) -> str:
     return title.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def is_header(raw: bytes, format_name: str) -> bool:
+def columns_named(titles: Cells, read: ReadConfig) -> Columns:
+    """What the columns of a header hold; --query-field and --text-field name those of other names. Raises Malformed."""
+    usual = ReadConfig()
+    queries = QUERIES if read.query_field == usual.query_field else [known_name(read.query_field)]
+    texts = TEXTS if read.text_field == usual.text_field else [known_name(read.text_field)]
+    return Columns.of(map(known_name, titles), queries, texts)
+
+
+def is_header(raw: bytes, format_name: str, read: ReadConfig) -> bool:
     """Whether a row names a query and a text, as a header does."""
     try:
-        Columns.of(map(known_name, cells_of(raw, format_name)))
+        columns_named(cells_of(raw, format_name), read)
     except Malformed:
         return False
     return True
 
 
-def format_of_header(raw: bytes) -> str | None:
+def format_of_header(raw: bytes, read: ReadConfig = ReadConfig()) -> str | None:
     """The format of which a line is a header.
 
     >>> [format_of_header(line) for line in (b"query,passage,label", b"qid\\tquery\\ttext", b"query text")]
     ['csv', 'tsv', None]
     """
-    return next((name for name in DELIMITERS if is_header(raw, name)), None)
+    return next((name for name in DELIMITERS if is_header(raw, name, read)), None)
 
 
 def cells_of(raw: bytes, format_name: str) -> Cells:

@@ -33,7 +33,7 @@ class Columns(NamedTuple):
     label: str = ""
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> "Columns":
+    def of(cls, names: Iterable[str], queries: Sequence[str] = QUERIES, texts: Sequence[str] = TEXTS) -> "Columns":
         """The columns among these. Raises Malformed where none holds the query or the text.
 
         >>> Columns.of(["qid", "pid", "query", "passage"])
@@ -41,9 +41,9 @@ class Columns(NamedTuple):
         """
         names = list(names)
         found = [
-            next((each for each in some if each in names), "") for some in (QUERIES, TEXTS, QUERY_IDS, IDS, LABELS)
+            next((each for each in some if each in names), "") for some in (queries, texts, QUERY_IDS, IDS, LABELS)
         ]
-        for name, some in zip(found, (QUERIES, TEXTS), strict=False):
+        for name, some in zip(found, (queries, texts), strict=False):
             if not name:
                 shown = ", ".join(f'"{each[:40]}"' for each in names[:8]) or "nothing"
                 raise Malformed(f'no "{" or ".join(some)}" (found {shown})', f"$.{some[0]}")

@@ -44,10 +44,10 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     name = read.format if read.format != "auto" else _format_of_first_record(read, inputs)
     if read.columns is not None and name not in DELIMITERS:
         raise ConfigError(f"--columns {read.columns}: {name} has no columns", "Add --format csv or --format tsv.")
-    if name != "native" and read.has_own_fields:
+    if name not in ("native", *DELIMITERS) and read.has_own_fields:
         raise ConfigError(
             f"--query-field, --candidates-field, --text-field, --id-field: {name} records have their own fields",
-            "Leave them out, or add --format native.",
+            "Leave them out, or add --format native (or csv, tsv).",
         )
     record_format = _record_format(name, replace(read, format=name), write)
     if inputs is not None and (begin := getattr(record_format, "begin", None)):
@@ -55,7 +55,7 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     source: Format = (Groups if hasattr(record_format, "join_lines") else Records)(name, record_format, read, write)
     if write.format == "beir" != name:
         raise ConfigError("--output-format beir: folders are read, not written", "trec writes a run.")
-    if write.format == "same" or (_are_one(write.format, name) and not read.has_own_fields):
+    if write.format == "same" or (_are_one(write.format, name) and not (name == "native" and read.has_own_fields)):
         return source
     return Translated(source, _record_format(write.format, ReadConfig(), write), write.format)
 
@@ -79,8 +79,11 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
         return "beir" if read.folder else "trec"
     if read.columns is not None:
         return _separated(read)
-    if inputs is None or read.has_own_fields:
+    if inputs is None:
         return "native"
+    if read.has_own_fields:
+        header = next(inputs.look_ahead(read.max_line_bytes), None)
+        return (header and format_of_header(header.raw, read)) or "native"
     likely, first = None, True
     for line in islice(inputs.look_ahead(read.max_line_bytes), LOOK_AT_RECORDS):
         if first and is_comment(line.raw):
@@ -90,8 +93,8 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
                 f"{line.origin.source}: looks like a TREC run, which has no texts",
                 "Name it with --run, and a BEIR folder, or --queries and --corpus.",
             )
-        if first and (name := format_of_header(line.raw)):
-            return name
+        if first and (separated := format_of_header(line.raw)):
+            return separated
         first = False
         try:
             body = parse_object(line.raw)

@@ -14,7 +14,17 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.files.inputs import Inputs, Line
-from rerank_cli.formats.cells import DELIMITERS, Cells, as_number, cell_of, cells_of, is_header, known_name, row_line
+from rerank_cli.formats.cells import (
+    DELIMITERS,
+    Cells,
+    as_number,
+    cell_of,
+    cells_of,
+    columns_named,
+    is_header,
+    known_name,
+    row_line,
+)
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.pair_rows import Columns, Key, Row, key_of, native_record, refuse_two_queries, rows_of
@@ -24,7 +34,10 @@ BEFORE = "previous_score"
 NUMBERS = ("score", "logit", BEFORE, "rank")  # columns that are numbers in a native record, as is the label
 MADE = ("query_id", "query", "docid", "title", "text", "label", "score", "logit")  # columns where others are converted
 MADE_COLUMNS = Columns("query", "text", "query_id", "docid", "label")
-ADVICE = "A header names query and text (or passage, document), or --columns does: --columns query,text,id,label."
+ADVICE = (
+    "A header names query and text (or passage, document). Of other names: --query-field, --text-field. "
+    "Without a header: --columns query,text,id,label."
+)
 
 
 class Separated:
@@ -37,7 +50,7 @@ class Separated:
         """Raises ConfigError for --columns without a query or a text."""
         self.hashes: dict[str, str] = {}
         self.delimiter = DELIMITERS[name].encode()
-        self._name, self._write = name, write
+        self._name, self._read, self._write = name, read, write
         self._titles: Cells = list(MADE)  # the columns as the header has them
         self._names: Cells = list(MADE)  # and as we know them
         self._columns = MADE_COLUMNS
@@ -58,8 +71,8 @@ class Separated:
             if line is None or line.too_long:
                 continue
             if not self._has_header:
-                if is_header(line.raw, self._name):
-                    reason = f"{line.origin}: is a header, and --columns names the columns of rows without one"
+                if is_header(line.raw, self._name, self._read):
+                    reason = f"{line.origin}: the first row is a header, and --columns is for rows without one"
                     raise InputError(reason, "Leave --columns out.")
                 continue
             try:
@@ -79,7 +92,7 @@ class Separated:
         names = list(map(known_name, titles))
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise Malformed(f"two columns are named {twice!r}")
-        self._titles, self._names, self._columns = titles, names, Columns.of(names)
+        self._titles, self._names, self._columns = titles, names, columns_named(titles, self._read)
 
     def is_header(self, line: Line) -> bool:
         """Whether a row is the header of its input. Raises InputError for that of a pipe, if it names other columns."""

@@ -18,6 +18,7 @@ from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.existing import Action
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
+from rerank_cli.files.journal import Commit
 from rerank_cli.files.output import Output, open_output
 from rerank_cli.files.paths import is_file
 from rerank_cli.files.stream_output import StreamOutput
@@ -132,9 +133,7 @@ class Run:
             commit = output.start(self._fingerprint_of(format), budgets)
         self._accounts.begin(commit.counters, beginning.place or Mark(), inputs.size)
         budget = commit.budget or Budget(budgets["batch_tokens"])
-        if format.header and not commit.output.size:
-            output.write(format.header)
-            output.commit(commit.counters, self._accounts.end, budget)
+        _write_header(format.header, output, commit, self._accounts.end, budget)
         reranker = WindowReranker(
             scorer=scorer,
             limits=WindowLimits(budgets["window_tokens"]),
@@ -186,3 +185,10 @@ class Run:
         )
         output.finish(self.document)
         return ExitStatus.SOME_FAILED if self.stats.total.failed else ExitStatus.OK
+
+
+def _write_header(header: bytes, output: Output, commit: Commit, end: Mark, budget: Budget) -> None:
+    """Make the header of an output durable, where the format has one and nothing is written yet."""
+    if header and not commit.output.size:
+        output.write(header)
+        output.commit(commit.counters, end, budget)

@@ -139,6 +139,12 @@ def test_what_cannot_be_read_is_refused_before_anything_is_scored(read, contents
     assert caught.value.advice
 
 
+def test_options_name_the_columns_of_other_names(read):
+    format, [entry] = read(b"Question;no,Answer\nw,a\n", query_field="Question;no", text_field="answer")
+    assert (format.name, entry.query, entry.texts) == ("csv", "w", ("a",))
+    assert format.header + format.lines_of(entry) == b"Question;no,Answer\nw,a\n"
+
+
 def test_each_input_has_its_header(read):
     _, found = read(b"query,text\nw,a\n", b"\xef\xbb\xbf\r\nquery,text\r\nv,b\r\n")
     assert [(entry.query, entry.texts) for entry in found] == [("w", ("a",)), ("v", ("b",))]
