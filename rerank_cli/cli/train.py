@@ -91,7 +91,8 @@ def train_command(
 ) -> int:
     """Fine-tune a cross-encoder on judged records, fully or with LoRA.
 
-    Records are FlagEmbedding's (query, pos, neg) or native ones with a relevance for each candidate.
+    Records are FlagEmbedding's (query, pos, neg), in another format with judgements, or native ones with a
+    relevance for each candidate.
 
     \b
     rerank train train.jsonl -o ./tuned --model mini --eval held-out.jsonl

@@ -18,12 +18,14 @@ from rerank_cli.evaluation.judgements import TWICE_ADVICE, Qrels, add_judgements
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
 from rerank_cli.formats.cells import format_of_header
-from rerank_cli.formats.json_values import Malformed, parse_object
-from rerank_cli.formats.record_format import as_objects
+from rerank_cli.formats.json_values import Malformed, parse_object, without
+from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.registry import open_format, read_entries
+from rerank_cli.formats.translated import Format
 
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
 RESULTS_ADVICE = "Records and candidates need ids. A TREC run is read as it is."
+UNSCORED_ADVICE = "Score them first: rerank score FILE -o SCORED, then rerank eval SCORED."
 RUN_ADVICE = f"One document a line: {columns.RUN}."
 
 
@@ -72,7 +74,7 @@ def read_results(path: str, relevance_field: str | None = "relevance") -> Result
         if isinstance(entry, Failure):
             found.bad, first = found.bad + 1, first or f"; {entry}{columns.likeness(entry.raw)}"
         elif not isinstance(entry, Blank):
-            _take(found, entry, format.to_native(entry), relevance_field)
+            _take(found, entry, _ranked_record(format, entry), relevance_field)
     if not found.queries:
         rows = ", a parquet table whose rows are no records" if is_parquet(path) else ""
         raise InputError(f"{path}: holds no results{rows}{first}", RESULTS_ADVICE)
@@ -94,6 +96,33 @@ def _is_object(raw: bytes) -> bool:
     except Malformed:
         return False
     return True
+
+
+def _ranked_record(format: Format, entry: Request) -> dict[str, Any]:
+    """The native record of a request, its candidates best first.
+
+    Where texts keep their places, their order says how they are judged: only scores rank them, and of equal scores the
+    name decides, as trec_eval has it. Such records seldom have ids: one without is known by its line, and a text by
+    itself. Raises InputError for a record without scores.
+    """
+    record = format.to_native(entry)
+    if not format.in_place:
+        return record
+    candidates = as_objects(record)
+    try:
+        _, scores = scores_of(candidates, format.candidates_path)
+    except Malformed as fault:
+        raise InputError(f"{entry.origin}: {fault.reason} ({fault.path})", UNSCORED_ADVICE) from None
+    if scores is None:
+        raise InputError(f"{entry.origin}: no scores; the order of {format.name} texts is no ranking", UNSCORED_ADVICE)
+    named = [{"id": each["text"], **_known(without(each, "index"))} for each in candidates]
+    order = sorted(range(len(named)), key=lambda place: (scores[place], str(named[place]["id"])), reverse=True)
+    return {"id": f"line {entry.origin.line}", **_known(record), "candidates": [named[place] for place in order]}
+
+
+def _known(body: dict[str, Any]) -> dict[str, Any]:
+    """A record or a candidate without an id that is null."""
+    return without(body, "id") if body.get("id") is None else body
 
 
 def _take(found: Results, entry: Request, record: dict[str, Any], relevance_field: str | None) -> None:
@@ -189,7 +218,7 @@ def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, QueryTexts]:
     for entry in read_entries(format, inputs, read, None):
         if not isinstance(entry, Request):
             continue
-        record = format.to_native(entry)
+        record = _ranked_record(format, entry)
         qid = str(record.get("id"))
         if qid in wanted and qid not in found:
             texts = {str(each.get("id")): str(each.get("text", "")) for each in as_objects(record)}

@@ -20,7 +20,10 @@ FORMATS = {
     "native": Known("native:Native", ("query", "candidates")),
     "openai-batch": Known("openai_batch:OpenAiBatch", ("custom_id", "url", "body")),
     "tevatron": Known("tevatron:Tevatron", ("query_id|qid", "query", "docid", "text")),
-    "flag-embedding": Known("flag_embedding:FlagEmbedding", ("query", "pos", "neg")),
+    "flag-embedding": Known("two_sided:FlagEmbedding", ("query", "pos", "neg")),
+    "sentence-transformers": Known(
+        "two_sided:SentenceTransformers", ("query|anchor", "positive", "negative|negative_1")
+    ),
     "langchain": Known("langchain:LangChain", ("query", "documents.0.page_content")),
     "voyage": Known("api:Voyage", ("query", "documents", "top_k")),
     "rerank-api": Known("api:RerankApi", ("query", "documents")),
@@ -33,14 +36,15 @@ FORMATS = {
     "csv": Known("separated:Csv"),
     "tsv": Known("separated:Tsv"),
 }
-LAST = {
-    "flag-embedding": ("query", "pos")
-}  # what a record is taken for that has these fields and shows no other format
+LAST = (  # what a record is taken for that has these fields and shows no other format
+    ("flag-embedding", ("query", "pos")),
+    ("sentence-transformers", ("query|anchor", "positive")),
+)
 
 
 def format_of(body: dict[str, Any]) -> str | None:
     """The first format of which a record has all fields."""
-    known = chain(((name, each.fields) for name, each in FORMATS.items() if each.fields), LAST.items())
+    known = chain(((name, each.fields) for name, each in FORMATS.items() if each.fields), LAST)
     return next((name for name, fields in known if all(has(body, field) for field in fields)), None)
 
 

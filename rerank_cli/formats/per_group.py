@@ -70,6 +70,7 @@ class Groups:
         self.candidates_path = record_format.candidates_path
         self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
         self.header: bytes = getattr(record_format, "header", b"")
+        self.in_place = getattr(record_format, "in_place", False)
         self._is_comment: Callable[[bytes], bool] = getattr(record_format, "is_comment", _never)
         self._is_header: Callable[[Line], bool] = getattr(record_format, "is_header", _never)
         self._composer = Composer(read, record_format.titled)

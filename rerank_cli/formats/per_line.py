@@ -28,6 +28,7 @@ class Records:
         self.hashes: dict[str, str] = {}
         self.candidates_path = record_format.candidates_path
         self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
+        self.in_place = getattr(record_format, "in_place", False)
         self._deeper = 0 if name == "native" and write.format in ("same", "native") else REWRAPPED
         self._composer = Composer(read, record_format.titled)
         self._refuses_cut = getattr(record_format, "refuses_cut", None)

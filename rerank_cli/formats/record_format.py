@@ -23,7 +23,10 @@ OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated"
 
 
 class RecordFormat(Protocol):
-    """A format of records, whatever lines they stand in. Classes of it are made as `Class(ReadConfig, WriteConfig)`."""
+    """A format of records, whatever lines they stand in. Classes of it are made as `Class(ReadConfig, WriteConfig)`.
+
+    One whose texts keep their places says so: `in_place = True` (see the file of that name).
+    """
 
     candidates_path: str  # where in a record its candidates are, for messages
     titled: bool  # whether a candidate's `title` is scored with its text

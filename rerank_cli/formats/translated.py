@@ -46,6 +46,7 @@ class Format(Protocol):
     titled: bool  # whether candidates' titles are scored with their texts
     needs_candidates: bool  # whether a record of which no candidate is written leaves no line
     header: bytes  # the first line of an output, its newline included; empty where it has none
+    in_place: bool  # whether the texts of a record keep their places, and say nothing of their rank
 
     @property
     def notes(self) -> list[str]:
@@ -74,6 +75,7 @@ class Translated:
         self.candidates_path = source.candidates_path
         self.titled, self.needs_candidates = source.titled, target.needs_candidates
         self.header: bytes = getattr(target, "header", b"")
+        self.in_place = getattr(target, "in_place", False)
         self._dropped = Dropped()
         self._seen: set[int] = set()  # of ids, as hashes; only where records of one id would become one
         self._last = 0  # the id of the record before, as a hash
@@ -168,6 +170,6 @@ class Translated:
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
         """The lines of a ranked request in the target format."""
-        if request.top is not None and not hasattr(self._target, "order"):  # such a format scores every text
+        if request.top is not None and not self.in_place:
             ranking = ranking.first(request.top)
         return self._target.to_lines(self._target.with_ranking(request.body, ranking))

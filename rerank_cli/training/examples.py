@@ -1,6 +1,6 @@
 """Judged records as examples, which a model learns from or is measured on.
 
-Judgements stand in the candidates, or (`pos`, `neg`) in the record, or in a file of their own.
+Judgements are the `relevance` of candidates, whatever says so in the format of the records, or stand in a file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,7 @@ def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels
     if not examples:
         raise InputError(
             f"{', '.join(read.sources)}: no judged records",
-            f"Records need {fields.relevance!r} in their candidates, or `pos` and `neg`.",
+            f"Records need {fields.relevance!r} in their candidates, or `pos` and `neg`, or `positive` and `negative`.",
         )
     return ReadExamples(examples, left_out)
 

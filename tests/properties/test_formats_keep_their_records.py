@@ -24,12 +24,14 @@ from rerank_cli.formats.registry import open_format, read_entries
 
 JSON_FORMATS = sorted(set(FORMATS) - {"trec", "beir"})
 SEPARATED = {"csv": ",", "tsv": "\t"}
+SIDES = {"flag-embedding": ("pos", "neg"), "sentence-transformers": ("positive", "negative")}
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}
 NAMES = sorted(
     OPTIONS
     | {name for format in FORMATS for name in marks(format)}
     | {"id", "text", "title", "score", "index", "previous_score", "truncated", "chunk", "relevance_score", "results"}
     | {"pos_scores", "neg_scores", "pos_ids", "neg_ids", "page_content", "metadata", "type", "meta", "doc", "method"}
+    | {"scores", "labels", "positive_ids", "negative_ids", "negative_2"}
     | {
         "segment",
         "contents",
@@ -123,12 +125,18 @@ def built(format, record, noise):
     elif format == "openai-batch":
         inner = noise.around(query=record.query, documents=[d.text for d in record.documents])
         body = noise.around(custom_id=str(record.id), method="POST", url="/v1/rerank", body=inner)
-    elif format == "flag-embedding":
-        sides = {name: [d for d in record.documents if d.relevance == yes] for name, yes in (("pos", 1), ("neg", 0))}
+    elif format in SIDES:
+        sides = {
+            name: [d for d in record.documents if d.relevance == yes]
+            for name, yes in zip(SIDES[format], (1, 0), strict=True)
+        }
         lists = {name: [d.text for d in side] for name, side in sides.items()}
-        lists |= {f"{name}_scores": [d.logit for d in side] for name, side in sides.items()}
+        if format == "sentence-transformers":
+            lists["scores"] = [d.logit for side in sides.values() for d in side]
+        else:
+            lists |= {f"{name}_scores": [d.logit for d in side] for name, side in sides.items()}
         lists |= {f"{name}_ids": [d.id for d in side] for name, side in sides.items()}
-        body = noise.around(id=record.id, query=record.query, **lists)
+        body = noise.around("negative_1", "negative_2", id=record.id, query=record.query, **lists)
     elif format == "langchain":
         documents = [
             noise.around(
@@ -183,6 +191,18 @@ def values_of(format, lines):
     return [json.loads(line) for line in lines.splitlines()]
 
 
+def of_sides(format, body, suffix):
+    """What lists such as `pos_ids` say, of the positives and then of the negatives."""
+    return [each for side in SIDES[format] for each in body.get(f"{side}_{suffix}", [None] * len(body[side]))]
+
+
+def scores_of(format, body):
+    """The logits of all texts, of the positives and then of the negatives."""
+    if format == "flag-embedding":
+        return of_sides(format, body, "scores")
+    return body.get("scores", [None] * sum(len(body[side]) for side in SIDES[format]))
+
+
 def understood(format, lines):
     """What the lines of one record in a format say, as anybody would read them; None for what a format cannot hold."""
     values = values_of(format, lines)
@@ -198,12 +218,14 @@ def understood(format, lines):
         assert (body["method"], body["url"]) == ("POST", "/v1/rerank")
         qid, query = body["custom_id"], body["body"]["query"]
         listed = [{"text": each} for each in body["body"]["documents"]]
-    elif format == "flag-embedding":
-        listed = []
-        for side in ("pos", "neg"):
-            ids, scores = (body.get(f"{side}_{name}", [None] * len(body[side])) for name in ("ids", "scores"))
-            for text, name, logit in zip(body[side], ids, scores, strict=True):
-                listed.append({"text": text, "id": name, "logit": logit, "relevance": int(side == "pos")})
+    elif format in SIDES:
+        assert not {"negative_1", "negative_2"} & body.keys() or format == "flag-embedding"
+        positives, negatives = (body[side] for side in SIDES[format])
+        relevance = [1] * len(positives) + [0] * len(negatives)
+        rows = zip(
+            positives + negatives, of_sides(format, body, "ids"), scores_of(format, body), relevance, strict=True
+        )
+        listed = [dict(zip(("text", "id", "logit", "relevance"), row, strict=True)) for row in rows]
     elif format == "langchain":
         listed = [{**d.get("metadata"), "id": d.get("id"), "text": d["page_content"]} for d in body["documents"]]
     elif format == "rank-llm":
@@ -307,7 +329,7 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(r
             continue
         check_same(record, source, format.header + format.lines_of(entry), source, target)
         survived += 1
-    refusing = {"tevatron", "rank-llm", "flag-embedding"}  # what they need, openai-batch records lack
+    refusing = {"tevatron", "rank-llm", *SIDES}  # what they need, openai-batch records lack
     assert (
         survived
         or (source == "openai-batch" and target in refusing)
@@ -332,11 +354,12 @@ def test_a_score_stands_beside_the_text_that_has_it_in_every_format(read, source
             scores = [(texts[each["index"]], each.get("score", each.get("relevance_score"))) for each in results]
         elif target == "langchain":
             scores = [(d["page_content"], d["metadata"]["relevance_score"]) for d in body["documents"]]
-        elif target == "flag-embedding":
-            scores = list(zip(body["pos"] + body["neg"], body["pos_scores"] + body["neg_scores"], strict=True))
         elif target in ("tevatron", "pairs", *SEPARATED):
             name = "passage" if target == "pairs" or (source == target == "pairs") else "text"
             scores = [(row[name], float(row["score"])) for row in values]
+        elif target in SIDES:
+            listed = [text for side in SIDES[target] for text in body[side]]
+            scores = list(zip(listed, scores_of(target, body), strict=True))
         elif target == "rank-llm":
             scores = [
                 (next(c["doc"][name] for name in ("text", "contents") if name in c["doc"]), c["score"])
@@ -347,5 +370,5 @@ def test_a_score_stands_beside_the_text_that_has_it_in_every_format(read, source
                 (each["text"], each["score"]) for each in body[{"flashrank": "passages"}.get(target, "candidates")]
             ]
         request = entry.body.get("body", entry.body) if target == "openai-batch" else entry.body
-        raw = target == "flag-embedding" or (target in (*APIS, "openai-batch") and request.get("raw_scores") is True)
+        raw = target in SIDES or (target in (*APIS, "openai-batch") and request.get("raw_scores") is True)
         assert dict(scores) == {text: logit if raw else sigmoid(logit) for text, logit in logits.items()}

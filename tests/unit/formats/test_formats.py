@@ -38,6 +38,7 @@ GOOD = {
         ],
     },
     "flag-embedding": {"query": "w", "pos": TEXTS[:1], "neg": TEXTS[1:], "prompt": "p"},
+    "sentence-transformers": {"anchor": "w", "positive": TEXTS[0], "negative": TEXTS[1:], "source": "s"},
     "langchain": {
         "query": "w",
         "documents": [{"id": f"d{n}", "page_content": text, "metadata": {"page": n}} for n, text in enumerate(TEXTS)],
@@ -131,7 +132,7 @@ def test_a_record_becomes_native_and_comes_back(name):
     native = format.to_native(read)
     made = open_format(ReadConfig(format="native"), WriteConfig(format=name, model="m"))
     (entry,) = made.read(iter(lines_of(jsonl(native))))
-    if name in ("rank-llm", "flag-embedding", "langchain", "flashrank", "openai-batch", "tei", "voyage", "mixedbread"):
+    if name != "rerank-api":
         assert isinstance(entry, Request), entry
         back = json.loads(made.lines_of(entry))
         again, second = request(name, back)
@@ -270,20 +271,6 @@ def test_rank_llm_gets_its_record_back_with_other_scores():
     assert answer["candidates"][0] == {**GOOD["rank-llm"]["candidates"][1], "score": pytest.approx(0.8808, abs=1e-4)}
 
 
-def test_teacher_scores_are_logits_in_the_places_of_their_texts():
-    (answer,) = ranked("flag-embedding", GOOD["flag-embedding"])
-    assert answer == {**GOOD["flag-embedding"], "pos_scores": [-1.0], "neg_scores": [2.0, 0.5]}
-
-
-@pytest.mark.parametrize("options", [{"top_k": 1}, {"min_score": 0.5}, {"no_text": True}])
-def test_teacher_scores_are_for_every_text(options):
-    with pytest.raises(ConfigError, match=r"--top-k.* flag-embedding "):
-        open_format(ReadConfig(format="flag-embedding"), WriteConfig(**options))
-    with pytest.raises(ConfigError, match=r"--top-k.* flag-embedding "):
-        open_format(ReadConfig(format="native"), WriteConfig(format="flag-embedding", **options))
-    assert open_format(ReadConfig(format="flag-embedding"), WriteConfig(format="native", **options))
-
-
 @pytest.mark.parametrize("name", ["rank-llm", "langchain", "flashrank"])
 def test_a_format_that_needs_its_texts_keeps_them(name):
     with pytest.raises(ConfigError, match="--no-text"):
@@ -418,7 +405,9 @@ def test_a_formats_own_id_wins(name, body):
     assert (native["id"], native["candidates"][0]["id"]) == ("q", "RIGHT")
 
 
-@pytest.mark.parametrize("name", ["rerank-api", "voyage", "mixedbread", "langchain", "flashrank", "flag-embedding"])
+@pytest.mark.parametrize(
+    "name", ["rerank-api", "voyage", "mixedbread", "langchain", "flashrank", "flag-embedding", "sentence-transformers"]
+)
 @pytest.mark.parametrize("wrong", [1.5, True, []])
 def test_an_id_that_would_not_survive_is_a_failure(name, wrong):
     _, (failure,) = entries(name, {**GOOD[name], "id": wrong})

@@ -1,0 +1,112 @@
+"""Formats whose texts keep their places, with the scores beside them: judged records, as models learn from them.
+
+Their texts stand in an order that says how they are judged, not how they are ranked. So every text keeps its place and
+gets a score, however many results a request asks for, and who reads a ranking goes by the scores alone. Such a format
+has `in_place = True`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import Ranking
+from rerank_cli.formats.dropped import Dropped, note_rest
+from rerank_cli.formats.json_values import Malformed, number_of, text_at, without
+from rerank_cli.formats.record_format import annotated
+
+
+def refuse_choice(name: str, read: ReadConfig, write: WriteConfig) -> None:
+    """Raises ConfigError for options that would leave texts of the format `name` without a score, or without a text."""
+    mine = write.format == name or (write.format == "same" and read.format == name)
+    if mine and (write.top_k is not None or write.min_score is not None or write.no_text):
+        raise ConfigError(
+            f"--top-k, --min-score and --no-text: in {name} records every text keeps its place and score",
+            "Leave them out, or write native records.",
+        )
+
+
+def field_of(body: dict[str, Any], names: tuple[str, ...]) -> str:
+    """The first of these names under which a record has something; the first of all where it has nothing.
+
+    >>> field_of({"query_id": None, "id": 7}, ("query_id", "id")), field_of({}, ("query", "anchor"))
+    ('id', 'query')
+    """
+    return next((name for name in names if body.get(name) is not None), names[0])
+
+
+def query_at(body: dict[str, Any], field: str) -> str:
+    """The query: a string, or a list of one as some of MTEB's sets have it. Raises Malformed."""
+    value = body.get(field)
+    if not isinstance(value, list) or not value:
+        return text_at(body, field, "$")
+    if len(value) > 1:
+        reason = f"{len(value)} queries in one record: write a record for each"
+        raise Malformed(f"$.{field} holds {reason}", f"$.{field}", content=True)
+    return text_at({field: value[0]}, field, "$")
+
+
+def parallel(body: dict[str, Any], field: str, count: int, fits: Callable[[Any], bool]) -> list[Any] | None:
+    """A list that says one thing of each of `count` texts; None where a record has no such list."""
+    values = body.get(field)
+    if not isinstance(values, list) or len(values) != count or not all(map(fits, values)):
+        return None
+    return values
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a finite number, or a string that holds one."""
+    return number_of(value) is not None
+
+
+def relevance_of(candidate: dict[str, Any], index: int, name: str) -> float | None:
+    """The judgement of a native candidate; None where it has none. Raises Malformed for one that is no number."""
+    value = candidate.get("relevance")
+    relevance = int(value) if isinstance(value, bool) else number_of(value)
+    if relevance is None and value is not None:
+        raise _no_relevance(index, name)
+    return relevance
+
+
+def relevances(candidates: list[dict[str, Any]], name: str) -> list[float]:
+    """The judgement of every native candidate. Raises Malformed for the first without one."""
+    found = []
+    for index, candidate in enumerate(candidates):
+        relevance = relevance_of(candidate, index, name)
+        if relevance is None:
+            raise _no_relevance(index, name)
+        found.append(relevance)
+    return found
+
+
+def _no_relevance(index: int, name: str) -> Malformed:
+    path = f"$.candidates[{index}].relevance"
+    return Malformed(f'{name} needs a "relevance" (a number)', path, content=True)
+
+
+def positives_first(relevance: list[float]) -> list[int]:
+    """The places of relevant candidates, then those of the others.
+
+    >>> positives_first([0, 2, 0, 1])
+    [1, 3, 0, 2]
+    """
+    return sorted(range(len(relevance)), key=lambda index: relevance[index] <= 0)
+
+
+def note_grades(relevance: list[float], dropped: Dropped | None) -> None:
+    """Count judgements that are neither 0 nor 1, for a format that only knows these two."""
+    for grade in relevance if dropped is not None else ():
+        note_rest({"relevance grade": grade not in (0, 1) or None}, (), dropped, "candidates[].")
+
+
+def logits_in_place(ranking: Ranking) -> list[float]:
+    """The logits of all texts, in the order of the input."""
+    return [logit for _, logit in sorted(zip(ranking.indices, ranking.logits, strict=True))]
+
+
+def scored_in_place(rows: list[dict[str, Any]], ranking: Ranking) -> list[dict[str, Any]]:
+    """Objects with a `score`, a `logit` and what else applies, each at its place."""
+    made = list(rows)
+    for position, index in enumerate(ranking.indices):
+        made[index] = without(annotated(rows[index], position, ranking), "index")
+    return made

@@ -1,0 +1,52 @@
+"""Scores that we put into training data, read by sentence-transformers' own collator and losses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sentence_transformers import CrossEncoder
+from sentence_transformers.cross_encoder.data_collator import CrossEncoderDataCollator
+from sentence_transformers.cross_encoder.losses import MarginMSELoss
+from support.running import rerank
+from support.tiny import write_model, write_reranker
+
+TRIPLETS = [
+    {"anchor": "what is a ?", "positive": "a b", "negative": "c d"},
+    {"anchor": "what is e ?", "positive": "hi panda", "negative": "e e e"},
+]
+TUPLES = [
+    {"anchor": "what is a ?", "positive": "a b", "negative_1": "c d", "negative_2": "x"},
+    {"anchor": "hi ?", "positive": "hi hi", "negative_1": "panda", "negative_2": "y z"},
+]
+
+
+def batch_of(folder: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The records as a training gets them: scored by us, loaded and collated by their code."""
+    datasets = pytest.importorskip("datasets", reason="datasets is not installed")
+    (folder / "in.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    options = ("--model", folder, "--device", "cpu", "--dtype", "fp32", "-q")
+    done = rerank("score", "in.jsonl", "-o", "out.jsonl", *options, cwd=folder)
+    assert done.code == 0, done.said
+    rows = datasets.Dataset.from_json(str(folder / "out.jsonl"), cache_dir=str(folder / "cache"))
+    batch: dict[str, Any] = CrossEncoderDataCollator(preprocess_fn=lambda texts: texts)(list(rows))
+    return batch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("records", [TRIPLETS, TUPLES], ids=["triplets", "tuples"])
+def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_it(
+    records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = write_reranker(tmp_path / "reranker")
+    write_model(folder, initializer_range=0.5)  # so that logits differ by more than thousandths
+    batch = batch_of(folder, records)
+    labels = batch.pop("label")
+    assert list(batch) == list(records[0])
+    student = CrossEncoder(str(folder), device="cpu", model_kwargs={"dtype": torch.float32}, local_files_only=True)
+    student.eval()
+    loss = MarginMSELoss(student)
+    with torch.no_grad():
+        assert loss(list(batch.values()), labels).item() < 1e-8
+        assert loss(list(batch.values()), [label.flip(0) for label in labels]).item() > 1e-3

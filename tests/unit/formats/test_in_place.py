@@ -1,0 +1,191 @@
+"""Formats whose texts keep their places: scores beside the texts, judgements and teachers' scores, and each refusal."""
+
+import json
+
+import pytest
+from support.making import jsonl, lines_of
+
+from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.ranking import rank
+from rerank_cli.core.records import Failure, Request
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.registry import open_format
+
+TEXTS = ["a pond", "a kettle", "a kite"]
+LOGITS = [-1.0, 2.0, 0.5]
+TRIPLET = {"anchor": "w", "positive": "a pond", "negative": "a kettle"}
+TUPLE = {"anchor": "w", "positive": "a pond", "negative_2": "a kite", "negative_1": "a kettle"}
+MTEB = {"query": ["w"], "positive": ["a pond"], "negative": ["a kettle", "a kite"]}
+SCORED = {  # a record of each kind, and what is put beside its texts
+    "flag-embedding": [
+        ({"query": "w", "pos": TEXTS[:1], "neg": TEXTS[1:]}, {"pos_scores": [-1.0], "neg_scores": [2.0, 0.5]}),
+        ({"query": "w", "pos": "a pond", "prompt": "p"}, {"pos_scores": [-1.0], "neg_scores": []}),
+    ],
+    "sentence-transformers": [
+        (TRIPLET | {"source": "s"}, {"scores": [-1.0, 2.0]}),
+        (TUPLE, {"scores": LOGITS}),
+        (MTEB, {"scores": LOGITS}),
+        (MTEB | {"scores": [7, 8, 9]}, {"scores": LOGITS}),
+        ({"query": "w", "positive": "a pond"}, {"scores": [-1.0]}),
+        ({"query": "w", "positive": TEXTS}, {"negative": [], "scores": LOGITS}),
+        ({"query": "w", "positive": None, "negative": TEXTS}, {"scores": LOGITS}),
+    ],
+}
+ALL = [(name, record, beside) for name, cases in SCORED.items() for record, beside in cases]
+
+
+def read(name, record, target="same", **options):
+    format = open_format(ReadConfig(format=name), WriteConfig(format=target, **options))
+    (entry,) = format.read(iter(lines_of(jsonl(record))))
+    return format, entry
+
+
+def native(name, record):
+    format, entry = read(name, record)
+    assert isinstance(entry, Request), entry
+    return format.to_native(entry)
+
+
+def converted(name, target, record):
+    format, entry = read(name, record, target)
+    assert isinstance(entry, Request), entry
+    return json.loads(format.lines_of(entry)), format.notes
+
+
+def refusal(name, record, target="same"):
+    _, entry = read(name, record, target)
+    assert isinstance(entry, Failure), entry
+    return entry.reason, entry.path
+
+
+def recognised(record, folder):
+    path = folder / "in"
+    path.write_bytes(jsonl(record))
+    return open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),))).name
+
+
+@pytest.mark.parametrize(("name", "record", "beside"), ALL)
+def test_texts_keep_their_places_and_get_logits_beside_them(name, record, beside, tmp_path):
+    assert recognised(record, tmp_path) == name
+    format, entry = read(name, record)
+    ranking = rank(LOGITS[: len(entry.texts)])
+    answer = json.loads(format.write(entry, ranking))
+    assert answer == {**record, **beside}
+    assert json.loads(format.lines_of(entry)) == record
+    assert recognised(answer, tmp_path) == name
+    again = [each["logit"] for each in native(name, answer)["candidates"]]
+    assert again == LOGITS[: len(again)]
+    assert len(again) == len(entry.texts)
+
+
+@pytest.mark.parametrize("name", SCORED)
+@pytest.mark.parametrize("options", [{"top_k": 1}, {"min_score": 0.5}, {"no_text": True}])
+def test_every_text_keeps_its_place_and_its_score(name, options):
+    with pytest.raises(ConfigError, match=rf"--top-k.* {name} "):
+        open_format(ReadConfig(format=name), WriteConfig(**options))
+    with pytest.raises(ConfigError, match=rf"--top-k.* {name} "):
+        open_format(ReadConfig(format="native"), WriteConfig(format=name, **options))
+    assert open_format(ReadConfig(format=name), WriteConfig(format="native", **options))
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_a_request_that_asks_for_some_results_gets_a_score_for_every_text(name):
+    candidates = [{"text": text, "relevance": number == 1} for number, text in enumerate(TEXTS)]
+    format, entry = read("rerank-api", {"query": "w", "documents": candidates, "top_n": 1}, name)
+    by_text = dict(zip(TEXTS, LOGITS, strict=True))
+    out = json.loads(format.write(entry, rank([by_text[text] for text in entry.texts])))
+    scored = {each["text"]: each["logit"] for each in native(name, out)["candidates"]}
+    assert scored == by_text
+
+
+# two sides
+
+
+@pytest.mark.parametrize(("record", "order"), [(TRIPLET, TEXTS[:2]), (TUPLE, TEXTS), (MTEB, TEXTS)])
+def test_positives_are_relevant_and_negatives_are_not(record, order):
+    made = native("sentence-transformers", record)
+    assert made == {
+        "query": "w",
+        "candidates": [{"text": text, "relevance": int(text == "a pond")} for text in order],
+    }
+
+
+def test_scores_and_ids_of_the_texts_become_those_of_the_candidates():
+    record = MTEB | {"scores": [0.5, "-1", 2], "positive_ids": ["p"], "negative_ids": [7, None], "lang": "en"}
+    assert native("sentence-transformers", record) == {
+        "lang": "en",
+        "query": "w",
+        "candidates": [
+            {"text": "a pond", "relevance": 1, "id": "p", "logit": 0.5},
+            {"text": "a kettle", "relevance": 0, "id": 7, "logit": "-1"},
+            {"text": "a kite", "relevance": 0, "logit": 2},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    "beside", [{"scores": [1, 2]}, {"scores": [1, 2, "x"]}, {"positive_ids": ["p"]}, {"positive_ids": "p"}]
+)
+def test_a_list_that_does_not_speak_of_every_text_stays_a_field_of_the_record(beside):
+    made = native("sentence-transformers", MTEB | beside)
+    assert made == native("sentence-transformers", MTEB) | beside
+
+
+@pytest.mark.parametrize(("query", "anchor", "used"), [("w", "other", "w"), (None, "w", "w")])
+def test_a_query_counts_before_an_anchor(query, anchor, used):
+    made = native("sentence-transformers", {"query": query, "anchor": anchor, "positive": "x", "negative": "y"})
+    assert made["query"] == used
+    assert made.get("anchor") == ("other" if query else None)
+
+
+def test_negatives_in_numbered_fields_are_read_in_the_order_of_their_numbers():
+    record = {"query": "w", "positive": "p", "negative": "n", "negative_10": "c", "negative_2": "b", "negative_x": "z"}
+    made = native("sentence-transformers", record)
+    assert [each["text"] for each in made["candidates"]] == ["p", "n", "b", "c"]
+    assert made["negative_x"] == "z"
+
+
+def test_a_field_that_would_be_read_as_another_negative_is_dropped():
+    record = {"query": "w", "negative_3": "x", "candidates": [{"text": "p", "relevance": 2}]}
+    made, notes = converted("native", "sentence-transformers", record)
+    assert made == {"query": "w", "positive": ["p"], "negative": []}
+    assert all(name in " ".join(notes) for name in ("negative_3 (1)", "candidates[].relevance grade (1)"))
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "path"),
+    [
+        ("sentence-transformers", {"query": "w", "negative": None}, "$.positive"),
+        ("sentence-transformers", {"query": ["w", "v"], "positive": "x", "negative": "y"}, "$.query"),
+        ("sentence-transformers", {"query": [1], "positive": "x", "negative": "y"}, "$.query"),
+        ("sentence-transformers", {"query": [], "positive": "x", "negative": "y"}, "$.query"),
+        ("sentence-transformers", {"anchor": 1, "positive": "x", "negative": "y"}, "$.anchor"),
+        ("sentence-transformers", {"positive": "x", "negative": "y"}, "$.query"),
+        ("sentence-transformers", {"query": "w", "positive": 1, "negative": "y"}, "$.positive"),
+        ("sentence-transformers", {"query": "w", "positive": ["x", None]}, "$.positive[1]"),
+        ("sentence-transformers", {"query": "w", "positive": ["x"], "negative_1": 1}, "$.negative_1"),
+        ("sentence-transformers", {"query": "w", "positive": ["x", "y"], "labels": [1, 0]}, "$.labels"),
+        ("sentence-transformers", {"query": "w", "positive": ["x", "y"], "scores": [0.9, 0.1]}, "$.scores"),
+        ("flag-embedding", {"query": "w"}, "$.pos"),
+        ("flag-embedding", {"query": "w", "pos": None, "neg": None}, "$.pos"),
+    ],
+)
+def test_what_two_sides_do_not_say_is_refused_with_its_place(name, record, path):
+    reason, found = refusal(name, record)
+    assert found == path
+    assert reason
+
+
+def test_several_queries_and_lists_of_both_kinds_are_refused_by_name():
+    assert "2 queries" in refusal("sentence-transformers", MTEB | {"query": ["w", "v"]})[0]
+    mined = {"query": "w", "positive": ["x", "y"], "labels": [1, 0]}
+    assert "labeled-list" in refusal("sentence-transformers", mined)[0]
+
+
+@pytest.mark.parametrize("name", ["flag-embedding", "sentence-transformers"])
+@pytest.mark.parametrize("relevance", [None, "high", [1]])
+def test_a_side_needs_a_judgement_of_every_candidate(name, relevance):
+    record = {"query": "w", "candidates": [{"text": "x", "relevance": 1}, {"text": "y", "relevance": relevance}]}
+    reason, path = refusal("native", record, name)
+    assert (name in reason, path) == (True, "$.candidates[1].relevance")
