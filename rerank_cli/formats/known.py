@@ -25,6 +25,9 @@ FORMATS = {
         "two_sided:SentenceTransformers", ("query|anchor", "positive", "negative|negative_1")
     ),
     "langchain": Known("langchain:LangChain", ("query", "documents.0.page_content")),
+    "labeled-list": Known(
+        "labeled_list:LabeledList", ("query|anchor|question", "docs|documents|passages|positive|answer", "labels")
+    ),
     "voyage": Known("api:Voyage", ("query", "documents", "top_k")),
     "rerank-api": Known("api:RerankApi", ("query", "documents")),
     "mixedbread": Known("api:Mixedbread", ("query", "input")),
@@ -38,6 +41,8 @@ FORMATS = {
 }
 LAST = (  # what a record is taken for that has these fields and shows no other format
     ("flag-embedding", ("query", "pos")),
+    ("labeled-list", ("query|anchor|question", "docs")),
+    ("labeled-list", ("query|anchor|question", "positive", "scores")),
     ("sentence-transformers", ("query|anchor", "positive")),
 )
 

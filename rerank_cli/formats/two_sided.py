@@ -170,12 +170,12 @@ class TwoSided:
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with a logit for each text.
 
-        Where one list of scores would stand beside one list of texts, an empty list says that there are no others.
+        One list of scores beside one list of texts would be a labelled list: an empty side says that it is none.
         """
         fields = self._fields(body)
         positives = sum(len(_texts(body, field)) for field in fields[0])
         scores = self._scores(in_place.logits_in_place(ranking), positives)
-        alone = self._names.scores and not fields[1] and isinstance(body[self._names.positive], list)
+        alone = self._names.scores and not fields[1]
         return {**body, **({self._names.negative: []} if alone else {}), **scores}
 
     to_lines = staticmethod(json_line)

@@ -68,7 +68,8 @@ def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels
     if not examples:
         raise InputError(
             f"{', '.join(read.sources)}: no judged records",
-            f"Records need {fields.relevance!r} in their candidates, or `pos` and `neg`, or `positive` and `negative`.",
+            f"Records need {fields.relevance!r} in their candidates, or a format with judgements: `pos` and `neg`, "
+            "`positive` and `negative`, `docs` and `labels`.",
         )
     return ReadExamples(examples, left_out)
 

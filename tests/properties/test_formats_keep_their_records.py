@@ -24,14 +24,18 @@ from rerank_cli.formats.registry import open_format, read_entries
 
 JSON_FORMATS = sorted(set(FORMATS) - {"trec", "beir"})
 SEPARATED = {"csv": ",", "tsv": "\t"}
-SIDES = {"flag-embedding": ("pos", "neg"), "sentence-transformers": ("positive", "negative")}
+IN_PLACE = {  # formats whose texts keep their places, with the names of their lists
+    "flag-embedding": ("pos", "neg"),
+    "sentence-transformers": ("positive", "negative"),
+    "labeled-list": ("docs",),
+}
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}
 NAMES = sorted(
     OPTIONS
     | {name for format in FORMATS for name in marks(format)}
     | {"id", "text", "title", "score", "index", "previous_score", "truncated", "chunk", "relevance_score", "results"}
     | {"pos_scores", "neg_scores", "pos_ids", "neg_ids", "page_content", "metadata", "type", "meta", "doc", "method"}
-    | {"scores", "labels", "positive_ids", "negative_ids", "negative_2"}
+    | {"scores", "labels", "positive_ids", "negative_ids", "negative_2", "ids"}
     | {
         "segment",
         "contents",
@@ -125,18 +129,8 @@ def built(format, record, noise):
     elif format == "openai-batch":
         inner = noise.around(query=record.query, documents=[d.text for d in record.documents])
         body = noise.around(custom_id=str(record.id), method="POST", url="/v1/rerank", body=inner)
-    elif format in SIDES:
-        sides = {
-            name: [d for d in record.documents if d.relevance == yes]
-            for name, yes in zip(SIDES[format], (1, 0), strict=True)
-        }
-        lists = {name: [d.text for d in side] for name, side in sides.items()}
-        if format == "sentence-transformers":
-            lists["scores"] = [d.logit for side in sides.values() for d in side]
-        else:
-            lists |= {f"{name}_scores": [d.logit for d in side] for name, side in sides.items()}
-        lists |= {f"{name}_ids": [d.id for d in side] for name, side in sides.items()}
-        body = noise.around("negative_1", "negative_2", id=record.id, query=record.query, **lists)
+    elif format in IN_PLACE:
+        body = built_in_place(format, record, whole, noise)
     elif format == "langchain":
         documents = [
             noise.around(
@@ -191,16 +185,44 @@ def values_of(format, lines):
     return [json.loads(line) for line in lines.splitlines()]
 
 
-def of_sides(format, body, suffix):
-    """What lists such as `pos_ids` say, of the positives and then of the negatives."""
-    return [each for side in SIDES[format] for each in body.get(f"{side}_{suffix}", [None] * len(body[side]))]
+def built_in_place(format, record, whole, noise):
+    """A record of a format whose texts keep their places."""
+    about = {"id": record.id, "query": record.query}
+    if format == "labeled-list":
+        columns = (("docs", "text"), ("labels", "relevance"), ("scores", "logit"), ("ids", "id"))
+        return noise.around(**about, **{name: [each[field] for each in whole] for name, field in columns})
+    sides = {name: [each for each in whole if each["relevance"] == yes] for name, yes in sides_of(format)}
+    lists = {name: [each["text"] for each in side] for name, side in sides.items()}
+    lists |= {f"{name}_ids": [each["id"] for each in side] for name, side in sides.items()}
+    if format == "sentence-transformers":
+        lists["scores"] = [each["logit"] for side in sides.values() for each in side]
+    else:
+        lists |= {f"{name}_scores": [each["logit"] for each in side] for name, side in sides.items()}
+    return noise.around("negative_1", "negative_2", **about, **lists)
 
 
-def scores_of(format, body):
-    """The logits of all texts, of the positives and then of the negatives."""
-    if format == "flag-embedding":
-        return of_sides(format, body, "scores")
-    return body.get("scores", [None] * sum(len(body[side]) for side in SIDES[format]))
+def listed_in_place(format, body):
+    """What such a record says of each text."""
+    if format == "labeled-list":
+        nothing = [None] * len(body["docs"])
+        rows = zip(*(body.get(name, nothing) for name in ("docs", "labels", "scores", "ids")), strict=True)
+        return [dict(zip(("text", "relevance", "logit", "id"), row, strict=True)) for row in rows]
+    listed = []
+    for side, yes in sides_of(format):
+        nothing = [None] * len(body[side])
+        ids, logits = (body.get(f"{side}_{name}", nothing) for name in ("ids", "scores"))
+        rows = zip(body[side], ids, logits, strict=True)
+        listed += [dict(zip(("text", "id", "logit"), row, strict=True)) | {"relevance": yes} for row in rows]
+    if format == "sentence-transformers":
+        assert not {"negative_1", "negative_2"} & body.keys()
+        for each, logit in zip(listed, body.get("scores", [None] * len(listed)), strict=True):
+            each["logit"] = logit
+    return listed
+
+
+def sides_of(format):
+    """The names of the lists of relevant texts and of the others, each with the judgement of its texts."""
+    return zip(IN_PLACE[format], (1, 0), strict=True)
 
 
 def understood(format, lines):
@@ -218,14 +240,8 @@ def understood(format, lines):
         assert (body["method"], body["url"]) == ("POST", "/v1/rerank")
         qid, query = body["custom_id"], body["body"]["query"]
         listed = [{"text": each} for each in body["body"]["documents"]]
-    elif format in SIDES:
-        assert not {"negative_1", "negative_2"} & body.keys() or format == "flag-embedding"
-        positives, negatives = (body[side] for side in SIDES[format])
-        relevance = [1] * len(positives) + [0] * len(negatives)
-        rows = zip(
-            positives + negatives, of_sides(format, body, "ids"), scores_of(format, body), relevance, strict=True
-        )
-        listed = [dict(zip(("text", "id", "logit", "relevance"), row, strict=True)) for row in rows]
+    elif format in IN_PLACE:
+        listed = listed_in_place(format, body)
     elif format == "langchain":
         listed = [{**d.get("metadata"), "id": d.get("id"), "text": d["page_content"]} for d in body["documents"]]
     elif format == "rank-llm":
@@ -329,7 +345,12 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(r
             continue
         check_same(record, source, format.header + format.lines_of(entry), source, target)
         survived += 1
-    refusing = {"tevatron", "rank-llm", *SIDES}  # what they need, openai-batch records lack
+    refusing = {
+        "tevatron",
+        "rank-llm",
+        "flag-embedding",
+        "sentence-transformers",
+    }  # what they need, openai-batch records lack
     assert (
         survived
         or (source == "openai-batch" and target in refusing)
@@ -357,9 +378,8 @@ def test_a_score_stands_beside_the_text_that_has_it_in_every_format(read, source
         elif target in ("tevatron", "pairs", *SEPARATED):
             name = "passage" if target == "pairs" or (source == target == "pairs") else "text"
             scores = [(row[name], float(row["score"])) for row in values]
-        elif target in SIDES:
-            listed = [text for side in SIDES[target] for text in body[side]]
-            scores = list(zip(listed, scores_of(target, body), strict=True))
+        elif target in IN_PLACE:
+            scores = [(each["text"], each["logit"]) for each in listed_in_place(target, body)]
         elif target == "rank-llm":
             scores = [
                 (next(c["doc"][name] for name in ("text", "contents") if name in c["doc"]), c["score"])
@@ -370,5 +390,6 @@ def test_a_score_stands_beside_the_text_that_has_it_in_every_format(read, source
                 (each["text"], each["score"]) for each in body[{"flashrank": "passages"}.get(target, "candidates")]
             ]
         request = entry.body.get("body", entry.body) if target == "openai-batch" else entry.body
-        raw = target in SIDES or (target in (*APIS, "openai-batch") and request.get("raw_scores") is True)
+        asked = target in (*APIS, "openai-batch") and request.get("raw_scores") is True
+        raw = asked or target in IN_PLACE
         assert dict(scores) == {text: logit if raw else sigmoid(logit) for text, logit in logits.items()}

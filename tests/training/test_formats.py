@@ -18,6 +18,12 @@ FORMATS = {
         "negative": texts[1:],
         "scores": logits,
     },
+    "labeled-list": lambda query, texts, logits: {
+        "question": query,
+        "answer": texts,
+        "labels": [1] + [0] * len(texts[1:]),
+        "scores": logits,
+    },
 }
 
 

@@ -9,10 +9,12 @@ from rerank_cli.evaluation.results import read_results, texts_of
 SCORED = {  # the relevant text "p" is not the best one
     "flag-embedding": {"query": "w", "pos": ["p"], "neg": ["a", "b"], "pos_scores": [1], "neg_scores": [2, -1]},
     "sentence-transformers": {"anchor": "w", "positive": "p", "negative": ["a", "b"], "scores": [1, 2, -1]},
+    "labeled-list": {"query": "w", "docs": ["p", "a", "b"], "labels": [1, 0, 0], "scores": [1, 2, -1]},
 }
 UNSCORED = {
     "flag-embedding": {"query": "w", "pos": ["p"], "neg": ["a", "b"]},
     "sentence-transformers": {"query": "w", "positive": ["p"], "negative": ["a", "b"]},
+    "labeled-list": {"query": "w", "docs": ["p", "a", "b"], "labels": [1, 0, 0]},
 }
 
 

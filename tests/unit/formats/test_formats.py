@@ -39,6 +39,7 @@ GOOD = {
     },
     "flag-embedding": {"query": "w", "pos": TEXTS[:1], "neg": TEXTS[1:], "prompt": "p"},
     "sentence-transformers": {"anchor": "w", "positive": TEXTS[0], "negative": TEXTS[1:], "source": "s"},
+    "labeled-list": {"question": "w", "docs": TEXTS, "labels": [2, 0, 1], "source": "s"},
     "langchain": {
         "query": "w",
         "documents": [{"id": f"d{n}", "page_content": text, "metadata": {"page": n}} for n, text in enumerate(TEXTS)],

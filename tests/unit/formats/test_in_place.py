@@ -16,6 +16,7 @@ TEXTS = ["a pond", "a kettle", "a kite"]
 LOGITS = [-1.0, 2.0, 0.5]
 TRIPLET = {"anchor": "w", "positive": "a pond", "negative": "a kettle"}
 TUPLE = {"anchor": "w", "positive": "a pond", "negative_2": "a kite", "negative_1": "a kettle"}
+LIST = {"query": "w", "docs": TEXTS, "labels": [1, 0, 2]}
 MTEB = {"query": ["w"], "positive": ["a pond"], "negative": ["a kettle", "a kite"]}
 SCORED = {  # a record of each kind, and what is put beside its texts
     "flag-embedding": [
@@ -27,9 +28,19 @@ SCORED = {  # a record of each kind, and what is put beside its texts
         (TUPLE, {"scores": LOGITS}),
         (MTEB, {"scores": LOGITS}),
         (MTEB | {"scores": [7, 8, 9]}, {"scores": LOGITS}),
-        ({"query": "w", "positive": "a pond"}, {"scores": [-1.0]}),
+        ({"query": "w", "positive": "a pond"}, {"negative": [], "scores": [-1.0]}),
         ({"query": "w", "positive": TEXTS}, {"negative": [], "scores": LOGITS}),
         ({"query": "w", "positive": None, "negative": TEXTS}, {"scores": LOGITS}),
+    ],
+    "labeled-list": [
+        (LIST | {"source": "s"}, {"scores": LOGITS}),
+        ({"query": "w", "documents": TEXTS, "labels": [1, 0.5, -1]}, {"scores": LOGITS}),
+        ({"question": "w", "answer": TEXTS, "labels": [True, False, False]}, {"scores": LOGITS}),
+        ({"anchor": "w", "positive": TEXTS, "labels": [1, 0, 0]}, {"scores": LOGITS}),
+        ({"anchor": "w", "positive": TEXTS, "scores": [0.9, 0.8, 0.1]}, {"scores": LOGITS}),
+        ({"query": "w", "passages": TEXTS, "labels": ["1", "0", "0"]}, {"scores": LOGITS}),
+        ({"query": "w", "docs": TEXTS}, {"scores": LOGITS}),
+        ({"query": "w", "docs": [], "labels": []}, {"scores": []}),
     ],
 }
 ALL = [(name, record, beside) for name, cases in SCORED.items() for record, beside in cases]
@@ -189,3 +200,66 @@ def test_a_side_needs_a_judgement_of_every_candidate(name, relevance):
     record = {"query": "w", "candidates": [{"text": "x", "relevance": 1}, {"text": "y", "relevance": relevance}]}
     reason, path = refusal("native", record, name)
     assert (name in reason, path) == (True, "$.candidates[1].relevance")
+
+
+# parallel lists
+
+
+def test_labels_are_judgements_with_their_grades_and_scores_a_teachers_logits():
+    record = LIST | {"scores": [0.5, "-1", 2], "ids": ["p", 7, None], "lang": "en"}
+    assert native("labeled-list", record) == {
+        "lang": "en",
+        "query": "w",
+        "candidates": [
+            {"text": "a pond", "relevance": 1, "id": "p", "logit": 0.5},
+            {"text": "a kettle", "relevance": 0, "id": 7, "logit": "-1"},
+            {"text": "a kite", "relevance": 2, "logit": 2},
+        ],
+    }
+
+
+def test_a_list_of_mined_texts_is_not_taken_for_one_of_relevant_texts(tmp_path):
+    """`mine_hard_negatives` writes positives and negatives into one column, under the name of the positives."""
+    mined = {"anchor": "w", "positive": TEXTS, "labels": [1, 0, 0]}
+    assert recognised(mined, tmp_path) == "labeled-list"
+    assert [each["relevance"] for each in native("labeled-list", mined)["candidates"]] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("relevance", "labels"), [((1, 0), [1, 0]), ((True, "2.5"), [1, 2.5]), ((None, None), None)])
+def test_labels_are_written_where_candidates_are_judged(relevance, labels):
+    candidates = [{"text": text, "relevance": each} for text, each in zip("xy", relevance, strict=True)]
+    made, _ = converted("native", "labeled-list", {"query": "w", "candidates": candidates})
+    assert made == {"query": "w", "docs": ["x", "y"], **({} if labels is None else {"labels": labels})}
+
+
+def test_fields_that_would_be_read_as_the_texts_or_what_is_beside_them_are_dropped():
+    beside = {"docs": ["z"], "documents": ["z"], "labels": [1], "scores": [1], "ids": ["i"], "positive": "p", "kept": 1}
+    made, notes = converted("native", "labeled-list", {"query": "w", "candidates": ["x"], **beside})
+    assert made == {"query": "w", "docs": ["x"], "kept": 1}
+    assert all(f"{name} (1)" in " ".join(notes) for name in beside if name != "kept")
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"labels": [1, 0]}, "$.labels"),
+        ({"labels": 1}, "$.labels"),
+        ({"labels": [1, None, 0]}, "$.labels[1]"),
+        ({"labels": [1, "high", 0]}, "$.labels[1]"),
+        ({"docs": "a pond"}, "$.docs"),
+        ({"docs": ["a pond", {"text": "x"}]}, "$.docs[1]"),
+        ({"query": ["w", "v"]}, "$.query"),
+        ({"query": None}, "$.query"),
+    ],
+)
+def test_what_a_labelled_list_does_not_say_is_refused_with_its_place(change, path):
+    reason, found = refusal("labeled-list", LIST | change)
+    assert found == path
+    assert reason
+
+
+def test_judgements_of_some_candidates_alone_are_no_labels():
+    candidates = [{"text": "x", "relevance": 1}, {"text": "y"}]
+    assert refusal("native", {"query": "w", "candidates": candidates}, "labeled-list")[1] == "$.candidates[1].relevance"
+    candidates[1]["relevance"] = "high"
+    assert refusal("native", {"query": "w", "candidates": candidates}, "labeled-list")[1] == "$.candidates[1].relevance"
