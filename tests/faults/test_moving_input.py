@@ -489,6 +489,29 @@ def test_an_endless_line_through_a_pipe_is_an_error_record_in_bounded_memory(
         assert_one_too_long(quick_folder)
 
 
+@pytest.mark.sampled(1)
+def test_a_quoted_field_of_any_size_is_an_error_record_in_bounded_memory(quick_folder: Path, points: Points) -> None:
+    size = (1 << 30) if points.exhaustive else (100 << 20)
+
+    def write(pipe: IO[bytes]) -> None:
+        block = (b'a line, with a ""quote"", in one cell' + b" of many words" * 99 + b"\n") * 1000
+        pipe.write(b'query,text\nq0,a\nlong,"')
+        for _ in range(size // len(block) + 1):
+            pipe.write(block)
+        pipe.write(b'"\nq1,b\n')
+
+    with points.trying("bombs: a quoted field through a pipe"):
+        code, peak = peak_of(quick_folder, "score", "-", "-o", "out.csv", "--model", "fake", write=write)
+        assert code == 3
+        assert peak < PEAK
+        rows = (quick_folder / "out.csv").read_text().splitlines()
+        assert [row.split(",")[0] for row in rows] == ["query", "q0", "q1"]
+        [error] = [json.loads(line) for line in (quick_folder / "out.csv.errors.jsonl").read_bytes().splitlines()]
+        assert error["line"] == 3
+        assert "--max-line-bytes" in error["reason"]
+        assert len(error["raw"]) <= 64 << 10
+
+
 # the limit of a line
 
 

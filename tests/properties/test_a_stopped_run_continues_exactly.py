@@ -1,6 +1,8 @@
 """A run that is stopped at any moment and continued gives the bytes of an uninterrupted one."""
 
+import csv
 import gzip
+import io
 import json
 import signal
 
@@ -25,6 +27,22 @@ RECORDS = [
     for n in range(40)
 ]
 CONTENT = jsonl(*RECORDS[:20], b"{", b"", *RECORDS[20:], b"[]")
+
+
+def table():
+    """The same pairs as CSV, whose texts have newlines; a row is too short, and a quote is never closed."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["qid", "query", "docid", "text"])
+    for record in RECORDS:
+        for each in record["candidates"]:
+            writer.writerow([record["id"], record["query"], each["id"], "a,\n" + each["text"] + '"\r\n'])
+        if record is RECORDS[20]:
+            text.write("1,2\r\n\r\n")
+    return text.getvalue().encode() + b'1,question,d1,"open\n'
+
+
+CONTENTS = {"out.csv": table()}  # of inputs, by the names of outputs
 
 
 class StoppingScorer(FakeScorer):
@@ -70,12 +88,12 @@ def results(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("meta.json")}
 
 
-@pytest.fixture(scope="module", params=["out.jsonl", "out.jsonl.gz", "out.run", "out.pairs"])
+@pytest.fixture(scope="module", params=["out.jsonl", "out.jsonl.gz", "out.run", "out.pairs", "out.csv"])
 def golden(request, tmp_path_factory):
     """An input, the name of an output, and the files of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("golden")
     source = folder / "in.jsonl.gz"
-    source.write_bytes(gzip.compress(CONTENT))
+    source.write_bytes(gzip.compress(CONTENTS.get(request.param, CONTENT)))
     (folder / "out").mkdir()
     status = Run.of(config(source, folder / "out" / request.param), lambda _: None, Clock()).execute()
     assert status is ExitStatus.SOME_FAILED
@@ -123,8 +141,9 @@ def test_a_continued_run_says_so_and_counts_all_records(golden, tmp_path):
     run = Run.of(config(source, tmp_path / name, resume=True), told.append, Clock())
     run.execute()
     assert any(sentence.startswith("continuing after ") for sentence in told)
-    assert run.document["records"] == 42
-    assert 0 < run.document["resumed_records"] < 42
+    records, blank = (29, 2) if name == "out.csv" else (42, 1)
+    assert run.document["records"] == records
+    assert 0 < run.document["resumed_records"] < records
     failed = 2 if name.startswith("out.jsonl") else results(tmp_path)[f"{name}.errors.jsonl"].count(b"\n")
-    assert (run.document["scored"], run.document["failed"], run.document["blank"]) == (42 - failed, failed, 1)
-    assert name.startswith("out.jsonl") or 15 < failed < 40
+    assert (run.document["scored"], run.document["failed"], run.document["blank"]) == (records - failed, failed, blank)
+    assert name in CONTENTS or name.startswith("out.jsonl") or 15 < failed < 40
