@@ -1,5 +1,6 @@
 """Other formats than the native one, from file to file: resuming, converting, dry runs, folders and runs."""
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -60,7 +61,20 @@ def compressed(folder: Path, records: list[dict]) -> tuple[str, ...]:
     return beir(folder, records, ".gz")
 
 
-WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, compressed, api)}
+def separated(folder: Path, records: list[dict]) -> tuple[str, ...]:
+    rows = [
+        {"qid": each["id"], "query": each["query"], "pid": one["id"], "passage": one["text"]}
+        for each in records
+        for one in each["candidates"]
+    ]
+    with (folder / "in.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return ("in.csv",)
+
+
+WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, compressed, api, separated)}
 
 
 @pytest.mark.sampled(1)
