@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
+import typer
+
 from rerank_cli.cli import options as o
+from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.display.comparison_tables import as_dict, comparison_lines
 from rerank_cli.display.evaluation_tables import json_text
@@ -12,14 +15,23 @@ from rerank_cli.evaluation.judgements import read_qrels
 from rerank_cli.evaluation.measures import parse_measures
 from rerank_cli.evaluation.results import read_results
 
+R = ReadConfig()
+
 
 def compare_command(
+    context: typer.Context,
     runs: Annotated[list[str], o.argument("A B...", "Results: JSON lines with ids, or TREC runs.")],
     qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, or BEIR's table.")] = None,
     measures: Annotated[
         str | None, o.option("measures", 'As ir-measures names them, such as "nDCG@5 RR@10" (default: eight of them).')
     ] = None,
     moved: Annotated[int, o.option("moved", "How many of the queries that moved most to show.", min=0)] = SHOWN,
+    format: o.Format = R.format,
+    query_field: o.QueryField = R.query_field,
+    candidates_field: o.CandidatesField = R.candidates_field,
+    text_field: o.TextField = R.text_field,
+    id_field: o.IdField = R.id_field,
+    candidate_id_field: o.CandidateIdField = R.candidate_id_field,
     html: Annotated[str | None, o.option("html", "Write a report here, one page that needs no network.")] = None,
     as_json: Annotated[bool, o.option("json", "Print one JSON document instead of tables.")] = False,
 ) -> int:
@@ -34,7 +46,8 @@ def compare_command(
     o.refuse_overwriting({"--html": html}, [*runs, qrels])
     chosen = parse_measures(measures) if qrels is not None else []
     judged = None if qrels is None else read_qrels(qrels)
-    first, *others = [read_results(run, None) for run in runs]
+    read = ReadConfig(**o.of_records(context.params))
+    first, *others = [read_results(run, None, read) for run in runs]
     done = [(other, compare(first, other, judged, chosen)) for other in others]
     if as_json:
         print_json(json_text([as_dict(comparison, moved) for _, comparison in done]))

@@ -23,6 +23,7 @@ def convert_command(
     text_field: o.TextField = R.text_field,
     id_field: o.IdField = R.id_field,
     columns: o.ColumnNames = None,
+    candidate_id_field: o.CandidateIdField = R.candidate_id_field,
     limit: o.Limit = None,
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+import typer
+
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
@@ -16,6 +18,7 @@ R = ReadConfig()
 
 
 def eval_command(
+    context: typer.Context,
     runs: Annotated[list[str], o.argument("RUN...", "Results: JSON lines with ids, or TREC runs.")],
     qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, or BEIR's table.")] = None,
     before: Annotated[
@@ -27,6 +30,12 @@ def eval_command(
     relevance_field: Annotated[
         str, o.option("relevance-field", "Field of candidates that holds their judgement, without --qrels.")
     ] = "relevance",
+    format: o.Format = R.format,
+    query_field: o.QueryField = R.query_field,
+    candidates_field: o.CandidatesField = R.candidates_field,
+    text_field: o.TextField = R.text_field,
+    id_field: o.IdField = R.id_field,
+    candidate_id_field: o.CandidateIdField = R.candidate_id_field,
     per_query: Annotated[str | None, o.option("per-query", "Write every query's measures here, as CSV.")] = None,
     html: Annotated[str | None, o.option("html", "Write a report here, one page that needs no network.")] = None,
     as_json: Annotated[bool, o.option("json", "Print one JSON document instead of tables.")] = False,
@@ -39,11 +48,12 @@ def eval_command(
     """
     o.refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
     chosen = parse_measures(measures)
-    former = None if before is None else read_results(before, None)
+    read = ReadConfig(**o.of_records(context.params))
+    former = None if before is None else read_results(before, None, read)
     given = None if qrels is None else read_qrels(qrels)
     done = []
     for run in runs:
-        results = read_results(run, relevance_field if given is None else None)
+        results = read_results(run, relevance_field if given is None else None, read)
         if given is None and results.cut:
             raise InputError(
                 f"{run}: candidates were left out (--top-k?), and their judgements with them",

@@ -122,10 +122,13 @@ OutputFormat = Annotated[
 QueryField = Annotated[str, option("query-field", "Where the query is in a record (dotted path).")]
 CandidatesField = Annotated[str, option("candidates-field", "Where the list of candidates is (dotted path).")]
 TextField = Annotated[str, option("text-field", "Where the text is in a candidate (dotted path).")]
-IdField = Annotated[str, option("id-field", "Where the id is in a record (dotted path).")]
 ColumnNames = Annotated[
     str | None, option("columns", "Columns of CSV or TSV that has no header, such as query,text,id,label.")
 ]
+IdField = Annotated[
+    str, option("id-field", "Where the id is in a record (dotted path; a number is a place in a list: hits.0.qid).")
+]
+CandidateIdField = Annotated[str, option("candidate-id-field", "Where the id is in a candidate (dotted path).")]
 Limit = Annotated[int | None, option("limit", "Read at most this many records.", min=0, most=MOST_OF_ANY)]
 MaxLineBytes = Annotated[int, option("max-line-bytes", "A longer line is a bad record.", min=1, most=MOST_OF_ANY)]
 MaxCandidates = Annotated[int | None, option("max-candidates", "A record with more candidates is bad.", min=1)]
@@ -191,12 +194,19 @@ READING = (
     "text_field",
     "id_field",
     "columns",
+    "candidate_id_field",
     "limit",
     "max_line_bytes",
     "max_candidates",
     "query_template",
     "doc_template",
 )
+
+
+def of_records(values: dict[str, Any]) -> dict[str, Any]:
+    """Those parameters that say how records are read, whatever they are read from."""
+    given = {name: values[name] for name in READING if name in values}
+    return {name: field(value) if name.endswith("_field") else value for name, value in given.items()}
 
 
 def reading(context: typer.Context, **instead: Any) -> ReadConfig:
@@ -206,10 +216,6 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
     """
     values = context.params | instead
     inputs, run, queries, corpus = (values.get(name) for name in ("inputs", "run_file", "queries", "corpus"))
-    of_records: dict[str, Any] = {}
-    for name in READING:
-        if name in values:
-            of_records[name] = field(values[name]) if name.endswith("_field") else values[name]
     if run is None:
         if queries or corpus:
             named = f"--queries {queries}" if queries else f"--corpus {' '.join(corpus or [])}"
@@ -219,14 +225,15 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
             raise InputError(
                 f"{folder}: is a folder, not a file", "With a BEIR folder, --run FILE names the candidates."
             )
-        return ReadConfig(inputs=chosen_inputs(inputs, context), **of_records)
+        return ReadConfig(inputs=chosen_inputs(inputs, context), **of_records(values))
     if len(inputs or []) > 1 or (inputs and not os.path.isdir(inputs[0])):
         raise ConfigError(f"--run {run}: is what is read", "INPUT can only be one BEIR folder beside it.")
     folder = inputs[0] if inputs else None
     if folder:
         queries_there, corpus_there = in_folder(folder)
         queries, corpus = queries or queries_there, corpus or [corpus_there]
-    return ReadConfig(inputs=(run,), run=run, queries=queries, corpus=tuple(corpus or ()), folder=folder, **of_records)
+    texts: dict[str, Any] = {"queries": queries, "corpus": tuple(corpus or ()), "folder": folder}
+    return ReadConfig(inputs=(run,), run=run, **texts, **of_records(values))
 
 
 def format_to_write(context: typer.Context) -> str:

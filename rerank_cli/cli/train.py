@@ -80,6 +80,8 @@ def train_command(
     query_field: o.QueryField = "query",
     candidates_field: o.CandidatesField = "candidates",
     text_field: o.TextField = "text",
+    id_field: o.IdField = "id",
+    candidate_id_field: o.CandidateIdField = "id",
     limit: o.Limit = None,
     revision: o.Revision = None,
     offline: o.Offline = False,

@@ -24,6 +24,7 @@ class ReadConfig:
     text_field: str = "text"
     id_field: str = "id"
     columns: str | None = None  # the names of CSV's columns, with commas, where no header has them
+    candidate_id_field: str = "id"
     limit: int | None = None
     max_line_bytes: int = 64 * 1024 * 1024
     max_candidates: int | None = None
@@ -33,12 +34,14 @@ class ReadConfig:
     folder: str | None = None  # the BEIR folder that these were found in
     query_template: str | None = None
     doc_template: str | None = None
+    need_texts: bool = True  # False: a candidate may lack its text, as after --no-text; only its id and place count
 
     @property
     def has_own_fields(self) -> bool:
         """Whether the fields of native records have other names than usual."""
-        usual = ("query", "candidates", "text", "id")
-        return (self.query_field, self.candidates_field, self.text_field, self.id_field) != usual
+        of_records = (self.query_field, self.candidates_field, self.id_field)
+        of_candidates = (self.text_field, self.candidate_id_field)
+        return (of_records, of_candidates) != (("query", "candidates", "id"), ("text", "id"))
 
     @property
     def sources(self) -> tuple[str, ...]:

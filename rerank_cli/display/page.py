@@ -106,7 +106,7 @@ def _evaluation_section(results: Results, evaluation: Evaluation, former: Result
         chart=gains_chart(sorted(gains.values()), leading) if gains else "",
         columns=["query", *measures, *([f"gain in {leading}"] if gains else [])],
         queries=rows,
-        drills=list(_drills(pairs, [results.name], qrels, {qid: f"gain {gain:+.4f}" for qid, gain in gains.items()}))
+        drills=list(_drills(pairs, [results], qrels, {qid: f"gain {gain:+.4f}" for qid, gain in gains.items()}))
         if gains
         else [],
     )
@@ -150,7 +150,7 @@ def _comparison_section(first: Results, other: Results, comparison: Comparison, 
         [m.qid, f"{m.overlap:.2f}", f"{m.rbo:.4f}", number(m.tau), *([f"{m.gain:+.4f}"] if m.gain is not None else [])]
         for m in comparison.moves
     ]
-    drills = list(_drills(pairs, [first.name, other.name], qrels, notes))
+    drills = list(_drills(pairs, [first, other], qrels, notes))
     title, charted = f"{comparison.other} against {comparison.first}", f"gain in {leading}" if judged else leading
     chart = gains_chart(gains, leading)
     return Section(
@@ -167,15 +167,15 @@ def _comparison_section(first: Results, other: Results, comparison: Comparison, 
 
 
 def _drills(
-    pairs: dict[str, tuple[Ranked | None, Ranked | None]], files: Sequence[str], qrels: Qrels, notes: dict[str, str]
+    pairs: dict[str, tuple[Ranked | None, Ranked | None]], files: Sequence[Results], qrels: Qrels, notes: dict[str, str]
 ) -> Iterable[Drill]:
     wanted = {
         qid: {docid for ranked in both if ranked is not None for docid in ranked.docids[:TOP]}
         for qid, both in pairs.items()
     }
     texts: dict[str, QueryTexts] = {}
-    for name in files:
-        for qid, (query, found) in texts_of(name, wanted).items():
+    for results in files:
+        for qid, (query, found) in texts_of(results, wanted).items():
             known = texts.setdefault(qid, QueryTexts(query, {}))
             known.documents.update(found)
     for qid, (a, b) in pairs.items():

@@ -5,7 +5,7 @@ A document with two scores in a run is an error.
 
 import os
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -19,12 +19,14 @@ from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
 from rerank_cli.formats.cells import format_of_header
 from rerank_cli.formats.json_values import Malformed, parse_object, without
+from rerank_cli.formats.native import lacking_id
 from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.translated import Format
 
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
-RESULTS_ADVICE = "Records and candidates need ids. A TREC run is read as it is."
+RESULTS_ADVICE = "Records and candidates need ids (--id-field, --candidate-id-field). A TREC run is read as it is."
+USUAL = ReadConfig()
 UNSCORED_ADVICE = "Score them first: rerank score FILE -o SCORED, then rerank eval SCORED."
 RUN_ADVICE = f"One document a line: {columns.RUN}."
 
@@ -40,10 +42,14 @@ class Ranked:
 
 @dataclass(slots=True)
 class Results:
-    """What a file of results holds, by query id. `scored`: its scores are logits, which can be compared with others."""
+    """What a file of results holds, by query id. `scored`: its scores are logits, which can be compared with others.
+
+    `read` says how it was read, where its records are JSON lines.
+    """
 
     name: str
     format: str = "trec"
+    read: ReadConfig = USUAL
     queries: dict[str, Ranked] = field(default_factory=dict)
     relevance: Qrels = field(default_factory=dict)  # of candidates that carry their judgement
     repeated: int = 0  # records whose query had come before: the first counts
@@ -58,17 +64,18 @@ class Results:
         return bool(self.queries) and all(each.before is not None for each in self.queries.values())
 
 
-def read_results(path: str, relevance_field: str | None = "relevance") -> Results:
+def read_results(path: str, relevance_field: str | None = "relevance", read: ReadConfig = USUAL) -> Results:
     """The results in a file, and what its candidates say of their relevance if a field is named.
 
-    Raises InputError when they have no ids, or the file cannot be read.
+    `read` names the format and the fields of JSON lines. Raises InputError when they have no ids, or the file cannot be
+    read.
     """
     inputs = Inputs((path,))
     if _holds_run(inputs):
         return _results_of_run(path, inputs)
-    read = ReadConfig(inputs=(path,))
+    read = replace(read, inputs=(path,), need_texts=False)
     format = open_format(read, WriteConfig(), inputs)
-    found = Results(path, format.name, scored=False)
+    found = Results(path, format.name, read, scored=False)
     first = ""
     for entry in read_entries(format, inputs, read, None):
         if isinstance(entry, Failure):
@@ -126,9 +133,13 @@ def _known(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _take(found: Results, entry: Request, record: dict[str, Any], relevance_field: str | None) -> None:
-    qid = _id(record, f"{entry.origin}: the record")
-    candidates = as_objects(record)
-    docids = tuple([_id(each, f"{entry.origin}: candidate {place}") for place, each in enumerate(candidates)])
+    if lacking := lacking_id(record):
+        what, option = lacking
+        known = option and found.format == "native"
+        advice = f"It seems to have another name: add {option}." if known else RESULTS_ADVICE
+        raise InputError(f"{entry.origin}: {what} has no id", advice)
+    qid, candidates = str(record["id"]), as_objects(record)
+    docids = tuple([str(each["id"]) for each in candidates])
     if relevance_field is not None:
         judgements = carried_judgements(docids, candidates, relevance_field)
         add_judgements(found.relevance, qid, f"{entry.origin}: the {relevance_field}", judgements)
@@ -158,13 +169,6 @@ def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> t
         return None
     by_place = dict(zip(places, docids, strict=True))
     return tuple([by_place[place] for place in range(len(docids))])
-
-
-def _id(body: dict[str, Any], what: str) -> str:
-    name = body.get("id")
-    if not isinstance(name, str | int) or isinstance(name, bool):
-        raise InputError(f"{what} has no id", RESULTS_ADVICE)
-    return str(name)
 
 
 def _results_of_run(path: str, inputs: Inputs) -> Results:
@@ -202,20 +206,19 @@ class QueryTexts(NamedTuple):
     documents: dict[str, str]
 
 
-def texts_of(path: str, wanted: dict[str, set[str]]) -> dict[str, QueryTexts]:
+def texts_of(results: Results, wanted: dict[str, set[str]]) -> dict[str, QueryTexts]:
     """The query and the texts of chosen documents, by query id, read from the file once more.
 
     {} for a TREC run, and for what cannot be read twice.
     """
-    if not os.path.isfile(path):
+    if not os.path.isfile(results.name):
         return {}
-    inputs = Inputs((path,))
+    inputs = Inputs((results.name,))
     if _holds_run(inputs):
         return {}
-    read = ReadConfig(inputs=(path,))
-    format = open_format(read, WriteConfig(), inputs)
+    format = open_format(results.read, WriteConfig(), inputs)
     found: dict[str, QueryTexts] = {}
-    for entry in read_entries(format, inputs, read, None):
+    for entry in read_entries(format, inputs, results.read, None):
         if not isinstance(entry, Request):
             continue
         record = _ranked_record(format, entry)

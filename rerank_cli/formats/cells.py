@@ -7,7 +7,7 @@ from typing import Any
 
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.formats.json_values import Malformed, check_utf8, number_of
-from rerank_cli.formats.pair_rows import QUERIES, TEXTS, Columns
+from rerank_cli.formats.pair_rows import IDS, QUERIES, QUERY_IDS, TEXTS, Columns
 
 csv.field_size_limit(2**31 - 1)  # of all readers in the process; --max-line-bytes bounds a row
 
@@ -27,11 +27,16 @@ def known_name(title: str) -> str:
 
 
 def columns_named(titles: Cells, read: ReadConfig) -> Columns:
-    """What the columns of a header hold; --query-field and --text-field name those of other names. Raises Malformed."""
+    """What the columns of a header hold; --query-field and its like name those of other names. Raises Malformed."""
     usual = ReadConfig()
-    queries = QUERIES if read.query_field == usual.query_field else [known_name(read.query_field)]
-    texts = TEXTS if read.text_field == usual.text_field else [known_name(read.text_field)]
-    return Columns.of(map(known_name, titles), queries, texts)
+    named = (
+        (read.query_field, usual.query_field, QUERIES),
+        (read.text_field, usual.text_field, TEXTS),
+        (read.id_field, usual.id_field, QUERY_IDS),
+        (read.candidate_id_field, usual.candidate_id_field, IDS),
+    )
+    wanted = [known if field == default else (known_name(field),) for field, default, known in named]
+    return Columns.of(map(known_name, titles), *wanted)
 
 
 def is_header(raw: bytes, format_name: str, read: ReadConfig) -> bool:

@@ -14,11 +14,18 @@ class Dropped:
 
     def __init__(self) -> None:
         self.names: Counter[str] = Counter()
+        self._kept: set[str] = set()
+
+    def keep(self, path: str) -> None:
+        """Do not count what stands at this path: it is kept under another name."""
+        self._kept.add(path)
 
     def note(self, names: Iterable[str], where: str = "") -> None:
         """Count fields that stood at the path `where`, such as "candidates[]."."""
         for name in names:
             path = where + name
+            if path in self._kept:
+                continue
             self.names[path if path in self.names or len(self.names) < NAMES_COUNTED else "other names"] += 1
 
     def sentence(self, format_name: str) -> str:

@@ -100,6 +100,28 @@ def check_id(body: dict[str, Any], field: str, place: str) -> None:
         raise Malformed(f"{path} is {kind(value)}, not a string or an integer", path, content=True)
 
 
+def id_at(body: dict[str, Any], field: str, place: str) -> str | int | None:
+    """The id at a dotted path, in which a number is a place in a list; None where there is none, or null.
+
+    Raises Malformed for what is neither a string nor an integer.
+
+    >>> id_at({"hits": [{"qid": 7}]}, "hits.0.qid", "$"), id_at({"hits": []}, "hits.0.qid", "$")
+    (7, None)
+    """
+    value: Any = body
+    for name in field.split("."):
+        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        elif isinstance(value, dict) and name in value:
+            value = value[name]
+        else:
+            return None
+    if value is None or isinstance(value, str) or type(value) is int:
+        return value
+    path = f"{place}.{field}"
+    raise Malformed(f"{path} is {kind(value)}, not a string or an integer", path, content=True)
+
+
 def id_of(body: dict[str, Any], place: str, format_name: str) -> str | int:
     """The `id` of a native record or candidate, which `format_name` cannot do without. Raises Malformed."""
     value: Any = body.get("id")
@@ -162,8 +184,13 @@ def removed(body: dict[str, Any], field: str) -> dict[str, Any]:
 
 
 def pruned(body: dict[str, Any], field: str) -> dict[str, Any]:
-    """A copy of `body` without the value at a dotted path, and without objects that hold nothing then."""
+    """A copy of `body` without the value at a dotted path, and without objects that hold nothing then.
+
+    Where nothing stands there, it is `body` itself.
+    """
     name, _, rest = field.partition(".")
+    if name not in body or (rest and not isinstance(body[name], dict)):
+        return body
     if rest and (left := pruned(body[name], rest)):
         return {**body, name: left}
     return without(body, name)

@@ -1,7 +1,8 @@
 """The native format: `{"id"?: …, "query": "…", "candidates": ["…" or {"id"?: …, "text": "…", …}, …], …}`.
 
 What the user wrote is kept, in its order; only the candidates are reordered and given our fields. The fields may have
-other names, given as dotted paths.
+other names, given as dotted paths. Elasticsearch's hits, for example, are read with candidates_field `hits.hits`,
+text_field `_source.text` and candidate_id_field `_id`.
 """
 
 from typing import Any
@@ -12,8 +13,9 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import (
     Malformed,
-    check_id,
+    id_at,
     id_field,
+    is_id,
     kind,
     list_at,
     pruned,
@@ -22,7 +24,11 @@ from rerank_cli.formats.json_values import (
     text_at,
     value_at,
 )
-from rerank_cli.formats.record_format import OUR_FIELDS, annotated, json_line
+from rerank_cli.formats.record_format import OUR_FIELDS, annotated, as_objects, json_line
+
+# Names under which others keep the ids of records and of candidates, for hints.
+RECORD_IDS = ("qid", "query_id", "_id", "query-id", "queryid", "question_id", "topic_id")
+CANDIDATE_IDS = ("docid", "_id", "pid", "doc_id", "docno", "passage_id", "document_id", "corpus_id", "corpus-id")
 
 
 class Native:
@@ -31,43 +37,48 @@ class Native:
     titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError when the candidates' text is where our own fields go."""
-        if read.text_field.partition(".")[0] in OUR_FIELDS:
-            raise ConfigError(f"--text-field {read.text_field}: rerank writes a field of that name", "Rename it first.")
+        """Raises ConfigError when a candidate's text or id is where our own fields go."""
+        for option, field in (("text", read.text_field), ("candidate-id", read.candidate_id_field)):
+            if field.partition(".")[0] in OUR_FIELDS:
+                raise ConfigError(f"--{option}-field {field}: rerank writes a field of that name", "Rename it first.")
         self.candidates_path = f"$.{read.candidates_field}"
         self._query = read.query_field
         self._candidates = read.candidates_field
         self._text = read.text_field
-        self._plain_text = None if "." in read.text_field else read.text_field
-        self._id = read.id_field
-        self._usual = not read.has_own_fields
+        self._id, self._candidate_id = read.id_field, read.candidate_id_field
+        dotted = "." in read.text_field or "." in read.candidate_id_field
+        self._plain_text = None if dotted else read.text_field
+        self._needs_texts = read.need_texts
+        self._usual = not read.has_own_fields and read.need_texts
         self._no_text = write.no_text
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The record itself, checked; with its fields under their usual names where they have others."""
         query = text_at(body, self._query, "$")
         candidates = list_at(body, self._candidates, "$")
-        check_id(body, self._id, "$")
+        name = id_at(body, self._id, "$")
         texts = [self._candidate_text(value, index) for index, value in enumerate(candidates)]
         if self._usual:
             return body
-        renamed = [
-            {**rest_of(pruned(old, self._text), (), ("text",), dropped, "candidates[]."), "text": text}
-            if isinstance(old, dict)
-            else text
-            for old, text in zip(candidates, texts, strict=True)
-        ]
-        rest = pruned(pruned(body, self._query), self._candidates)
-        name = self._id_in(body)
-        lost = {"query", "candidates", *(["id"] if name and self._id != "id" else [])}
-        return {**rest_of(rest, (), lost, dropped), **name, "query": query, "candidates": renamed}
+        self._keep_ids(dropped)
+        own, moved, lost = _usual_id(body, self._id, name)
+        others = pruned(pruned(body, self._query), self._candidates)
+        rest = rest_of(others, moved, {"query", "candidates", *lost}, dropped)
+        pairs = zip(candidates, texts, strict=True)
+        renamed = [self._renamed(old, text, dropped) if isinstance(old, dict) else text for old, text in pairs]
+        return {**rest, **own, "query": query, "candidates": renamed}
 
-    def _id_in(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The record's id as a field `id`, if it has one."""
-        try:
-            return id_field(value_at(body, self._id, "$"))
-        except Malformed:
-            return {}
+    def _renamed(self, old: dict[str, Any], text: str, dropped: Dropped | None) -> dict[str, Any]:
+        """A candidate with its text and its id under their usual names."""
+        own, moved, lost = _usual_id(old, self._candidate_id, id_at(old, self._candidate_id, ""))
+        rest = rest_of(pruned(old, self._text), moved, {"text", *lost}, dropped, "candidates[].")
+        return {**own, **rest, "text": text}
+
+    def _keep_ids(self, dropped: Dropped | None) -> None:
+        """Ids of other names stay where they are, too: a format without a place for those has the ids all the same."""
+        for field, path in ((self._id, self._id), (self._candidate_id, f"candidates[].{self._candidate_id}")):
+            if dropped is not None and field != "id":
+                dropped.keep(path)
 
     def _candidate_text(self, candidate: Any, index: int) -> str:
         if type(candidate) is str:
@@ -75,11 +86,17 @@ class Native:
         place = f"{self.candidates_path}[{index}]"
         if type(candidate) is dict:
             text = candidate.get(self._plain_text)  # the common case, fast
-            if type(text) is str and type(candidate.get("id", "")) is str:
+            if type(text) is str and type(candidate.get(self._candidate_id, "")) is str:
                 return text
-            check_id(candidate, "id", place)
-            return text_at(candidate, self._text, place)
+            id_at(candidate, self._candidate_id, place)
+            return text_at(candidate, self._text, place) if self._needs_texts else self._text_or_none(candidate)
         raise Malformed(f"{place} is {kind(candidate)}, not a string or an object", place)
+
+    def _text_or_none(self, candidate: dict[str, Any]) -> str:
+        try:
+            return text_at(candidate, self._text, "")
+        except Malformed:
+            return ""
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The record itself."""
@@ -97,3 +114,35 @@ class Native:
         return removed(old, self._text) if self._no_text else old
 
     to_lines = staticmethod(json_line)
+
+
+def _usual_id(body: dict[str, Any], field: str, name: str | int | None) -> tuple[dict[str, Any], list[str], list[str]]:
+    """The id under its usual name where it stands in another field, and `id` as a field that is moved, or else lost."""
+    if field == "id":
+        return {}, [], []
+    same = type(body.get("id")) is type(name) and body.get("id") == name
+    return id_field(name), ["id"] if same else [], [] if same else ["id"]
+
+
+def lacking_id(record: dict[str, Any]) -> tuple[str, str] | None:
+    """What of a native record has no id, and the option that would name it, "" for none; None where all have one.
+
+    >>> lacking_id({"id": "q1", "query": "w", "candidates": [{"id": 7, "text": "a"}, {"docid": "d9", "text": "b"}]})
+    ('candidate 1', '--candidate-id-field docid')
+    """
+    if not is_id(record.get("id")):
+        return "the record", id_hint(record, of_candidate=False)
+    for place, each in enumerate(as_objects(record)):
+        if not is_id(each.get("id")):
+            return f"candidate {place}", id_hint(each, of_candidate=True)
+    return None
+
+
+def id_hint(body: dict[str, Any], of_candidate: bool) -> str:
+    """The option that names the id of a record or candidate without an `id`; "" where no known name of one is there.
+
+    >>> id_hint({"docid": "d9", "content": "tea"}, of_candidate=True)
+    '--candidate-id-field docid'
+    """
+    option, names = ("--candidate-id-field", CANDIDATE_IDS) if of_candidate else ("--id-field", RECORD_IDS)
+    return next((f"{option} {name}" for name in names if is_id(body.get(name))), "")

@@ -33,18 +33,24 @@ class Columns(NamedTuple):
     label: str = ""
 
     @classmethod
-    def of(cls, names: Iterable[str], queries: Sequence[str] = QUERIES, texts: Sequence[str] = TEXTS) -> "Columns":
-        """The columns among these. Raises Malformed where none holds the query or the text.
+    def of(
+        cls,
+        names: Iterable[str],
+        queries: Sequence[str] = QUERIES,
+        texts: Sequence[str] = TEXTS,
+        query_ids: Sequence[str] = QUERY_IDS,
+        ids: Sequence[str] = IDS,
+    ) -> "Columns":
+        """The columns among these. Raises Malformed where none holds the query, the text or an id of another name.
 
         >>> Columns.of(["qid", "pid", "query", "passage"])
         Columns(query='query', text='passage', query_id='qid', id='pid', label='')
         """
         names = list(names)
-        found = [
-            next((each for each in some if each in names), "") for some in (queries, texts, QUERY_IDS, IDS, LABELS)
-        ]
-        for name, some in zip(found, (queries, texts), strict=False):
-            if not name:
+        wanted = (queries, texts, query_ids, ids, LABELS)
+        found = [next((each for each in some if each in names), "") for some in wanted]
+        for name, some in zip(found, wanted, strict=True):
+            if not name and some not in (QUERY_IDS, IDS, LABELS):
                 shown = ", ".join(f'"{each[:40]}"' for each in names[:8]) or "nothing"
                 raise Malformed(f'no "{" or ".join(some)}" (found {shown})', f"$.{some[0]}")
         return cls(*found)

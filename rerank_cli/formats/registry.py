@@ -46,7 +46,8 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
         raise ConfigError(f"--columns {read.columns}: {name} has no columns", "Add --format csv or --format tsv.")
     if name not in ("native", *DELIMITERS) and read.has_own_fields:
         raise ConfigError(
-            f"--query-field, --candidates-field, --text-field, --id-field: {name} records have their own fields",
+            "--query-field, --candidates-field, --text-field, --id-field, --candidate-id-field: "
+            f"{name} records have their own fields",
             "Leave them out, or add --format native (or csv, tsv).",
         )
     record_format = _record_format(name, replace(read, format=name), write)

@@ -1,5 +1,6 @@
 """One format read and another written: `rerank convert`, and a ranking with --output-format."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
@@ -10,11 +11,13 @@ from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.known import unmistakable
-from rerank_cli.formats.record_format import RecordFormat
+from rerank_cli.formats.native import id_hint
+from rerank_cli.formats.record_format import RecordFormat, as_objects
 from rerank_cli.formats.texts import UNSCORED_TITLES, have_titles
 
 NOTICED = 2**18  # ids among which one that comes again is noticed, so that memory stays bounded
 SHOWN = 40  # characters of an id in a message
+NO_ID = re.compile(r"\$(?:\.candidates\[(\d+)\])?\.id")
 HELD = 1000  # bad and blank lines behind a record until which its id is compared with that of the next
 
 
@@ -31,6 +34,16 @@ def refuse_contradictions(candidates: list[Any], path: str) -> None:
             shown = key[1] if len(key[1]) <= SHOWN else key[1][:SHOWN] + "…"
             reason = f"the document {shown!r} is judged twice: {judged[key]:g} and {value:g}"
             raise Malformed(reason, f"{path}[{index}]", content=True)
+
+
+def _hint_at(record: dict[str, Any], path: str) -> str:
+    """The option that names the id which a native record lacks at a JSON path; "" where none is known."""
+    place = NO_ID.fullmatch(path)
+    if place is None:
+        return ""
+    body = as_objects(record)[int(place[1])] if place[1] else record
+    hint = id_hint(body, of_candidate=bool(place[1]))
+    return hint and f"; {hint} names it"
 
 
 def _never(_body: Any) -> bool:
@@ -112,15 +125,20 @@ class Translated:
     def _request_for_target(self, entry: Request) -> Request:
         record = self._source.to_native(entry, self._dropped)
         refuse_contradictions(record["candidates"], self.candidates_path)
-        body = unmistakable(self._target.from_native(record, self._dropped), self._target_name, self._dropped)
+        try:
+            made = self._target.from_native(record, self._dropped)
+        except Malformed as fault:
+            hint = _hint_at(record, fault.path) if self.name == "native" else ""
+            raise Malformed(f"{fault.reason}{hint}", fault.path, content=fault.content) from None
+        body = unmistakable(made, self._target_name, self._dropped)
         refuses_cut = getattr(self._target, "refuses_cut", _never)
-        made = replace(entry, body=body, refuses_cut=entry.refuses_cut or refuses_cut(body))
+        request = replace(entry, body=body, refuses_cut=entry.refuses_cut or refuses_cut(body))
         self._titles = self._titles or (self.titled and not self._target.titled and have_titles(record["candidates"]))
         if order := getattr(self._target, "order", None):
             places = order(record)
             fields = tuple([entry.fields[place] for place in places]) if entry.fields else ()
-            made = replace(made, texts=tuple([entry.texts[place] for place in places]), fields=fields)
-        return made
+            request = replace(request, texts=tuple([entry.texts[place] for place in places]), fields=fields)
+        return request
 
     def _distinct(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """The same entries, but a record is a failure when the next one has its id: the two would be written as one.

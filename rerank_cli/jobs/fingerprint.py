@@ -21,7 +21,7 @@ def fingerprint(
     `hashes` are of files that are read beside the inputs.
     """
     read = asdict(config.read)
-    for irrelevant in ("inputs", "format", "run", "queries", "corpus", "folder"):
+    for irrelevant in ("inputs", "format", "run", "queries", "corpus", "folder", "need_texts"):
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
     del write["model"], write["scored"]  # a name of the engine's model, which is there; the same in every run

@@ -13,6 +13,7 @@ from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.json_values import number_of
+from rerank_cli.formats.native import lacking_id
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.training.config import Fields
@@ -84,6 +85,11 @@ def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) 
             yield str(entry)
         elif not isinstance(entry, Blank):
             record = format.to_native(entry)
+            if qrels is not None and (lacking := lacking_id(record)):
+                what, option = lacking
+                why = f"; {option} names it" if option and format.name == "native" else ""
+                yield f"{entry.origin}: {what} has no id by which it is judged{why}"
+                continue
             elsewhere = () if qrels is None else _put_judgements(record, qrels, fields.relevance)
             candidates = as_objects(record)
             example = _example(entry.query, entry.texts, candidates, fields, elsewhere)

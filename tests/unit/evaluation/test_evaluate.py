@@ -109,8 +109,8 @@ def test_candidates_may_carry_their_judgement(tmp_path):
 
 def test_texts_are_fetched_for_the_documents_asked_for(tmp_path):
     path = put(tmp_path, "out", jsonl(result("q", ["a", "b"]), result("r", ["a"])))
-    assert texts_of(path, {"q": {"b"}}) == {"q": ("query q", {"b": "text of b"})}
-    assert texts_of(put(tmp_path, "run", "q Q0 a 1 1.0 t\n"), {"q": {"a"}}) == {}
+    assert texts_of(read_results(path), {"q": {"b"}}) == {"q": ("query q", {"b": "text of b"})}
+    assert texts_of(read_results(put(tmp_path, "run", "q Q0 a 1 1.0 t\n")), {"q": {"a"}}) == {}
 
 
 # measures

@@ -33,7 +33,7 @@ def test_scores_rank_the_texts_and_not_the_side_on_which_they_stand(name, tmp_pa
     assert found.queries["line 2"].before is None
     assert found.relevance == {"line 2": {"a": 0, "p": 1, "b": 0}}
     assert found.scored
-    assert texts_of(path, {"line 2": {"p"}})["line 2"].documents == {"p": "p"}
+    assert texts_of(found, {"line 2": {"p"}})["line 2"].documents == {"p": "p"}
 
 
 @pytest.mark.parametrize("name", UNSCORED)

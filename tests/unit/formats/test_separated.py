@@ -129,6 +129,8 @@ def test_columns_name_what_has_no_header(read):
         ([b"w,a\n"], {"columns": "query,text", "format": "native"}, ConfigError, "--columns"),
         ([b"question,answer\nw,a\n"], {"format": "csv"}, InputError, ":1"),
         ([b"query,text,Text\nw,a,b\n"], {"format": "csv"}, InputError, ":1"),
+        ([b"query,text,docid\nw,a,b\n"], {"format": "csv", "candidate_id_field": "key"}, InputError, '"key"'),
+        ([b"query,text,qid\nw,a,b\n"], {"format": "csv", "id_field": "number"}, InputError, '"number"'),
         ([b"query,text\nw,a\n", b"text,query\na,w\n"], {"format": "csv"}, InputError, "in1"),
     ],
 )
@@ -143,6 +145,14 @@ def test_options_name_the_columns_of_other_names(read):
     format, [entry] = read(b"Question;no,Answer\nw,a\n", query_field="Question;no", text_field="answer")
     assert (format.name, entry.query, entry.texts) == ("csv", "w", ("a",))
     assert format.header + format.lines_of(entry) == b"Question;no,Answer\nw,a\n"
+
+
+def test_options_name_the_columns_of_ids(read):
+    rows = b"query,text,Key,pid,No\nw,a,k1,p1,7\nw,b,k2,p2,7\n"
+    format, [entry] = read(rows, id_field="no", candidate_id_field="key")
+    native = format.to_native(entry)
+    assert (native["id"], [each["id"] for each in native["candidates"]]) == ("7", ["k1", "k2"])
+    assert [each["pid"] for each in native["candidates"]] == ["p1", "p2"]
 
 
 def test_each_input_has_its_header(read):

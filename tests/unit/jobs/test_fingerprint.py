@@ -29,6 +29,7 @@ CHANGES_THE_RESULT = [
     ReadConfig(candidates_field="c"),
     ReadConfig(text_field="t"),
     ReadConfig(id_field="i"),
+    ReadConfig(candidate_id_field="i"),
     ReadConfig(limit=3),
     ReadConfig(max_line_bytes=10),
     ReadConfig(max_candidates=3),
@@ -53,6 +54,7 @@ def test_an_option_that_can_change_the_result_changes_the_fingerprint(group):
     [
         RunConfig(read=ReadConfig(inputs=("a", "b"))),
         RunConfig(read=ReadConfig(format="native")),
+        RunConfig(read=ReadConfig(need_texts=False)),
         RunConfig(files=FileConfig(output="out", errors="errors", stats="stats", overwrite=True, resume=True)),
         RunConfig(error_limit=ErrorLimit(count=3)),
     ],
@@ -90,7 +92,8 @@ def test_no_option_hides_another_of_the_same_name():
     written = fingerprint(RunConfig(write=WriteConfig(format="out")), "in", IDENTITY)
     assert (written["format"], written["output_format"]) == ("in", "out")
     groups = (ReadConfig, WriteConfig, BatchConfig, Identity)
-    left_out = ("inputs", "run", "queries", "corpus", "folder", "model of WriteConfig", "scored", "versions")
+    of_reading = ("inputs", "run", "queries", "corpus", "folder", "need_texts")
+    left_out = (*of_reading, "model of WriteConfig", "scored", "versions")
     names = sum(len(group.__dataclass_fields__) for group in groups) - len(left_out)
     added = ("rerank_version", "long_docs", "chunk_overlap")
     assert len(written) == names + len(added) + len(IDENTITY.versions)

@@ -73,6 +73,31 @@ def test_a_judgement_may_be_a_string_or_true_or_false(tmp_path: Path, value: Any
     assert example.relevance == (label, 0.0)
 
 
+OWN_IDS = {"qid": "1", "query": "w", "candidates": [{"docid": "a", "text": "x"}, {"docid": "b", "text": "y"}]}
+
+
+def test_judgements_of_a_file_are_found_by_ids_of_other_names(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(OWN_IDS) + "\n")
+    read = ReadConfig(inputs=(str(path),), id_field="qid", candidate_id_field="docid")
+    (example,), _ = read_examples(read, Fields(), print, {"1": {"b": 2, "c": 1}})
+    assert (example.relevance, example.elsewhere) == ((0.0, 2.0), (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("fields", "option"), [({}, "--id-field qid"), ({"id_field": "qid"}, "--candidate-id-field docid")]
+)
+def test_a_record_without_ids_is_not_taken_for_one_without_relevant_documents(
+    tmp_path: Path, fields: dict[str, str], option: str
+) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(OWN_IDS) + "\n")
+    told: list[str] = []
+    with pytest.raises(InputError):
+        read_examples(ReadConfig(inputs=(str(path),), **fields), Fields(), told.append, {"1": {"b": 2}})
+    assert option in " ".join(told)
+
+
 def test_held_out_grades_below_0_are_measured_as_not_relevant(tmp_path: Path) -> None:
     from rerank_cli.evaluation.measures import falling_scores, parse_measures, values_per_query
 

@@ -1,0 +1,38 @@
+"""Other ways to write records of a format, as the tools of others do: built and read by plain functions.
+
+`SPELLINGS` says of each the format that reads it, and with which options.
+"""
+
+import json
+from typing import Any
+
+OWN_FIELDS = {
+    "query_field": "q.text",
+    "candidates_field": "hits",
+    "text_field": "content",
+    "id_field": "qid",
+    "candidate_id_field": "docid",
+}
+SPELLINGS: dict[str, tuple[str, dict[str, str]]] = {"own-fields": ("native", OWN_FIELDS)}
+
+
+def json_line(body: Any) -> bytes:
+    """A value as a line."""
+    return json.dumps(body).encode() + b"\n"
+
+
+def _own_fields(record: Any, noise: Any) -> bytes:
+    hits = [
+        noise.around("score", docid=d.id, content=d.text, relevance=d.relevance, logit=d.logit)
+        for d in record.documents
+    ]
+    return json_line(noise.around(qid=record.id, q={"text": record.query}, hits=hits))
+
+
+def _in_own_fields(body: dict[str, Any]) -> tuple[Any, Any, list[dict[str, Any]]]:
+    listed = [{**hit, "id": hit["docid"], "text": hit["content"]} for hit in body["hits"]]
+    return body["qid"], body["q"]["text"], listed
+
+
+BUILT = {"own-fields": _own_fields}  # the line of a record, with fields beside the real ones
+UNDERSTOOD = {"own-fields": _in_own_fields}  # the id, the query and the documents of a line's object
