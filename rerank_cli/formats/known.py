@@ -24,6 +24,7 @@ FORMATS = {
     "sentence-transformers": Known(
         "two_sided:SentenceTransformers", ("query|anchor", "positive", "negative|negative_1")
     ),
+    "tevatron-training": Known("tevatron_training:TevatronTraining", ("query", "positive_passages|negative_passages")),
     "langchain": Known("langchain:LangChain", ("query", "documents.0.page_content")),
     "labeled-list": Known(
         "labeled_list:LabeledList", ("query|anchor|question", "docs|documents|passages|positive|answer", "labels")

@@ -29,6 +29,7 @@ IN_PLACE = {  # formats whose texts keep their places, with the names of their l
     "flag-embedding": ("pos", "neg"),
     "sentence-transformers": ("positive", "negative"),
     "labeled-list": ("docs",),
+    "tevatron-training": ("positive_passages", "negative_passages"),
 }
 SOURCES = [*JSON_FORMATS, *SPELLINGS]
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}
@@ -194,6 +195,15 @@ def built_in_place(format, record, whole, noise):
         columns = (("docs", "text"), ("labels", "relevance"), ("scores", "logit"), ("ids", "id"))
         return noise.around(**about, **{name: [each[field] for each in whole] for name, field in columns})
     sides = {name: [each for each in whole if each["relevance"] == yes] for name, yes in sides_of(format)}
+    if format == "tevatron-training":
+        passages = {
+            name: [
+                noise.around("score", "relevance", docid=each["id"], text=each["text"], logit=each["logit"])
+                for each in side
+            ]
+            for name, side in sides.items()
+        }
+        return noise.around("qid", query_id=record.id, query=record.query, **passages)
     lists = {name: [each["text"] for each in side] for name, side in sides.items()}
     lists |= {f"{name}_ids": [each["id"] for each in side] for name, side in sides.items()}
     if format == "sentence-transformers":
@@ -209,6 +219,10 @@ def listed_in_place(format, body):
         nothing = [None] * len(body["docs"])
         rows = zip(*(body.get(name, nothing) for name in ("docs", "labels", "scores", "ids")), strict=True)
         return [dict(zip(("text", "relevance", "logit", "id"), row, strict=True)) for row in rows]
+    if format == "tevatron-training":
+        return [
+            {**each, "id": each.get("docid"), "relevance": yes} for side, yes in sides_of(format) for each in body[side]
+        ]
     listed = []
     for side, yes in sides_of(format):
         nothing = [None] * len(body[side])
@@ -243,6 +257,7 @@ def understood(format, lines):
         qid, query = body["custom_id"], body["body"]["query"]
         listed = [{"text": each} for each in body["body"]["documents"]]
     elif format in IN_PLACE:
+        qid = body["query_id"] if format == "tevatron-training" else qid
         listed = listed_in_place(format, body)
     elif format == "langchain":
         listed = [{**d.get("metadata"), "id": d.get("id"), "text": d["page_content"]} for d in body["documents"]]
@@ -349,12 +364,7 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(r
             continue
         check_same(record, plain, format.header + format.lines_of(entry), source, target)
         survived += 1
-    refusing = {
-        "tevatron",
-        "rank-llm",
-        "flag-embedding",
-        "sentence-transformers",
-    }  # what they need, openai-batch records lack
+    refusing = {"tevatron", "rank-llm", *(set(IN_PLACE) - {"labeled-list"})}  # what they need, openai-batch lacks
     assert (
         survived
         or (source == "openai-batch" and target in refusing)

@@ -12,6 +12,14 @@ from rerank_cli.training.train import train
 from tests.training.conftest import Quiet, toy_records, write_records
 
 FORMATS = {
+    "tevatron-training": lambda query, texts, logits: {
+        "query": query,
+        "positive_passages": [{"docid": "d0", "text": texts[0], "logit": logits[0]}],
+        "negative_passages": [
+            {"docid": f"d{place}", "text": text, "logit": logit}
+            for place, (text, logit) in enumerate(zip(texts[1:], logits[1:], strict=True), 1)
+        ],
+    },
     "sentence-transformers": lambda query, texts, logits: {
         "anchor": query,
         "positive": texts[0],

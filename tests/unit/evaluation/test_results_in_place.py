@@ -10,11 +10,17 @@ SCORED = {  # the relevant text "p" is not the best one
     "flag-embedding": {"query": "w", "pos": ["p"], "neg": ["a", "b"], "pos_scores": [1], "neg_scores": [2, -1]},
     "sentence-transformers": {"anchor": "w", "positive": "p", "negative": ["a", "b"], "scores": [1, 2, -1]},
     "labeled-list": {"query": "w", "docs": ["p", "a", "b"], "labels": [1, 0, 0], "scores": [1, 2, -1]},
+    "tevatron-training": {
+        "query": "w",
+        "positive_passages": [{"text": "p", "logit": 1}],
+        "negative_passages": [{"text": "a", "logit": 2}, {"text": "b", "logit": -1}],
+    },
 }
 UNSCORED = {
     "flag-embedding": {"query": "w", "pos": ["p"], "neg": ["a", "b"]},
     "sentence-transformers": {"query": "w", "positive": ["p"], "negative": ["a", "b"]},
     "labeled-list": {"query": "w", "docs": ["p", "a", "b"], "labels": [1, 0, 0]},
+    "tevatron-training": {"query": "w", "positive_passages": [{"text": "p"}], "negative_passages": [{"text": "a"}]},
 }
 
 
@@ -68,3 +74,10 @@ def test_a_text_that_is_judged_twice_is_an_error(tmp_path):
     with pytest.raises(InputError) as fault:
         read_results(put(tmp_path, record))
     assert ":1:" in fault.value.message
+
+
+def test_scores_of_some_texts_alone_rank_nothing(tmp_path):
+    record = {"query": "w", "positive_passages": [{"text": "p", "score": 1}], "negative_passages": [{"text": "a"}]}
+    with pytest.raises(InputError) as fault:
+        read_results(put(tmp_path, record))
+    assert "[1].score" in fault.value.message

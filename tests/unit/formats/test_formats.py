@@ -39,6 +39,12 @@ GOOD = {
     },
     "flag-embedding": {"query": "w", "pos": TEXTS[:1], "neg": TEXTS[1:], "prompt": "p"},
     "sentence-transformers": {"anchor": "w", "positive": TEXTS[0], "negative": TEXTS[1:], "source": "s"},
+    "tevatron-training": {
+        "query_id": "q",
+        "query": "w",
+        "positive_passages": [{"docid": "d0", "title": "", "text": "a pond"}],
+        "negative_passages": [{"docid": "d1", "text": "a kettle", "url": "u"}, {"docid": "d2", "text": "a kite"}],
+    },
     "labeled-list": {"question": "w", "docs": TEXTS, "labels": [2, 0, 1], "source": "s"},
     "langchain": {
         "query": "w",

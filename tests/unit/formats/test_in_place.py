@@ -7,7 +7,7 @@ from support.making import jsonl, lines_of
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.core.ranking import rank
+from rerank_cli.core.ranking import rank, sigmoid
 from rerank_cli.core.records import Failure, Request
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format
@@ -42,6 +42,15 @@ SCORED = {  # a record of each kind, and what is put beside its texts
         ({"query": "w", "docs": TEXTS}, {"scores": LOGITS}),
         ({"query": "w", "docs": [], "labels": []}, {"scores": []}),
     ],
+}
+PASSAGES = {  # objects, each with its score
+    "tevatron-training": {
+        "query_id": 7,
+        "query": "w",
+        "positive_passages": [{"docid": "p", "title": "T", "text": "a pond", "score": 3, "index": 9}],
+        "negative_passages": [{"docid": "n", "title": None, "text": "a kettle"}, {"text": "a kite"}],
+        "answers": ["x"],
+    },
 }
 ALL = [(name, record, beside) for name, cases in SCORED.items() for record, beside in cases]
 
@@ -90,7 +99,7 @@ def test_texts_keep_their_places_and_get_logits_beside_them(name, record, beside
     assert len(again) == len(entry.texts)
 
 
-@pytest.mark.parametrize("name", SCORED)
+@pytest.mark.parametrize("name", [*SCORED, *PASSAGES])
 @pytest.mark.parametrize("options", [{"top_k": 1}, {"min_score": 0.5}, {"no_text": True}])
 def test_every_text_keeps_its_place_and_its_score(name, options):
     with pytest.raises(ConfigError, match=rf"--top-k.* {name} "):
@@ -100,7 +109,7 @@ def test_every_text_keeps_its_place_and_its_score(name, options):
     assert open_format(ReadConfig(format=name), WriteConfig(format="native", **options))
 
 
-@pytest.mark.parametrize("name", SCORED)
+@pytest.mark.parametrize("name", [*SCORED, *PASSAGES])
 def test_a_request_that_asks_for_some_results_gets_a_score_for_every_text(name):
     candidates = [{"text": text, "relevance": number == 1} for number, text in enumerate(TEXTS)]
     format, entry = read("rerank-api", {"query": "w", "documents": candidates, "top_n": 1}, name)
@@ -194,7 +203,7 @@ def test_several_queries_and_lists_of_both_kinds_are_refused_by_name():
     assert "labeled-list" in refusal("sentence-transformers", mined)[0]
 
 
-@pytest.mark.parametrize("name", ["flag-embedding", "sentence-transformers"])
+@pytest.mark.parametrize("name", ["flag-embedding", "sentence-transformers", "tevatron-training"])
 @pytest.mark.parametrize("relevance", [None, "high", [1]])
 def test_a_side_needs_a_judgement_of_every_candidate(name, relevance):
     record = {"query": "w", "candidates": [{"text": "x", "relevance": 1}, {"text": "y", "relevance": relevance}]}
@@ -263,3 +272,95 @@ def test_judgements_of_some_candidates_alone_are_no_labels():
     assert refusal("native", {"query": "w", "candidates": candidates}, "labeled-list")[1] == "$.candidates[1].relevance"
     candidates[1]["relevance"] = "high"
     assert refusal("native", {"query": "w", "candidates": candidates}, "labeled-list")[1] == "$.candidates[1].relevance"
+
+
+# passages
+
+
+def test_passages_keep_their_places_and_get_a_score_and_a_logit(tmp_path):
+    record = PASSAGES["tevatron-training"]
+    assert recognised(record, tmp_path) == "tevatron-training"
+    format, entry = read("tevatron-training", record)
+    assert entry.texts == ("T a pond", "a kettle", "a kite")
+    answer = json.loads(format.write(entry, rank(LOGITS, truncated=frozenset({2}))))
+    (positive,), negatives = answer.pop("positive_passages"), answer.pop("negative_passages")
+    assert answer == {"query_id": 7, "query": "w", "answers": ["x"]}
+    assert positive == {
+        "docid": "p",
+        "title": "T",
+        "text": "a pond",
+        "score": sigmoid(-1),
+        "logit": -1.0,
+        "previous_score": 3,
+    }
+    assert negatives == [
+        {"docid": "n", "title": None, "text": "a kettle", "score": sigmoid(2), "logit": 2.0},
+        {"text": "a kite", "score": sigmoid(0.5), "logit": 0.5, "truncated": True},
+    ]
+    assert json.loads(format.lines_of(entry)) == record
+
+
+@pytest.mark.parametrize("given", [{"negative_passages": None}, {}])
+def test_a_side_that_is_missing_stays_missing(given):
+    record = {"query": "w", "positive_passages": [{"text": "x"}], **given}
+    format, entry = read("tevatron-training", record)
+    answer = json.loads(format.write(entry, rank([1.0])))
+    assert {name: answer[name] for name in record if name != "positive_passages"} == {"query": "w", **given}
+    assert answer.keys() == record.keys()
+
+
+def test_a_query_id_is_the_id_and_a_docid_that_of_the_candidate():
+    made = native("tevatron-training", PASSAGES["tevatron-training"])
+    assert made == {
+        "id": 7,
+        "query": "w",
+        "answers": ["x"],
+        "candidates": [
+            {"id": "p", "title": "T", "text": "a pond", "score": 3, "index": 9, "relevance": 1},
+            {"id": "n", "title": None, "text": "a kettle", "relevance": 0},
+            {"text": "a kite", "relevance": 0},
+        ],
+    }
+    assert native("tevatron-training", {"id": "q", "query": "w", "positive_passages": []})["id"] == "q"
+    both = {"id": "x", "query_id": "q", "query": "w", "positive_passages": [{"text": "x", "id": 1, "relevance": 3}]}
+    format, entry = read("tevatron-training", both, "native")
+    assert json.loads(format.lines_of(entry))["id"] == "q"
+    assert all(f"{name} (1)" in " ".join(format.notes) for name in ("id", "positive_passages[].id", "[].relevance"))
+
+
+def test_passages_are_made_of_candidates_with_all_that_they_have():
+    candidates = [
+        {"id": "n", "text": "y", "relevance": 0, "docid": "other"},
+        {"id": "p", "text": "x", "title": "T", "relevance": 3, "logit": 2.5},
+    ]
+    record = {"id": "q", "qid": "other", "query": "w", "lang": "en", "candidates": candidates}
+    made, notes = converted("native", "tevatron-training", record)
+    assert made == {
+        "query_id": "q",
+        "query": "w",
+        "positive_passages": [{"docid": "p", "text": "x", "title": "T", "logit": 2.5}],
+        "negative_passages": [{"docid": "n", "text": "y"}],
+        "lang": "en",
+    }
+    dropped = ("qid (1)", "candidates[].docid (1)", "candidates[].relevance grade (1)")
+    assert all(name in " ".join(notes) for name in dropped)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"positive_passages": ["a pond"]}, "$.positive_passages[0]"),
+        ({"positive_passages": [{"docid": "p"}]}, "$.positive_passages[0].text"),
+        ({"negative_passages": [{"docid": "p", "text": None}]}, "$.negative_passages[0].text"),
+        ({"negative_passages": [{"docid": 1.5, "text": "x"}]}, "$.negative_passages[0].docid"),
+        ({"negative_passages": "a pond"}, "$.negative_passages"),
+        ({"positive_passages": None, "negative_passages": None}, "$.positive_passages"),
+        ({"query_id": 1.5}, "$.query_id"),
+        ({"query": None}, "$.query"),
+        ({"query": ["w", "v"]}, "$.query"),
+    ],
+)
+def test_what_passages_do_not_say_is_refused_with_its_place(change, path):
+    reason, found = refusal("tevatron-training", PASSAGES["tevatron-training"] | change)
+    assert found == path
+    assert reason
