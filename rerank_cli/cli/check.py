@@ -26,6 +26,7 @@ def check(
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,
     run_file: o.RunFile = None,
+    run_columns: o.RunColumns = None,
     queries: o.Queries = None,
     corpus: o.Corpus = None,
     query_template: o.QueryTemplate = None,

@@ -20,8 +20,9 @@ R = ReadConfig()
 
 def compare_command(
     context: typer.Context,
-    runs: Annotated[list[str], o.argument("A B...", "Results: JSON lines with ids, or TREC runs.")],
-    qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, or BEIR's table.")] = None,
+    runs: Annotated[list[str], o.argument("A B...", "Results: records with ids, or runs (TREC, JSON, columns).")],
+    run_columns: o.RunColumns = None,
+    qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, BEIR's table, JSON or parquet.")] = None,
     measures: Annotated[
         str | None, o.option("measures", 'As ir-measures names them, such as "nDCG@5 RR@10" (default: eight of them).')
     ] = None,

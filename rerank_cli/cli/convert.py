@@ -28,6 +28,7 @@ def convert_command(
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,
     run_file: o.RunFile = None,
+    run_columns: o.RunColumns = None,
     queries: o.Queries = None,
     corpus: o.Corpus = None,
     output_format: o.OutputFormat = "native",

@@ -19,8 +19,9 @@ R = ReadConfig()
 
 def eval_command(
     context: typer.Context,
-    runs: Annotated[list[str], o.argument("RUN...", "Results: JSON lines with ids, or TREC runs.")],
-    qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, or BEIR's table.")] = None,
+    runs: Annotated[list[str], o.argument("RUN...", "Results: records with ids, or runs (TREC, JSON, columns).")],
+    run_columns: o.RunColumns = None,
+    qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, BEIR's table, JSON or parquet.")] = None,
     before: Annotated[
         str | None, o.option("before", "Results of the first stage (default: the input order, by `index`).")
     ] = None,

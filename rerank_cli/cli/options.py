@@ -19,6 +19,7 @@ from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.engines.registry import ENGINE_DTYPES, ENGINES
 from rerank_cli.formats.beir import in_folder
 from rerank_cli.formats.known import FORMATS
+from rerank_cli.formats.run_layouts import read_run_columns
 from rerank_cli.formats.suffixes import output_format
 from rerank_cli.models.libraries import forbid_bars
 
@@ -134,7 +135,11 @@ MaxLineBytes = Annotated[int, option("max-line-bytes", "A longer line is a bad r
 MaxCandidates = Annotated[int | None, option("max-candidates", "A record with more candidates is bad.", min=1)]
 RunFile = Annotated[
     str | None,
-    option("run", "TREC run that names the candidates; INPUT is then a BEIR folder, or --queries and --corpus are."),
+    option("run", "Run that names the candidates; INPUT is then a BEIR folder, or --queries and --corpus are."),
+]
+RunColumns = Annotated[
+    str | None,
+    option("run-columns", "Columns of a run without a header: qid, docid, score or rank, _ for others, with commas."),
 ]
 Queries = Annotated[str | None, option("queries", "Texts of the run's queries: JSON lines or tab-separated.")]
 Corpus = Annotated[
@@ -195,6 +200,7 @@ READING = (
     "id_field",
     "columns",
     "candidate_id_field",
+    "run_columns",
     "limit",
     "max_line_bytes",
     "max_candidates",
@@ -206,6 +212,8 @@ READING = (
 def of_records(values: dict[str, Any]) -> dict[str, Any]:
     """Those parameters that say how records are read, whatever they are read from."""
     given = {name: values[name] for name in READING if name in values}
+    if "run_columns" in given:
+        given["run_columns"] = read_run_columns(given["run_columns"])
     return {name: field(value) if name.endswith("_field") else value for name, value in given.items()}
 
 
@@ -220,6 +228,8 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
         if queries or corpus:
             named = f"--queries {queries}" if queries else f"--corpus {' '.join(corpus or [])}"
             raise ConfigError(f"{named}: what for?", "Queries and corpus give the texts of a --run.")
+        if values.get("run_columns") is not None:
+            raise ConfigError("--run-columns needs --run", "It names the columns of a run.")
         folder = next(filter(os.path.isdir, inputs or []), None)
         if folder is not None:
             raise InputError(

@@ -28,7 +28,8 @@ class ReadConfig:
     limit: int | None = None
     max_line_bytes: int = 64 * 1024 * 1024
     max_candidates: int | None = None
-    run: str | None = None  # a TREC run, read instead of `inputs`, with the files that hold its texts
+    run: str | None = None  # a run, read instead of `inputs`, with the files that hold its texts
+    run_columns: tuple[str, ...] = ()  # names of its columns, where nothing else tells them
     queries: str | None = None
     corpus: tuple[str, ...] = ()
     folder: str | None = None  # the BEIR folder that these were found in

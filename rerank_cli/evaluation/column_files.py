@@ -1,12 +1,11 @@
-"""Files whose lines are columns, judgements and runs: their lines, and whether a file is a parquet table instead."""
+"""Files whose lines are judgements or scores of documents: their lines, and what is said of one that cannot be read."""
 
-import os
 from collections.abc import Iterator
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.files.compression import PARQUET_MAGIC
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
+from rerank_cli.formats.json_values import Malformed
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
@@ -20,9 +19,7 @@ def lines_with_columns(inputs: Inputs, advice: str) -> Iterator[Line]:
             yield line
 
 
-def is_parquet(path: str) -> bool:
-    """Whether a file is a parquet table, whose rows are read as JSON lines."""
-    if not os.path.isfile(path) or not os.access(path, os.R_OK):
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+def refused(line: Line, fault: Malformed, advice: str) -> InputError:
+    """What is said of a line that cannot be read."""
+    place = "" if fault.path == "$" else f" (at {fault.path})"
+    return InputError(f"{line.origin}: {fault.reason}{place}", advice)

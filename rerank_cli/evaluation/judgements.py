@@ -1,20 +1,24 @@
 """Judgements as an evaluator takes them: a grade for each query and document.
 
-They come as TREC qrels (`qid 0 docid relevance`), as BEIR's table (`query-id corpus-id score`, tabs, a header), or as
-a field of the candidates. A document that is judged twice, and not alike, is an error in all of them.
+They come in a file (`formats.judgement_layouts`), or as a field of the candidates. A document that is judged twice, and
+not alike, is an error in all of them.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.evaluation.column_files import is_parquet, lines_with_columns
+from rerank_cli.evaluation.column_files import lines_with_columns, refused
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
 from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.judgement_layouts import JudgementLayout, layout_of_judgements
 
 MAX_RELEVANCE = 10_000  # evaluators make room for every grade up to the highest
-QRELS_ADVICE = "One judgement a line: `qid 0 docid relevance` (TREC), or query-id, corpus-id and score (BEIR)."
+QRELS_ADVICE = (
+    "One judgement a line: `qid 0 docid relevance` (TREC), or query-id, corpus-id and score (BEIR; also as "
+    "JSON lines), or one JSON object {qid: {docid: relevance}}."
+)
 TWICE_ADVICE = "Keep one of the two."
 
 Qrels = dict[str, dict[str, int]]
@@ -22,8 +26,6 @@ Qrels = dict[str, dict[str, int]]
 
 def read_qrels(path: str) -> Qrels:
     """The judgements in a file. Raises InputError for a line that is none, and for two that contradict each other."""
-    if is_parquet(path):
-        raise InputError(f"{path}: is a parquet table, which cannot be read as judgements", QRELS_ADVICE)
     qrels: Qrels = {}
     iterations: set[str] = set()
     for line, row in _rows(path):
@@ -44,16 +46,15 @@ def read_qrels(path: str) -> Qrels:
 
 def _rows(path: str) -> Iterator[tuple[Line, columns.Judgement]]:
     """Each line of a file of judgements with what it says; the first line tells how the file is laid out."""
-    layout: columns.Layout | None = None
-    for line in lines_with_columns(Inputs((path,)), QRELS_ADVICE):
+    layout: JudgementLayout | None = None
+    for line in lines_with_columns(Inputs((path,), scores=True), QRELS_ADVICE):
         try:
             if layout is None:
-                layout = columns.Layout.of(line.raw)
-                if layout.header:
-                    continue
-            yield line, layout.row(line.raw)
+                layout = layout_of_judgements(line.raw)
+            if line.raw != layout.header:
+                yield line, layout.judgement(line.raw)
         except Malformed as fault:
-            raise InputError(f"{line.origin}: {fault.reason}", QRELS_ADVICE) from None
+            raise refused(line, fault, QRELS_ADVICE) from None
 
 
 def carried_judgements(

@@ -5,6 +5,7 @@ A document with two scores in a run is an error.
 
 import os
 from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -13,22 +14,26 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.ranking import as_float32
 from rerank_cli.core.records import Blank, Failure, Request
-from rerank_cli.evaluation.column_files import MAX_LINE_BYTES, is_parquet, lines_with_columns
+from rerank_cli.evaluation.column_files import MAX_LINE_BYTES, lines_with_columns, refused
 from rerank_cli.evaluation.judgements import TWICE_ADVICE, Qrels, add_judgements, carried_judgements
 from rerank_cli.files.inputs import Inputs, Line
+from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats import columns
 from rerank_cli.formats.cells import format_of_header
+from rerank_cli.formats.json_rows import is_row_of_run
 from rerank_cli.formats.json_values import Malformed, parse_object, without
+from rerank_cli.formats.known import format_of
 from rerank_cli.formats.native import lacking_id
 from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.registry import open_format, read_entries
+from rerank_cli.formats.run_survey import Ranks, find_layout, refuse_guess
 from rerank_cli.formats.translated import Format
 
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
 RESULTS_ADVICE = "Records and candidates need ids (--id-field, --candidate-id-field). A TREC run is read as it is."
 USUAL = ReadConfig()
 UNSCORED_ADVICE = "Score them first: rerank score FILE -o SCORED, then rerank eval SCORED."
-RUN_ADVICE = f"One document a line: {columns.RUN}."
+RUN_ADVICE = f"One document a line: {columns.RUN}; other columns are named with a header or --run-columns."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,12 @@ class Results:
 def read_results(path: str, relevance_field: str | None = "relevance", read: ReadConfig = USUAL) -> Results:
     """The results in a file, and what its candidates say of their relevance if a field is named.
 
-    `read` names the format and the fields of JSON lines. Raises InputError when they have no ids, or the file cannot be
-    read.
+    `read` names the format and the fields of JSON lines, and the columns of a run that nothing else names. Raises
+    InputError when they have no ids, or the file cannot be read.
     """
-    inputs = Inputs((path,))
+    inputs = Inputs((path,), scores=True)
     if _holds_run(inputs):
-        return _results_of_run(path, inputs)
+        return _results_of_run(path, inputs, read.run_columns)
     read = replace(read, inputs=(path,), need_texts=False)
     format = open_format(read, WriteConfig(), inputs)
     found = Results(path, format.name, read, scored=False)
@@ -83,8 +88,7 @@ def read_results(path: str, relevance_field: str | None = "relevance", read: Rea
         elif not isinstance(entry, Blank):
             _take(found, entry, _ranked_record(format, entry), relevance_field)
     if not found.queries:
-        rows = ", a parquet table whose rows are no records" if is_parquet(path) else ""
-        raise InputError(f"{path}: holds no results{rows}{first}", RESULTS_ADVICE)
+        raise InputError(f"{path}: holds no results{first}", RESULTS_ADVICE)
     return found
 
 
@@ -92,17 +96,14 @@ def _holds_run(inputs: Inputs) -> bool:
     """Whether an input is to be read as a run: its first line is one of a run, or no line near it begins an object."""
     lines = islice(inputs.look_ahead(MAX_LINE_BYTES), LOOK_AT_LINES)
     some = [line.raw for line in lines if not columns.is_comment(line.raw)]
-    if not some or _is_object(some[0]) or format_of_header(some[0]):
+    some = [raw for raw in some if not raw.startswith(UNREADABLE)] or some
+    if not some or format_of_header(some[0]):
         return False
-    return columns.is_run(some[0]) or not any(raw.lstrip().startswith(b"{") for raw in some)
-
-
-def _is_object(raw: bytes) -> bool:
     try:
-        parse_object(raw)
+        body = parse_object(some[0])
     except Malformed:
-        return False
-    return True
+        return columns.is_run(some[0]) or not any(raw.lstrip().startswith(b"{") for raw in some)
+    return format_of(body) is None and is_row_of_run(body)
 
 
 def _ranked_record(format: Format, entry: Request) -> dict[str, Any]:
@@ -171,15 +172,14 @@ def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> t
     return tuple([by_place[place] for place in range(len(docids))])
 
 
-def _results_of_run(path: str, inputs: Inputs) -> Results:
-    """A TREC run, ordered as trec_eval does: by score as float32, then by docid, both falling; ranks are ignored.
+def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Results:
+    """A run, ordered as trec_eval does: by score as float32, then by docid, both falling; TREC's ranks are ignored.
 
     A line that comes twice counts once; a document with two scores is an error.
     """
     rows: dict[str, dict[str, float]] = {}
     found = Results(path)
-    for line in lines_with_columns(inputs, RUN_ADVICE):
-        row = _row(line)
+    for line, row in _rows_of_run(inputs, run_columns):
         known = rows.setdefault(row.qid, {})
         if known.setdefault(row.docid, row.score) != row.score:
             raise InputError(f"{line.origin}: {row.qid} has {row.docid} twice, with other scores", TWICE_ADVICE)
@@ -192,11 +192,20 @@ def _results_of_run(path: str, inputs: Inputs) -> Results:
     return found
 
 
-def _row(line: Line) -> columns.RunRow:
-    try:
-        return columns.row_of_run(line.raw)
-    except Malformed as fault:
-        raise InputError(f"{line.origin}: {fault.reason}", RUN_ADVICE) from None
+def _rows_of_run(inputs: Inputs, run_columns: Sequence[str]) -> Iterator[tuple[Line, columns.RunRow]]:
+    """The lines of a run with what they say. Raises InputError for one that cannot be read."""
+    layout, lines = find_layout(lines_with_columns(inputs, RUN_ADVICE), run_columns)
+    ranks = Ranks()
+    for line in lines:
+        if line.raw == layout.header:
+            continue
+        try:
+            row = layout.row(line.raw)
+        except Malformed as fault:
+            refuse_guess(layout, line, fault)
+            raise refused(line, fault, RUN_ADVICE) from None
+        ranks.check(layout, line, row)
+        yield line, row
 
 
 class QueryTexts(NamedTuple):
@@ -213,7 +222,7 @@ def texts_of(results: Results, wanted: dict[str, set[str]]) -> dict[str, QueryTe
     """
     if not os.path.isfile(results.name):
         return {}
-    inputs = Inputs((results.name,))
+    inputs = Inputs((results.name,), scores=True)
     if _holds_run(inputs):
         return {}
     format = open_format(results.read, WriteConfig(), inputs)

@@ -34,10 +34,13 @@ class Line:
 
 
 class Inputs:
-    """Several inputs as one stream of lines, in the given order."""
+    """Several inputs as one stream of lines, in the given order.
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
-        self.sources = [Source.find(path) for path in paths]
+    With `scores`, for runs and judgements, an input that is an object {qid: {docid: score}} is read as lines.
+    """
+
+    def __init__(self, paths: tuple[str, ...], *, scores: bool = False) -> None:
+        self.sources = [Source.find(path, scores) for path in paths]
         self.notes: list[str] = []
         self._begins: dict[int, Mark] = {}  # where each input begins, once known
         self._seen: tuple[list[Line], Iterator[Line]] | None = None  # lines looked at, and those after them

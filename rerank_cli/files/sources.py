@@ -13,6 +13,7 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Mark
 from rerank_cli.files.compression import DAMAGED, decompressed
 from rerank_cli.files.raw import CHUNK, CountedStream, PeekableStream
+from rerank_cli.files.score_objects import scores_as_lines
 from rerank_cli.files.signatures import ENOUGH, LOOK_AT, READ, foreign_kind
 
 
@@ -67,9 +68,10 @@ class Source:
     identity: tuple[int, int] | None
     written: int  # when it was last written to, in ns
     begins: int = 0  # where in the file: standard input may have been begun already
+    scores: bool = False  # an object {qid: {docid: score}} is read as lines
 
     @classmethod
-    def find(cls, path: str) -> "Source":
+    def find(cls, path: str, scores: bool = False) -> "Source":
         """Look at an input without reading it. Raises InputError when it cannot be read."""
         try:
             if path == "-":
@@ -88,7 +90,7 @@ class Source:
         regular = stat.S_ISREG(status.st_mode)
         size, identity = (status.st_size, (status.st_dev, status.st_ino)) if regular else (None, None)
         begins = os.lseek(sys.stdin.fileno(), 0, os.SEEK_CUR) if regular and path == "-" else 0
-        return cls(path, name, size, identity, status.st_mtime_ns, begins)
+        return cls(path, name, size, identity, status.st_mtime_ns, begins, scores)
 
     @contextmanager
     def open(self) -> "Iterator[OpenSource]":
@@ -99,6 +101,7 @@ class Source:
             head = counted.peek(LOOK_AT, ENOUGH)
             inner = decompressed(counted, head)
             self._refuse_foreign(inner, head)
+            inner = scores_as_lines(inner, self.name) if self.scores else inner
         except OSError as fault:
             raise InputError(f"{self.name}: {fault.strerror}", "Check the file and its disk.") from None
         with counted, io.BufferedReader(inner, CHUNK) as stream:

@@ -4,23 +4,17 @@ A line with tabs is split at tabs alone, so that ids may hold blanks (BEIR's tab
 trec_eval splits it with C's isspace. Other white space of Unicode, such as a no-break space, belongs to an id.
 """
 
-import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from rerank_cli.formats.json_values import BLANKS, Malformed, check_utf8, number_of
+from rerank_cli.files.raw import UNREADABLE
+from rerank_cli.formats.json_values import Malformed, check_utf8, number_of
 
 COMMENT = b"#"
 RUN = "qid Q0 docid rank score tag"
 RUN_COLUMNS = 6
 TAG = "rerank"  # of runs that are written here: their scores are logits
+SHOWN = 40  # characters of a value in a message
 LARGEST_SCORE = 3e38  # evaluators read scores as float32, which ends at 3.4e38
-QRELS_WIDTHS = {4: "qid iter docid grade", 3: "qid docid grade"}
-QUERY_NAMES = {"query_id", "queryid", "query", "qid", "q_id", "topic_id", "topicid", "topic", "topic_number"}
-DOCUMENT_NAMES = {"corpus_id", "document_id", "doc_id", "docid", "docno", "did", "d_id", "doc", "document", "pid"}
-DOCUMENT_NAMES |= {"passage_id", "passage"}
-GRADE_NAMES = {"score", "relevance", "rel", "grade", "label", "judgement", "judgment"}
-NESTED = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*[-0-9]')
 
 
 class RunRow(NamedTuple):
@@ -47,10 +41,11 @@ def columns_of(raw: bytes) -> list[str]:
     >>> columns_of(b"q 1\\td1 \\t 1\\r"), columns_of("q1  AC\\u00a0Milan 1".encode())
     (['q 1', 'd1', '1'], ['q1', 'AC\\xa0Milan', '1'])
     """
-    return _split(raw, b"\t" in raw.rstrip())
+    return split_at(raw, b"\t" in raw.rstrip())
 
 
-def _split(raw: bytes, tabs: bool) -> list[str]:
+def split_at(raw: bytes, tabs: bool) -> list[str]:
+    """The columns of a line that has tabs between them, or else blanks. Raises Malformed for one that is not UTF-8."""
     check_utf8(raw)
     return [each.strip().decode("utf-8") for each in (raw.rstrip().split(b"\t") if tabs else raw.split())]
 
@@ -80,14 +75,46 @@ def row_of_run(raw: bytes) -> RunRow:
     if len(columns) != RUN_COLUMNS and not _is_plain(columns):
         raise Malformed(f"{len(columns)} columns, expected {RUN_COLUMNS} ({RUN}){likeness(raw)}")
     qid, _, docid, _, text, *rest = columns
+    score = score_of(text)
+    check_ids(qid, docid)
+    return RunRow(qid, docid, score, rest[0] if rest else "")
+
+
+def score_of(text: str) -> float:
+    """The score that a column holds. Raises Malformed for what is no number, or beyond float32.
+
+    >>> score_of("12.5"), score_of("-1e3")
+    (12.5, -1000.0)
+    """
     score = number_of(text)
     if score is None:
-        raise Malformed(f"the score is {text[:40]!r}, not a number{likeness(raw)}")
+        raise Malformed(f"the score is {text[:SHOWN]!r}, not a number")
+    return check_score(score)
+
+
+def check_score(score: float) -> float:
+    """The score itself, as a float. Raises Malformed for one beyond float32."""
     if not abs(score) < LARGEST_SCORE:
-        raise Malformed(f"the score {text[:40]} is beyond what a run can hold")
+        raise Malformed(f"the score {score:g} is beyond what a run can hold")
+    return float(score)
+
+
+def check_ids(qid: str, docid: str) -> None:
+    """Raises Malformed for an empty id."""
     if not qid or not docid:
         raise Malformed(f"an empty {'qid' if not qid else 'docid'}")
-    return RunRow(qid, docid, score, rest[0] if rest else "")
+
+
+def rank_as_score(text: str) -> float:
+    """A rank as the score that gives the same order. Raises Malformed for what is no whole number from 0.
+
+    >>> rank_as_score("3"), rank_as_score("3.0")
+    (-3.0, -3.0)
+    """
+    rank = whole_number(text)
+    if rank is None or rank < 0:
+        raise Malformed(f"the rank is {text[:SHOWN]!r}, not a whole number from 0")
+    return check_score(-rank)
 
 
 def run_line(qid: str, docid: str, rank: int, score: float) -> str:
@@ -126,54 +153,11 @@ def is_run(raw: bytes) -> bool:
 
 def likeness(raw: bytes) -> str:
     """What a line looks like that is no line of columns, to add to a message."""
+    if raw.startswith(UNREADABLE):
+        return ""
     text = raw.lstrip()
-    if NESTED.match(raw):
-        return "; it looks like a JSON object {qid: {docid: number}}, which cannot be read"
     kinds = {b"{": "JSON", b"[": "a JSON array", b"<": "SGML or XML (topics?)", b"\x04\x22\x4d\x18": "lz4"}
     return next((f"; it looks like {name}" for sign, name in kinds.items() if text.startswith(sign)), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a file of judgements is laid out, by its first line: BEIR's header decides for the whole table."""
-
-    width: int
-    header: bool = False
-    tabs: bool | None = None  # None: each line has its own separator
-    quoted: bool = False
-
-    @classmethod
-    def of(cls, raw: bytes) -> "Layout":
-        """The layout that a first line shows. Raises Malformed."""
-        columns = columns_of(raw)
-        if len(columns) not in QRELS_WIDTHS:
-            raise Malformed(_widths(len(columns)) + likeness(raw))
-        names = [each.strip(BLANKS + "\"'").lower().replace("-", "_").replace(" ", "_") for each in columns]
-        if names[0] not in QUERY_NAMES or number_of(unquoted(columns[-1])) is not None:
-            return cls(len(columns))
-        elsewhere = names[-2] not in DOCUMENT_NAMES and not DOCUMENT_NAMES.isdisjoint(names[1:])
-        if elsewhere or names[-2] in GRADE_NAMES:
-            raise Malformed(f"the columns are {', '.join(names)}, expected query, document, grade")
-        tabs, quoted = b"\t" in raw.rstrip(), columns[0] != unquoted(columns[0])
-        return cls(len(columns), header=True, tabs=tabs, quoted=quoted)
-
-    def row(self, raw: bytes) -> Judgement:
-        """What a line says. Raises Malformed."""
-        columns = columns_of(raw) if self.tabs is None else _split(raw, self.tabs)
-        if len(columns) not in QRELS_WIDTHS:
-            raise Malformed(_widths(len(columns)) + likeness(raw))
-        if len(columns) != self.width:
-            raise Malformed(f"{len(columns)} columns, expected {self.width} as in the first line")
-        if self.quoted:
-            columns = [unquoted(each) for each in columns]
-        qid, *iteration, docid, grade = columns
-        if not qid or not docid:
-            raise Malformed(f"an empty {'qid' if not qid else 'docid'}")
-        return Judgement(qid, "".join(iteration), docid, grade)
-
-
-def _widths(count: int) -> str:
-    return f"{count} columns, expected " + " or ".join(f"{width} ({names})" for width, names in QRELS_WIDTHS.items())
 
 
 def unquoted(text: str) -> str:

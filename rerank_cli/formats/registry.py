@@ -32,6 +32,11 @@ LOOK_AT_RECORDS = 100  # for the first that shows its format
 NEWLINE_AND_BOM = 4  # bytes that a whole line may have beside its raw ones
 
 
+def open_inputs(read: ReadConfig) -> Inputs:
+    """What is read line by line. Raises InputError for what cannot be read."""
+    return Inputs(read.sources, scores=read.run is not None)
+
+
 def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = None) -> Format:
     """The format that the user named, or for `auto` the one that the first record of `inputs` shows.
 

@@ -8,21 +8,18 @@ the line before has that already: then our order survives.
 """
 
 import math
-import re
 import struct
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking, as_float32
-from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats.columns import COMMENT, LARGEST_SCORE, is_comment, is_run, row_of_run, run_line
+from rerank_cli.formats.columns import COMMENT, LARGEST_SCORE, is_comment, row_of_run, run_line
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import BLANKS, Malformed, id_of
-from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.record_format import as_objects, scores_of
+from rerank_cli.formats.run_with_texts import RunWithTexts
 
-FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
 HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that a run holds, or is never expected to
 
 
@@ -33,63 +30,30 @@ class TrecRun:
     titled = needs_candidates = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Index queries and corpus where they are named. Raises ConfigError when a run is read without them."""
-        self.hashes: dict[str, str] = {}
+        """Look over the run and index its texts where one is read. Raises ConfigError for a run without texts."""
         self._scored = write.scored
-        self._apart: frozenset[str] = frozenset()  # queries whose lines do not stand together
-        self.repeated = 0  # lines that name a document again
-        self._queries = self._corpus = None
-        if read.run is not None:
-            if read.queries is None or not read.corpus:
-                raise ConfigError(
-                    "--run: a run has no texts", "Name --queries and --corpus, or a BEIR folder as the INPUT."
-                )
-            self._apart = apart(read.run, read.max_line_bytes)
-            self._queries = Lookup([read.queries], read.max_line_bytes, titled=False)
-            self._corpus = Lookup(read.corpus, read.max_line_bytes)
-            self.hashes = {"queries_sha256": self._queries.sha256, "corpus_sha256": self._corpus.sha256}
+        self._run = None if read.run is None else RunWithTexts(read)
+        self.hashes: dict[str, str] = {} if self._run is None else self._run.hashes
 
     @property
     def notes(self) -> list[str]:
         """What the user should know of the run and the files that are looked into."""
-        files = (self._queries, self._corpus)
-        notes = [note for file in files if file is not None for note in file.notes]
-        if self.repeated:
-            notes.append(f"{self.repeated:,} lines of the run name a document twice in a query: the first one counts")
-        return notes
+        return [] if self._run is None else self._run.notes
 
     def is_comment(self, raw: bytes) -> bool:
-        """Whether a line is a comment, which counts as a blank one."""
-        return is_comment(raw)
+        """Whether a line is a comment, or names the columns: such lines count as blank."""
+        return is_comment(raw) or (self._run is not None and self._run.is_header(raw))
 
     def parse_line(self, raw: bytes) -> tuple[str, tuple[str, float]]:
         """A line's key, and what it says. Raises Malformed."""
-        row = row_of_run(raw)
+        row = row_of_run(raw) if self._run is None else self._run.row(raw)
         return row.qid, (row.docid, row.score)
 
     def join_lines(self, key: str | int, rows: list[tuple[str, float]]) -> dict[str, Any]:
-        """The record that the lines of one key make. A document counts where it comes first.
-
-        Raises Malformed for what queries or corpus do not have.
-        """
-        qid = str(key)
-        if self._queries is None or self._corpus is None:
+        """The record that the lines of one key make, with its texts. Raises Malformed as `RunWithTexts.record` does."""
+        if self._run is None:
             raise ConfigError("a TREC run is read with --run", "Name it so, with --queries and --corpus.")
-        if qid in self._apart:
-            reason = f"the lines of {qid[:40]!r} do not stand together in the run: sort it by query"
-            raise Malformed(reason, content=True)
-        query = self._queries.entries([qid]).get(qid)
-        if query is None:
-            raise self._queries.missing("query", qid)
-        scores: dict[str, float] = {}
-        for docid, score in rows:
-            scores.setdefault(docid, score)
-        docs = self._corpus.entries(list(scores))
-        for docid in scores:
-            if docid not in docs:
-                raise self._corpus.missing("document", docid)
-        self.repeated += len(rows) - len(scores)
-        return {"qid": qid, "query": query["text"], "docs": docs, "rows": list(scores.items())}
+        return self._run.record(str(key), rows)
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request."""
@@ -153,28 +117,6 @@ class TrecRun:
             last = min(as_float32(score), below(last))
             written.append(run_line(value["qid"], docid, rank, last))
         return "".join(written).encode("utf-8")
-
-
-def apart(run: str, max_line_bytes: int) -> frozenset[str]:
-    """The queries of a run that come again behind another one: each of them would become several records.
-
-    Written as a run again, their documents could stand twice in one query. A pipe is not looked at.
-    """
-    inputs = Inputs((run,))
-    if run == "-" or inputs.sources[0].size is None:
-        return frozenset()
-    seen: set[int] = set()  # hashes: about 60 bytes a query
-    again, last = set(), ""
-    for line in inputs.lines(max_line_bytes):
-        if is_comment(line.raw) or not (first := FIRST.match(line.raw)):
-            continue
-        qid = first[0].strip().decode("utf-8", "replace")
-        if qid != last and is_run(line.raw):
-            last = qid
-            if hash(qid) in seen:
-                again.add(qid)
-            seen.add(hash(qid))
-    return frozenset(again)
 
 
 def column(name: str | int) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus
 from rerank_cli.core.records import Blank, Failure, Request
-from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats.registry import open_format, read_entries
+from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 
 FIRST_FAILURES = 10
 
@@ -69,7 +68,7 @@ class Check:
 
 def check_input(config: ReadConfig) -> Check:
     """What is in the input: counts, and its first bad records. Raises InputError when it cannot be read."""
-    inputs = Inputs(config.sources)
+    inputs = open_inputs(config)
     format = open_format(config, WriteConfig(), inputs)
     check = Check(format.name)
     for entry in read_entries(format, inputs, config, None):

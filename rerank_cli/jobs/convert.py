@@ -12,10 +12,9 @@ from rerank_cli.core.records import Blank, Entry, Failure, Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.existing import decide, existing_at, refuse_others
 from rerank_cli.files.file_output import FileOutput
-from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.output import Output, open_output
 from rerank_cli.files.stream_output import StreamOutput
-from rerank_cli.formats.registry import failure_line, open_format, read_entries
+from rerank_cli.formats.registry import failure_line, open_format, open_inputs, read_entries
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.fingerprint import readable
 from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
@@ -36,7 +35,7 @@ class Conversion:
 
 def convert(config: RunConfig, report: Report) -> Conversion:
     """Read, translate, write. Raises what reading and writing raise; there is no resuming, it takes seconds."""
-    inputs = Inputs(config.read.sources)
+    inputs = open_inputs(config.read)
     paths = checked_paths(config)
     format = open_format(config.read, config.write, inputs)
     refuse_table_of_lines(config, paths, format.name)

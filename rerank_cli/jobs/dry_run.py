@@ -16,8 +16,7 @@ from rerank_cli.core.records import Mark
 from rerank_cli.core.scorer import PreparedPair, budgets_of
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import open_scorer
-from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats.registry import open_format, read_entries
+from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.jobs.preflight import check_first_records, checked_paths
 from rerank_cli.reranking.counting import count_batch, counters_of
 from rerank_cli.reranking.windows import windows
@@ -84,7 +83,7 @@ class DryRun:
 
 def dry_run(config: RunConfig, stats: Stats, report: Report) -> DryRun:
     """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
-    inputs = Inputs(config.read.sources)
+    inputs = open_inputs(config.read)
     checked_paths(config)  # refuses what a run would refuse
     format = open_format(config.read, replace(config.write, scored=True), inputs)
     entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)

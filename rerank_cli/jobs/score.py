@@ -22,7 +22,7 @@ from rerank_cli.files.journal import Commit
 from rerank_cli.files.output import Output, open_output
 from rerank_cli.files.paths import is_file
 from rerank_cli.files.stream_output import StreamOutput
-from rerank_cli.formats.registry import failure_line, open_format, read_entries
+from rerank_cli.formats.registry import failure_line, open_format, open_inputs, read_entries
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
@@ -71,7 +71,7 @@ class Run:
         Raises RerankError for every other ending, and Interrupted.
         """
         config = self.config
-        inputs = Inputs(config.read.sources)
+        inputs = open_inputs(config.read)
         paths = checked_paths(config)
         format = open_format(config.read, replace(config.write, scored=True), inputs)
         refuse_table_of_lines(config, paths, format.name)

@@ -11,11 +11,10 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
-from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.json_values import number_of
 from rerank_cli.formats.native import lacking_id
 from rerank_cli.formats.record_format import as_objects
-from rerank_cli.formats.registry import open_format, read_entries
+from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.training.config import Fields
 from rerank_cli.training.rows import Example
 
@@ -77,7 +76,7 @@ def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels
 
 def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) -> Iterator[Example | str]:
     """Each record as an example, or why it cannot be used."""
-    inputs = Inputs(read.sources)
+    inputs = open_inputs(read)
     format = open_format(read, WriteConfig(), inputs)
     judgements = _Judgements()
     for entry in read_entries(format, inputs, read, None):

@@ -168,8 +168,8 @@ def test_a_run_may_lack_its_tag_and_have_words_behind_it_and_comments(tmp_path: 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("q\td\t1", "3 columns, expected 6 (qid Q0 docid rank score tag)"),
-        ("q d 2.5", "3 columns, expected 6"),
+        ("q\td\tx", "3 columns, expected 6 (qid Q0 docid rank score tag)"),
+        ("q d", "2 columns, expected 6"),
         ("q 0 d 1", "4 columns, expected 6"),
         ("q d 1 2.5 tag", "5 columns, expected 6"),
         ("q d 1 3 7", "5 columns, expected 6"),
@@ -232,12 +232,14 @@ def test_a_first_line_of_numbers_is_no_header_whatever_its_query_is_called(tmp_p
             "<top>\n<num> Number: 301\n",
             ":1: 1 columns, expected 4 (qid iter docid grade) or 3 (qid docid grade); it looks",
         ),
-        ('{"q1": {"d1": 1, "d2": 2}}\n', "it looks like a JSON object {qid: {docid: number}}"),
-        ('{"q1": {"d1": 1 }}\n', "it looks like a JSON object {qid: {docid: number}}"),
-        ('{"q1": {"d1": 1}}\n', "it looks like a JSON object {qid: {docid: number}}"),
+        ('{"q1": {"d1": 1, "d2": 0.5}}\n', ":2: the relevance is '0.5', not an integer"),
+        ('{"q1": {"d1": null }}\n', ':1: the score is null, not a number (at $["q1"]["d1"])'),
+        ('{"q1": {"d1": 1}}\n{"q1": {"d1": 2}}\n', ":2: q1 d1 was judged otherwise before"),
+        ('{"qid": "q1", "docid": "d1", "score": 0.5}\n', ":1: the relevance is '0.5', not an integer"),
+        ('{"qid": "q1", "docid": "d1", "label": "1"}\n', ":1: label is a string, not a number (at $.label)"),
+        ('{"qid": "q1", "docid": "d1"}\n', ':1: no "score" (found "qid", "docid") (at $.score)'),
         ("{\n", "it looks like JSON"),
         (b"q1 0 d\xff 1\n", ":1: not UTF-8"),
-        (b"PAR1" + b"\0" * 20, "is a parquet table"),
     ],
 )
 def test_what_are_no_judgements_is_named(tmp_path: Path, content: str | bytes, reason: str) -> None:
@@ -251,28 +253,29 @@ def test_what_are_no_judgements_is_named(tmp_path: Path, content: str | bytes, r
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ('{"q1": {"d1": 1.5}}\n', "holds no results; "),
-        ('{\n  "q1": {\n    "d1": 1.5\n  }\n}\n', "it looks like JSON"),
-        ('{"q1": {"d1": 1.5}}\n', "it looks like a JSON object {qid: {docid: number}}, which cannot be read"),
+        ('{"q1": {"d1": 1.5}, "q2": {"d1": null}}\n', ':2: the score is null, not a number (at $["q2"]["d1"])'),
+        (
+            '{\n  "q1": {\n    "d1": NaN,\n    "d2": 1\n  }\n}\n',
+            ':1: the score is NaN, not a number (at $["q1"]["d1"])',
+        ),
+        ('{"q1": {"d1": 1}, "q2": {"d1": [1]}}\n', '$["q2"]["d1"] is a list, expected a score'),
     ],
 )
-def test_results_in_objects_are_named(tmp_path: Path, content: str, reason: str) -> None:
+def test_results_in_objects_that_are_no_scores_are_named(tmp_path: Path, content: str, reason: str) -> None:
     put(tmp_path, run=content)
     with pytest.raises(InputError) as caught:
         read_results(str(tmp_path / "run"))
     assert reason in caught.value.message
 
 
-def test_a_parquet_table_of_judgements_or_scores_is_named(tmp_path: Path) -> None:
+def test_a_parquet_table_of_judgements_or_scores_is_read(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    table = pyarrow.table({"q_id": ["q1"], "doc_id": ["d1"], "score": [1]})
+    table = pyarrow.table({"q_id": ["q1", "q1"], "doc_id": ["d1", "d2"], "score": [1, 2]})
     parquet.write_table(table, str(tmp_path / "table.parquet"))
-    with pytest.raises(InputError, match=r"parquet .*judgements"):
-        read_qrels(str(tmp_path / "table.parquet"))
-    with pytest.raises(InputError, match=r"results.* parquet"):
-        read_results(str(tmp_path / "table.parquet"))
+    assert read_qrels(str(tmp_path / "table.parquet")) == {"q1": {"d1": 1, "d2": 2}}
+    assert read_results(str(tmp_path / "table.parquet")).queries["q1"].docids == ("d2", "d1")
 
 
 def test_a_run_whose_ids_look_like_json_is_a_run(tmp_path: Path) -> None:

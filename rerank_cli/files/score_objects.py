@@ -1,0 +1,236 @@
+"""Scores in one JSON object, `{qid: {docid: score}}`, as a stream of JSON lines, one a score.
+
+MTEB, BEIR and ranx keep runs and judgements so, on one line or on many. The object is read piece by piece and never
+held whole, and what holds for lines (places, hashes, resuming) holds for its scores. MTEB puts a task's subset and
+split above the queries, behind a field about the model: a file with one split is read, of several one must be chosen.
+
+A score that is no number becomes a line that is refused with its path; what is no such object is an InputError. The
+trade refused: a parser that holds the whole object, and keeps the last of two queries with one name.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from io import RawIOBase
+
+from rerank_cli.core.errors import InputError
+from rerank_cli.files.raw import PeekableStream, unreadable_line
+
+HEAD = CHUNK = 1 << 16  # bytes: HEAD show whether a stream is such an object
+LONGEST = 1 << 20  # bytes of a name with its value
+PLAIN, IN_MTEB = 2, 4  # names above a score
+MTEB = b'"mteb_model_meta"'
+SPACE = rb"[ \t\r\n]*+"
+STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
+OTHER = rb'[^\s"{}\[\],:]++'
+DIGITS = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
+TOKEN = re.compile(rb'%b|["{}\[\],:]|%b' % (STRING, OTHER))
+SCORE = re.compile(rb"%b(%b)%b:%b(%b)%b([,}])" % (SPACE, STRING, SPACE, SPACE, DIGITS, SPACE))
+ENTRY = re.compile(rb"%b(%b)%b:%b(?:([{\[])|(%b|%b)(?=%b[,}]))" % (SPACE, STRING, SPACE, SPACE, STRING, OTHER, SPACE))
+NUMBER = re.compile(DIGITS)
+REST = re.compile(SPACE)
+BOM = b"\xef\xbb\xbf"
+MARK = re.compile(rb"(?:%b)?+" % BOM)  # also where there is none
+SHOWN = 40  # bytes in a message
+ADVICE = "Expected {qid: {docid: score}}, as MTEB, BEIR and ranx write it."
+
+
+def begins_scores(head: bytes) -> bool:
+    """Whether what begins with these bytes is an object of objects, as far as they show it.
+
+    A record may begin with an object of numbers, but has a text or a list beside it.
+
+    >>> begins_scores(b'{"q1": {"d1": 1.5, "d'), begins_scores(b'{"query": {"qid": 1}, "candidates": [')
+    (True, False)
+    """
+    depth, before, inside, listed = 0, b"", False, False
+    for found in TOKEN.finditer(head.removeprefix(BOM)):
+        token = found[0]
+        if token != b"{" and (depth == 0 or (depth == 1 and before == b":")):
+            return False
+        if token == b'"':  # of a string that is cut
+            break
+        depth += {b"{": 1, b"}": -1}.get(token, 0)
+        inside, listed = inside or depth > 1, listed or token == b"["
+        if not depth:
+            return inside
+        before = token
+    return inside and not listed
+
+
+def scores_as_lines(stream: RawIOBase, name: str) -> RawIOBase:
+    """A stream, or if it is an object of scores, these as lines."""
+    if isinstance(stream, PeekableStream) and begins_scores(stream.peek(HEAD, HEAD)):
+        return ScoreLines(stream, name)
+    return stream
+
+
+class ScoreLines(RawIOBase):
+    """The scores of an object as a stream of JSON lines with `query-id`, `corpus-id` and `score`."""
+
+    def __init__(self, stream: RawIOBase, name: str) -> None:
+        self._pieces = Pieces(stream, name)
+        self._left = b""
+        self._names: list[bytes] = []  # of the objects that are open
+        self._levels = PLAIN
+        self._split: list[bytes] = []  # MTEB's subset and split, once known
+        self._blocks = self._all_lines()
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        """Some of the lines. Raises InputError for what is no object of scores."""
+        while not self._left:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._left = block
+        block, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(block)] = block
+        return len(block)
+
+    def _all_lines(self) -> Iterator[bytes]:
+        """Blocks of lines, of one object after the other."""
+        if not self._pieces.at_end():
+            self._pieces.take(MARK)
+        while not self._pieces.at_end():
+            if not self._pieces.skip(b"{"):
+                raise self._pieces.fault(inside=False)
+            yield from self._entries()
+
+    def _entries(self) -> Iterator[bytes]:
+        """Blocks of lines of an object behind its opening brace, up to the closing one."""
+        closed = self._pieces.skip(b"}")
+        while not closed:
+            if len(self._names) == self._levels - 1 and self._names[0] != MTEB:
+                block, closed = self._scores()
+                yield block
+            if not closed:
+                yield from self._entry()
+                closed = self._pieces.skip(b"}")
+                if not closed and not self._pieces.skip(b","):
+                    raise self._pieces.fault()
+
+    def _scores(self) -> tuple[bytes, bool]:
+        """The lines of the numbers that follow, as far as they were read, and whether a brace closes the object."""
+        head, closed, lines = _line_until_docid(self._names[-1]), False, []
+        for found in self._pieces.all(SCORE):
+            lines += [head, found[1], b',"score":', found[2], b"}\n"]
+            closed = found[3] == b"}"
+            if closed:
+                break
+        return b"".join(lines), closed
+
+    def _entry(self) -> Iterator[bytes]:
+        """Blocks of lines of the next name and its value."""
+        found = self._pieces.take(ENTRY)
+        if found is None:
+            raise self._pieces.fault()
+        name, opening, scalar = found.groups()
+        if not self._names and name == MTEB:
+            self._levels = IN_MTEB
+        self._names.append(name)
+        if opening:
+            self._check_opening(opening)
+            yield from self._entries()
+        elif self._names[0] != MTEB:
+            yield self._line(scalar)
+        self._names.pop()
+
+    def _line(self, scalar: bytes) -> bytes:
+        """The line of a value that is no object; one that is refused where it is no score."""
+        if len(self._names) < self._levels:
+            return unreadable_line(f"{_kind(scalar)} where an object is expected", _path(self._names)) + b"\n"
+        if not NUMBER.fullmatch(scalar):
+            return unreadable_line(f"the score is {_kind(scalar)}, not a number", _path(self._names)) + b"\n"
+        return b'%b%b,"score":%b}\n' % (_line_until_docid(self._names[-2]), self._names[-1], scalar)
+
+    def _check_opening(self, sign: bytes) -> None:
+        """Raises InputError for a list, for an object where a score stands, and for a second split of MTEB's."""
+        if sign == b"[" or len(self._names) >= self._levels + (self._names[0] == MTEB):
+            what = "a list" if sign == b"[" else "an object"
+            place = "a score" if len(self._names) >= self._levels else "an object"
+            raise InputError(f"{self._pieces.name}: {_path(self._names)} is {what}, expected {place}", ADVICE)
+        if self._levels == IN_MTEB and len(self._names) == IN_MTEB - PLAIN and self._names[0] != MTEB:
+            self._split = self._split or list(self._names)
+            if self._split != self._names:
+                raise self._several_splits()
+
+    def _several_splits(self) -> InputError:
+        one, other = ("".join(f"[{_text(each)}]" for each in names) for names in (self._split, self._names))
+        name = self._pieces.name
+        return InputError(
+            f"{name}: holds predictions of several splits, {one} and {other}",
+            f"Choose one: jq '.{one}' {shlex.quote(name)} > one.json",
+        )
+
+
+class Pieces:
+    """A text that is read piece by piece, and taken from its beginning by patterns."""
+
+    def __init__(self, stream: RawIOBase, name: str) -> None:
+        self.name = name
+        self._stream = stream
+        self._text, self._place, self._before = b"", 0, 0  # what was read, our place in it, bytes before it
+
+    def take(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """What a pattern matches here. It must not match the beginning of something longer."""
+        while not (found := pattern.match(self._text, self._place)):
+            if len(self._text) - self._place > LONGEST or not self._read_more():
+                return None
+        self._place = found.end()
+        return found
+
+    def all(self, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+        """What a pattern matches, again and again, as far as the text was read."""
+        while found := pattern.match(self._text, self._place):
+            self._place = found.end()
+            yield found
+
+    def skip(self, sign: bytes) -> bool:
+        """Whether this sign comes next; then it was taken."""
+        self.at_end()
+        found = self._text[self._place : self._place + 1] == sign
+        self._place += found
+        return found
+
+    def at_end(self) -> bool:
+        """Whether nothing follows but blanks, which are taken."""
+        while True:
+            blanks = REST.match(self._text, self._place)
+            self._place = blanks.end() if blanks else self._place
+            if self._place < len(self._text):
+                return False
+            if not self._read_more():
+                return True
+
+    def fault(self, *, inside: bool = True) -> InputError:
+        """What is said where nothing that may come here comes; `inside` an object, it may have been cut off."""
+        ended = self.at_end() or (inside and b"}" not in self._text[self._place :] and not self._read_more())
+        shown = self._text[self._place : self._place + SHOWN].decode("utf-8", "replace")
+        what = "ends early" if ended else f"has {shown!r} where it cannot stand"
+        return InputError(f"{self.name}: the JSON object {what} (byte {self._before + self._place})", ADVICE)
+
+    def _read_more(self) -> bool:
+        block = self._stream.read(CHUNK) or b""
+        self._before += self._place
+        self._text, self._place = self._text[self._place :] + block, 0
+        return bool(block)
+
+
+def _line_until_docid(qid: bytes) -> bytes:
+    return b'{"query-id":%b,"corpus-id":' % qid
+
+
+def _kind(scalar: bytes) -> str:
+    return "a string" if scalar.startswith(b'"') else scalar.decode("utf-8", "replace")[:SHOWN]
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
+
+
+def _path(names: list[bytes]) -> str:
+    return "$" + "".join(f"[{_text(each)}]" for each in names)

@@ -1,0 +1,122 @@
+"""A look over a whole run before it is read: its layout, and the queries whose lines do not stand together.
+
+Three columns without a header are a query, a document and a rank or a score, and nothing tells which: a wrong guess
+turns every ranking upside down. They are read as ranks where each query's values are 1, 2, 3, … in the order of the
+file, from its first line to its last, and are refused otherwise until --run-columns names them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
+
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.files.inputs import Inputs, Line
+from rerank_cli.formats.columns import RunRow, is_comment, is_run
+from rerank_cli.formats.json_rows import JsonRows
+from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.run_layouts import SAY_COLUMNS, NamedColumns, RunLayout, Trec, layout_of_run
+
+FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
+LOOK_AT = 100  # lines, for the first that shows a layout
+
+
+class Survey(NamedTuple):
+    """The layout of a run, and its queries that come again behind another one: each would become several records."""
+
+    layout: RunLayout
+    apart: frozenset[str]
+
+
+def survey(path: str, named: Sequence[str], max_line_bytes: int) -> Survey:
+    """Look over a run. Raises ConfigError for three columns that may be scores, InputError for what cannot be read."""
+    layout, lines = find_layout(run_lines(Inputs((path,), scores=True), max_line_bytes), named)
+    qids = _trec_qids(lines) if isinstance(layout, Trec) else (row.qid for _, row in good_rows(layout, lines))
+    seen: set[int] = set()  # hashes: about 60 bytes a query
+    again, last = set(), ""
+    for qid in qids:
+        if qid != last:
+            last = qid
+            if hash(qid) in seen:
+                again.add(qid)
+            seen.add(hash(qid))
+    return Survey(layout, frozenset(again))
+
+
+def run_lines(inputs: Inputs, max_line_bytes: int) -> Iterator[Line]:
+    """The lines of a run that are neither blank nor comments, nor too long."""
+    for line in inputs.lines(max_line_bytes):
+        if line.raw.strip() and not line.too_long and not is_comment(line.raw):
+            yield line
+
+
+def find_layout(lines: Iterator[Line], named: Sequence[str] = ()) -> tuple[RunLayout, Iterator[Line]]:
+    """The layout that the first of these lines shows which shows one, and all of the lines."""
+    seen: list[Line] = []
+    for line in lines:
+        seen.append(line)
+        try:
+            return layout_of_run(line.raw, named), chain(seen, lines)
+        except Malformed:
+            if len(seen) == LOOK_AT:
+                break
+    is_json = bool(seen) and seen[0].raw.lstrip().startswith(b"{")
+    return JsonRows() if is_json else Trec(), chain(seen, lines)
+
+
+def good_rows(layout: RunLayout, lines: Iterable[Line]) -> Iterator[tuple[Line, RunRow]]:
+    """The lines that can be read, with what they say. Raises ConfigError where guessed ranks are none."""
+    ranks = Ranks()
+    for line in lines:
+        if line.raw == layout.header:
+            continue
+        try:
+            row = layout.row(line.raw)
+        except Malformed as fault:
+            refuse_guess(layout, line, fault)
+            continue
+        ranks.check(layout, line, row)
+        yield line, row
+
+
+@dataclass(slots=True)
+class Ranks:
+    """How many lines of each query came so far, where the third of three columns is guessed to be a rank."""
+
+    lines: Counter[str] = field(default_factory=Counter)
+
+    def check(self, layout: RunLayout, line: Line, row: RunRow) -> None:
+        """Raises ConfigError where a line's rank is not the next one of its query."""
+        if is_guessed(layout):
+            self.lines[row.qid] += 1
+            if row.score != -self.lines[row.qid]:
+                raise _not_ranks(line, f"has {-row.score:g} where the next rank of its query is {self.lines[row.qid]}")
+
+
+def is_guessed(layout: RunLayout) -> bool:
+    """Whether nothing says what the columns hold."""
+    return isinstance(layout, NamedColumns) and layout.guessed
+
+
+def refuse_guess(layout: RunLayout, line: Line, fault: Malformed) -> None:
+    """Raises ConfigError for a line of three columns that cannot be read with a rank, where ranks are a guess."""
+    if is_guessed(layout) and fault.reason.startswith("the rank is "):
+        raise _not_ranks(line, fault.reason.replace("the rank is ", "has ").replace(", not", ", which is not"))
+
+
+def _not_ranks(line: Line, why: str) -> ConfigError:
+    shown = line.raw.decode("utf-8", "replace").strip()[:80]
+    return ConfigError(f"{line.origin}: {shown!r} {why}: are these scores?", SAY_COLUMNS)
+
+
+def _trec_qids(lines: Iterator[Line]) -> Iterator[str]:
+    """The query of each line, fast: a line is only read whole where another query begins."""
+    last = ""
+    for line in lines:
+        if first := FIRST.match(line.raw):
+            qid = first[0].strip().decode("utf-8", "replace")
+            if qid == last or is_run(line.raw):
+                last = qid
+                yield qid

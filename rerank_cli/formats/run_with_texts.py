@@ -1,0 +1,94 @@
+"""A run that is read with its texts: which documents it names for a query, and what queries and corpus say of them."""
+
+from typing import Any
+
+from rerank_cli.core.config import ReadConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.columns import RunRow
+from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.lookup import Lookup
+from rerank_cli.formats.run_layouts import RunLayout, layout_of_run
+from rerank_cli.formats.run_survey import is_guessed, survey
+
+GUESSED = "the three columns of the run are read as qid, docid and rank"
+APART = "the lines of {!r} do not stand together in the run: sort it by query"
+
+
+class RunWithTexts:
+    """A run, looked over, and its queries and corpus, indexed. Used by one thread at a time."""
+
+    def __init__(self, read: ReadConfig) -> None:
+        """Raises ConfigError for a run without texts, and for one whose columns must be named."""
+        if read.run is None or read.queries is None or not read.corpus:
+            raise ConfigError(
+                "--run: a run has no texts", "Name --queries and --corpus, or a BEIR folder as the INPUT."
+            )
+        self._named = read.run_columns
+        self._layout: RunLayout | None = None
+        self._apart: frozenset[str] = frozenset()  # queries whose lines do not stand together
+        self._begun: set[int] | None = set()  # hashes of the queries so far, of a run that cannot be looked over
+        if Inputs((read.run,)).resumable:
+            self._layout, self._apart = survey(read.run, read.run_columns, read.max_line_bytes)
+            self._begun = None
+        self._repeated = 0  # lines that name a document again
+        self._queries = Lookup([read.queries], read.max_line_bytes, titled=False)
+        self._corpus = Lookup(read.corpus, read.max_line_bytes)
+        self.hashes = {"queries_sha256": self._queries.sha256, "corpus_sha256": self._corpus.sha256}
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the run and the files that are looked into."""
+        notes = [GUESSED] if self._layout is not None and is_guessed(self._layout) else []
+        notes += [*self._queries.notes, *self._corpus.notes]
+        if self._repeated:
+            notes.append(f"{self._repeated:,} lines of the run name a document twice in a query: the first one counts")
+        return notes
+
+    def is_header(self, raw: bytes) -> bool:
+        """Whether a line names the columns."""
+        try:
+            return raw == self._layout_by(raw).header
+        except Malformed:
+            return False
+
+    def row(self, raw: bytes) -> RunRow:
+        """What a line says. Raises Malformed."""
+        return self._layout_by(raw).row(raw)
+
+    def _layout_by(self, raw: bytes) -> RunLayout:
+        """The layout of the run, which the first line shows where it could not be looked over."""
+        if self._layout is None:
+            layout = layout_of_run(raw, self._named)
+            if is_guessed(layout):
+                raise ConfigError(
+                    "--run: three columns may hold ranks or scores, and a pipe cannot be looked over",
+                    "Say it: --run-columns qid,docid,rank or --run-columns qid,docid,score.",
+                )
+            self._layout = layout
+        return self._layout
+
+    def record(self, qid: str, rows: list[tuple[str, float]]) -> dict[str, Any]:
+        """The record of a query and its documents with their scores. A document counts where it comes first.
+
+        Raises Malformed for what queries or corpus do not have, and for a query whose lines do not stand together.
+        """
+        self._refuse_apart(qid)
+        query = self._queries.entries([qid]).get(qid)
+        if query is None:
+            raise self._queries.missing("query", qid)
+        scores: dict[str, float] = {}
+        for docid, score in rows:
+            scores.setdefault(docid, score)
+        docs = self._corpus.entries(list(scores))
+        for docid in scores:
+            if docid not in docs:
+                raise self._corpus.missing("document", docid)
+        self._repeated += len(rows) - len(scores)
+        return {"qid": qid, "query": query["text"], "docs": docs, "rows": list(scores.items())}
+
+    def _refuse_apart(self, qid: str) -> None:
+        if qid in self._apart or (self._begun is not None and hash(qid) in self._begun):
+            raise Malformed(APART.format(qid[:40]), content=True)
+        if self._begun is not None:
+            self._begun.add(hash(qid))
