@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
+from rerank_cli.cli.limits import refuse_overwriting
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, json_text, write_csv
@@ -47,7 +48,7 @@ def eval_command(
     rerank eval ranked.jsonl --qrels qrels.txt
     rerank eval reranked.run --before bm25.run --qrels qrels/test.tsv --measures "nDCG@10 R@100"
     """
-    o.refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
+    refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
     chosen = parse_measures(measures)
     read = ReadConfig(**o.of_records(context.params))
     former = None if before is None else read_results(before, None, read)

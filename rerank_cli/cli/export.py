@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from rerank_cli.cli import options as o
+from rerank_cli.cli.limits import folder_to_make
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.dtypes import GRAPH_DTYPES
 from rerank_cli.core.printable import printable
@@ -44,7 +45,7 @@ def export_command(
     """
     config = ExportConfig(
         model=o.model_of(context, engine="torch", device="cpu", dtype="fp32"),
-        output=o.folder_to_make(output),
+        output=folder_to_make(output),
         format=format,
         dtype=dtype,
         records=None if records is None else ReadConfig(inputs=(records,), limit=limit),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
+from rerank_cli.cli.limits import refuse_overwriting
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
@@ -67,7 +68,7 @@ def mine_command(
     window = re.fullmatch(r"(\d+):(\d+)", ranks)
     if window is None:
         raise ConfigError(f"--ranks {ranks}: not a window", "Write for example 5:50.")
-    o.refuse_overwriting({"--output": output}, [queries, *pool])
+    refuse_overwriting({"--output": output}, [queries, *pool])
     config = MineConfig(
         queries=queries,
         corpus=tuple(pool),

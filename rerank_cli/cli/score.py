@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
+from rerank_cli.cli.limits import error_limit
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.core.stats import Stats
@@ -99,7 +100,7 @@ def score(
         files=FileConfig(
             output="-" if output is None else output, errors=errors, stats=stats, overwrite=overwrite, resume=resume
         ),
-        error_limit=o.error_limit(max_errors, strict),
+        error_limit=error_limit(max_errors, strict),
     )
     shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would be drawn into the records
     terminal = sys.stderr is not None and sys.stderr.isatty() and not shared

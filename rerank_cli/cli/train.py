@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
+from rerank_cli.cli.limits import folder_to_make
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.dtypes import TRAINING_DTYPES
 from rerank_cli.core.errors import ConfigError
@@ -108,7 +109,7 @@ def train_command(
     config = TrainConfig(
         read=o.reading(context, run_file=None, run_columns=None),
         model=o.model_of(context, engine="torch", dtype="fp32"),
-        output=o.folder_to_make(output),
+        output=folder_to_make(output),
         held_out=None if held_out is None else o.reading(context, inputs=[held_out], limit=None),
         qrels=qrels,
         fields=Fields(o.field(relevance_field), o.field(teacher_field)),

@@ -31,7 +31,8 @@ def read_qrels(path: str) -> Qrels:
     for line, row in _rows(path):
         grade = columns.whole_number(row.grade)
         if grade is None:
-            what = f"the relevance is {row.grade[:40]!r}, not an integer{columns.likeness(line.raw)}"
+            likeness = "" if line.raw.lstrip().startswith(b"{") else columns.likeness(line.raw)
+            what = f"the relevance is {row.grade[:40]!r}, not an integer{likeness}"
             raise InputError(f"{line.origin}: {what}", QRELS_ADVICE)
         if abs(grade) > MAX_RELEVANCE:
             raise InputError(f"{line.origin}: a relevance beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)

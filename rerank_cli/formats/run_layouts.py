@@ -41,7 +41,9 @@ from rerank_cli.formats.json_values import Malformed, number_of
 NEEDED = ("qid", "docid", "score or rank")
 KNOWN = ("qid", "docid", "rank", "score")
 THREE = ("qid", "docid", "rank")  # of three columns that nothing names
-SAY_COLUMNS = "Say it: --run-columns qid,docid,score (higher is better) or --run-columns qid,docid,rank (1 is best)."
+NAME_COLUMNS = (
+    "Name the columns: --run-columns qid,docid,score (higher is better) or --run-columns qid,docid,rank (1 is best)."
+)
 
 
 class RunLayout(Protocol):

@@ -17,7 +17,7 @@ from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats.columns import RunRow, is_comment, is_run
 from rerank_cli.formats.json_rows import JsonRows
 from rerank_cli.formats.json_values import Malformed
-from rerank_cli.formats.run_layouts import SAY_COLUMNS, NamedColumns, RunLayout, Trec, layout_of_run
+from rerank_cli.formats.run_layouts import NAME_COLUMNS, NamedColumns, RunLayout, Trec, layout_of_run
 
 FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
 LOOK_AT = 100  # lines, for the first that shows a layout
@@ -92,7 +92,7 @@ class Ranks:
         if is_guessed(layout):
             self.lines[row.qid] += 1
             if row.score != -self.lines[row.qid]:
-                raise _not_ranks(line, f"has {-row.score:g} where the next rank of its query is {self.lines[row.qid]}")
+                raise _not_ranks(line)
 
 
 def is_guessed(layout: RunLayout) -> bool:
@@ -103,12 +103,13 @@ def is_guessed(layout: RunLayout) -> bool:
 def refuse_guess(layout: RunLayout, line: Line, fault: Malformed) -> None:
     """Raises ConfigError for a line of three columns that cannot be read with a rank, where ranks are a guess."""
     if is_guessed(layout) and fault.reason.startswith("the rank is "):
-        raise _not_ranks(line, fault.reason.replace("the rank is ", "has ").replace(", not", ", which is not"))
+        raise _not_ranks(line)
 
 
-def _not_ranks(line: Line, why: str) -> ConfigError:
+def _not_ranks(line: Line) -> ConfigError:
     shown = line.raw.decode("utf-8", "replace").strip()[:80]
-    return ConfigError(f"{line.origin}: {shown!r} {why}: are these scores?", SAY_COLUMNS)
+    why = "three columns without a header, and the third is no rank (1, 2, 3, … within each query)"
+    return ConfigError(f"{line.origin}: {why}: {shown!r}", NAME_COLUMNS)
 
 
 def _trec_qids(lines: Iterator[Line]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.columns import RunRow
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.lookup import Lookup
-from rerank_cli.formats.run_layouts import RunLayout, layout_of_run
+from rerank_cli.formats.run_layouts import NAME_COLUMNS, RunLayout, layout_of_run
 from rerank_cli.formats.run_survey import is_guessed, survey
 
 GUESSED = "the three columns of the run are read as qid, docid and rank"
@@ -62,8 +62,7 @@ class RunWithTexts:
             layout = layout_of_run(raw, self._named)
             if is_guessed(layout):
                 raise ConfigError(
-                    "--run: three columns may hold ranks or scores, and a pipe cannot be looked over",
-                    "Say it: --run-columns qid,docid,rank or --run-columns qid,docid,score.",
+                    "--run: three columns without a header, and a pipe cannot be looked over for ranks", NAME_COLUMNS
                 )
             self._layout = layout
         return self._layout

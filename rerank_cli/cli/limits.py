@@ -1,0 +1,49 @@
+"""What commands check before they begin: where output may go, and how many records may fail."""
+
+import os
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+
+from rerank_cli.cli.options import MOST_OF_ANY
+from rerank_cli.core.config import ErrorLimit
+from rerank_cli.core.errors import ConfigError
+
+
+def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:
+    """Raises ConfigError when an output, named by its option, is read or is another output, under whatever name."""
+    named = [(option, path) for option, path in outputs.items() if path is not None and path != "-"]
+    for (first, one), (second, other) in combinations(named, 2):
+        if os.path.realpath(one) == os.path.realpath(other):
+            raise ConfigError(f"{one} would be both {first} and {second}", "Give each its own file.")
+    read = [name for name in inputs if name is not None and os.path.exists(name)]
+    for option, path in outputs.items():
+        if path is not None and os.path.exists(path) and any(os.path.samefile(path, name) for name in read):
+            raise ConfigError(f"{option} {path}: is one of the files that are read", "Write to another file.")
+
+
+def folder_to_make(output: str) -> Path:
+    """The folder to make. Raises ConfigError for one that always is there."""
+    if not os.path.basename(os.path.abspath(output)):
+        raise ConfigError(f"-o {output}: cannot be made", "Name a folder of its own.")
+    return Path(output)
+
+
+def error_limit(max_errors: str | None, strict: bool) -> ErrorLimit:
+    """`--max-errors N` or `N%`, or `--strict`. Raises ConfigError."""
+    if strict:
+        return ErrorLimit(count=0)
+    if max_errors is None:
+        return ErrorLimit()
+    try:
+        if max_errors.endswith("%"):
+            percent = float(max_errors[:-1])
+            if 0 <= percent <= 100:
+                return ErrorLimit(percent=percent)
+        else:
+            count = int(max_errors)
+            if 0 <= count <= MOST_OF_ANY:
+                return ErrorLimit(count=count)
+    except ValueError:
+        pass
+    raise ConfigError(f"--max-errors {max_errors}: not a count or a percentage", "Write for example 10 or 1%.")
