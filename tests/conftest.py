@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.points import Points
+
+# hypothesis: without a clock, without files of its own, the same examples each time
+settings.register_profile("rerank", deadline=None, database=None, derandomize=True)
+settings.load_profile("rerank")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("RERANK_SHARED", ROOT.parent / "shared"))
