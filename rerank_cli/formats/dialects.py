@@ -33,6 +33,7 @@ VOYAGE = Dialect(
 )
 MIXEDBREAD = Dialect("mixedbread", "input", "top_k", "return_input", "data", "score", "input", bare=True, object="list")
 TEI = Dialect("tei", "texts", "", "return_text", "", "score", "text", bare=True)
+NVIDIA = Dialect("nvidia", "passages", "", "", "rankings", "logit", "")
 
 TOPS = ("top_n", "top_k")
 ECHOES = ("return_documents", "return_input", "return_text")
@@ -128,6 +129,17 @@ def _in(value: Any, values: tuple[Any, ...]) -> bool:
 def wants_logits(body: Mapping[str, Any]) -> bool:
     """Whether a request asks for raw scores."""
     return any(body.get(name) is value for name, value in LOGITS_IF.items())
+
+
+def truncate_word(body: Mapping[str, Any]) -> str | None:
+    """What a request says of texts that do not fit, in NVIDIA's words; None where it says nothing.
+
+    >>> truncate_word({"truncate": False}), truncate_word({"truncation": True}), truncate_word({"truncate": "yes"})
+    ('NONE', 'END', None)
+    """
+    if refuses_cut(body):
+        return "NONE"
+    return "END" if any(_in(body.get(name), CUT_IF) for name in WHOLE_IF) else None
 
 
 def refuses_cut(body: Mapping[str, Any]) -> bool:

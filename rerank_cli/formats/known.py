@@ -17,6 +17,7 @@ class Known(NamedTuple):
 
 FORMATS = {
     "rank-llm": Known("rank_llm:RankLlm", ("query.text", "candidates")),
+    "nvidia": Known("nvidia:Nvidia", ("query.text", "passages")),
     "native": Known("native:Native", ("query", "candidates")),
     "openai-batch": Known("openai_batch:OpenAiBatch", ("custom_id", "url", "body")),
     "tevatron": Known("tevatron:Tevatron", ("query_id|qid", "query", "docid", "text")),

@@ -34,5 +34,15 @@ def _in_own_fields(body: dict[str, Any]) -> tuple[Any, Any, list[dict[str, Any]]
     return body["qid"], body["q"]["text"], listed
 
 
-BUILT = {"own-fields": _own_fields}  # the line of a record, with fields beside the real ones
-UNDERSTOOD = {"own-fields": _in_own_fields}  # the id, the query and the documents of a line's object
+def _nvidia(record: Any, noise: Any) -> bytes:
+    passages = [noise.around(text=d.text, id=d.id, relevance=d.relevance, logit=d.logit) for d in record.documents]
+    return json_line(noise.around(id=record.id, query=noise.around(text=record.query), passages=passages))
+
+
+def _in_nvidia(body: dict[str, Any]) -> tuple[Any, Any, list[dict[str, Any]]]:
+    return body.get("id"), body["query"]["text"], body["passages"]
+
+
+# The line of a record, with fields beside the real ones; the id, the query and the documents of a line's object.
+BUILT = {"own-fields": _own_fields, "nvidia": _nvidia}
+UNDERSTOOD = {"own-fields": _in_own_fields, "nvidia": _in_nvidia}

@@ -50,6 +50,7 @@ GOOD = {
         "query": "w",
         "documents": [{"id": f"d{n}", "page_content": text, "metadata": {"page": n}} for n, text in enumerate(TEXTS)],
     },
+    "nvidia": {"model": "m", "query": {"text": "w"}, "passages": [{"text": text} for text in TEXTS]},
     "flashrank": {
         "query": "w",
         "passages": [{"id": n, "text": text, "meta": {}} for n, text in enumerate(TEXTS)],
