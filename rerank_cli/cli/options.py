@@ -15,7 +15,7 @@ import typer
 from rerank_cli.core.config import DEFAULT_MODEL, LongDocs, ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.engines.registry import ENGINE_DTYPES, ENGINES
-from rerank_cli.formats.beir import in_folder
+from rerank_cli.formats.beir import in_folder, text_files
 from rerank_cli.formats.known import FORMATS
 from rerank_cli.formats.run_layouts import read_run_columns
 from rerank_cli.formats.suffixes import output_format
@@ -139,10 +139,15 @@ RunColumns = Annotated[
     str | None,
     option("run-columns", "Columns of a run without a header: qid, docid, score or rank, _ for others, with commas."),
 ]
-Queries = Annotated[str | None, option("queries", "Texts of the run's queries: JSON lines or tab-separated.")]
+Queries = Annotated[
+    str | None,
+    option("queries", "Texts of the run's queries: JSON lines, tab-separated or parquet, or a folder of these."),
+]
 Corpus = Annotated[
     list[str] | None,
-    option("corpus", "Texts of the run's documents: JSON lines or tab-separated; again for each further file."),
+    option(
+        "corpus", "Texts of the run's documents, in such a file or a folder of its shards; again for each further one."
+    ),
 ]
 QueryTemplate = Annotated[str | None, option("query-template", "Query composed of a record's {fields}.")]
 DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of fields, such as "{title} {text}".')]
@@ -237,11 +242,15 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
     if len(inputs or []) > 1 or (inputs and not os.path.isdir(inputs[0])):
         raise ConfigError(f"--run {run}: is what is read", "INPUT can only be one BEIR folder beside it.")
     folder = inputs[0] if inputs else None
-    if folder:
-        queries_there, corpus_there = in_folder(folder)
-        queries, corpus = queries or queries_there, corpus or [corpus_there]
-    texts: dict[str, Any] = {"queries": queries, "corpus": tuple(corpus or ()), "folder": folder}
-    return ReadConfig(inputs=(run,), run=run, **texts, **of_records(values))
+    queries_there, corpus_there = in_folder(folder) if folder else ((), ())
+    return ReadConfig(
+        inputs=(run,),
+        run=run,
+        queries=text_files([queries]) if queries else queries_there,
+        corpus=text_files(corpus) if corpus else corpus_there,
+        folder=folder,
+        **of_records(values),
+    )
 
 
 def format_to_write(context: typer.Context) -> str:

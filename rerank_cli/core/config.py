@@ -30,7 +30,7 @@ class ReadConfig:
     max_candidates: int | None = None
     run: str | None = None  # a run, read instead of `inputs`, with the files that hold its texts
     run_columns: tuple[str, ...] = ()  # names of its columns, where nothing else tells them
-    queries: str | None = None
+    queries: tuple[str, ...] = ()
     corpus: tuple[str, ...] = ()
     folder: str | None = None  # the BEIR folder that these were found in
     query_template: str | None = None
@@ -52,7 +52,7 @@ class ReadConfig:
     @property
     def files(self) -> tuple[str, ...]:
         """Everything that is read."""
-        return (*self.sources, *([] if self.queries is None else [self.queries]), *self.corpus)
+        return (*self.sources, *self.queries, *self.corpus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

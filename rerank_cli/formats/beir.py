@@ -1,21 +1,66 @@
-"""BEIR folders: `corpus.jsonl` and `queries.jsonl`, each plain, .gz or .zst. Their candidates are named by a run."""
+"""Files of texts: a collection in shards, and BEIR folders, whose candidates are named by a run.
+
+A folder given as a corpus stands for its files with JSON lines, tab-separated lines or parquet, in the order of their
+names. A BEIR folder holds `corpus` and `queries`, each a file (`corpus.jsonl`, plain or compressed) or, as on the
+Hugging Face hub, a folder of parquet files (`corpus/corpus-00000-of-00001.parquet`).
+"""
 
 import os
+import re
 
-from rerank_cli.core.errors import InputError
+from rerank_cli.core.errors import ConfigError, InputError
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".tsv")
+TEXTS = "JSON lines (.jsonl, .json), tab-separated lines (.tsv) or parquet, plain, .gz or .zst"
+PACKED = r"\.(?:gz|zst|zstd)"
+SHARD = re.compile(rf"[^.].*(?:\.(?:jsonl|ndjson|tsv)(?:{PACKED})?|\.json{PACKED}|\.parquet)|[^.]+{PACKED}")
+JSON = re.compile(r"[^.].*\.json")  # shards where there are no others; beside others, what describes them
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".tsv", ".parquet")
+PARTS = ("queries", "corpus")
 
 
-def in_folder(folder: str) -> tuple[str, str]:
-    """The queries and the corpus in a folder. Raises InputError when one is missing."""
-    found = []
-    for name in ("queries", "corpus"):
-        paths = (os.path.join(folder, name + suffix) for suffix in SUFFIXES)
-        path = next(filter(os.path.isfile, paths), None)
-        if path is None:
-            raise InputError(
-                f"{folder}: has no {name}.jsonl", "A BEIR folder holds corpus.jsonl and queries.jsonl, plain or .gz."
-            )
-        found.append(path)
-    return found[0], found[1]
+def text_files(paths: list[str]) -> tuple[str, ...]:
+    """Files of texts, with those in a folder instead of it. Raises InputError for a folder without any.
+
+    Raises ConfigError for a BEIR folder: its queries are no documents.
+    """
+    found: list[str] = []
+    for path in paths:
+        if not os.path.isdir(path):
+            found.append(path)
+            continue
+        if all(_part(path, name) for name in PARTS):
+            raise ConfigError(f"{path}: is a BEIR folder, with queries beside its corpus", "Name it as the INPUT.")
+        shards = _shards(path)
+        if not shards:
+            raise InputError(f"{path}: holds no file of texts", f"Such files are {TEXTS}.")
+        found += shards
+    return tuple(found)
+
+
+def in_folder(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files with the queries and those with the corpus in a BEIR folder. InputError when some are missing."""
+    queries, corpus = (_part(folder, name) for name in PARTS)
+    if not queries or not corpus:
+        raise InputError(
+            f"{folder}: has no {'corpus' if queries else 'queries'}.jsonl",
+            "A BEIR folder holds corpus.jsonl and queries.jsonl, plain or .gz, or such folders with parquet files.",
+        )
+    return queries, corpus
+
+
+def _part(folder: str, name: str) -> tuple[str, ...]:
+    """The files with the queries or the corpus in a BEIR folder; none where it has none."""
+    paths = (os.path.join(folder, name + suffix) for suffix in SUFFIXES)
+    path = next(filter(os.path.isfile, paths), None)
+    return _shards(os.path.join(folder, name)) if path is None else (path,)
+
+
+def _shards(folder: str) -> tuple[str, ...]:
+    """The files of texts in a folder, by name; none where there is no such folder. Raises InputError."""
+    try:
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    except OSError as fault:
+        raise InputError(f"{folder}: {fault.strerror}", "Check who may read it.") from None
+    files = [name for name in names if os.path.isfile(os.path.join(folder, name))]
+    shards = list(filter(SHARD.fullmatch, files)) or list(filter(JSON.fullmatch, files))
+    return tuple([os.path.join(folder, name) for name in shards])

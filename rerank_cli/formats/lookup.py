@@ -17,10 +17,11 @@ from rerank_cli.formats.causes import ARRAY
 from rerank_cli.formats.columns import likeness
 from rerank_cli.formats.json_values import Malformed, is_id, kind, parse_object
 
-IDS = ("_id", "id", "docid", "doc_id", "qid", "query_id")  # the first of these that a JSON line has
-TEXTS = ("text", "contents", "content", "body", "query")
-HEADS = frozenset({*IDS, "pid", "docno", "corpus_id", "corpus-id", "passage_id", "did"})  # of ids, in a header
-HEADS_OF_TEXTS = ("passage", "document", "doc")
+# the first of these that a JSON line has; MS MARCO's passages have the docid of their document beside their pid
+IDS = ("_id", "id", "pid", "passage_id", "docid", "doc_id", "docno", "corpus_id", "corpus-id", "did", "qid", "query_id")
+TEXTS = ("text", "contents", "content", "body", "passage", "segment", "query")
+HEADS = frozenset(IDS)  # of ids, in a header
+HEADS_OF_TEXTS = ("document", "doc")
 AT_ONCE = 500  # rows a statement
 NAMED = 2  # files in a sentence
 LOOK_AT = 100  # lines: when none of these can be read, the file is not what we take it for

@@ -20,7 +20,7 @@ class RunWithTexts:
 
     def __init__(self, read: ReadConfig) -> None:
         """Raises ConfigError for a run without texts, and for one whose columns must be named."""
-        if read.run is None or read.queries is None or not read.corpus:
+        if read.run is None or not read.queries or not read.corpus:
             raise ConfigError(
                 "--run: a run has no texts", "Name --queries and --corpus, or a BEIR folder as the INPUT."
             )
@@ -32,7 +32,7 @@ class RunWithTexts:
             self._layout, self._apart = survey(read.run, read.run_columns, read.max_line_bytes)
             self._begun = None
         self._repeated = 0  # lines that name a document again
-        self._queries = Lookup([read.queries], read.max_line_bytes, titled=False)
+        self._queries = Lookup(read.queries, read.max_line_bytes, titled=False)
         self._corpus = Lookup(read.corpus, read.max_line_bytes)
         self.hashes = {"queries_sha256": self._queries.sha256, "corpus_sha256": self._corpus.sha256}
 

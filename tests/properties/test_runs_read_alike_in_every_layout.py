@@ -172,7 +172,7 @@ def test_a_stopped_run_of_any_layout_continues_exactly(tmp_path, layout, pack):
             inputs=(run,),
             run=run,
             run_columns=NAMED.get(layout, ()),
-            queries=str(tmp_path / "queries"),
+            queries=(str(tmp_path / "queries"),),
             corpus=(str(tmp_path / "corpus"),),
         )
         return RunConfig(

@@ -27,7 +27,7 @@ def read(tmp_path):
     def made(content: bytes, **more) -> ReadConfig:
         path = tmp_path / "run"
         path.write_bytes(content)
-        texts = {"queries": str(tmp_path / "q.tsv"), "corpus": (str(tmp_path / "c.tsv"),)}
+        texts = {"queries": (str(tmp_path / "q.tsv"),), "corpus": (str(tmp_path / "c.tsv"),)}
         return ReadConfig(inputs=(str(path),), run=str(path), **texts, **more)
 
     return made

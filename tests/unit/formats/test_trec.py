@@ -40,7 +40,7 @@ def read(tmp_path):
     return ReadConfig(
         inputs=(str(tmp_path / "run"),),
         run=str(tmp_path / "run"),
-        queries=str(tmp_path / "q.tsv"),
+        queries=(str(tmp_path / "q.tsv"),),
         corpus=(str(tmp_path / "c.jsonl"),),
     )
 
@@ -145,7 +145,7 @@ def test_a_beir_folder_holds_queries_and_corpus_plain_or_compressed(tmp_path):
     with pytest.raises(InputError, match=r"corpus.jsonl"):
         in_folder(str(tmp_path))
     (tmp_path / "corpus.jsonl.gz").touch()
-    assert in_folder(str(tmp_path)) == (str(tmp_path / "queries.jsonl"), str(tmp_path / "corpus.jsonl.gz"))
+    assert in_folder(str(tmp_path)) == ((str(tmp_path / "queries.jsonl"),), (str(tmp_path / "corpus.jsonl.gz"),))
 
 
 # writing
@@ -305,7 +305,7 @@ def test_a_logit_of_the_corpus_is_no_score_of_a_run(tmp_path):
     read = ReadConfig(
         inputs=(str(tmp_path / "run"),),
         corpus=(str(tmp_path / "c"),),
-        queries=str(tmp_path / "q"),
+        queries=(str(tmp_path / "q"),),
         run=str(tmp_path / "run"),
     )
     format, (entry,) = entries(read, (tmp_path / "run").read_bytes())
