@@ -23,6 +23,7 @@ def compare_command(
     context: typer.Context,
     runs: Annotated[list[str], o.argument("A B...", "Results: records with ids, or runs (TREC, JSON, columns).")],
     run_columns: o.RunColumns = None,
+    skip_self: o.SkipSelf = False,
     qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, BEIR's table, JSON or parquet.")] = None,
     measures: Annotated[
         str | None, o.option("measures", 'As ir-measures names them, such as "nDCG@5 RR@10" (default: eight of them).')
@@ -50,6 +51,8 @@ def compare_command(
     judged = None if qrels is None else read_qrels(qrels)
     read = ReadConfig(**o.of_records(context.params))
     first, *others = [read_results(run, None, read) for run in runs]
+    for note in [note for each in (first, *others) for note in each.notes]:
+        report(note)
     done = [(other, compare(first, other, judged, chosen)) for other in others]
     if as_json:
         print_json(json_text([as_dict(comparison, moved) for _, comparison in done]))

@@ -29,6 +29,7 @@ def convert_command(
     max_candidates: o.MaxCandidates = None,
     run_file: o.RunFile = None,
     run_columns: o.RunColumns = None,
+    skip_self: o.SkipSelf = False,
     queries: o.Queries = None,
     corpus: o.Corpus = None,
     output_format: o.OutputFormat = "native",

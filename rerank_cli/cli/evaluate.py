@@ -22,6 +22,7 @@ def eval_command(
     context: typer.Context,
     runs: Annotated[list[str], o.argument("RUN...", "Results: records with ids, or runs (TREC, JSON, columns).")],
     run_columns: o.RunColumns = None,
+    skip_self: o.SkipSelf = False,
     qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, BEIR's table, JSON or parquet.")] = None,
     before: Annotated[
         str | None, o.option("before", "Results of the first stage (default: the input order, by `index`).")
@@ -62,6 +63,9 @@ def eval_command(
                 "Name judgements with --qrels, or results with all their candidates.",
             )
         done.append((results, evaluate(results, results.relevance if given is None else given, chosen, former)))
+    for each in [*([] if former is None else [former]), *(results for results, _ in done)]:
+        for note in each.notes:
+            report(note)
     evaluations = [evaluation for _, evaluation in done]
     if as_json:
         print_json(json_text([as_dict(evaluation) for evaluation in evaluations]))

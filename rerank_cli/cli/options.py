@@ -139,6 +139,7 @@ RunColumns = Annotated[
     str | None,
     option("run-columns", "Columns of a run without a header: qid, docid, score or rank, _ for others, with commas."),
 ]
+SkipSelf = Annotated[bool, option("skip-self", "Leave out the document that has the query's id (ArguAna, Quora).")]
 Queries = Annotated[
     str | None,
     option("queries", "Texts of the run's queries: JSON lines, tab-separated or parquet, or a folder of these."),
@@ -204,6 +205,7 @@ READING = (
     "columns",
     "candidate_id_field",
     "run_columns",
+    "skip_self",
     "limit",
     "max_line_bytes",
     "max_candidates",
@@ -233,6 +235,8 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
             raise ConfigError(f"{named}: what for?", "Queries and corpus give the texts of a --run.")
         if values.get("run_columns") is not None:
             raise ConfigError("--run-columns needs --run", "It names the columns of a run.")
+        if values.get("skip_self"):
+            raise ConfigError("--skip-self needs --run", "It leaves documents of a run out.")
         folder = next(filter(os.path.isdir, inputs or []), None)
         if folder is not None:
             raise InputError(

@@ -39,6 +39,7 @@ def score(
     max_candidates: o.MaxCandidates = None,
     run_file: o.RunFile = None,
     run_columns: o.RunColumns = None,
+    skip_self: o.SkipSelf = False,
     queries: o.Queries = None,
     corpus: o.Corpus = None,
     query_template: o.QueryTemplate = None,

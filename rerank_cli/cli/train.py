@@ -38,6 +38,7 @@ def train_command(
     ] = None,
     run_file: Annotated[str | None, o.option("run", "Run that names the candidates of --eval's folder.")] = None,
     run_columns: o.RunColumns = None,
+    skip_self: o.SkipSelf = False,
     qrels: Annotated[str | None, o.option("qrels", "Judgements of --eval's records, where they carry none.")] = None,
     epochs: Annotated[float, o.option("epochs", "How often each row is learnt.", min=0.0, most=10**6)] = 1.0,
     max_steps: Annotated[
@@ -107,7 +108,7 @@ def train_command(
     if context.get_parameter_source("lora_rank").name != "DEFAULT" and not lora:  # type: ignore[union-attr]
         raise ConfigError("--lora-rank: of what?", "Add --lora.")
     config = TrainConfig(
-        read=o.reading(context, run_file=None, run_columns=None),
+        read=o.reading(context, run_file=None, run_columns=None, skip_self=False),
         model=o.model_of(context, engine="torch", dtype="fp32"),
         output=folder_to_make(output),
         held_out=None if held_out is None else o.reading(context, inputs=[held_out], limit=None),

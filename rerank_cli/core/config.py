@@ -30,6 +30,7 @@ class ReadConfig:
     max_candidates: int | None = None
     run: str | None = None  # a run, read instead of `inputs`, with the files that hold its texts
     run_columns: tuple[str, ...] = ()  # names of its columns, where nothing else tells them
+    skip_self: bool = False  # the document whose id is the query's is left out
     queries: tuple[str, ...] = ()
     corpus: tuple[str, ...] = ()
     folder: str | None = None  # the BEIR folder that these were found in

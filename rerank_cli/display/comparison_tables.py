@@ -3,7 +3,7 @@
 from typing import Any
 
 from rerank_cli.core.printable import printable
-from rerank_cli.display.evaluation_tables import as_row, counted, difference_table
+from rerank_cli.display.evaluation_tables import COUNTED, as_row, counted, difference_table
 from rerank_cli.evaluation.compare import TOP, Comparison, side_by_side
 from rerank_cli.evaluation.results import Results
 
@@ -38,6 +38,9 @@ def comparison_lines(comparison: Comparison, first: Results, other: Results, mov
         lines += ["", *difference_table(comparison.differences, ("A", "B"))]
     for name, each in zip("AB", comparison.evaluations or (), strict=False):
         lines += [f"{name}: {words}" for words in counted(each)]
+    for name, results in (("A", first), ("B", other)) if comparison.evaluations is None else ():
+        if results.left_out:
+            lines.append(f"{name}: {results.left_out:,} {COUNTED['documents_left_out']}")
     for move in comparison.moves[:moved]:
         gain = "" if move.gain is None else f"gain {move.gain:+.4f}, "
         lines += ["", f"{move.qid}: {gain}overlap@{TOP} {move.overlap:.2f}, RBO {move.rbo:.2f}"]

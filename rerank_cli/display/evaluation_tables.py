@@ -16,6 +16,8 @@ COUNTED = {
     "queries_without_judgements": "queries of the results are not judged and do not count",
     "judged_queries_without_results": "judged queries have no results and count as 0",
     "judged_queries_without_results_before": "judged queries have no results before and count as 0 there",
+    "documents_left_out": "documents have the id of their query and were left out (--skip-self)",
+    "documents_left_out_before": "documents of the ranking before have the id of their query and were left out",
     "repeated_documents": "documents repeat one that came before in their query and do not count",
     "repeated_queries": "records repeat a query that came before and do not count",
     "bad_records": "records could not be read and do not count",

@@ -107,6 +107,7 @@ def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Re
     qids = list(qrels)
     evaluation = Evaluation(results.name, means_of(measures, values, qids), values, counts_of(results, qrels))
     if before is not None:
+        evaluation.counts["documents_left_out_before"] = before.left_out
         runs_before = {qid: falling_scores(ranked.docids) for qid, ranked in before.queries.items() if qid in qrels}
         evaluation.before_name = before.name
     elif results.has_before:
@@ -159,6 +160,7 @@ def counts_of(results: Results, qrels: Qrels) -> dict[str, int]:
         "top_10": len(top),
         "repeated_queries": results.repeated,
         "repeated_documents": results.repeated_documents,
+        "documents_left_out": results.left_out,
         "queries_cut": results.cut,
         "bad_records": results.bad,
     }

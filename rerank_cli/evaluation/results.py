@@ -26,7 +26,8 @@ from rerank_cli.formats.known import format_of
 from rerank_cli.formats.native import lacking_id
 from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.registry import open_format, read_entries
-from rerank_cli.formats.run_survey import Ranks, find_layout, refuse_guess
+from rerank_cli.formats.run_layouts import RunLayout
+from rerank_cli.formats.run_survey import Grades, Ranks, find_layout, refuse_guess
 from rerank_cli.formats.translated import Format
 
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
@@ -44,6 +45,12 @@ class Ranked:
     scores: "array[float]"
     before: tuple[str, ...] | None = None
 
+    def without(self, name: str) -> "Ranked":
+        """The same without a document."""
+        kept = [(docid, score) for docid, score in zip(self.docids, self.scores, strict=True) if docid != name]
+        before = None if self.before is None else tuple([docid for docid in self.before if docid != name])
+        return Ranked(tuple([docid for docid, _ in kept]), array("d", [score for _, score in kept]), before)
+
 
 @dataclass(slots=True)
 class Results:
@@ -59,14 +66,23 @@ class Results:
     relevance: Qrels = field(default_factory=dict)  # of candidates that carry their judgement
     repeated: int = 0  # records whose query had come before: the first counts
     repeated_documents: int = 0  # within a query: the first counts
+    left_out: int = 0  # documents that have their query's id, with --skip-self
     cut: int = 0  # queries of which candidates were left out when they were ranked
     bad: int = 0
     scored: bool = True
+    notes: list[str] = field(default_factory=list)
 
     @property
     def has_before(self) -> bool:
         """Whether the former order of every query is known."""
         return bool(self.queries) and all(each.before is not None for each in self.queries.values())
+
+    def leave_out_selves(self) -> None:
+        """Leave out the documents that have their query's id, as BEIR does with ignore_identical_ids."""
+        for qid, ranked in list(self.queries.items()):
+            if qid in ranked.docids:
+                self.left_out += 1
+                self.queries[qid] = ranked.without(qid)
 
 
 def read_results(path: str, relevance_field: str | None = "relevance", read: ReadConfig = USUAL) -> Results:
@@ -77,8 +93,16 @@ def read_results(path: str, relevance_field: str | None = "relevance", read: Rea
     """
     inputs = Inputs((path,), scores=True)
     if _holds_run(inputs):
-        return _results_of_run(path, inputs, read.run_columns)
-    read = replace(read, inputs=(path,), need_texts=False)
+        found = _results_of_run(path, inputs, read.run_columns)
+    else:
+        found = _results_of_records(path, inputs, replace(read, inputs=(path,), need_texts=False), relevance_field)
+    if read.skip_self:
+        found.leave_out_selves()
+    return found
+
+
+def _results_of_records(path: str, inputs: Inputs, read: ReadConfig, relevance_field: str | None) -> Results:
+    """The rankings that records hold."""
     format = open_format(read, WriteConfig(), inputs)
     found = Results(path, format.name, read, scored=False)
     first = ""
@@ -179,7 +203,10 @@ def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Re
     """
     rows: dict[str, dict[str, float]] = {}
     found = Results(path)
-    for line, row in _rows_of_run(inputs, run_columns):
+    layout, lines = find_layout(lines_with_columns(inputs, RUN_ADVICE), run_columns)
+    grades = Grades(layout)
+    for line, row in _rows_of_run(layout, lines):
+        grades.see(row)
         known = rows.setdefault(row.qid, {})
         if known.setdefault(row.docid, row.score) != row.score:
             raise InputError(f"{line.origin}: {row.qid} has {row.docid} twice, with other scores", TWICE_ADVICE)
@@ -189,12 +216,12 @@ def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Re
         order = sorted(scores, key=lambda docid: (as_float32(scores[docid]), docid), reverse=True)
         found.queries[qid] = Ranked(tuple(order), array("d", [scores[docid] for docid in order]))
         found.repeated_documents -= len(order)
+    found.notes += [f"{path}: {Grades.NOTE}"] if grades else []
     return found
 
 
-def _rows_of_run(inputs: Inputs, run_columns: Sequence[str]) -> Iterator[tuple[Line, columns.RunRow]]:
+def _rows_of_run(layout: RunLayout, lines: Iterator[Line]) -> Iterator[tuple[Line, columns.RunRow]]:
     """The lines of a run with what they say. Raises InputError for one that cannot be read."""
-    layout, lines = find_layout(lines_with_columns(inputs, RUN_ADVICE), run_columns)
     ranks = Ranks()
     for line in lines:
         if line.raw == layout.header:

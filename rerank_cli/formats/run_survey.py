@@ -24,16 +24,21 @@ LOOK_AT = 100  # lines, for the first that shows a layout
 
 
 class Survey(NamedTuple):
-    """The layout of a run, and its queries that come again behind another one: each would become several records."""
+    """The layout of a run, and its queries that come again behind another one: each would become several records.
+
+    `grades`: its scores look like judgements.
+    """
 
     layout: RunLayout
     apart: frozenset[str]
+    grades: bool = False
 
 
 def survey(path: str, named: Sequence[str], max_line_bytes: int) -> Survey:
     """Look over a run. Raises ConfigError for three columns that may be scores, InputError for what cannot be read."""
     layout, lines = find_layout(run_lines(Inputs((path,), scores=True), max_line_bytes), named)
-    qids = _trec_qids(lines) if isinstance(layout, Trec) else (row.qid for _, row in good_rows(layout, lines))
+    grades = Grades(layout)
+    qids = _trec_qids(lines) if isinstance(layout, Trec) else grades.qids(good_rows(layout, lines))
     seen: set[int] = set()  # hashes: about 60 bytes a query
     again, last = set(), ""
     for qid in qids:
@@ -42,7 +47,7 @@ def survey(path: str, named: Sequence[str], max_line_bytes: int) -> Survey:
             if hash(qid) in seen:
                 again.add(qid)
             seen.add(hash(qid))
-    return Survey(layout, frozenset(again))
+    return Survey(layout, frozenset(again), bool(grades))
 
 
 def run_lines(inputs: Inputs, max_line_bytes: int) -> Iterator[Line]:
@@ -93,6 +98,34 @@ class Ranks:
             self.lines[row.qid] += 1
             if row.score != -self.lines[row.qid]:
                 raise _not_ranks(line)
+
+
+class Grades:
+    """Whether the scores of a run may be judgements: whole numbers, none of them beyond the usual grades.
+
+    Tables, JSON lines and objects of both look alike. TREC's lines do not, and ranks are no grades.
+    """
+
+    USUAL = frozenset(range(-2, 5))
+    NOTE = "its scores are whole numbers up to 4, as grades are: judgements are named with --qrels"
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._usual = not isinstance(layout, Trec) and not getattr(layout, "is_rank", False)
+        self._any = False
+
+    def __bool__(self) -> bool:
+        return self._any and self._usual
+
+    def see(self, row: RunRow) -> None:
+        """Take in a row."""
+        self._any = True
+        self._usual = self._usual and row.score in self.USUAL
+
+    def qids(self, rows: Iterable[tuple[Line, RunRow]]) -> Iterator[str]:
+        """The query of each row."""
+        for _, row in rows:
+            self.see(row)
+            yield row.qid
 
 
 def is_guessed(layout: RunLayout) -> bool:

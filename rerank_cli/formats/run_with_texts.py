@@ -9,9 +9,10 @@ from rerank_cli.formats.columns import RunRow
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.run_layouts import NAME_COLUMNS, RunLayout, layout_of_run
-from rerank_cli.formats.run_survey import is_guessed, survey
+from rerank_cli.formats.run_survey import Grades, is_guessed, survey
 
 GUESSED = "the three columns of the run are read as qid, docid and rank"
+SELVES = "have the id of their query"
 APART = "the lines of {!r} do not stand together in the run: sort it by query"
 
 
@@ -27,11 +28,14 @@ class RunWithTexts:
         self._named = read.run_columns
         self._layout: RunLayout | None = None
         self._apart: frozenset[str] = frozenset()  # queries whose lines do not stand together
+        self._grades = False
         self._begun: set[int] | None = set()  # hashes of the queries so far, of a run that cannot be looked over
         if Inputs((read.run,)).resumable:
-            self._layout, self._apart = survey(read.run, read.run_columns, read.max_line_bytes)
+            self._layout, self._apart, self._grades = survey(read.run, read.run_columns, read.max_line_bytes)
             self._begun = None
         self._repeated = 0  # lines that name a document again
+        self._skip_self = read.skip_self
+        self._records, self._selves = 0, 0  # queries, and those that are a document of their own
         self._queries = Lookup(read.queries, read.max_line_bytes, titled=False)
         self._corpus = Lookup(read.corpus, read.max_line_bytes)
         self.hashes = {"queries_sha256": self._queries.sha256, "corpus_sha256": self._corpus.sha256}
@@ -40,9 +44,16 @@ class RunWithTexts:
     def notes(self) -> list[str]:
         """What the user should know of the run and the files that are looked into."""
         notes = [GUESSED] if self._layout is not None and is_guessed(self._layout) else []
+        notes += [f"the run: {Grades.NOTE}"] if self._grades else []
         notes += [*self._queries.notes, *self._corpus.notes]
         if self._repeated:
             notes.append(f"{self._repeated:,} lines of the run name a document twice in a query: the first one counts")
+        if self._selves and self._skip_self:
+            notes.append(f"{self._selves:,} documents {SELVES} and were left out (--skip-self)")
+        elif self._selves * 2 > self._records:
+            notes.append(
+                f"{self._selves:,} documents {SELVES}: if they are the query itself, --skip-self leaves them out"
+            )
         return notes
 
     def is_header(self, raw: bytes) -> bool:
@@ -73,6 +84,7 @@ class RunWithTexts:
         Raises Malformed for what queries or corpus do not have, and for a query whose lines do not stand together.
         """
         self._refuse_apart(qid)
+        rows = self._without_self(qid, rows)
         query = self._queries.entries([qid]).get(qid)
         if query is None:
             raise self._queries.missing("query", qid)
@@ -85,6 +97,16 @@ class RunWithTexts:
                 raise self._corpus.missing("document", docid)
         self._repeated += len(rows) - len(scores)
         return {"qid": qid, "query": query["text"], "docs": docs, "rows": list(scores.items())}
+
+    def _without_self(self, qid: str, rows: list[tuple[str, float]]) -> list[tuple[str, float]]:
+        """The documents of a query, without itself where that is asked for. Raises Malformed when none is left."""
+        others = [row for row in rows if row[0] != qid]
+        self._records, self._selves = self._records + 1, self._selves + (len(others) < len(rows))
+        if not self._skip_self:
+            return rows
+        if not others:
+            raise Malformed(f"no document but the query itself, {qid[:40]!r} (--skip-self)", content=True)
+        return others
 
     def _refuse_apart(self, qid: str) -> None:
         if qid in self._apart or (self._begun is not None and hash(qid) in self._begun):

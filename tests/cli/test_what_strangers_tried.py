@@ -167,7 +167,8 @@ CASES = [
             ("without a tag", b"q1 Q0 d1 1 3.0\n", 0, ("1.0000",)),
             ("with words behind the tag", b"q1 Q0 d1 1 3.0 x and more\n", 0, ("1.0000",)),
             ("with a comment", b"# made by hand\nq1 Q0 d1 1 3.0 x\n", 0, ("1.0000",)),
-            ("of three columns", b"q1\td1\t1\n", 4, ("3 columns",)),
+            ("of ranks in three columns", b"q1\td1\t1\n", 0, ("1.0000",)),
+            ("of scores in three columns", b"q1\td1\t1.5\n", 2, ("--run-columns qid,docid,score",)),
         )
     ),
     Case(
