@@ -255,8 +255,8 @@ def test_a_title_of_null_is_no_title(read):
 def texts_of(tmp_path, run, queries, corpus):
     for name, content in (("q", queries), ("c", corpus), ("run", run)):
         (tmp_path / name).write_bytes(content)
-    names = {name: str(tmp_path / file) for name, file in (("queries", "q"), ("run", "run"))}
-    format, found = entries(ReadConfig(inputs=(names["run"],), corpus=(str(tmp_path / "c"),), **names), run)
+    path, texts = str(tmp_path / "run"), {"queries": (str(tmp_path / "q"),), "corpus": (str(tmp_path / "c"),)}
+    format, found = entries(ReadConfig(inputs=(path,), run=path, **texts), run)
     return format, [(e.query, *e.texts) if isinstance(e, Request) else e.reason for e in found]
 
 
