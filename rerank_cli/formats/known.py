@@ -26,7 +26,10 @@ FORMATS = {
         "two_sided:SentenceTransformers", ("query|anchor", "positive", "negative|negative_1")
     ),
     "tevatron-training": Known("tevatron_training:TevatronTraining", ("query", "positive_passages|negative_passages")),
-    "langchain": Known("langchain:LangChain", ("query", "documents.0.page_content")),
+    "langchain": Known(
+        "langchain:LangChain",
+        ("query", "documents.0.page_content|documents.0.pageContent|documents.0.kwargs.page_content"),
+    ),
     "labeled-list": Known(
         "labeled_list:LabeledList", ("query|anchor|question", "docs|documents|passages|positive|answer", "labels")
     ),

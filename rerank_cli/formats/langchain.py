@@ -1,6 +1,8 @@
 """LangChain documents: `{"query", "documents": [{"page_content", "metadata", "id"?}]}`.
 
-Written back best first, with `metadata.relevance_score`, as LangChain's own rerankers name it.
+Written back best first, each in its own spelling (see `langchain_documents`), with a score where LangChain's rerankers
+put it: `metadata.relevance_score`, in JavaScript `metadata.relevanceScore`. Documents that are made of other records
+have the plain spelling, and so have all where langchain is named as the format to write.
 """
 
 from typing import Any
@@ -8,22 +10,10 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
-from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.json_values import (
-    Malformed,
-    check_id,
-    id_field,
-    is_id,
-    kind,
-    list_at,
-    number_of,
-    object_at,
-    text_at,
-    without,
-)
+from rerank_cli.formats.dropped import Dropped, rest_of
+from rerank_cli.formats.json_values import id_field, is_id, list_at, number_of, text_at
+from rerank_cli.formats.langchain_documents import Document
 from rerank_cli.formats.record_format import as_objects, json_line, without_old_logits
-
-SCORE = "relevance_score"
 
 
 class LangChain:
@@ -36,11 +26,18 @@ class LangChain:
         """Raises ConfigError for --no-text: a document without its text is none."""
         if write.no_text and write.format in ("same", "langchain"):
             raise ConfigError("--no-text: langchain documents have their text", "Write native records or a TREC run.")
+        self._plain = write.format == "langchain"
+        self._dropped = Dropped()  # where documents change their spelling, and nothing else
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of documents that changed their spelling."""
+        return [self._dropped.sentence("langchain")] if self._dropped.names else []
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """A native record: what the metadata say become fields of the candidate."""
         query = text_at(body, "query", "$")
-        candidates = [_candidate(each, index, dropped) for index, each in enumerate(list_at(body, "documents", "$"))]
+        candidates = [_candidate(each, dropped) for each in _documents(body)]
         candidates = without_old_logits(candidates, dropped, "documents[].metadata.")
         rest = rest_of(body, {"documents"}, {"candidates"}, dropped)
         return {**rest, "query": query, "candidates": candidates}
@@ -55,33 +52,33 @@ class LangChain:
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with its documents best first."""
-        new = []
-        for index, score in zip(ranking.indices, ranking.scores, strict=True):
-            old = body["documents"][index]
-            metadata = without(old.get("metadata") or {}, "logit")  # that of a former ranking
-            new.append({**old, "metadata": {**metadata, SCORE: score}})
-        return {**body, "documents": new}
+        old = _documents(body)
+        pairs = zip(ranking.indices, ranking.scores, strict=True)
+        return {**body, "documents": [old[index].with_score(score) for index, score in pairs]}
 
-    to_lines = staticmethod(json_line)
+    def to_lines(self, value: dict[str, Any]) -> bytes:
+        """The line of a record."""
+        if not self._plain:
+            return json_line(value)
+        return json_line({**value, "documents": [each.plain(self._dropped) for each in _documents(value)]})
 
 
-def _candidate(document: Any, index: int, dropped: Dropped | None) -> dict[str, Any]:
+def _documents(body: dict[str, Any]) -> list[Document]:
+    return [Document.of(each, f"$.documents[{index}]") for index, each in enumerate(list_at(body, "documents", "$"))]
+
+
+def _candidate(document: Document, dropped: Dropped | None) -> dict[str, Any]:
     """The native candidate. Its id is the document's, else that of the metadata if it can be one.
 
-    A `relevance_score` is its score: a reranker wrote it, and any other score there is older.
+    The score of a reranker is its score, and any other score in the metadata is older.
     """
-    place = f"$.documents[{index}]"
-    text = text_at(object_at(document, place), "page_content", place)
-    metadata = document.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise Malformed(f"{place}.metadata is {kind(metadata)}, not an object", f"{place}.metadata")
-    check_id(document, "id", place)
-    note_rest(document, ("id", "page_content", "metadata"), dropped, "documents[].")
+    document.note_dropped(dropped)
+    metadata, reranked = document.metadata, document.score_field
     moved: tuple[str, ...] = ()
-    name = document.get("id")
+    name = document.inner.get("id")
     if name is None and is_id(metadata.get("id")):
         name, moved = metadata["id"], ("id",)
-    ranked = {} if number_of(metadata.get(SCORE)) is None else {"score": metadata[SCORE]}
-    moved, lost = (*moved, *([SCORE] if ranked else [])), ("id", "text", *(["score"] if ranked else []))
+    ranked = {} if number_of(metadata.get(reranked)) is None else {"score": metadata[reranked]}
+    moved, lost = (*moved, *([reranked] if ranked else [])), ("id", "text", *(["score"] if ranked else []))
     rest = rest_of(metadata, moved, lost, dropped, "documents[].metadata.")
-    return {**id_field(name), **rest, **ranked, "text": text}
+    return {**id_field(name), **rest, **ranked, "text": document.text}

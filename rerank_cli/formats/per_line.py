@@ -39,7 +39,8 @@ class Records:
     @property
     def notes(self) -> list[str]:
         """Sentences for the user on what was read so far."""
-        return [UNSCORED_TITLES] if self._composer.unscored_titles else []
+        notes: list[str] = [*getattr(self.record_format, "notes", [])]
+        return [*notes, UNSCORED_TITLES] if self._composer.unscored_titles else notes
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """One entry a line."""

@@ -13,7 +13,12 @@ OWN_FIELDS = {
     "id_field": "qid",
     "candidate_id_field": "docid",
 }
-SPELLINGS: dict[str, tuple[str, dict[str, str]]] = {"own-fields": ("native", OWN_FIELDS)}
+SPELLINGS: dict[str, tuple[str, dict[str, str]]] = {
+    "own-fields": ("native", OWN_FIELDS),
+    "langchain-dumps": ("langchain", {}),
+    "langchain-js": ("langchain", {}),
+}
+DOCUMENT = ["langchain", "schema", "document", "Document"]
 
 
 def json_line(body: Any) -> bytes:
@@ -43,6 +48,43 @@ def _in_nvidia(body: dict[str, Any]) -> tuple[Any, Any, list[dict[str, Any]]]:
     return body.get("id"), body["query"]["text"], body["passages"]
 
 
+def _langchain_dumps(record: Any, noise: Any) -> bytes:
+    documents = []
+    for d in record.documents:
+        metadata = noise.around("score", relevance=d.relevance, logit=d.logit)
+        kwargs = noise.around(id=d.id, page_content=d.text, metadata=metadata)
+        documents.append(noise.around(lc=1, type="constructor", id=DOCUMENT, kwargs=kwargs))
+    return json_line(noise.around(id=record.id, query=record.query, documents=documents))
+
+
+def _in_langchain_dumps(body: dict[str, Any]) -> tuple[Any, Any, list[dict[str, Any]]]:
+    inner = [each["kwargs"] for each in body["documents"]]
+    return body["id"], body["query"], [{**d["metadata"], "id": d["id"], "text": d["page_content"]} for d in inner]
+
+
+def _langchain_js(record: Any, noise: Any) -> bytes:
+    documents = []
+    for d in record.documents:
+        metadata = noise.around("score", relevance=d.relevance, logit=d.logit)
+        documents.append(noise.around(pageContent=d.text, metadata=metadata, id=d.id))
+    return json_line(noise.around(id=record.id, query=record.query, documents=documents))
+
+
+def _in_langchain_js(body: dict[str, Any]) -> tuple[Any, Any, list[dict[str, Any]]]:
+    listed = [{**d["metadata"], "id": d["id"], "text": d["pageContent"]} for d in body["documents"]]
+    return body["id"], body["query"], listed
+
+
 # The line of a record, with fields beside the real ones; the id, the query and the documents of a line's object.
-BUILT = {"own-fields": _own_fields, "nvidia": _nvidia}
-UNDERSTOOD = {"own-fields": _in_own_fields, "nvidia": _in_nvidia}
+BUILT = {
+    "own-fields": _own_fields,
+    "nvidia": _nvidia,
+    "langchain-dumps": _langchain_dumps,
+    "langchain-js": _langchain_js,
+}
+UNDERSTOOD = {
+    "own-fields": _in_own_fields,
+    "nvidia": _in_nvidia,
+    "langchain-dumps": _in_langchain_dumps,
+    "langchain-js": _in_langchain_js,
+}

@@ -316,7 +316,7 @@ def test_an_integer_id_stays_one_in_langchain_documents():
 
 def test_a_conversion_says_how_many_fields_it_drops_and_which():
     metadata = {"id": "B", "text": "meta text", "index": 3, "source": "s"}
-    document = {"id": "A", "page_content": "x", "type": "Document", "metadata": metadata}
+    document = {"id": "A", "page_content": "x", "type": "Note", "metadata": metadata}
     (made,), notes = converted("langchain", "native", {"query": "a", "documents": [document]})
     assert made["candidates"] == [{"id": "A", "index": 3, "source": "s", "text": "x"}]
     (note,) = notes
