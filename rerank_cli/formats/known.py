@@ -23,9 +23,12 @@ FORMATS = {
     "tevatron": Known("tevatron:Tevatron", ("query_id|qid", "query", "docid", "text")),
     "flag-embedding": Known("two_sided:FlagEmbedding", ("query", "pos", "neg")),
     "sentence-transformers": Known(
-        "two_sided:SentenceTransformers", ("query|anchor", "positive", "negative|negative_1")
+        "two_sided:SentenceTransformers", ("query|anchor|question", "positive|answer", "negative|negative_1")
     ),
     "tevatron-training": Known("tevatron_training:TevatronTraining", ("query", "positive_passages|negative_passages")),
+    "ms-marco": Known(
+        "ms_marco:MsMarco", ("query", "passages.passage_text|passages.0.passage_text", "!passages.0.text")
+    ),
     "langchain": Known(
         "langchain:LangChain",
         ("query", "documents.0.page_content|documents.0.pageContent|documents.0.kwargs.page_content"),
@@ -47,7 +50,7 @@ FORMATS = {
 LAST = (  # what a record is taken for that has these fields and shows no other format
     ("flag-embedding", ("query", "pos")),
     ("labeled-list", ("query|anchor|question", "docs")),
-    ("labeled-list", ("query|anchor|question", "positive", "scores")),
+    ("labeled-list", ("query|anchor|question", "positive|answer", "scores")),
     ("sentence-transformers", ("query|anchor", "positive")),
 )
 
@@ -59,11 +62,13 @@ def format_of(body: dict[str, Any]) -> str | None:
 
 
 def has(body: Any, field: str) -> bool:
-    """Whether a record has a dotted field; `a|b` is either, a number is a place in a list.
+    """Whether a record has a dotted field; `a|b` is either, `!a` not that one, a number is a place in a list.
 
-    >>> has({"documents": [{"page_content": ""}]}, "documents.0.page_content"), has({}, "qid|query_id")
-    (True, False)
+    >>> has({"documents": [{"page_content": ""}]}, "documents.0.page_content"), has({}, "qid|query_id"), has({}, "!id")
+    (True, False, True)
     """
+    if field.startswith("!"):
+        return not has(body, field[1:])
     if "|" in field:
         return any(has(body, each) for each in field.split("|"))
     for name in field.split("."):
@@ -97,7 +102,8 @@ def unmistakable(made: Any, name: str, dropped: Dropped | None = None, where: st
 @cache
 def marks(name: str) -> frozenset[str]:
     """The top-level fields by which records of a format are known."""
-    return frozenset(each for field in FORMATS[name].fields for each in field.partition(".")[0].split("|"))
+    fields = [field for field in FORMATS[name].fields if not field.startswith("!")]
+    return frozenset(each.partition(".")[0] for field in fields for each in field.split("|"))
 
 
 @cache

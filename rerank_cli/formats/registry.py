@@ -107,7 +107,7 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
         except Malformed:
             continue
         name = format_of(body)
-        if name is not None and body.get("documents") != []:  # of which several formats have lists
+        if name is not None and [] not in (body.get("documents"), body.get("passages")):  # which several formats have
             return name
         likely = likely or name
     return likely or "native"

@@ -1,11 +1,12 @@
 """Training data with a list of relevant texts and a list of others: flag-embedding and sentence-transformers.
 
     {"query", "pos": […], "neg": […]}                   given "pos_scores" and "neg_scores"
-    {"query" or "anchor", "positive", "negative"}       given "scores", of the positives and then of the negatives
+    {"query", "positive", "negative"}                   given "scores", of the positives and then of the negatives
 
-One side may be missing, and a single text may stand for a list. A tuple of sentence-transformers has `negative_1`,
-`negative_2`, … instead of `negative`. The scores are logits, as a teacher's are, under the names that the trainers of
-FlagEmbedding and sentence-transformers read. Ids of texts stand in `pos_ids` and the like, in the order of the texts.
+One side may be missing, and a single text may stand for a list. In sentence-transformers' data the query may be named
+`anchor` or `question`, the positive `answer`, and a tuple has `negative_1`, `negative_2`, … for `negative`. The scores
+are logits, as a teacher's are, under the names that the trainers of FlagEmbedding and sentence-transformers read. Ids
+of texts stand in `pos_ids` and the like, in the order of the texts.
 """
 
 import re
@@ -26,10 +27,13 @@ HELD = frozenset({"text", "relevance", "logit", "id"})  # fields of a candidate 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of a format's fields. `scores`: one list for both sides; "" for a list each, such as `pos_scores`."""
+    """The names of a format's fields, the first of several when it is written.
+
+    `scores`: of one list for both sides; "" for a list each, such as `pos_scores`.
+    """
 
     format: str
-    positive: str
+    positive: tuple[str, ...]
     negative: str
     query: tuple[str, ...] = ("query",)
     scores: str = ""
@@ -38,7 +42,7 @@ class Names:
     @property
     def sides(self) -> tuple[str, str]:
         """Of relevant texts, and of the others."""
-        return self.positive, self.negative
+        return self.positive[0], self.negative
 
     @property
     def score_fields(self) -> tuple[str, ...]:
@@ -46,9 +50,14 @@ class Names:
         return (self.scores,) if self.scores else tuple(f"{side}_scores" for side in self.sides)
 
 
-FLAG_EMBEDDING = Names("flag-embedding", "pos", "neg")
+FLAG_EMBEDDING = Names("flag-embedding", ("pos",), "neg")
 SENTENCE_TRANSFORMERS = Names(
-    "sentence-transformers", "positive", "negative", ("query", "anchor"), scores="scores", numbered=True
+    "sentence-transformers",
+    ("positive", "answer"),
+    "negative",
+    ("query", "anchor", "question"),
+    scores="scores",
+    numbered=True,
 )
 
 
@@ -61,7 +70,7 @@ class TwoSided:
     def __init__(self, names: Names, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for options that would leave texts without a score, or scores without a text."""
         in_place.refuse_choice(names.format, read, write)
-        self.candidates_path = f"$.{names.positive} and $.{names.negative}"
+        self.candidates_path = " and ".join(f"$.{side}" for side in names.sides)
         self._names = names
         self._scored = write.scored
 
@@ -89,10 +98,11 @@ class TwoSided:
     def _fields(self, body: dict[str, Any]) -> tuple[list[str], list[str]]:
         """The fields with the texts of either side. Raises Malformed where there are none at all."""
         names = self._names
+        positive = [in_place.field_of(body, names.positive)]
         negative = [names.negative, *(self._numbered(body) if names.numbered else [])]
-        found = [[name for name in side if body.get(name) is not None] for side in ([names.positive], negative)]
+        found = [[name for name in side if body.get(name) is not None] for side in (positive, negative)]
         if not found[0] and not found[1]:
-            list_at(body, names.positive, "$")
+            list_at(body, names.sides[0], "$")
         return found[0], found[1]
 
     def _numbered(self, body: dict[str, Any]) -> list[str]:
@@ -102,15 +112,25 @@ class TwoSided:
         return sorted(numbers, key=numbers.__getitem__)
 
     def _refuse_labels(self, body: dict[str, Any], sides: list[list[str]]) -> None:
-        """Raises Malformed for a list whose judgements stand beside it, as sentence-transformers writes it too."""
+        """Raises Malformed for a list or a text whose judgement stands beside it.
+
+        `mine_hard_negatives` of sentence-transformers writes such records too, negatives in the field of positives.
+        """
         names = self._names
         if not names.numbered or body.get(names.negative) is not None or sides[1]:
             return
-        for field in ("labels", "scores"):
-            values = body.get(field)
-            if isinstance(body.get(names.positive), list) and isinstance(values, list) and len(values) == len(sides[0]):
-                reason = f'"{field}" beside "{names.positive}" alone: a list of judged texts, not of relevant ones'
-                raise Malformed(f"{reason}; --format labeled-list reads it", f"$.{field}")
+        positive = in_place.field_of(body, names.positive)
+        pair = isinstance(body[positive], str)
+        for field in ("label", "score") if pair else ("labels", "scores"):
+            value = body.get(field)
+            if value is not None and (pair or (isinstance(value, list) and len(value) == len(sides[0]))):
+                way = (
+                    "name its fields query, text, label for --format pairs"
+                    if pair
+                    else "--format labeled-list reads it"
+                )
+                reason = f'"{field}" beside "{positive}" alone: not every text is relevant; {way}'
+                raise Malformed(reason, f"$.{field}")
 
     def _ids(self, body: dict[str, Any], sides: list[list[str]]) -> list[Any] | None:
         return self._of_sides(body, sides, "ids", lambda value: value is None or is_id(value))

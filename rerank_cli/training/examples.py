@@ -69,7 +69,7 @@ def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels
         raise InputError(
             f"{', '.join(read.sources)}: no judged records",
             f"Records need {fields.relevance!r} in their candidates, or a format with judgements: `pos` and `neg`, "
-            "`positive` and `negative`, `positive_passages` and `negative_passages`, `docs` and `labels`.",
+            "`positive` and `negative`, `positive_passages` and `negative_passages`, `docs` and `labels`, MS MARCO's.",
         )
     return ReadExamples(examples, left_out)
 

@@ -30,6 +30,7 @@ IN_PLACE = {  # formats whose texts keep their places, with the names of their l
     "sentence-transformers": ("positive", "negative"),
     "labeled-list": ("docs",),
     "tevatron-training": ("positive_passages", "negative_passages"),
+    "ms-marco": ("passages",),
 }
 BARE = {"openai-batch", "nvidia"}  # formats that hold texts, and nothing else of candidates
 SOURCES = [*JSON_FORMATS, *SPELLINGS]
@@ -40,6 +41,7 @@ NAMES = sorted(
     | {"id", "text", "title", "score", "index", "previous_score", "truncated", "chunk", "relevance_score", "results"}
     | {"pos_scores", "neg_scores", "pos_ids", "neg_ids", "page_content", "metadata", "type", "meta", "doc", "method"}
     | {"scores", "labels", "positive_ids", "negative_ids", "negative_2", "ids"}
+    | {"passage_text", "is_selected", "passage_id"}
     | {
         "segment",
         "contents",
@@ -199,6 +201,14 @@ def built_in_place(format, record, whole, noise):
     if format == "labeled-list":
         columns = (("docs", "text"), ("labels", "relevance"), ("scores", "logit"), ("ids", "id"))
         return noise.around(**about, **{name: [each[field] for each in whole] for name, field in columns})
+    if format == "ms-marco":
+        columns = (("passage_text", "text"), ("is_selected", "relevance"), ("passage_id", "id"), ("logit", "logit"))
+        rows = [{name: each[field] for name, field in columns} for each in whole]
+        if noise.rng.random() < 0.5:
+            passages = noise.around("text", "score", **{name: [row[name] for row in rows] for name, _ in columns})
+        else:
+            passages = [noise.around("text", "score", **row) for row in rows]
+        return noise.around("qid", query_id=record.id, query=record.query, passages=passages)
     sides = {name: [each for each in whole if each["relevance"] == yes] for name, yes in sides_of(format)}
     if format == "tevatron-training":
         passages = {
@@ -224,6 +234,14 @@ def listed_in_place(format, body):
         nothing = [None] * len(body["docs"])
         rows = zip(*(body.get(name, nothing) for name in ("docs", "labels", "scores", "ids")), strict=True)
         return [dict(zip(("text", "relevance", "logit", "id"), row, strict=True)) for row in rows]
+    if format == "ms-marco":
+        passages = body["passages"]
+        if isinstance(passages, dict):
+            names = ("passage_text", "is_selected", "passage_id", "logit")
+            rows = zip(*(passages[name] for name in names), strict=True)
+            passages = [dict(zip(names, row, strict=True)) for row in rows]
+        named = (("text", "passage_text"), ("relevance", "is_selected"), ("id", "passage_id"), ("logit", "logit"))
+        return [{field: each.get(name) for field, name in named} for each in passages]
     if format == "tevatron-training":
         return [
             {**each, "id": each.get("docid"), "relevance": yes} for side, yes in sides_of(format) for each in body[side]
@@ -262,7 +280,7 @@ def understood(format, lines):
         qid, query = body["custom_id"], body["body"]["query"]
         listed = [{"text": each} for each in body["body"]["documents"]]
     elif format in IN_PLACE:
-        qid = body["query_id"] if format == "tevatron-training" else qid
+        qid = body.get("query_id") if format in ("tevatron-training", "ms-marco") else qid
         listed = listed_in_place(format, body)
     elif format == "langchain":
         listed = [{**d.get("metadata"), "id": d.get("id"), "text": d["page_content"]} for d in body["documents"]]
@@ -366,7 +384,7 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(r
             continue
         check_same(record, plain, format.header + format.lines_of(entry), source, target)
         survived += 1
-    refusing = {"tevatron", "rank-llm", *(set(IN_PLACE) - {"labeled-list"})}  # what they need, records of BARE lack
+    refusing = {"tevatron", "rank-llm", *(set(IN_PLACE) - {"labeled-list", "ms-marco"})}  # what BARE lacks
     assert (
         survived
         or (source == "openai-batch" and target in refusing)

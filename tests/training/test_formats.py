@@ -12,6 +12,10 @@ from rerank_cli.training.train import train
 from tests.training.conftest import Quiet, toy_records, write_records
 
 FORMATS = {
+    "ms-marco": lambda query, texts, logits: {
+        "query": query,
+        "passages": {"passage_text": texts, "is_selected": [1] + [0] * len(texts[1:]), "logit": logits},
+    },
     "tevatron-training": lambda query, texts, logits: {
         "query": query,
         "positive_passages": [{"docid": "d0", "text": texts[0], "logit": logits[0]}],

@@ -15,12 +15,17 @@ SCORED = {  # the relevant text "p" is not the best one
         "positive_passages": [{"text": "p", "logit": 1}],
         "negative_passages": [{"text": "a", "logit": 2}, {"text": "b", "logit": -1}],
     },
+    "ms-marco": {
+        "query": "w",
+        "passages": {"passage_text": ["p", "a", "b"], "is_selected": [1, 0, 0], "logit": [1, 2, -1]},
+    },
 }
 UNSCORED = {
     "flag-embedding": {"query": "w", "pos": ["p"], "neg": ["a", "b"]},
     "sentence-transformers": {"query": "w", "positive": ["p"], "negative": ["a", "b"]},
     "labeled-list": {"query": "w", "docs": ["p", "a", "b"], "labels": [1, 0, 0]},
     "tevatron-training": {"query": "w", "positive_passages": [{"text": "p"}], "negative_passages": [{"text": "a"}]},
+    "ms-marco": {"query": "w", "passages": [{"passage_text": "p", "is_selected": 1}]},
 }
 
 

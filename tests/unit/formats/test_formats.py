@@ -45,6 +45,12 @@ GOOD = {
         "positive_passages": [{"docid": "d0", "title": "", "text": "a pond"}],
         "negative_passages": [{"docid": "d1", "text": "a kettle", "url": "u"}, {"docid": "d2", "text": "a kite"}],
     },
+    "ms-marco": {
+        "query_id": 7,
+        "query": "w",
+        "passages": {"is_selected": [0, 1, 0], "passage_text": TEXTS, "url": ["u", "v", "w"]},
+        "answers": ["x"],
+    },
     "labeled-list": {"question": "w", "docs": TEXTS, "labels": [2, 0, 1], "source": "s"},
     "langchain": {
         "query": "w",
@@ -414,7 +420,12 @@ def test_a_formats_own_id_wins(name, body):
 
 
 @pytest.mark.parametrize(
-    "name", ["rerank-api", "voyage", "mixedbread", "langchain", "flashrank", "flag-embedding", "sentence-transformers"]
+    "name",
+    [
+        name
+        for name in GOOD
+        if name not in ("native", "tei", "openai-batch", "rank-llm", "tevatron-training", "ms-marco")
+    ],
 )
 @pytest.mark.parametrize("wrong", [1.5, True, []])
 def test_an_id_that_would_not_survive_is_a_failure(name, wrong):

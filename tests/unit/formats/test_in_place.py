@@ -27,6 +27,7 @@ SCORED = {  # a record of each kind, and what is put beside its texts
         (TRIPLET | {"source": "s"}, {"scores": [-1.0, 2.0]}),
         (TUPLE, {"scores": LOGITS}),
         (MTEB, {"scores": LOGITS}),
+        ({"question": "w", "answer": "a pond", "negative": "a kettle"}, {"scores": [-1.0, 2.0]}),
         (MTEB | {"scores": [7, 8, 9]}, {"scores": LOGITS}),
         ({"query": "w", "positive": "a pond"}, {"negative": [], "scores": [-1.0]}),
         ({"query": "w", "positive": TEXTS}, {"negative": [], "scores": LOGITS}),
@@ -38,6 +39,7 @@ SCORED = {  # a record of each kind, and what is put beside its texts
         ({"question": "w", "answer": TEXTS, "labels": [True, False, False]}, {"scores": LOGITS}),
         ({"anchor": "w", "positive": TEXTS, "labels": [1, 0, 0]}, {"scores": LOGITS}),
         ({"anchor": "w", "positive": TEXTS, "scores": [0.9, 0.8, 0.1]}, {"scores": LOGITS}),
+        ({"question": "w", "answer": TEXTS, "scores": [0.9, 0.8, 0.1]}, {"scores": LOGITS}),
         ({"query": "w", "passages": TEXTS, "labels": ["1", "0", "0"]}, {"scores": LOGITS}),
         ({"query": "w", "docs": TEXTS}, {"scores": LOGITS}),
         ({"query": "w", "docs": [], "labels": []}, {"scores": []}),
@@ -51,6 +53,21 @@ PASSAGES = {  # objects, each with its score
         "negative_passages": [{"docid": "n", "title": None, "text": "a kettle"}, {"text": "a kite"}],
         "answers": ["x"],
     },
+    "ms-marco": {
+        "query_id": 7,
+        "query": "w",
+        "passages": [
+            {"is_selected": 1, "url": "u", "passage_text": "a pond"},
+            {"is_selected": 0, "url": "v", "passage_text": "a kettle", "score": 3},
+            {"is_selected": 0, "url": "w", "passage_text": "a kite", "truncated": True},
+        ],
+        "wellFormedAnswers": "[]",
+    },
+}
+COLUMNS = {
+    "query_id": 7,
+    "query": "w",
+    "passages": {"is_selected": [1, 0, 0], "passage_text": TEXTS, "url": ["u", "v", "w"]},
 }
 ALL = [(name, record, beside) for name, cases in SCORED.items() for record, beside in cases]
 
@@ -187,6 +204,8 @@ def test_a_field_that_would_be_read_as_another_negative_is_dropped():
         ("sentence-transformers", {"query": "w", "positive": ["x"], "negative_1": 1}, "$.negative_1"),
         ("sentence-transformers", {"query": "w", "positive": ["x", "y"], "labels": [1, 0]}, "$.labels"),
         ("sentence-transformers", {"query": "w", "positive": ["x", "y"], "scores": [0.9, 0.1]}, "$.scores"),
+        ("sentence-transformers", {"anchor": "w", "positive": "x", "label": 0}, "$.label"),
+        ("sentence-transformers", {"anchor": "w", "positive": "x", "score": 0.25}, "$.score"),
         ("flag-embedding", {"query": "w"}, "$.pos"),
         ("flag-embedding", {"query": "w", "pos": None, "neg": None}, "$.pos"),
     ],
@@ -201,6 +220,8 @@ def test_several_queries_and_lists_of_both_kinds_are_refused_by_name():
     assert "2 queries" in refusal("sentence-transformers", MTEB | {"query": ["w", "v"]})[0]
     mined = {"query": "w", "positive": ["x", "y"], "labels": [1, 0]}
     assert "labeled-list" in refusal("sentence-transformers", mined)[0]
+    assert "--format pairs" in refusal("sentence-transformers", {"query": "w", "positive": "x", "label": 0})[0]
+    assert isinstance(read("sentence-transformers", TRIPLET | {"label": 0.5, "score": 2})[1], Request)
 
 
 @pytest.mark.parametrize("name", ["flag-embedding", "sentence-transformers", "tevatron-training"])
@@ -364,3 +385,127 @@ def test_what_passages_do_not_say_is_refused_with_its_place(change, path):
     reason, found = refusal("tevatron-training", PASSAGES["tevatron-training"] | change)
     assert found == path
     assert reason
+
+
+# MS MARCO
+
+
+def test_objects_keep_their_places_and_get_a_score_and_a_logit(tmp_path):
+    record = PASSAGES["ms-marco"]
+    assert recognised(record, tmp_path) == "ms-marco"
+    format, entry = read("ms-marco", record)
+    assert entry.texts == tuple(TEXTS)
+    first, second, _ = record["passages"]
+    answer = json.loads(format.write(entry, rank(LOGITS)))
+    assert answer == {
+        **record,
+        "passages": [
+            {**first, "score": sigmoid(-1), "logit": -1.0},
+            {**second, "score": sigmoid(2), "logit": 2.0, "previous_score": 3},
+            {"is_selected": 0, "url": "w", "passage_text": "a kite", "score": sigmoid(0.5), "logit": 0.5},
+        ],
+    }
+    assert recognised(answer, tmp_path) == "ms-marco"
+    assert json.loads(format.lines_of(entry)) == record
+
+
+def test_columns_stay_columns(tmp_path):
+    beside = {"score": [9, None, 7], "truncated": [True, True, True], "source": "s"}
+    record = {**COLUMNS, "passages": {**COLUMNS["passages"], **beside}}
+    assert recognised(record, tmp_path) == "ms-marco"
+    format, entry = read("ms-marco", record)
+    answer = json.loads(format.write(entry, rank(LOGITS, truncated=frozenset({1}))))
+    assert answer["passages"] == {
+        **COLUMNS["passages"],
+        "source": "s",
+        "score": [sigmoid(-1), sigmoid(2), sigmoid(0.5)],
+        "logit": LOGITS,
+        "previous_score": [9, None, 7],
+        "truncated": [None, True, None],
+    }
+    assert json.loads(format.lines_of(entry)) == record
+    assert [each["logit"] for each in native("ms-marco", answer)["candidates"]] == LOGITS
+
+
+def test_a_selected_passage_is_relevant_and_one_that_nobody_judged_has_no_judgement():
+    passages = {**COLUMNS["passages"], "is_selected": [1, 0, -1], "passage_id": ["a", 1, None], "rank": [1], "by": "x"}
+    format, entry = read("ms-marco", {**COLUMNS, "passages": passages}, "native")
+    assert json.loads(format.lines_of(entry)) == {
+        "id": 7,
+        "query": "w",
+        "candidates": [
+            {"id": "a", "text": "a pond", "url": "u", "relevance": 1},
+            {"id": 1, "text": "a kettle", "url": "v", "relevance": 0},
+            {"text": "a kite", "url": "w"},
+        ],
+    }
+    assert all(f"passages.{name} (1)" in " ".join(format.notes) for name in ("rank", "by"))
+    for nothing in (None, [None, None, None]):
+        made = native("ms-marco", {**COLUMNS, "passages": {**COLUMNS["passages"], "is_selected": nothing}})
+        assert not any("relevance" in each for each in made["candidates"])
+
+
+def test_passages_made_of_candidates_are_objects():
+    candidates = [
+        {"id": "n", "text": "y", "relevance": 0, "passage_text": "other"},
+        {"text": "x", "relevance": 3, "url": "u"},
+        "z",
+    ]
+    record = {"id": "q", "query": "w", "passages": ["other"], "lang": "en", "candidates": candidates}
+    made, notes = converted("native", "ms-marco", record)
+    assert made == {
+        "query_id": "q",
+        "query": "w",
+        "passages": [
+            {"is_selected": 0, "passage_id": "n", "passage_text": "y"},
+            {"is_selected": 1, "passage_text": "x", "url": "u"},
+            {"passage_text": "z"},
+        ],
+        "lang": "en",
+    }
+    dropped = ("passages (1)", "candidates[].passage_text (1)", "candidates[].relevance grade (1)")
+    assert all(name in " ".join(notes) for name in dropped)
+
+
+def test_a_flashrank_passage_is_not_taken_for_one_of_ms_marco(tmp_path):
+    made, _ = converted("native", "flashrank", {"query": "w", "candidates": [{"text": "x", "passage_text": "y"}]})
+    assert recognised(made, tmp_path) == "flashrank"
+
+
+def test_a_record_without_passages_leaves_the_choice_to_the_next(tmp_path):
+    path = tmp_path / "in"
+    path.write_bytes(jsonl({"query": "w", "passages": []}, PASSAGES["ms-marco"]))
+    assert open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),))).name == "ms-marco"
+
+
+@pytest.mark.parametrize(
+    ("passages", "path"),
+    [
+        ("a pond", "$.passages"),
+        (None, "$.passages"),
+        ({}, "$.passages.passage_text"),
+        ({"passage_text": "a pond"}, "$.passages.passage_text"),
+        ({"passage_text": ["a pond", 1]}, "$.passages.passage_text[1]"),
+        ({"passage_text": ["a pond"], "is_selected": []}, "$.passages.is_selected"),
+        ({"passage_text": ["a pond"], "is_selected": ["yes"]}, "$.passages.is_selected[0]"),
+        ({"passage_text": ["a pond"], "passage_id": ["a", "b"]}, "$.passages.passage_id"),
+        ({"passage_text": ["a pond"], "id": [1.5]}, "$.passages.id[0]"),
+        (["a pond"], "$.passages[0]"),
+        ([{"text": "a pond"}], "$.passages[0].passage_text"),
+        ([{"passage_text": None}], "$.passages[0].passage_text"),
+        ([{"passage_text": "x", "is_selected": "yes"}], "$.passages[0].is_selected"),
+        ([{"passage_text": "x", "passage_id": True}], "$.passages[0].passage_id"),
+    ],
+)
+def test_what_passages_of_ms_marco_do_not_say_is_refused_with_its_place(passages, path):
+    reason, found = refusal("ms-marco", {"query": "w", "passages": passages})
+    assert found == path
+    assert reason
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [({"query_id": 1.5}, "$.query_id"), ({"query": ["w", "v"]}, "$.query"), ({"query": 1}, "$.query")],
+)
+def test_a_question_of_ms_marco_needs_one_text_and_may_have_an_id(change, path):
+    assert refusal("ms-marco", COLUMNS | change)[1] == path
