@@ -126,7 +126,8 @@ def _write_records(config: BenchConfig, target: Path) -> int:
     else:
         longest = config.model.max_length
         requests = good_requests(ReadConfig(inputs=(config.source,)))
-        records = ({"query": r.query, "candidates": [{"text": text} for text in r.texts]} for r in requests if r.texts)
+        queries = (each for request in requests for each in request.by_query if request.texts)
+        records = ({"query": query, "candidates": [{"text": text} for text in texts]} for query, texts in queries)
     with target.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(record) + "\n" for record in records)
     return longest

@@ -5,11 +5,13 @@ import typer
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.printable import printable
+from rerank_cli.core.records import Request
 from rerank_cli.display.messages import print_line
 from rerank_cli.jobs.check import Check, check_input
 
 R = ReadConfig()
 SHOWN = 72  # characters of a text
+SHOWN_CANDIDATES = 3
 
 
 def check(
@@ -49,14 +51,21 @@ def check_lines(check: Check) -> list[str]:
     """The lines to print, each harmless to a terminal."""
     lines = [f"{name:<28}{printable(str(value))}" for name, value in check.figures()]
     if check.first is not None:
-        lines += ["", f"first record ({printable(str(check.first.origin))})", f"  query: {_shown(check.first.query)}"]
-        lines += [f"  candidate {index}: {_shown(text)}" for index, text in enumerate(check.first.texts[:3])]
-        if len(check.first.texts) > 3:
-            lines.append(f"  … and {len(check.first.texts) - 3} more candidates")
+        lines += ["", f"first record ({printable(str(check.first.origin))})", *_first_record(check.first)]
     if check.failures:
         lines += ["", f"bad records (the first {len(check.failures)} of {check.bad})"]
         lines += [f"  {printable(str(failure))}" for failure in check.failures]
     return [*lines, *map(printable, check.notes)]
+
+
+def _first_record(first: Request) -> list[str]:
+    """Its query and its first texts; each text with its query where they have their own."""
+    lines = [] if first.queries else [f"  query: {_shown(first.query)}"]
+    for index, (query, text) in enumerate(first.pairs(0, SHOWN_CANDIDATES)):
+        lines += [f"  query {index}: {_shown(query)}"] if first.queries else []
+        lines.append(f"  candidate {index}: {_shown(text)}")
+    more = len(first.texts) - SHOWN_CANDIDATES
+    return [*lines, f"  … and {more} more candidates"] if more > 0 else lines
 
 
 def _shown(text: str) -> str:

@@ -52,6 +52,9 @@ class Origin:
 class Request:
     """One query and its candidates' texts, with the user's whole record `body` riding along untouched.
 
+    Where each text has a query of its own, `queries` holds them, `query` is empty, and the texts are not ranked against
+    each other.
+
     `raw` is the record's line, at most RAW_CAP bytes of it, for the errors file should scoring fail. `fields` says
     where in each text the candidate's own text stands (characters, None: nowhere); empty means that it is all of it.
     `followed` counts the entries that stood inside the record and come after it: they end where it ends. With
@@ -69,11 +72,22 @@ class Request:
     followed: int = 0
     refuses_cut: bool = False
     top: int | None = None
+    queries: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes of its line."""
         return self.end.offset - self.origin.byte_offset
+
+    def pairs(self, start: int = 0, end: int | None = None) -> list[tuple[str, str]]:
+        """Each text with its query, from one place to another."""
+        texts = self.texts[start:end]
+        return list(zip(self.queries[start:end] or (self.query,) * len(texts), texts, strict=True))
+
+    @property
+    def by_query(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Each query with the texts that are ranked for it."""
+        return [(query, (text,)) for query, text in self.pairs()] if self.queries else [(self.query, self.texts)]
 
 
 @dataclass(frozen=True, slots=True)

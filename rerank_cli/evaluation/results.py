@@ -137,7 +137,10 @@ def _ranked_record(format: Format, entry: Request) -> dict[str, Any]:
     name decides, as trec_eval has it. Such records seldom have ids: one without is known by its line, and a text by
     itself. Raises InputError for a record without scores.
     """
-    record = format.to_native(entry)
+    try:
+        record = format.to_native(entry)
+    except Malformed as fault:
+        raise InputError(f"{entry.origin}: {fault.reason} (at {fault.path})", RESULTS_ADVICE) from None
     if not format.in_place:
         return record
     candidates = as_objects(record)

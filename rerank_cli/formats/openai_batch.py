@@ -5,16 +5,20 @@
     {"id": …, "custom_id": "a", "response": {"status_code": 200, "request_id": …, "body": …}, "error": null}
 
 /v1/score has `queries` and `documents` in newer versions of vLLM, `text_1` and `text_2` in older ones; both are read.
+One query is scored with each text. As many queries as texts are scored pair by pair, as vLLM does; such a request ranks
+nothing and has no native record.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.api import RerankApi, check_options
 from rerank_cli.formats.dialects import COHERE
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
-from rerank_cli.formats.json_values import Malformed, id_of, kind, object_at, text_at, value_at, without
+from rerank_cli.formats.json_values import Malformed, id_of, kind, list_at, object_at, text_at, value_at, without
 from rerank_cli.formats.record_format import as_objects, json_line
 
 RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
@@ -33,20 +37,27 @@ class OpenAiBatch:
         self._write = write
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A native record: the inner request, with the batch's `custom_id` as its id."""
-        name = text_at(body, "custom_id", "$")
-        url = text_at(body, "url", "$")
-        inner = object_at(value_at(body, "body", "$"), "$.body")
-        if url not in RERANK + SCORE:
-            reason = f"$.url is {url[:60]!r}: only {', '.join(RERANK + SCORE)} can be answered"
-            raise Malformed(reason, "$.url", content=True)
+        """A native record: the inner request, with the batch's `custom_id` as its id. Raises Malformed for pairs."""
+        name, url, inner = _parts(body)
         note_rest(body, ("custom_id", "method", "url", "body"), dropped)
-        try:
+        with _below_body():
             record = _of_score(inner, dropped) if url in SCORE else self._api.to_native(inner, dropped)
-        except Malformed as fault:
-            path = f"$.body{fault.path[1:]}"
-            raise Malformed(fault.reason.replace(fault.path, path), path, content=fault.content) from None
         return {"id": name, **rest_of(record, (), ("id",), dropped, "body.")}
+
+    def pairs(self, body: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """A native record of one candidate for each pair of a request that has a query for each text; else None."""
+        name, url, inner = _parts(body)
+        if url not in SCORE:
+            return None
+        with _below_body():
+            asked = Asked.of(inner)
+        if len(asked.queries) == 1:
+            return None
+        rest = {"id": name, **without(asked.rest, "id")}
+        return [
+            {**rest, "query": query, "candidates": [text]}
+            for query, text in zip(asked.queries, asked.texts, strict=True)
+        ]
 
     def refuses_cut(self, body: dict[str, Any]) -> bool:
         """Whether a request says that a text which does not fit is an error."""
@@ -85,22 +96,68 @@ class OpenAiBatch:
     to_lines = staticmethod(json_line)
 
 
+def _parts(body: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """The name, the endpoint and the inner request of a line. Raises Malformed."""
+    name = text_at(body, "custom_id", "$")
+    url = text_at(body, "url", "$")
+    inner = object_at(value_at(body, "body", "$"), "$.body")
+    if url not in RERANK + SCORE:
+        reason = f"$.url is {url[:60]!r}: only {', '.join(RERANK + SCORE)} can be answered"
+        raise Malformed(reason, "$.url", content=True)
+    return name, url, inner
+
+
+@contextmanager
+def _below_body() -> Iterator[None]:
+    """Raise a Malformed of the inner request as one of the line."""
+    try:
+        yield
+    except Malformed as fault:
+        path = f"$.body{fault.path[1:]}"
+        raise Malformed(fault.reason.replace(fault.path, path), path, content=fault.content) from None
+
+
+class Asked(NamedTuple):
+    """What a request to score asks for: as many queries as texts, or one query for all of them."""
+
+    names: tuple[str, str]  # of the fields that hold them
+    queries: list[str]
+    texts: list[str]
+    rest: dict[str, Any]
+
+    @classmethod
+    def of(cls, inner: dict[str, Any]) -> "Asked":
+        """Those of an inner request. Raises Malformed with paths below it."""
+        names = next((names for names in SCORE_FIELDS if inner.keys() >= {*names}), SCORE_FIELDS[0])
+        check_options(inner, COHERE)
+        queries, texts = (_strings(inner, name) for name in names)
+        if not queries:
+            raise Malformed(f"$.{names[0]} is empty", f"$.{names[0]}", content=True)
+        if len(queries) not in (1, len(texts)):
+            several = "text" if len(texts) == 1 else "texts"
+            reason = f"{len(queries)} queries and {len(texts)} {several}: one query, or as many as texts"
+            raise Malformed(reason, f"$.{names[0]}", content=True)
+        return cls(names, queries, texts, without(inner, *names))
+
+
+def _strings(inner: dict[str, Any], name: str) -> list[str]:
+    """A string or a list of strings, as a list. Raises Malformed."""
+    value = value_at(inner, name, "$")
+    if isinstance(value, str):
+        return [value]
+    for index, each in enumerate(list_at(inner, name, "$")):
+        if not isinstance(each, str):
+            place = f"$.{name}[{index}]"
+            raise Malformed(f"{place} is {kind(each)}, not a string", place)
+    return list(value)
+
+
 def _of_score(inner: dict[str, Any], dropped: Dropped | None) -> dict[str, Any]:
-    """The record of a request to score; paths are those below `body`."""
-    query, documents = next((names for names in SCORE_FIELDS if inner.keys() >= {*names}), SCORE_FIELDS[0])
-    check_options(inner, COHERE)
-    asked = value_at(inner, query, "$")
-    if isinstance(asked, list) and len(asked) == 1:
-        asked = asked[0]
-    if not isinstance(asked, str):
-        raise Malformed(f"$.{query} is {kind(asked)}, not one query", f"$.{query}")
-    texts = value_at(inner, documents, "$")
-    texts = [texts] if isinstance(texts, str) else texts
-    place = f"$.{documents}"
-    if not isinstance(texts, list):
-        raise Malformed(f"{place} is {kind(texts)}, not a list", place)
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise Malformed(f"{place}[{index}] is {kind(text)}, not a string", f"{place}[{index}]")
+    """The record of a request to score one query; paths are those below `body`."""
+    (query, documents), queries, texts, _ = Asked.of(inner)
+    if len(queries) > 1:
+        reason = f"{len(queries)} queries, one for each text: answered by `rerank score`, but no record of one query"
+        raise Malformed(reason, f"$.{query}", content=True)
     lost = {"candidates", *(["query"] if query != "query" else [])}
-    return {**rest_of(inner, (query, documents), lost, dropped, "body."), "query": asked, "candidates": texts}
+    rest = rest_of(inner, (query, documents), lost, dropped, "body.")
+    return {**rest, "query": queries[0], "candidates": texts}

@@ -147,7 +147,7 @@ class Groups:
             raise Malformed(f"its lines hold more than --max-line-bytes ({self._max_line_bytes})", content=True)
         body = self.record_format.join_lines(group.key, group.rows)
         record = self.record_format.to_native(body)
-        check_count(record, self._max_candidates, self.candidates_path)
+        check_count(record["candidates"], self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
         return Request(group.origin, group.end, group.raw, found.query, found.texts, body, found.fields)
 

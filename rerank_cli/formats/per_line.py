@@ -33,6 +33,7 @@ class Records:
         self._composer = Composer(read, record_format.titled)
         self._refuses_cut = getattr(record_format, "refuses_cut", None)
         self._top = getattr(record_format, "top", None)
+        self._pairs = getattr(record_format, "pairs", None)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
 
@@ -56,10 +57,15 @@ class Records:
     def _request(self, line: Line) -> Request:
         check_length(line, self._max_line_bytes)
         body = parse_object(line.raw, self._deeper)
-        record = self.record_format.to_native(body)
-        check_id(record, "id", "$")
-        check_count(record, self._max_candidates, self.candidates_path)
-        found = self._composer.texts(record, self.candidates_path)
+        pairs = None if self._pairs is None else self._pairs(body)
+        if pairs is None:
+            record = self.record_format.to_native(body)
+            check_id(record, "id", "$")
+            check_count(record["candidates"], self._max_candidates, self.candidates_path)
+            found = self._composer.texts(record, self.candidates_path)
+        else:
+            check_count(pairs, self._max_candidates, self.candidates_path)
+            found = self._composer.of_pairs(pairs, self.candidates_path)
         return Request(
             line.origin,
             line.end,
@@ -70,6 +76,7 @@ class Records:
             found.fields,
             refuses_cut=self._refuses_cut is not None and self._refuses_cut(body),
             top=None if self._top is None else self._top(body),
+            queries=found.queries,
         )
 
     def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:

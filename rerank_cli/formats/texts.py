@@ -1,5 +1,6 @@
 """What of a record is scored: the query and the texts, with their titles or by a template."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ class Texts:
     query: str
     texts: tuple[str, ...]
     fields: tuple[tuple[int, int] | None, ...]  # where in each text the candidate's own stands; empty: it is all of it
+    queries: tuple[str, ...] = ()  # one for each text, where `query` is not that of all
 
 
 class Composer:
@@ -37,17 +39,24 @@ class Composer:
         self.unscored_titles = False  # whether a title was met that is not scored
         self._looks = not titled and self._document is None
 
-    def texts(self, record: dict[str, Any], path: str) -> Texts:
-        """The texts of a native record whose candidates stand at `path`. Raises Malformed."""
-        found = self._texts(record, path)
+    def of_pairs(self, records: Sequence[dict[str, Any]], path: str) -> Texts:
+        """The texts of native records of one candidate each, which stand in one request at `path`. Raises Malformed."""
+        found = [self.texts(record, path, place) for place, record in enumerate(records)]
+        texts = tuple([text for each in found for text in each.texts])
+        fields = tuple([field for each in found for field in each.fields])
+        return Texts("", texts, fields, tuple([each.query for each in found]))
+
+    def texts(self, record: dict[str, Any], path: str, first: int = 0) -> Texts:
+        """The texts of a native record whose candidates stand at `path`, from place `first` on. Raises Malformed."""
+        found = self._texts(record, path, first)
         if len(found.query) > MAX_TEXT:
             raise _too_long(found.query, "$.query")
         if max(map(len, found.texts), default=0) > MAX_TEXT:
-            index, text = next((index, text) for index, text in enumerate(found.texts) if len(text) > MAX_TEXT)
+            index, text = next((index, text) for index, text in enumerate(found.texts, first) if len(text) > MAX_TEXT)
             raise _too_long(text, f"{path}[{index}]")
         return found
 
-    def _texts(self, record: dict[str, Any], path: str) -> Texts:
+    def _texts(self, record: dict[str, Any], path: str, first: int) -> Texts:
         query = record["query"]
         if self._query:
             query, _ = self._query.render(((record, "$"),))
@@ -58,7 +67,7 @@ class Composer:
         if template is None:
             return Texts(query, tuple([each if type(each) is str else each["text"] for each in candidates]), ())
         rendered: list[tuple[str, tuple[int, int] | None]] = []
-        for index, each in enumerate(candidates):
+        for index, each in enumerate(candidates, first):
             body = {"text": each} if isinstance(each, str) else each
             if template is self._titles and not has_title(body):  # such a text is scored as it is, blanks included
                 rendered.append((body["text"], (0, len(body["text"]))))
@@ -92,8 +101,8 @@ def check_length(line: Line, limit: int) -> None:
     raise Malformed(f"the line is longer than --max-line-bytes ({limit})", content=True)
 
 
-def check_count(record: dict[str, Any], limit: int | None, path: str) -> None:
-    """Raises Malformed for a native record with more candidates than `limit`."""
-    count = len(record["candidates"])
+def check_count(candidates: Sequence[Any], limit: int | None, path: str) -> None:
+    """Raises Malformed for a record with more candidates than `limit`."""
+    count = len(candidates)
     if limit is not None and count > limit:
         raise Malformed(f"{count} candidates, more than --max-candidates ({limit})", path, content=True)

@@ -118,7 +118,7 @@ def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agree
     """How the exported model in `folder` agrees with torch in float32."""
     model = config.model
     reference = open_scorer(replace(model, engine="torch", device="cpu", dtype="fp32"))
-    queries = [(request.query, request.texts) for request in requests]
+    queries = [each for request in requests for each in request.by_query]
     expected = load_and_score(reference, queries)
     exported = open_scorer(
         replace(model, model=str(folder), revision=None, engine=config.format, device="cpu", dtype="auto")

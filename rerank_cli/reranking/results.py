@@ -94,11 +94,12 @@ class WindowRanker:
     ) -> Ranking:
         """A request's ranking; `best_spans` are the spans of the best chunks, by position."""
         write, request = self.write, entry.request
+        ranked = not request.queries  # else of different queries, of which none is better than another
         spans = {position: _span_in_text(request, position, span) for position, span in best_spans.items()}
         return rank(
             logits,
-            top_k=write.top_k,
-            min_score=write.min_score,
+            top_k=write.top_k if ranked else None,
+            min_score=write.min_score if ranked else None,
             score=write.score,
             truncated=entry.truncated,
             chunks={position: span for position, span in spans.items() if span is not None},

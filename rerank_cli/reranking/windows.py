@@ -167,8 +167,9 @@ class _OpenWindow:
         return failed(request, reason, f"{self.candidates_path}[{position}]")
 
     def _number_pairs(self, request: Request, pairs: list[PreparedPair]) -> None:
-        for position, pair in enumerate(pairs, len(self.pairs)):
-            key = (request.query, request.texts[position])
+        start = len(self.pairs)
+        keys = request.pairs(start, start + len(pairs))
+        for position, (key, pair) in enumerate(zip(keys, pairs, strict=True), start):
             number = self.numbers.get(key)
             if number is None:
                 number = self.numbers[key] = self.count
@@ -213,7 +214,7 @@ def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:
 
 
 def _prepare_together(entries: list[Entry], prepare: Prepare) -> Iterator[_Piece]:
-    pairs = prepare([(e.query, text) for e in entries if isinstance(e, Request) for text in e.texts])
+    pairs = prepare([pair for e in entries if isinstance(e, Request) for pair in e.pairs()])
     start = 0
     for entry in entries:
         end = start + (len(entry.texts) if isinstance(entry, Request) else 0)
@@ -225,5 +226,5 @@ def _prepare_in_slices(request: Request, prepare: Prepare) -> Iterator[_Piece]:
     count = len(request.texts)
     for start in range(0, count, SLICE_PAIRS):
         end = min(start + SLICE_PAIRS, count)
-        pairs = prepare([(request.query, text) for text in request.texts[start:end]])
+        pairs = prepare(request.pairs(start, end))
         yield _Piece(request, pairs, first=start == 0, last=end == count)

@@ -11,7 +11,7 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
-from rerank_cli.formats.json_values import number_of
+from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.native import lacking_id
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
@@ -83,7 +83,11 @@ def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) 
         if isinstance(entry, Failure):
             yield str(entry)
         elif not isinstance(entry, Blank):
-            record = format.to_native(entry)
+            try:
+                record = format.to_native(entry)
+            except Malformed as fault:
+                yield f"{entry.origin}: {fault.reason} (at {fault.path})"
+                continue
             if qrels is not None and (lacking := lacking_id(record)):
                 what, option = lacking
                 why = f"; {option} names it" if option and format.name == "native" else ""

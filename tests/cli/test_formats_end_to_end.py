@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow
@@ -74,7 +75,48 @@ def separated(folder: Path, records: list[dict]) -> tuple[str, ...]:
     return ("in.csv",)
 
 
-WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, compressed, api, separated)}
+def lines(folder: Path, bodies: Iterable[dict]) -> tuple[str, ...]:
+    (folder / "in").write_text("".join(json.dumps(body) + "\n" for body in bodies))
+    return ("in",)
+
+
+def nvidia(folder: Path, records: list[dict]) -> tuple[str, ...]:
+    texts = [[{"text": one["text"]} for one in each["candidates"]] for each in records]
+    pairs = zip(records, texts, strict=True)
+    return lines(folder, ({"model": "m", "query": {"text": each["query"]}, "passages": own} for each, own in pairs))
+
+
+def dumped(folder: Path, records: list[dict]) -> tuple[str, ...]:
+    around = {"lc": 1, "type": "constructor", "id": ["langchain", "schema", "document", "Document"]}
+    documents = [
+        [{**around, "kwargs": {"page_content": one["text"], "id": str(one["id"])}} for one in each["candidates"]]
+        for each in records
+    ]
+    pairs = zip(records, documents, strict=True)
+    return lines(folder, ({"query": each["query"], "documents": own} for each, own in pairs))
+
+
+def scored_pairs(folder: Path, records: list[dict]) -> tuple[str, ...]:
+    bodies = []
+    for each in records:
+        texts = [one["text"] for one in each["candidates"]]
+        queries = [f"{each['query']} {number}" for number in range(len(texts))]
+        body = {"queries": queries, "documents": texts}
+        bodies.append({"custom_id": str(each["id"]), "method": "POST", "url": "/v1/score", "body": body})
+    return lines(folder, bodies)
+
+
+def elastic(folder: Path, records: list[dict]) -> tuple[str, ...]:
+    bodies = []
+    for each in records:
+        hits = [{"_id": one["id"], "_source": {"text": one["text"]}} for one in each["candidates"]]
+        bodies.append({"id": each["id"], "query": each["query"], "hits": {"hits": hits}})
+    fields = ("--candidates-field", "hits.hits", "--text-field", "_source.text", "--candidate-id-field", "_id")
+    return (*lines(folder, bodies), *fields)
+
+
+REQUESTS = (api, nvidia, dumped, scored_pairs, elastic)
+WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, compressed, separated, *REQUESTS)}
 
 
 @pytest.mark.sampled(1)
@@ -97,7 +139,7 @@ def test_a_killed_run_is_continued_to_the_same_bytes(form: str, tmp_path: Path) 
 
 
 @pytest.mark.sampled(3)
-@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("form", [form for form in WRITERS if form != "scored_pairs"])
 def test_every_form_gives_the_same_order(form: str, tmp_path: Path) -> None:
     records = native(12)
     (tmp_path / "native").write_text("".join(json.dumps(each) + "\n" for each in records))
