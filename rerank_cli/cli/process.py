@@ -200,4 +200,6 @@ def leave(status: int) -> NoReturn:
         except (OSError, ValueError) as fault:
             if stream is sys.stdout:
                 status = status or (ExitStatus.PIPE if isinstance(fault, BrokenPipeError) else ExitStatus.OUTPUT)
+    if _interrupt.heard is not None:
+        show_cursor()  # a second Ctrl-C may have made the terminal discard that of the bar's end
     os._exit(status)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Mode = Literal["bar", "lines", "none"]
 LINE_EVERY_S = 30.0
 STDERR = 2
+SHOWN_S = 0.05  # until a terminal has shown what was written to it; no call tells of a pseudoterminal
 
 
 def choose_mode(wanted: str, quiet: bool, terminal: bool, term: str) -> Mode:
@@ -71,11 +72,48 @@ class Deaf:
 _bar_began = threading.Event()  # never cleared: Ctrl-C empties a terminal, of the end of the bar too
 
 
+_showing = threading.Lock()
+
+
 def show_cursor() -> None:
-    """Give the terminal its cursor back if there ever was a bar: for the end of a process that runs no cleanup."""
-    if _bar_began.is_set() and os.isatty(STDERR):
+    """Give the terminal its cursor back if there ever was a bar: for the end of a process that was stopped.
+
+    Ctrl-C makes a terminal discard what it has not shown yet. Until it had time to show this, it does not.
+    """
+    if not _bar_began.is_set() or not os.isatty(STDERR):
+        return
+    with _showing:
+        modes = _keep_output(STDERR)
         with suppress(OSError):
             os.write(STDERR, b"\x1b[?25h")
+        if modes is not None:
+            time.sleep(SHOWN_S)
+            _set_modes(STDERR, modes)
+
+
+def _keep_output(terminal: int) -> list[Any] | None:
+    """Have a terminal keep its output on Ctrl-C; its modes before, or None where they are not ours to change.
+
+    A process in the background may not change them, and Ctrl-C does not reach it.
+    """
+    import termios
+
+    local = 3  # the place of the local modes
+    try:
+        if os.tcgetpgrp(terminal) != os.getpgrp():
+            return None
+        modes = termios.tcgetattr(terminal)
+    except (OSError, termios.error):
+        return None
+    _set_modes(terminal, [*modes[:local], modes[local] | termios.NOFLSH, *modes[local + 1 :]])
+    return modes
+
+
+def _set_modes(terminal: int, modes: list[Any]) -> None:
+    import termios
+
+    with suppress(OSError, termios.error):  # it is gone
+        termios.tcsetattr(terminal, termios.TCSANOW, modes)
 
 
 def _stop(bar: "Bar") -> None:

@@ -720,13 +720,36 @@ def test_ctrl_c_while_the_bar_is_drawn_gives_130_and_the_cursor_back(
                 terminal.see(seen)
                 terminal.type(CTRL_C)
                 if more:
-                    time.sleep(milliseconds / 1000)
+                    terminal.look(milliseconds / 1000)
                     terminal.type(CTRL_C * more)
                 assert terminal.code(HANG_S) == 130, terminal.shown[-2000:].decode()
             assert_left_well(terminal)
             if not more:
                 assert b"rerank: stopped by SIGINT" in terminal.shown
             assert_resumable(folder, golden, run)
+
+
+@pytest.mark.parametrize("ending", ["leave(130)", "_end_after_signal(signals)"])
+def test_the_cursor_is_back_whoever_ends_the_process_and_the_terminal_as_it_was(ending: str, tmp_path: Path) -> None:
+    code = f"""
+import os, termios
+from rerank_cli.cli import process
+from rerank_cli.cli.process import *
+from rerank_cli.cli.process import _end_after_signal
+from rerank_cli.display import progress
+progress._bar_began.set()
+process._interrupt.heard = Interrupted(2)
+signals, ours = os.pipe()
+os.write(ours, bytes([2, 2]))
+before, leave_now = termios.tcgetattr(2), os._exit
+def checked(code):
+    leave_now(code if termios.tcgetattr(2) == before else 99)
+os._exit = checked
+{ending}
+"""
+    with on_terminal(program=(sys.executable, "-c", code), cwd=tmp_path) as terminal:
+        assert terminal.code(HANG_S) == 130, terminal.shown.decode()
+    assert terminal.shown == SHOWN
 
 
 @needs_strace

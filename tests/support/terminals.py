@@ -48,6 +48,12 @@ class Terminal:
         self.shown += block
         return bool(block)
 
+    def look(self, seconds: float) -> None:
+        """Take what is shown meanwhile, as a window does: what nobody has taken is discarded at Ctrl-C."""
+        until = time.monotonic() + seconds
+        while self._read(max(0.0, until - time.monotonic())) and time.monotonic() < until:
+            pass
+
     def type(self, keys: bytes) -> None:
         """Press keys."""
         os.write(self.fd, keys)
@@ -79,12 +85,13 @@ def on_terminal(
     stdout: int | None = None,
     before: Sequence[str | Path] = (),
     prepare: Callable[[], None] | None = None,
+    program: Sequence[str] = COMMAND,
     **variables: str | None,
 ) -> Iterator[Terminal]:
     """The command with a terminal of its own, which changes no byte of what is written to it and echoes no keys.
 
     `stdout` is a file descriptor or subprocess.PIPE where standard output is not the terminal; `before` are words
-    before its command, such as those of strace.
+    before its command, such as those of strace. `program` is what stands for `rerank`.
     """
     person, device = pty.openpty()
     modes = termios.tcgetattr(device)
@@ -99,7 +106,7 @@ def on_terminal(
             prepare()
 
     process = subprocess.Popen(
-        [*(str(word).replace("{terminal}", os.ttyname(device)) for word in before), *COMMAND, *arguments],
+        [*(str(word).replace("{terminal}", os.ttyname(device)) for word in before), *program, *arguments],
         stdin=device,
         stdout=device if stdout is None else stdout,
         stderr=device,
