@@ -115,8 +115,27 @@ def elastic(folder: Path, records: list[dict]) -> tuple[str, ...]:
     return (*lines(folder, bodies), *fields)
 
 
+def sides(folder: Path, records: list[dict]) -> tuple[str, ...]:
+    bodies = []
+    for each in records:
+        texts = [one["text"] for one in each["candidates"]]
+        bodies.append({"anchor": each["query"], "positive": texts[::2], "negative": texts[1::2]})
+    return lines(folder, bodies)
+
+
+def questions(folder: Path, records: list[dict]) -> tuple[str, ...]:
+    bodies = []
+    for each in records:
+        texts = [one["text"] for one in each["candidates"]]
+        columns = {"passage_text": texts, "is_selected": [len(text) % 2 for text in texts]}
+        bodies.append({"query_id": each["id"], "query": each["query"], "passages": columns})
+    return lines(folder, bodies)
+
+
 REQUESTS = (api, nvidia, dumped, scored_pairs, elastic)
-WRITERS = {write.__name__: write for write in (tevatron, parquet, beir, compressed, separated, *REQUESTS)}
+WRITERS = {
+    write.__name__: write for write in (tevatron, parquet, beir, compressed, separated, sides, questions, *REQUESTS)
+}
 
 
 @pytest.mark.sampled(1)
