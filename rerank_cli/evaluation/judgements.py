@@ -11,8 +11,9 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.evaluation.column_files import lines_with_columns, refused
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
-from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.judgement_layouts import JudgementLayout, layout_of_judgements
+from rerank_cli.formats.kinds import refuse_misplaced
 
 MAX_RELEVANCE = 10_000  # evaluators make room for every grade up to the highest
 QRELS_ADVICE = (
@@ -31,9 +32,7 @@ def read_qrels(path: str) -> Qrels:
     for line, row in _rows(path):
         grade = columns.whole_number(row.grade)
         if grade is None:
-            likeness = "" if line.raw.lstrip().startswith(b"{") else columns.likeness(line.raw)
-            what = f"the relevance is {row.grade[:40]!r}, not an integer{likeness}"
-            raise InputError(f"{line.origin}: {what}", QRELS_ADVICE)
+            raise _no_grade(line, row.grade)
         if abs(grade) > MAX_RELEVANCE:
             raise InputError(f"{line.origin}: a relevance beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
         iterations.add(row.iteration)
@@ -45,17 +44,32 @@ def read_qrels(path: str) -> Qrels:
     return qrels
 
 
+def _no_grade(line: Line, text: str) -> InputError:
+    likeness = "" if line.raw.lstrip().startswith(b"{") else columns.likeness(line.raw)
+    is_score = number_of(text) is not None
+    advice = "Scores are those of a run: rerank eval RUN --qrels QRELS." if is_score else QRELS_ADVICE
+    return InputError(f"{line.origin}: the relevance is {text[:40]!r}, not an integer{likeness}", advice)
+
+
 def _rows(path: str) -> Iterator[tuple[Line, columns.Judgement]]:
     """Each line of a file of judgements with what it says; the first line tells how the file is laid out."""
     layout: JudgementLayout | None = None
     for line in lines_with_columns(Inputs((path,), scores=True), QRELS_ADVICE):
         try:
-            if layout is None:
-                layout = layout_of_judgements(line.raw)
+            layout = layout or _layout_by(line)
             if line.raw != layout.header:
                 yield line, layout.judgement(line.raw)
         except Malformed as fault:
             raise refused(line, fault, QRELS_ADVICE) from None
+
+
+def _layout_by(first: Line) -> JudgementLayout:
+    """The layout that a first line shows. Raises Malformed, and ConfigError for a run, records or texts."""
+    try:
+        return layout_of_judgements(first.raw)
+    except Malformed:
+        refuse_misplaced(first.raw, first.origin.source, "judgements")
+        raise
 
 
 def carried_judgements(

@@ -46,7 +46,8 @@ def begins_scores(head: bytes) -> bool:
     depth, before, inside, listed = 0, b"", False, False
     for found in TOKEN.finditer(head.removeprefix(BOM)):
         token = found[0]
-        if token != b"{" and (depth == 0 or (depth == 1 and before == b":")):
+        opens, may_open = token == b"{", depth == 0 or before == b":"
+        if (opens and not may_open) or (not opens and may_open and depth < 2):
             return False
         if token == b'"':  # of a string that is cut
             break

@@ -1,7 +1,7 @@
-"""How people name what runs and judgements hold: query, document, score, rank, grade and tag.
+"""How people name what runs and judgements hold (query, document, score, rank, grade, tag), and texts their ids.
 
-Names are compared in lower case, with `_` for `-` and blanks: `query-id`, `Query ID` and `query_id` are one. A name of
-an id counts before a word that may also name a text (`qid` before `query`).
+Names of columns are compared in lower case, with `_` for `-` and blanks: `query-id`, `Query ID` and `query_id` are one.
+A name of an id counts before a word that may also name a text (`qid` before `query`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,14 @@ SCORE_NAMES = frozenset({"score"})
 RANK_NAMES = frozenset({"rank"})
 TAG_NAMES = frozenset({"tag", "run", "run_id", "runid", "run_name"})
 GRADE_NAMES = frozenset({"score", "relevance", "rel", "grade", "label", "judgement", "judgment"})
-TEXT_NAMES = frozenset({"query", "topic", "text", "passage", "document", "doc", "title", "contents", "content", "body"})
+
+# Of a text on a JSON line the first of these that it has: MS MARCO's passages also have the docid of their document.
+IDS = ("_id", "id", "pid", "passage_id", "docid", "doc_id", "docno", "corpus_id", "corpus-id", "did", "qid", "query_id")
+TEXTS = ("text", "contents", "content", "body", "passage", "segment", "query")
+
+
+class Ambiguous(Malformed):
+    """Two names may both be meant."""
 
 
 def normal(name: str) -> str:
@@ -31,7 +38,7 @@ def normal(name: str) -> str:
 def place_of(names: Iterable[str], *known: frozenset[str]) -> int | None:
     """The place of the only name among `known`, the first of these sets that has one; None where none has.
 
-    Raises Malformed where two names are in the same set.
+    Raises Ambiguous where two names are in the same set.
 
     >>> place_of(["qid", "query", "score"], QUERY_IDS, QUERY_NAMES), place_of(["qid"], DOCUMENT_IDS)
     (0, None)
@@ -41,7 +48,7 @@ def place_of(names: Iterable[str], *known: frozenset[str]) -> int | None:
         places = [place for place, name in enumerate(names) if name in some]
         if len(places) > 1:
             both = " and ".join(names[place] for place in places[:2])
-            raise Malformed(f"{both} may both be meant: leave one out")
+            raise Ambiguous(f"{both} may both be meant")
         if places:
             return places[0]
     return None

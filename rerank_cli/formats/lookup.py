@@ -14,12 +14,11 @@ from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.sources import Source
 from rerank_cli.formats.causes import ARRAY
+from rerank_cli.formats.column_names import IDS, TEXTS
 from rerank_cli.formats.columns import likeness
 from rerank_cli.formats.json_values import Malformed, is_id, kind, parse_object
+from rerank_cli.formats.kinds import refuse_as_texts
 
-# the first of these that a JSON line has; MS MARCO's passages have the docid of their document beside their pid
-IDS = ("_id", "id", "pid", "passage_id", "docid", "doc_id", "docno", "corpus_id", "corpus-id", "did", "qid", "query_id")
-TEXTS = ("text", "contents", "content", "body", "passage", "segment", "query")
 HEADS = frozenset(IDS)  # of ids, in a header
 HEADS_OF_TEXTS = ("document", "doc")
 AT_ONCE = 500  # rows a statement
@@ -37,10 +36,11 @@ class Lookup:
     def __init__(self, paths: Sequence[str], max_line_bytes: int, titled: bool = True) -> None:
         """Index the files. Without `titled`, all behind the first tab of a line is the text.
 
-        Raises InputError when none of the first lines can be read; ConfigError for a pipe.
+        Raises InputError when none of the first lines can be read; ConfigError for a pipe, and for a run or judgements.
         """
         self.name = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more files" if len(paths) > NAMED else "")
         self._lines = [LineReader(titled) for _ in paths]
+        self._expected = "a corpus" if titled else "queries"
         self._bad, self._first_bad, self._equal = 0, "", 0
         self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._rows.execute("PRAGMA journal_mode = OFF")
@@ -106,30 +106,35 @@ class Lookup:
     def _index_rows(
         self, lines: Iterator[Line], digest: Any, compressed: Sequence[bool]
     ) -> Iterator[tuple[str, int, int, bytes | None, str | None, int]]:
-        good = 0
+        good, begun = 0, -1  # lines that can be read, and the file that was begun last
         for line in lines:
             file = line.end.source
             digest.update(line.raw + b"\n")
             if not line.raw.strip() and not line.too_long:
                 continue
+            first, begun = file != begun, file
             try:
                 if line.too_long:
                     raise Unreadable("the line is longer than --max-line-bytes")
                 name, fault = self._lines[file].read(line.raw)["id"], None
                 good += 1
+                if first:
+                    refuse_as_texts(line.raw, line.origin.source, self._expected)
             except Malformed as bad:
+                if first:
+                    refuse_as_texts(line.raw, line.origin.source, self._expected, readable=False)
                 name, fault = getattr(bad, "name", None), f"{line.origin}: {bad.reason} (at {bad.path})"
                 self._bad, self._first_bad = self._bad + 1, self._first_bad or fault
-                self._refuse(good)
+                self._refuse(good, line.raw)
                 if name is None:
                     continue
             equal = int.from_bytes(hashlib.blake2b(line.raw.rstrip(b"\r"), digest_size=8).digest(), signed=True)
             yield name, file, line.origin.byte_offset, line.raw if compressed[file] else None, fault, equal
-        self._refuse(good, whole=True)
+        self._refuse(good)
 
-    def _refuse(self, good: int, whole: bool = False) -> None:
-        """Raises InputError when no line of the beginning, or of the whole file, can be read."""
-        if self._bad and not good and (whole or self._bad == LOOK_AT):
+    def _refuse(self, good: int, last: bytes | None = None) -> None:
+        """Raises InputError when no line of the beginning, up to the `last` one, or of the whole file can be read."""
+        if self._bad and not good and (last is None or self._bad == LOOK_AT):
             raise InputError(self._first_bad, ADVICE)
 
     def entries(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -18,10 +18,11 @@ import orjson
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.records import Blank, Entry, Failure, Mark, Request
-from rerank_cli.files.inputs import Inputs
+from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats.cells import DELIMITERS, format_of_header
-from rerank_cli.formats.columns import is_comment, is_run
+from rerank_cli.formats.columns import is_comment
 from rerank_cli.formats.json_values import Malformed, parse_object
+from rerank_cli.formats.kinds import kind_of
 from rerank_cli.formats.known import FORMATS, format_of
 from rerank_cli.formats.per_group import Groups
 from rerank_cli.formats.per_line import Records, refuse_spread
@@ -79,7 +80,7 @@ def _record_format(name: str, read: ReadConfig, write: WriteConfig) -> Any:
 def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
     """The format of the first record that tells it; native, whose errors explain themselves, when none does.
 
-    Raises ConfigError for a TREC run that was not named as one.
+    Raises ConfigError for a run, judgements or texts that were not named as such.
     """
     if read.run is not None:
         return "beir" if read.folder else "trec"
@@ -90,18 +91,14 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
     if read.has_own_fields:
         header = next(inputs.look_ahead(read.max_line_bytes), None)
         return (header and format_of_header(header.raw, read)) or "native"
-    likely, first = None, True
+    likely: str | None = None
+    lines: list[Line] = []
     for line in islice(inputs.look_ahead(read.max_line_bytes), LOOK_AT_RECORDS):
-        if first and is_comment(line.raw):
+        if not lines and is_comment(line.raw):
             continue
-        if first and is_run(line.raw):
-            raise ConfigError(
-                f"{line.origin.source}: looks like a TREC run, which has no texts",
-                "Name it with --run, and a BEIR folder, or --queries and --corpus.",
-            )
-        if first and (separated := format_of_header(line.raw)):
+        if not lines and (separated := format_of_header(line.raw)):
             return separated
-        first = False
+        lines.append(line)
         try:
             body = parse_object(line.raw)
         except Malformed:
@@ -110,7 +107,17 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
         if name is not None and [] not in (body.get("documents"), body.get("passages")):  # which several formats have
             return name
         likely = likely or name
-    return likely or "native"
+    return likely or _format_by_kind(lines)
+
+
+def _format_by_kind(lines: list[Line]) -> str:
+    """The format of an input whose lines show none of JSON records. Raises ConfigError for what are no records."""
+    kind = kind_of([line.raw for line in lines])
+    if kind is None:
+        return "native"
+    if not kind.format:
+        raise kind.refusal(lines[0].origin.source, "records")
+    return kind.format
 
 
 def _separated(read: ReadConfig) -> str:

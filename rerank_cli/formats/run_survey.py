@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
-from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.files.inputs import Inputs, Line
+from rerank_cli.formats.apart import Apart
+from rerank_cli.formats.column_names import Ambiguous
 from rerank_cli.formats.columns import RunRow, is_comment, is_run
 from rerank_cli.formats.json_rows import JsonRows
 from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.kinds import refuse_misplaced
 from rerank_cli.formats.run_layouts import NAME_COLUMNS, NamedColumns, RunLayout, Trec, layout_of_run
 
 FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
@@ -24,14 +27,11 @@ LOOK_AT = 100  # lines, for the first that shows a layout
 
 
 class Survey(NamedTuple):
-    """The layout of a run, and its queries that come again behind another one: each would become several records.
-
-    `grades`: its scores look like judgements.
-    """
+    """The layout of a run, its queries that come again, and whether its scores look like judgements."""
 
     layout: RunLayout
-    apart: frozenset[str]
-    grades: bool = False
+    apart: Apart
+    grades: bool
 
 
 def survey(path: str, named: Sequence[str], max_line_bytes: int) -> Survey:
@@ -39,15 +39,7 @@ def survey(path: str, named: Sequence[str], max_line_bytes: int) -> Survey:
     layout, lines = find_layout(run_lines(Inputs((path,), scores=True), max_line_bytes), named)
     grades = Grades(layout)
     qids = _trec_qids(lines) if isinstance(layout, Trec) else grades.qids(good_rows(layout, lines))
-    seen: set[int] = set()  # hashes: about 60 bytes a query
-    again, last = set(), ""
-    for qid in qids:
-        if qid != last:
-            last = qid
-            if hash(qid) in seen:
-                again.add(qid)
-            seen.add(hash(qid))
-    return Survey(layout, frozenset(again), bool(grades))
+    return Survey(layout, Apart(qids, "run"), bool(grades))
 
 
 def run_lines(inputs: Inputs, max_line_bytes: int) -> Iterator[Line]:
@@ -58,13 +50,22 @@ def run_lines(inputs: Inputs, max_line_bytes: int) -> Iterator[Line]:
 
 
 def find_layout(lines: Iterator[Line], named: Sequence[str] = ()) -> tuple[RunLayout, Iterator[Line]]:
-    """The layout that the first of these lines shows which shows one, and all of the lines."""
+    """The layout that the first of these lines shows which shows one, and all of the lines.
+
+    Raises ConfigError where they are judgements, texts or records, InputError for names that are not clear.
+    """
     seen: list[Line] = []
     for line in lines:
         seen.append(line)
         try:
             return layout_of_run(line.raw, named), chain(seen, lines)
+        except Ambiguous as fault:
+            raise InputError(
+                f"{line.origin}: {fault.reason}", "Leave one out, or name the columns: --run-columns."
+            ) from None
         except Malformed:
+            if len(seen) == 1:
+                refuse_misplaced(line.raw, line.origin.source, "a run")
             if len(seen) == LOOK_AT:
                 break
     is_json = bool(seen) and seen[0].raw.lstrip().startswith(b"{")

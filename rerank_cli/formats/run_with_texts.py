@@ -5,15 +5,16 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.apart import Apart
 from rerank_cli.formats.columns import RunRow
 from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.kinds import STDIN, refuse_misplaced
 from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.run_layouts import NAME_COLUMNS, RunLayout, layout_of_run
 from rerank_cli.formats.run_survey import Grades, is_guessed, survey
 
 GUESSED = "the three columns of the run are read as qid, docid and rank"
 SELVES = "have the id of their query"
-APART = "the lines of {!r} do not stand together in the run: sort it by query"
 
 
 class RunWithTexts:
@@ -25,14 +26,12 @@ class RunWithTexts:
             raise ConfigError(
                 "--run: a run has no texts", "Name --queries and --corpus, or a BEIR folder as the INPUT."
             )
+        self._name = STDIN if read.run == "-" else read.run
         self._named = read.run_columns
         self._layout: RunLayout | None = None
-        self._apart: frozenset[str] = frozenset()  # queries whose lines do not stand together
-        self._grades = False
-        self._begun: set[int] | None = set()  # hashes of the queries so far, of a run that cannot be looked over
+        self._apart, self._grades = Apart(None, "run"), False
         if Inputs((read.run,)).resumable:
             self._layout, self._apart, self._grades = survey(read.run, read.run_columns, read.max_line_bytes)
-            self._begun = None
         self._repeated = 0  # lines that name a document again
         self._skip_self = read.skip_self
         self._records, self._selves = 0, 0  # queries, and those that are a document of their own
@@ -70,7 +69,11 @@ class RunWithTexts:
     def _layout_by(self, raw: bytes) -> RunLayout:
         """The layout of the run, which the first line shows where it could not be looked over."""
         if self._layout is None:
-            layout = layout_of_run(raw, self._named)
+            try:
+                layout = layout_of_run(raw, self._named)
+            except Malformed:
+                refuse_misplaced(raw, self._name, "a run")
+                raise
             if is_guessed(layout):
                 raise ConfigError(
                     "--run: three columns without a header, and a pipe cannot be looked over for ranks", NAME_COLUMNS
@@ -83,7 +86,7 @@ class RunWithTexts:
 
         Raises Malformed for what queries or corpus do not have, and for a query whose lines do not stand together.
         """
-        self._refuse_apart(qid)
+        self._apart.refuse(qid)
         rows = self._without_self(qid, rows)
         query = self._queries.entries([qid]).get(qid)
         if query is None:
@@ -107,9 +110,3 @@ class RunWithTexts:
         if not others:
             raise Malformed(f"no document but the query itself, {qid[:40]!r} (--skip-self)", content=True)
         return others
-
-    def _refuse_apart(self, qid: str) -> None:
-        if qid in self._apart or (self._begun is not None and hash(qid) in self._begun):
-            raise Malformed(APART.format(qid[:40]), content=True)
-        if self._begun is not None:
-            self._begun.add(hash(qid))

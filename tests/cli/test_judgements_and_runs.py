@@ -168,9 +168,9 @@ def test_a_run_may_lack_its_tag_and_have_words_behind_it_and_comments(tmp_path: 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("q\td\tx", "3 columns, expected 6 (qid Q0 docid rank score tag)"),
+        ("q d x", "3 columns, expected 6 (qid Q0 docid rank score tag)"),
         ("q d", "2 columns, expected 6"),
-        ("q 0 d 1", "4 columns, expected 6"),
+        ("q 0 d x", "4 columns, expected 6"),
         ("q d 1 2.5 tag", "5 columns, expected 6"),
         ("q d 1 3 7", "5 columns, expected 6"),
         ("q 1 Q0 d1 1 2.0 tag", "7 columns, expected 6"),  # a blank in the query's id
@@ -219,7 +219,7 @@ def test_a_first_line_of_numbers_is_no_header_whatever_its_query_is_called(tmp_p
         ("q1 0 d1 nan\n", "the relevance is"),
         ("q1 0 d1 1e300\n", "a relevance beyond 10,000"),
         ("q1 0 d1 1 x\n", ":1: 5 columns, expected 4 (qid iter docid grade) or 3 (qid docid grade)"),
-        ("q1\t0\td1\t1\t0.5\n", "5 columns"),
+        ("q1\t0\td1\t1\tx\n", "5 columns"),
         ("q1,d1,1\n", "1 columns"),
         ("q1 0 d1 1\nq1 d2 1\n", ":2: 3 columns, expected 4 as in the first line"),
         ("q1 0\td1\t1\nq2 0 d1 1\n", ":2: 4 columns, expected 3"),

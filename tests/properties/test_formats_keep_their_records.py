@@ -20,6 +20,7 @@ from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.cells import format_of_header
 from rerank_cli.formats.dialects import OPTIONS
+from rerank_cli.formats.kinds import kind_of
 from rerank_cli.formats.known import FORMATS, format_of, marks
 from rerank_cli.formats.registry import open_format, read_entries
 
@@ -33,6 +34,7 @@ IN_PLACE = {  # formats whose texts keep their places, with the names of their l
     "ms-marco": ("passages",),
 }
 BARE = {"openai-batch", "nvidia"}  # formats that hold texts, and nothing else of candidates
+TOP1000 = "msmarco-top1000"  # holds ids and texts in columns, and no text with a tab or a line end
 SOURCES = [*JSON_FORMATS, *SPELLINGS]
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}
 NAMES = sorted(
@@ -108,13 +110,14 @@ class Noise:
         return fields
 
 
-def drawn(rng):
+def drawn(rng, plain=False):
+    """A record; with `plain` one whose texts are without tabs and line ends."""
     identify = rng.choice((str, int))
     numbers = rng.sample(range(1000), rng.randrange(1, 6))
     documents = [
         Document(
             identify(n),
-            rng.choice((f"text {n}", f" text\t{n} \u2028", f'"{n}",\n\r text')),
+            f' "text", {n} \u2028' if plain else rng.choice((f"text {n}", f" text\t{n} \u2028", f'"{n}",\n\r text')),
             rng.randrange(2),
             rng.randrange(-9, 9) / 4,
         )
@@ -192,6 +195,9 @@ def values_of(format, lines):
     """The objects that lines or rows are."""
     if format in SEPARATED:
         return list(csv.DictReader(io.StringIO(lines.decode(), newline=""), delimiter=SEPARATED[format]))
+    if format == TOP1000:
+        rows = [line.split("\t") for line in lines.decode().split("\n")[:-1]]
+        return [dict(zip(("id", "docid", "query", "text"), row, strict=True)) for row in rows]
     return [json.loads(line) for line in lines.splitlines()]
 
 
@@ -291,6 +297,9 @@ def understood(format, lines):
             {**c["doc"], "id": c["docid"], "text": next(c["doc"][name] for name in texts if name in c["doc"])}
             for c in body["candidates"]
         ]
+    elif format == TOP1000:
+        listed = [{"id": row["docid"], "text": row["text"]} for row in values]
+        assert {(row["id"], row["query"]) for row in values} == {(qid, query)}
     elif format in (*SEPARATED, "pairs"):
         text = "passage" if format == "pairs" else "text"
         qid, listed = body.get("query_id"), [{**row, "id": row.get("docid"), "text": row[text]} for row in values]
@@ -332,7 +341,7 @@ def refused(entry):
 def check_same(record, format, lines, *ways):
     """Whether lines of `format`, which came by these formats, still say what the record said."""
     qid, query, listed = UNDERSTOOD[format](json.loads(lines)) if format in UNDERSTOOD else understood(format, lines)
-    bare = not BARE.isdisjoint((format, *ways))
+    bare = not {*BARE, TOP1000}.isdisjoint((format, *ways))
     assert str(qid) == str(record.id) or (qid in (None, "") and "nvidia" in (format, *ways))
     assert query == record.query
     assert len(listed) == len(record.documents)
@@ -340,7 +349,8 @@ def check_same(record, format, lines, *ways):
     for document in record.documents:
         found = by_text[document.text]
         for field in ("id", "relevance", "logit"):
-            same = str if field == "id" and not {*SEPARATED}.isdisjoint((format, *ways)) else lambda value: value
+            columns = not {*SEPARATED, TOP1000}.isdisjoint((format, *ways))
+            same = str if field == "id" and columns else lambda value: value
             kept = same(found.get(field)) == same(getattr(document, field))
             assert kept or (bare and found.get(field) in (None, "")), (field, found)
 
@@ -360,7 +370,8 @@ def check_reported(format_name, format, lines, noise):
 def records_of_pair(source, target):
     rng = random.Random(f"{source} {target}")
     for _ in range(A_PAIR):
-        record, noise = drawn(rng), Noise(rng)
+        plain = source == TOP1000 or (target == TOP1000 and rng.random() < 0.7)
+        record, noise = drawn(rng, plain), Noise(rng)
         yield record, noise, BUILT[source](record, noise) if source in BUILT else built(source, record, noise)
 
 
@@ -378,18 +389,23 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(r
             check_same(record, target, there, source)
             check_reported(target, format, there, noise)
         if plain != target:
-            known = format_of_header(there.splitlines()[0]) or format_of(json.loads(there.splitlines()[0]))
+            first = there.splitlines()[0]
+            known = kind_of([first]).format if target == TOP1000 else format_of_header(first)
+            known = known or format_of(json.loads(first))
             assert known == target or marks(known) <= marks(target)
         format, entry = read(target, plain, there)
         if refused(entry):
             continue
         check_same(record, plain, format.header + format.lines_of(entry), source, target)
         survived += 1
-    refusing = {"tevatron", "rank-llm", *(set(IN_PLACE) - {"labeled-list", "ms-marco"})}  # what BARE lacks
+    judged = set(IN_PLACE) - {"labeled-list", "ms-marco"}  # formats that need judgements
+    refusing = {"tevatron", "rank-llm", *judged, TOP1000}  # what they need, records of BARE lack
     assert (
         survived
         or (source == "openai-batch" and target in refusing)
         or (target in BARE and source in {*refusing, "openai-batch"})
+        or (source == TOP1000 and target in judged)
+        or (target == TOP1000 and source in {*judged, "nvidia"})
     )
 
 
@@ -402,6 +418,11 @@ def test_a_score_stands_beside_the_text_that_has_it_in_every_format(read, source
         logits = {document.text: number / 8 - 1 for number, document in enumerate(record.documents)}
         texts = [next(text for text in logits if scored.rstrip().endswith(text.strip())) for scored in entry.texts]
         out = format.header + format.write(entry, rank([logits[text] for text in texts]))
+        if target == TOP1000:  # a ranking of it is a run
+            by_id = {str(document.id): document.text for document in record.documents}
+            rows = [line.split() for line in out.decode().splitlines()]
+            assert {by_id[row[2]]: float(row[4]) for row in rows} == logits
+            continue
         values = values_of(target, out)
         body = values[0]
         if target in APIS or target == "openai-batch":

@@ -75,12 +75,17 @@ def _in_langchain_js(body: dict[str, Any]) -> tuple[Any, Any, list[dict[str, Any
     return body["id"], body["query"], listed
 
 
+def _top1000(record: Any, noise: Any) -> bytes:
+    return "".join(f"{record.id}\t{d.id}\t{record.query}\t{d.text}\n" for d in record.documents).encode()
+
+
 # The line of a record, with fields beside the real ones; the id, the query and the documents of a line's object.
 BUILT = {
     "own-fields": _own_fields,
     "nvidia": _nvidia,
     "langchain-dumps": _langchain_dumps,
     "langchain-js": _langchain_js,
+    "msmarco-top1000": _top1000,
 }
 UNDERSTOOD = {
     "own-fields": _in_own_fields,

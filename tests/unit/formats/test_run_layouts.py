@@ -219,7 +219,9 @@ def test_a_query_whose_lines_do_not_stand_together_is_refused_in_every_layout(re
 def test_a_survey_finds_what_stands_apart_and_the_layout(read):
     config = read(b"q1 d1 1\nq2 d1 1\nq1 d2 2\n")
     found = survey(config.run, (), 1000)
-    assert found.apart == {"q1"}
+    found.apart.refuse("q2")
+    with pytest.raises(Malformed, match="q1"):
+        found.apart.refuse("q1")
     assert found.layout.row(b"q1 d9 7").score == -7
 
 

@@ -1,0 +1,172 @@
+"""What a file is, by its first lines, and which command takes it: for a file that stands where another is expected."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.files.raw import UNREADABLE
+from rerank_cli.files.score_objects import HEAD, begins_scores
+from rerank_cli.formats.cells import format_of_header
+from rerank_cli.formats.column_names import (
+    GRADE_NAMES,
+    IDS,
+    QUERY_IDS,
+    QUERY_NAMES,
+    SCORE_NAMES,
+    TEXTS,
+    Ambiguous,
+    normal,
+)
+from rerank_cli.formats.columns import RUN, columns_of, is_run, whole_number
+from rerank_cli.formats.json_rows import GRADES, RUN_VALUES, JsonRows, object_in
+from rerank_cli.formats.json_values import Malformed, is_id, number_of
+from rerank_cli.formats.judgement_layouts import layout_of_judgements
+from rerank_cli.formats.known import format_of
+from rerank_cli.formats.run_layouts import NamedColumns, layout_of_run
+
+TOP1000 = "msmarco-top1000"
+STDIN = "<stdin>"
+
+
+class Kind(NamedTuple):
+    """What a file is, and the commands that take it, with {} for its name. `format` is that of records."""
+
+    what: str
+    advice: str
+    format: str = ""
+
+    def refusal(self, name: str, expected: str) -> ConfigError:
+        """What is said of a file of this kind where another is expected."""
+        file = "-" if name == STDIN else shlex.quote(name)
+        return ConfigError(f"{name}: looks like {self.what}, expected {expected}", self.advice.format(file))
+
+
+OF_RUN = (
+    "`rerank score --run {0}` reranks it, with a BEIR folder as the INPUT or with --queries and --corpus; "
+    "`rerank eval {0}` measures it."
+)
+TREC_RUN = Kind(f"a TREC run ({RUN})", OF_RUN)
+RANKS = Kind("a run", OF_RUN)
+JUDGEMENTS = Kind("judgements", "`rerank eval RUN --qrels {0}` measures a run by them.")
+SCORES = Kind("a run or judgements", f"A run: {OF_RUN} Judgements: {JUDGEMENTS.advice}")
+THREE = Kind("a run or judgements in three columns", SCORES.advice)  # or a corpus whose texts are numbers
+TEXT = Kind("a corpus or queries", "`rerank score --run RUN` takes it as --corpus {0} or --queries {0}.")
+EXPECTED = {"a run": (TREC_RUN, RANKS), "judgements": (JUDGEMENTS,)}
+OF_RECORDS = "`rerank score {0} -o OUT` reranks them."
+
+
+def kind_of(lines: Sequence[bytes]) -> Kind | None:
+    """The kind of a file that begins with these lines, neither blank nor comments; None for what is none of ours."""
+    if not lines or lines[0].startswith(UNREADABLE):
+        return None
+    if begins_scores(b"\n".join([line[:HEAD] for line in lines])[:HEAD]):
+        return SCORES
+    try:
+        body = object_in(lines[0])
+        return _of_columns(lines[0]) if body is None else _of_object(body)
+    except Malformed:
+        return None
+
+
+def refuse_misplaced(first: bytes, name: str, expected: str) -> None:
+    """Raises ConfigError for a run or judgements that cannot be read as such: for a file of another kind."""
+    kind = kind_of([first])
+    if kind is not None and kind not in (SCORES, THREE, *EXPECTED[expected]):
+        raise kind.refusal(name, expected)
+
+
+def refuse_as_texts(first: bytes, name: str, expected: str, *, readable: bool = True) -> None:
+    """Raises ConfigError for a run or judgements where texts are expected; also for records that are no texts."""
+    kind = kind_of([first])
+    if kind is None or kind in (TEXT, THREE) or kind.format == TOP1000:  # four columns may be a corpus with too many
+        return
+    if kind in (TREC_RUN, RANKS, JUDGEMENTS, SCORES) or not readable:
+        raise kind.refusal(name, expected)
+
+
+def _of_object(body: dict[str, Any]) -> Kind | None:
+    """The kind of a file of JSON lines."""
+    if (name := format_of(body)) is not None:
+        return _records(name)
+    if _is_text(body):
+        return TEXT
+    for values in (GRADES, RUN_VALUES):
+        try:
+            return _of_value(JsonRows.of(body, values).value)
+        except Ambiguous:
+            return SCORES
+        except Malformed:
+            continue
+    return None
+
+
+def _is_text(body: dict[str, Any]) -> bool:
+    """Whether an object is a text with its id. A query may be one, and may be a record that lacks its candidates."""
+    name = next((name for name in IDS if body.get(name) is not None), "")
+    text = next((name for name in TEXTS if isinstance(body.get(name), str)), "")
+    return (
+        is_id(body.get(name)) and bool(text) and (text != "query" or (name in {"_id", *QUERY_IDS} and len(body) == 2))
+    )
+
+
+def _of_value(name: str) -> Kind:
+    """The kind of rows with a query, a document and a value of this name."""
+    if normal(name) in SCORE_NAMES:
+        return SCORES
+    return JUDGEMENTS if normal(name) in GRADE_NAMES else RANKS
+
+
+def _of_columns(raw: bytes) -> Kind | None:
+    """The kind of a file of columns."""
+    if (separated := format_of_header(raw)) is not None:
+        return _records(separated)
+    if is_run(raw):
+        return TREC_RUN
+    columns = columns_of(raw)
+    if (named := _of_header(raw, columns)) is not None:
+        return named
+    if b"\t" not in raw.rstrip() and len(columns) not in (3, 4):
+        return None
+    grade = whole_number(columns[-1])
+    if len(columns) == 4:
+        is_trec = grade is not None and (columns[1].upper() == "Q0" or whole_number(columns[1]) is not None)
+        return JUDGEMENTS if is_trec else _records(TOP1000) if is_top1000(raw) else None
+    if len(columns) == 3 and number_of(columns[2]) is not None:
+        return THREE
+    return TEXT if b"\t" in raw.rstrip() and len(columns) in (2, 3) and " " not in columns[0] else None
+
+
+def _of_header(raw: bytes, columns: Sequence[str]) -> Kind | None:
+    if any(number_of(each) is not None for each in columns):
+        return None
+    try:
+        layout = layout_of_run(raw)
+        return RANKS if isinstance(layout, NamedColumns) and layout.is_rank else SCORES
+    except Ambiguous:
+        return SCORES
+    except Malformed:
+        pass
+    try:
+        return JUDGEMENTS if layout_of_judgements(raw).header else None
+    except Malformed:
+        return None
+
+
+def is_top1000(raw: bytes) -> bool:
+    """Whether a line is one of MS MARCO's top1000: two ids and two texts, with tabs between them.
+
+    Its documents are four columns, too, of which the second is an address.
+
+    >>> is_top1000(b"188714\t1000052\tfoods for you\tWatch portion sizes"), is_top1000(b"q1\t0\td1\t1")
+    (True, False)
+    """
+    columns = raw.removesuffix(b"\r").split(b"\t")
+    if len(columns) != 4 or b"://" in columns[1] or normal(columns[0].decode("utf-8", "replace")) in QUERY_NAMES:
+        return False
+    ids = all(len(each.split()) == 1 and each == each.strip() for each in columns[:2])
+    return ids and bool(columns[2].strip()) and number_of(columns[3].decode("utf-8", "replace")) is None
+
+
+def _records(name: str) -> Kind:
+    return Kind(f"{name} records", OF_RECORDS, name)
