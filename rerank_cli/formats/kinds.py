@@ -25,7 +25,7 @@ from rerank_cli.formats.judgement_layouts import layout_of_judgements
 from rerank_cli.formats.known import format_of
 from rerank_cli.formats.run_layouts import NamedColumns, layout_of_run
 
-TOP1000 = "msmarco-top1000"
+TOP1000 = "ms-marco-top1000"
 STDIN = "<stdin>"
 
 

@@ -46,7 +46,7 @@ FORMATS = {
     "pairs": Known("pairs:Pairs", ("query", "text|passage|document")),
     "csv": Known("separated:Csv"),
     "tsv": Known("separated:Tsv"),
-    "msmarco-top1000": Known("top1000:Top1000"),
+    "ms-marco-top1000": Known("top1000:Top1000"),
 }
 LAST = (  # what a record is taken for that has these fields and shows no other format
     ("flag-embedding", ("query", "pos")),

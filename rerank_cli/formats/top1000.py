@@ -73,15 +73,15 @@ class Top1000:
         candidates = as_objects(record)
         if not candidates:
             raise Malformed(
-                "no candidates: msmarco-top1000 has no line for such a record", "$.candidates", content=True
+                "no candidates: ms-marco-top1000 has no line for such a record", "$.candidates", content=True
             )
         note_rest(record, ("id", "query", "candidates"), dropped)
         passages = []
         for index, each in enumerate(candidates):
             note_rest(each, ("id", "text"), dropped, "candidates[].")
             path = f"$.candidates[{index}]"
-            passages.append((column(id_of(each, path, "msmarco-top1000")), _cell(each["text"], f"{path}.text")))
-        return Top(column(id_of(record, "$", "msmarco-top1000")), _cell(record["query"], "$.query"), passages)
+            passages.append((column(id_of(each, path, "ms-marco-top1000")), _cell(each["text"], f"{path}.text")))
+        return Top(column(id_of(record, "$", "ms-marco-top1000")), _cell(record["query"], "$.query"), passages)
 
     def key(self, body: Top) -> str:
         """The query's id: records of one id, one after the other, would be read as one."""
@@ -102,7 +102,7 @@ class Top1000:
 def _cell(text: str, path: str) -> str:
     """A text as a column. Raises Malformed for one with a tab or a line end in it, which nothing can quote."""
     if any(sign in text for sign in "\t\n\r"):
-        raise Malformed("a tab or a line end in the text, which msmarco-top1000 cannot hold", path, content=True)
+        raise Malformed("a tab or a line end in the text, which ms-marco-top1000 cannot hold", path, content=True)
     return text
 
 

@@ -23,7 +23,7 @@ NATIVE_FORMAT = (
 CONTENT = "The format is right, what the records hold is not. `rerank check` shows the first ten errors."
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
-NO_TABLE = ("trec", "beir", "tei", "csv", "tsv", "msmarco-top1000")  # formats whose lines are no JSON objects
+NO_TABLE = ("trec", "beir", "tei", "csv", "tsv", "ms-marco-top1000")  # formats whose lines are no JSON objects
 FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
 
 

@@ -34,7 +34,7 @@ IN_PLACE = {  # formats whose texts keep their places, with the names of their l
     "ms-marco": ("passages",),
 }
 BARE = {"openai-batch", "nvidia"}  # formats that hold texts, and nothing else of candidates
-TOP1000 = "msmarco-top1000"  # holds ids and texts in columns, and no text with a tab or a line end
+TOP1000 = "ms-marco-top1000"  # holds ids and texts in columns, and no text with a tab or a line end
 SOURCES = [*JSON_FORMATS, *SPELLINGS]
 APIS = {"rerank-api": "documents", "voyage": "documents", "mixedbread": "input", "tei": "texts"}
 NAMES = sorted(

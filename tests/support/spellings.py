@@ -85,7 +85,7 @@ BUILT = {
     "nvidia": _nvidia,
     "langchain-dumps": _langchain_dumps,
     "langchain-js": _langchain_js,
-    "msmarco-top1000": _top1000,
+    "ms-marco-top1000": _top1000,
 }
 UNDERSTOOD = {
     "own-fields": _in_own_fields,

@@ -94,7 +94,7 @@ def test_a_format_is_known_by_its_first_record(name, tmp_path):
 
 
 def test_every_format_of_the_table_is_tried_here():
-    elsewhere = {"tevatron", "trec", "beir", "pairs", "csv", "tsv", "msmarco-top1000"}  # several lines a record
+    elsewhere = {"tevatron", "trec", "beir", "pairs", "csv", "tsv", "ms-marco-top1000"}  # several lines a record
     assert {*GOOD, *elsewhere} == set(FORMATS)
 
 

@@ -44,7 +44,7 @@ RECORDS = {
     "native": b'{"id": "q1", "query": "x", "candidates": []}',
     "rank-llm": b'{"query": {"qid": 1, "text": "x"}, "candidates": []}',
     "csv": b"query,passage",
-    "msmarco-top1000": b"1\t2\ta query\ta passage",
+    "ms-marco-top1000": b"1\t2\ta query\ta passage",
 }
 
 

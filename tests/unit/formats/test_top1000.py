@@ -32,7 +32,7 @@ def read(tmp_path, content, format="auto", write=None):
 
 def test_lines_of_a_query_are_a_record_and_quotes_are_part_of_texts(tmp_path):
     format, found = read(tmp_path, LINES)
-    assert format.name == "msmarco-top1000"
+    assert format.name == "ms-marco-top1000"
     assert [format.to_native(entry) for entry in found] == [
         {
             "id": "188714",
@@ -60,7 +60,7 @@ def test_a_ranking_is_a_run(tmp_path):
 
 def test_lines_may_end_as_on_windows(tmp_path):
     format, found = read(tmp_path, LINES.replace("\n", "\r\n"))
-    assert format.name == "msmarco-top1000"
+    assert format.name == "ms-marco-top1000"
     assert found[1].texts == ('"Start by estimating.',)
 
 
@@ -117,7 +117,7 @@ def test_other_lines_of_four_columns_are_no_top1000(line):
 def test_a_text_that_no_column_can_hold_is_refused_with_its_path(place, text):
     record = {"id": "q", "query": "x", "candidates": [{"id": "d", "text": "y"}]}
     (record if place == "query" else record["candidates"][0])[place] = text
-    format = open_format(ReadConfig(format="native"), WriteConfig(format="msmarco-top1000"))
+    format = open_format(ReadConfig(format="native"), WriteConfig(format="ms-marco-top1000"))
     (failure,) = format.read(iter(lines_of(json.dumps(record).encode() + b"\n")))
     assert failure.path == ("$.query" if place == "query" else "$.candidates[0].text")
 
