@@ -20,10 +20,10 @@ from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats import columns
 from rerank_cli.formats.cells import format_of_header
+from rerank_cli.formats.id_hints import lacking_id
 from rerank_cli.formats.json_rows import is_row_of_run
 from rerank_cli.formats.json_values import Malformed, parse_object, without
 from rerank_cli.formats.known import format_of
-from rerank_cli.formats.native import lacking_id
 from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.run_layouts import RunLayout
@@ -161,7 +161,7 @@ def _known(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _take(found: Results, entry: Request, record: dict[str, Any], relevance_field: str | None) -> None:
-    if lacking := lacking_id(record):
+    if lacking := lacking_id(record, found.read.candidates_field):
         what, option = lacking
         known = option and found.format == "native"
         advice = f"It seems to have another name: add {option}." if known else RESULTS_ADVICE

@@ -15,7 +15,6 @@ from rerank_cli.formats.json_values import (
     Malformed,
     id_at,
     id_field,
-    is_id,
     kind,
     list_at,
     pruned,
@@ -24,11 +23,7 @@ from rerank_cli.formats.json_values import (
     text_at,
     value_at,
 )
-from rerank_cli.formats.record_format import OUR_FIELDS, annotated, as_objects, json_line
-
-# Names under which others keep the ids of records and of candidates, for hints.
-RECORD_IDS = ("qid", "query_id", "_id", "query-id", "queryid", "question_id", "topic_id")
-CANDIDATE_IDS = ("docid", "_id", "pid", "doc_id", "docno", "passage_id", "document_id", "corpus_id", "corpus-id")
+from rerank_cli.formats.record_format import OUR_FIELDS, annotated, json_line
 
 
 class Native:
@@ -122,27 +117,3 @@ def _usual_id(body: dict[str, Any], field: str, name: str | int | None) -> tuple
         return {}, [], []
     same = type(body.get("id")) is type(name) and body.get("id") == name
     return id_field(name), ["id"] if same else [], [] if same else ["id"]
-
-
-def lacking_id(record: dict[str, Any]) -> tuple[str, str] | None:
-    """What of a native record has no id, and the option that would name it, "" for none; None where all have one.
-
-    >>> lacking_id({"id": "q1", "query": "w", "candidates": [{"id": 7, "text": "a"}, {"docid": "d9", "text": "b"}]})
-    ('candidate 1', '--candidate-id-field docid')
-    """
-    if not is_id(record.get("id")):
-        return "the record", id_hint(record, of_candidate=False)
-    for place, each in enumerate(as_objects(record)):
-        if not is_id(each.get("id")):
-            return f"candidate {place}", id_hint(each, of_candidate=True)
-    return None
-
-
-def id_hint(body: dict[str, Any], of_candidate: bool) -> str:
-    """The option that names the id of a record or candidate without an `id`; "" where no known name of one is there.
-
-    >>> id_hint({"docid": "d9", "content": "tea"}, of_candidate=True)
-    '--candidate-id-field docid'
-    """
-    option, names = ("--candidate-id-field", CANDIDATE_IDS) if of_candidate else ("--id-field", RECORD_IDS)
-    return next((f"{option} {name}" for name in names if is_id(body.get(name))), "")

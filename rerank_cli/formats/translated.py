@@ -9,9 +9,9 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import Entry, Request, failed
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
+from rerank_cli.formats.id_hints import hint_of_candidate, hint_of_record
 from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.known import unmistakable
-from rerank_cli.formats.native import id_hint
 from rerank_cli.formats.record_format import RecordFormat, as_objects
 from rerank_cli.formats.texts import UNSCORED_TITLES, have_titles
 
@@ -36,13 +36,13 @@ def refuse_contradictions(candidates: list[Any], path: str) -> None:
             raise Malformed(reason, f"{path}[{index}]", content=True)
 
 
-def _hint_at(record: dict[str, Any], path: str) -> str:
-    """The option that names the id which a native record lacks at a JSON path; "" where none is known."""
+def _hint_at(record: dict[str, Any], path: str, field: str) -> str:
+    """The option that names the id which a native record lacks at a JSON path; its candidates were in `field`."""
     place = NO_ID.fullmatch(path)
     if place is None:
         return ""
-    body = as_objects(record)[int(place[1])] if place[1] else record
-    hint = id_hint(body, of_candidate=bool(place[1]))
+    of_candidate = place[1] is not None
+    hint = hint_of_candidate(as_objects(record)[int(place[1])]) if of_candidate else hint_of_record(record, field)
     return hint and f"; {hint} names it"
 
 
@@ -128,7 +128,9 @@ class Translated:
         try:
             made = self._target.from_native(record, self._dropped)
         except Malformed as fault:
-            hint = _hint_at(record, fault.path) if self.name == "native" else ""
+            hint = (
+                _hint_at(record, fault.path, self.candidates_path.removeprefix("$.")) if self.name == "native" else ""
+            )
             raise Malformed(f"{fault.reason}{hint}", fault.path, content=fault.content) from None
         body = unmistakable(made, self._target_name, self._dropped)
         refuses_cut = getattr(self._target, "refuses_cut", _never)

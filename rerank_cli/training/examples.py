@@ -11,8 +11,8 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
+from rerank_cli.formats.id_hints import lacking_id
 from rerank_cli.formats.json_values import Malformed, number_of
-from rerank_cli.formats.native import lacking_id
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.training.config import Fields
@@ -88,7 +88,7 @@ def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) 
             except Malformed as fault:
                 yield f"{entry.origin}: {fault.reason} (at {fault.path})"
                 continue
-            if qrels is not None and (lacking := lacking_id(record)):
+            if qrels is not None and (lacking := lacking_id(record, read.candidates_field)):
                 what, option = lacking
                 why = f"; {option} names it" if option and format.name == "native" else ""
                 yield f"{entry.origin}: {what} has no id by which it is judged{why}"

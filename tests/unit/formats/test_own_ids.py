@@ -159,6 +159,11 @@ def test_a_record_that_lacks_an_id_is_told_the_option_for_the_one_it_has(target)
     assert "--" not in failure.reason
 
 
+def test_an_id_that_only_the_candidates_hold_is_named_with_its_place():
+    read = ReadConfig(candidates_field="hits", text_field="content", candidate_id_field="docid")
+    assert "; --id-field hits.0.qid names it" in refused(read, "trec", OF_RANK_GPT).reason
+
+
 def test_fields_that_are_ids_can_still_be_named_in_templates():
     read = ReadConfig(id_field="qid", candidate_id_field="docid", doc_template="{docid} {text}", query_template="{qid}")
     _, (entry,) = opened(read, "same", {"qid": "q", "query": "w", "candidates": [{"docid": "d1", "text": "a"}]})
