@@ -145,7 +145,7 @@ CASES = [
         ),
         "convert in.jsonl -o -",
         0,
-        ("dropped 3 fields", "documents[].metadata.id (1)"),
+        ("dropped 2 fields", "documents[].metadata.id (1)"),
     ),
     Case(
         "F10 ids that are null",
