@@ -2,7 +2,8 @@
 
     {"query-id": "q1", "corpus-id": "d9", "score": 12.3}
 
-The fields may have any of the names that tables use (`column_names`). The first line decides which fields count.
+The fields may have any of the names that tables use (`column_names`). The first line decides which fields count. Where
+it has the two ids and nothing else, as in NanoBEIR, the lines are judgements of 1.
 Parquet tables and objects `{qid: {docid: score}}` are read as such lines (`files.parquet`, `files.score_objects`).
 """
 
@@ -24,11 +25,12 @@ from rerank_cli.formats.json_values import Malformed, is_id, kind, parse_object
 
 RUN_VALUES = (SCORE_NAMES, RANK_NAMES)
 GRADES = (SCORE_NAMES, GRADE_NAMES)
+IMPLIED = "1"  # grade
 
 
 @dataclass(frozen=True, slots=True)
 class JsonRows:
-    """Lines whose fields have these names. `tag` is "" where the first line has none."""
+    """Lines whose fields have these names. `tag` is "" where the first line has none, and so is `value`."""
 
     qid: str = "query-id"
     docid: str = "corpus-id"
@@ -45,7 +47,7 @@ class JsonRows:
         """
         qid = _needed(body, "query-id", QUERY_IDS)
         docid = _needed(body, "corpus-id", DOCUMENT_IDS)
-        value = _needed(body, "score", *values)
+        value = "" if values is GRADES and len(body) == 2 else _needed(body, "score", *values)
         return cls(qid, docid, value, field_of(body, TAG_NAMES) or "", normal(value) in RANK_NAMES)
 
     def row(self, raw: bytes) -> RunRow:
@@ -63,7 +65,7 @@ class JsonRows:
         """What a line of judgements says. Raises Malformed."""
         body = parse_object(raw)
         qid, docid = self._ids(body)
-        return Judgement(qid, "", docid, repr(self._number(body)))
+        return Judgement(qid, "", docid, repr(self._number(body)) if self.value else IMPLIED)
 
     def _ids(self, body: dict[str, Any]) -> tuple[str, str]:
         for name in (self.qid, self.docid):

@@ -9,10 +9,10 @@ from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.files.score_objects import HEAD, begins_scores
 from rerank_cli.formats.cells import format_of_header
 from rerank_cli.formats.column_names import (
-    GRADE_NAMES,
     IDS,
     QUERY_IDS,
     QUERY_NAMES,
+    RANK_NAMES,
     SCORE_NAMES,
     TEXTS,
     Ambiguous,
@@ -114,7 +114,7 @@ def _of_value(name: str) -> Kind:
     """The kind of rows with a query, a document and a value of this name."""
     if normal(name) in SCORE_NAMES:
         return SCORES
-    return JUDGEMENTS if normal(name) in GRADE_NAMES else RANKS
+    return RANKS if normal(name) in RANK_NAMES else JUDGEMENTS
 
 
 def _of_columns(raw: bytes) -> Kind | None:

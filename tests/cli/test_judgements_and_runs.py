@@ -237,7 +237,7 @@ def test_a_first_line_of_numbers_is_no_header_whatever_its_query_is_called(tmp_p
         ('{"q1": {"d1": 1}}\n{"q1": {"d1": 2}}\n', ":2: q1 d1 was judged otherwise before"),
         ('{"qid": "q1", "docid": "d1", "score": 0.5}\n', ":1: the relevance is '0.5', not an integer"),
         ('{"qid": "q1", "docid": "d1", "label": "1"}\n', ":1: label is a string, not a number (at $.label)"),
-        ('{"qid": "q1", "docid": "d1"}\n', ':1: no "score" (found "qid", "docid") (at $.score)'),
+        ('{"qid": "q1", "docid": "d1", "x": 1}\n', ':1: no "score" (found "qid", "docid", "x") (at $.score)'),
         ("{\n", "it looks like JSON"),
         (b"q1 0 d\xff 1\n", ":1: not UTF-8"),
     ],

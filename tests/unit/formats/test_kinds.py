@@ -24,6 +24,7 @@ LINES = {
     "rows": (json.dumps({**ROW, "score": 1}).encode(), SCORES),
     "rows of ranks": (json.dumps({**ROW, "rank": 1}).encode(), RANKS),
     "rows of grades": (json.dumps({**ROW, "relevance": 1}).encode(), JUDGEMENTS),
+    "rows of ids": (json.dumps(ROW).encode(), JUDGEMENTS),
     "an object": (b'{"q1": {"d1": 1.5, "d2": 1}}', SCORES),
     "an object on many lines": (b'{\n  "q1": {\n    "d1": 1.5\n  }\n}', SCORES),
     "mteb": (b'{"mteb_model_meta": {"revision": null}, "default": {"test": {"q": {"d": 1}}}}', SCORES),

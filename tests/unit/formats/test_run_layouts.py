@@ -234,6 +234,7 @@ JUDGEMENTS = {
     "table": (b'{"query-id": "q1", "corpus-id": "d1", "score": 2}', "2"),
     "float": (b'{"query_id": "q1", "doc_id": "d1", "relevance": 2.0}', "2.0"),
     "label": (b'{"qid": 1, "pid": 7, "label": -1}', "-1"),
+    "NanoBEIR": (b'{"query-id": "q1", "corpus-id": "d1"}', "1"),
 }
 
 
