@@ -7,10 +7,12 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.making import Clock
 
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted
@@ -160,21 +162,10 @@ def written(layout):
     return OF_RUNS[layout](RUN)
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
-@pytest.mark.parametrize("layout", ["json", "pretty", "mteb", "json-lines", "table", "columns", "ranks"])
-def test_a_stopped_run_of_any_layout_continues_exactly(tmp_path, layout, pack):
-    for name, text in TEXTS.items():
-        (tmp_path / name).write_text(text)
-    run = put(tmp_path, written(layout), pack)
+def stop_and_continue(tmp_path, read):
+    """The lines of an uninterrupted run, when one that was stopped three times gave the same."""
 
     def config(output, resume=False):
-        read = ReadConfig(
-            inputs=(run,),
-            run=run,
-            run_columns=NAMED.get(layout, ()),
-            queries=(str(tmp_path / "queries"),),
-            corpus=(str(tmp_path / "corpus"),),
-        )
         return RunConfig(
             read=read,
             model=ModelConfig(model="fake:composition=1"),
@@ -183,16 +174,52 @@ def test_a_stopped_run_of_any_layout_continues_exactly(tmp_path, layout, pack):
         )
 
     whole, stopped, told = tmp_path / "whole.run", tmp_path / "stopped.run", []
-    assert Run.of(config(whole), told.append, Stats(lambda: 0.0).clock).execute() is ExitStatus.OK
+    assert Run.of(config(whole), told.append, Clock()).execute() is ExitStatus.OK
     for last in (3, 5, 2):
+        made = config(stopped, True)
         with pytest.raises(Interrupted):
-            Run(
-                config(stopped, True),
-                told.append,
-                Stats(lambda: 0.0),
-                StoppingScorer(ModelConfig(model="fake:composition=1"), last),
-            ).execute()
-    assert Run.of(config(stopped, True), told.append, lambda: 0.0).execute() is ExitStatus.OK
+            Run(made, told.append, Stats(Clock()), StoppingScorer(made.model, last)).execute()
+    assert Run.of(config(stopped, True), told.append, Clock()).execute() is ExitStatus.OK
     assert stopped.read_bytes() == whole.read_bytes()
     assert sum(sentence.startswith("continuing after ") for sentence in told) == 3
-    assert len(whole.read_text().splitlines()) == len(rows_of(RUN))
+    return whole.read_text().splitlines()
+
+
+def with_texts(folder, run, layout=""):
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text)
+    return ReadConfig(
+        inputs=(run,),
+        run=run,
+        run_columns=NAMED.get(layout, ()),
+        queries=(str(folder / "queries"),),
+        corpus=(str(folder / "corpus"),),
+    )
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
+@pytest.mark.parametrize("layout", ["json", "pretty", "mteb", "json-lines", "table", "columns", "ranks"])
+def test_a_stopped_run_of_any_layout_continues_exactly(tmp_path, layout, pack):
+    run = put(tmp_path, written(layout), pack)
+    assert len(stop_and_continue(tmp_path, with_texts(tmp_path, run, layout))) == len(rows_of(RUN))
+
+
+def test_a_stopped_run_of_a_parquet_table_continues_exactly(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = zip(("q_id", "doc_id", "score"), zip(*rows_of(RUN), strict=True), strict=True)
+    parquet.write_table(pyarrow.table(dict(columns)), str(tmp_path / "run.parquet"), row_group_size=5)
+    assert len(stop_and_continue(tmp_path, with_texts(tmp_path, str(tmp_path / "run.parquet")))) == len(rows_of(RUN))
+
+
+def test_a_stopped_run_without_the_queries_themselves_continues_exactly(tmp_path):
+    text = json.dumps({qid: {**scores, qid: 9.5} for qid, scores in RUN.items()})
+    read = replace(with_texts(tmp_path, put(tmp_path, text)), skip_self=True)
+    assert len(stop_and_continue(tmp_path, read)) == len(rows_of(RUN))
+
+
+def test_a_stopped_run_of_top1000_continues_exactly(tmp_path):
+    lines = (f'{qid}\t{docid}\tquestion {qid}\t"word {docid}\n' for qid, docid, _ in rows_of(RUN))
+    read = ReadConfig(inputs=(put(tmp_path, "".join(lines)),))
+    assert len(stop_and_continue(tmp_path, read)) == len(rows_of(RUN))
