@@ -19,7 +19,7 @@ from rerank_cli.evaluation.judgements import TWICE_ADVICE, Qrels, add_judgements
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats import columns
-from rerank_cli.formats.cells import format_of_header
+from rerank_cli.formats.cells import DELIMITERS, format_of_header
 from rerank_cli.formats.id_hints import lacking_id
 from rerank_cli.formats.json_rows import is_row_of_run
 from rerank_cli.formats.json_values import Malformed, parse_object, without
@@ -92,7 +92,7 @@ def read_results(path: str, relevance_field: str | None = "relevance", read: Rea
     InputError when they have no ids, or the file cannot be read.
     """
     inputs = Inputs((path,), scores=True)
-    if _holds_run(inputs):
+    if _holds_run(inputs, read):
         found = _results_of_run(path, inputs, read.run_columns)
     else:
         found = _results_of_records(path, inputs, replace(read, inputs=(path,), need_texts=False), relevance_field)
@@ -116,18 +116,20 @@ def _results_of_records(path: str, inputs: Inputs, read: ReadConfig, relevance_f
     return found
 
 
-def _holds_run(inputs: Inputs) -> bool:
+def _holds_run(inputs: Inputs, read: ReadConfig) -> bool:
     """Whether an input is to be read as a run: its first line is one of a run, or no line near it begins an object."""
     lines = islice(inputs.look_ahead(MAX_LINE_BYTES), LOOK_AT_LINES)
     some = [line.raw for line in lines if not columns.is_comment(line.raw)]
     some = [raw for raw in some if not raw.startswith(UNREADABLE)] or some
-    if not some or format_of_header(some[0]):
+    if not some or format_of_header(some[0], read):
         return False
+    if read.format in DELIMITERS:
+        return columns.is_run(some[0])
     try:
         body = parse_object(some[0])
     except Malformed:
         return columns.is_run(some[0]) or not any(raw.lstrip().startswith(b"{") for raw in some)
-    return format_of(body) is None and is_row_of_run(body)
+    return format_of(body) is None and not read.has_own_fields and is_row_of_run(body)
 
 
 def _ranked_record(format: Format, entry: Request) -> dict[str, Any]:
@@ -253,7 +255,7 @@ def texts_of(results: Results, wanted: dict[str, set[str]]) -> dict[str, QueryTe
     if not os.path.isfile(results.name):
         return {}
     inputs = Inputs((results.name,), scores=True)
-    if _holds_run(inputs):
+    if _holds_run(inputs, results.read):
         return {}
     format = open_format(results.read, WriteConfig(), inputs)
     found: dict[str, QueryTexts] = {}

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig
@@ -35,8 +36,13 @@ def columns_named(titles: Cells, read: ReadConfig) -> Columns:
         (read.id_field, usual.id_field, QUERY_IDS),
         (read.candidate_id_field, usual.candidate_id_field, IDS),
     )
-    wanted = [known if field == default else (known_name(field),) for field, default, known in named]
-    return Columns.of(map(known_name, titles), *wanted)
+    wanted: list[tuple[str, ...]] = [
+        known if field == default else (known_name(field),) for field, default, known in named
+    ]
+    names = list(map(known_name, titles))
+    if not read.need_texts and set(names).isdisjoint(wanted[1]):
+        wanted[1] = ()
+    return Columns.of(names, *wanted)
 
 
 def is_header(raw: bytes, format_name: str, read: ReadConfig) -> bool:
@@ -49,11 +55,12 @@ def is_header(raw: bytes, format_name: str, read: ReadConfig) -> bool:
 
 
 def format_of_header(raw: bytes, read: ReadConfig = ReadConfig()) -> str | None:
-    """The format of which a line is a header.
+    """The format of which a line is a header. It names a text, also where texts are not needed: a run may name a query.
 
     >>> [format_of_header(line) for line in (b"query,passage,label", b"qid\\tquery\\ttext", b"query text")]
     ['csv', 'tsv', None]
     """
+    read = replace(read, need_texts=True)
     return next((name for name in DELIMITERS if is_header(raw, name, read)), None)
 
 

@@ -43,6 +43,8 @@ class Columns(NamedTuple):
     ) -> "Columns":
         """The columns among these. Raises Malformed where none holds the query, the text or an id of another name.
 
+        Without `texts` none needs to hold the text.
+
         >>> Columns.of(["qid", "pid", "query", "passage"])
         Columns(query='query', text='passage', query_id='qid', id='pid', label='')
         """
@@ -50,7 +52,7 @@ class Columns(NamedTuple):
         wanted = (queries, texts, query_ids, ids, LABELS)
         found = [next((each for each in some if each in names), "") for some in wanted]
         for name, some in zip(found, wanted, strict=True):
-            if not name and some not in (QUERY_IDS, IDS, LABELS):
+            if not name and some and some not in (QUERY_IDS, IDS, LABELS):
                 shown = ", ".join(f'"{each[:40]}"' for each in names[:8]) or "nothing"
                 raise Malformed(f'no "{" or ".join(some)}" (found {shown})', f"$.{some[0]}")
         return cls(*found)
@@ -78,7 +80,7 @@ def native_record(rows: Sequence[tuple[Columns, Row]], dropped: Dropped | None) 
     candidates = []
     for columns, row in rows:
         label = row.get(columns.label)
-        own = {**id_field(row.get(columns.id)), "text": row[columns.text]}
+        own = {**id_field(row.get(columns.id)), "text": row.get(columns.text, "")}
         own |= {} if label is None else {"relevance": label}
         moved = [each for each in columns if each and (each != columns.label or label is not None)]
         candidates.append({**own, **rest_of(row, moved, NATIVE, dropped, "[].")})

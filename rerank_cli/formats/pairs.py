@@ -10,7 +10,17 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import REWRAPPED, check_id, parse_object, text_at, without
-from rerank_cli.formats.pair_rows import WRITTEN, Columns, Key, Row, key_of, native_record, refuse_two_queries, rows_of
+from rerank_cli.formats.pair_rows import (
+    TEXTS,
+    WRITTEN,
+    Columns,
+    Key,
+    Row,
+    key_of,
+    native_record,
+    refuse_two_queries,
+    rows_of,
+)
 from rerank_cli.formats.record_format import annotated, json_line
 
 
@@ -23,25 +33,31 @@ class Pairs:
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self.hashes: dict[str, str] = {}
         self._no_text = write.no_text
+        self._needs_texts = read.need_texts
+
+    def _columns(self, row: Row) -> Columns:
+        has_text = not row.keys().isdisjoint(TEXTS)
+        return Columns.of(row, texts=TEXTS if self._needs_texts or has_text else ())
 
     def parse_line(self, raw: bytes) -> tuple[Key, Row]:
         """A line's key, and what it says. Raises Malformed."""
         row = parse_object(raw, REWRAPPED)
-        columns = Columns.of(row)
+        columns = self._columns(row)
         text_at(row, columns.query, "$")
-        text_at(row, columns.text, "$")
+        if columns.text:
+            text_at(row, columns.text, "$")
         for name in filter(None, (columns.query_id, columns.id)):
             check_id(row, name, "$")
         return key_of(columns, row), row
 
     def join_lines(self, key: Key, rows: list[Row]) -> list[Row]:
         """The record that the lines of one key make. Raises Malformed when one id stands for two queries."""
-        refuse_two_queries(key[1], [row[Columns.of(row).query] for row in rows])
+        refuse_two_queries(key[1], [row[self._columns(row).query] for row in rows])
         return rows
 
     def to_native(self, body: list[Row], dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request."""
-        return native_record([(Columns.of(row), row) for row in body], dropped)
+        return native_record([(self._columns(row), row) for row in body], dropped)
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> list[Row]:
         """A record from a native one."""
@@ -49,11 +65,11 @@ class Pairs:
 
     def key(self, body: list[Row]) -> Key:
         """What records may not share that follow each other: they would be read as one."""
-        return key_of(Columns.of(body[0]), body[0])
+        return key_of(self._columns(body[0]), body[0])
 
     def with_ranking(self, body: list[Row], ranking: Ranking) -> list[Row]:
         """The lines, best first."""
-        rows = [without(row, Columns.of(row).text) if self._no_text else row for row in body]
+        rows = [without(row, self._columns(row).text) if self._no_text else row for row in body]
         return [annotated(rows[index], place, ranking) for place, index in enumerate(ranking.indices)]
 
     def to_lines(self, value: list[Row]) -> bytes:

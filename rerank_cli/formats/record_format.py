@@ -25,7 +25,8 @@ OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated"
 class RecordFormat(Protocol):
     """A format of records, whatever lines they stand in. Classes of it are made as `Class(ReadConfig, WriteConfig)`.
 
-    One whose texts keep their places says so: `in_place = True` (see the file of that name).
+    One whose texts keep their places says so: `in_place = True` (see the file of that name). One whose requests may
+    have a query for each text has `pairs(body)`: a native record of one candidate for each pair, or None.
     """
 
     candidates_path: str  # where in a record its candidates are, for messages

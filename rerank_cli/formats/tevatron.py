@@ -35,6 +35,7 @@ class Tevatron:
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self.hashes: dict[str, str] = {}
         self._no_text = write.no_text
+        self._needs_texts = read.need_texts
 
     def parse_line(self, raw: bytes) -> tuple[str | int, dict[str, Any]]:
         """A line's key, and what it says. Raises Malformed."""
@@ -45,8 +46,9 @@ class Tevatron:
         check_id(row, name, "$")
         check_id(row, "docid", "$")
         text_at(row, "query", "$")
-        text_at(row, "text", "$")
-        return row[name], row
+        if self._needs_texts or "text" in row:
+            text_at(row, "text", "$")
+        return row[name], row if "text" in row else {**row, "text": ""}
 
     def join_lines(self, key: str | int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The record that the lines of one key make. Raises Malformed when one id stands for two queries."""
