@@ -47,7 +47,7 @@ def test_0_means_every_record_is_in_the_final_output(ten: Path, tmp_path: Path) 
         ("--top-k", "none"),
         ("--score", "cosine"),
         ("--engine", "steam"),
-        ("--format", "csv"),
+        ("--format", "xml"),
         ("--max-errors", "some"),
         ("--stats", "-"),
         ("--model", "fake:explode=1"),
