@@ -157,7 +157,10 @@ def likeness(raw: bytes) -> str:
         return ""
     text = raw.lstrip()
     kinds = {b"{": "JSON", b"[": "a JSON array", b"<": "SGML or XML (topics?)", b"\x04\x22\x4d\x18": "lz4"}
-    return next((f"; it looks like {name}" for sign, name in kinds.items() if text.startswith(sign)), "")
+    name = next((name for sign, name in kinds.items() if text.startswith(sign)), "")
+    if not name and len(text.split()) == 1 and text.count(b",") > 1:
+        name = "CSV: tabs or blanks stand between columns here"
+    return name and f"; it looks like {name}"
 
 
 def unquoted(text: str) -> str:

@@ -104,14 +104,16 @@ class Ranks:
 class Grades:
     """Whether the scores of a run may be judgements: whole numbers, none of them beyond the usual grades.
 
-    Tables, JSON lines and objects of both look alike. TREC's lines do not, and ranks are no grades.
+    Tables, JSON lines and objects of both look alike, and three columns whose third is always 1. TREC's lines do not.
     """
 
     USUAL = frozenset(range(-2, 5))
     NOTE = "its scores are whole numbers up to 4, as grades are: judgements are named with --qrels"
 
     def __init__(self, layout: RunLayout) -> None:
-        self._usual = not isinstance(layout, Trec) and not getattr(layout, "is_rank", False)
+        ranked = bool(getattr(layout, "is_rank", False))
+        self._grades = frozenset({-1}) if is_guessed(layout) else self.USUAL
+        self._usual = not isinstance(layout, Trec) and (is_guessed(layout) or not ranked)
         self._any = False
 
     def __bool__(self) -> bool:
@@ -120,7 +122,7 @@ class Grades:
     def see(self, row: RunRow) -> None:
         """Take in a row."""
         self._any = True
-        self._usual = self._usual and row.score in self.USUAL
+        self._usual = self._usual and row.score in self._grades
 
     def qids(self, rows: Iterable[tuple[Line, RunRow]]) -> Iterator[str]:
         """The query of each row."""

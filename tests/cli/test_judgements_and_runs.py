@@ -220,7 +220,7 @@ def test_a_first_line_of_numbers_is_no_header_whatever_its_query_is_called(tmp_p
         ("q1 0 d1 1e300\n", "a relevance beyond 10,000"),
         ("q1 0 d1 1 x\n", ":1: 5 columns, expected 4 (qid iter docid grade) or 3 (qid docid grade)"),
         ("q1\t0\td1\t1\tx\n", "5 columns"),
-        ("q1,d1,1\n", "1 columns"),
+        ("q1,d1,1\n", "1 columns, expected 4 (qid iter docid grade) or 3 (qid docid grade); it looks like CSV"),
         ("q1 0 d1 1\nq1 d2 1\n", ":2: 3 columns, expected 4 as in the first line"),
         ("q1 0\td1\t1\nq2 0 d1 1\n", ":2: 4 columns, expected 3"),
         ("query-id\tcorpus-id\tscore\nq1 d1 1\n", ":2: 1 columns"),
@@ -276,6 +276,26 @@ def test_a_parquet_table_of_judgements_or_scores_is_read(tmp_path: Path) -> None
     parquet.write_table(table, str(tmp_path / "table.parquet"))
     assert read_qrels(str(tmp_path / "table.parquet")) == {"q1": {"d1": 1, "d2": 2}}
     assert read_results(str(tmp_path / "table.parquet")).queries["q1"].docids == ("d2", "d1")
+
+
+GRADED = {
+    "a table": ("qid\tdocid\tscore\nq1\td1\t1\nq1\td2\t0\n", True),
+    "an object": ('{"q1": {"d1": 4, "d2": -1}}', True),
+    "three columns that are always 1": ("q1 d1 1\nq2 d1 1\n", True),
+    "three columns of ranks": ("q1 d1 1\nq1 d2 2\n", False),
+    "a table with a fraction": ("qid\tdocid\tscore\nq1\td1\t1\nq1\td2\t0.5\n", False),
+    "TREC's columns": ("q1 Q0 d1 1 1 t\nq1 Q0 d2 2 0 t\n", False),
+    "ranks": ("qid\tdocid\trank\nq1\td1\t0\nq1\td2\t1\n", False),
+}
+
+
+@pytest.mark.parametrize("name", GRADED)
+def test_a_run_whose_scores_look_like_grades_is_noted(tmp_path: Path, name: str) -> None:
+    content, noted = GRADED[name]
+    put(tmp_path, run=content, queries="q1\tx\nq2\ty\n", corpus="d1\tone\nd2\ttwo\n")
+    assert bool(read_results(str(tmp_path / "run")).notes) is noted
+    done = forked("check", "--run", "run", "--queries", "queries", "--corpus", "corpus", cwd=tmp_path)
+    assert (b"--qrels" in done.stdout) is noted
 
 
 def test_a_run_whose_ids_look_like_json_is_a_run(tmp_path: Path) -> None:
