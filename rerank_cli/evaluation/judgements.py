@@ -12,8 +12,8 @@ from rerank_cli.evaluation.column_files import lines_with_columns, refused
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
 from rerank_cli.formats.json_values import Malformed, number_of
-from rerank_cli.formats.judgement_layouts import JudgementLayout, layout_of_judgements
-from rerank_cli.formats.kinds import refuse_misplaced
+from rerank_cli.formats.judgement_layouts import Counting, JudgementLayout, layout_of_judgements
+from rerank_cli.formats.kinds import RANKING, STDIN, refuse_misplaced
 
 MAX_RELEVANCE = 10_000  # evaluators make room for every grade up to the highest
 QRELS_ADVICE = (
@@ -52,15 +52,24 @@ def _no_grade(line: Line, text: str) -> InputError:
 
 
 def _rows(path: str) -> Iterator[tuple[Line, columns.Judgement]]:
-    """Each line of a file of judgements with what it says; the first line tells how the file is laid out."""
+    """Each line of a file of judgements with what it says; the first line tells how the file is laid out.
+
+    Raises ConfigError at the end of a ranking in three columns.
+    """
     layout: JudgementLayout | None = None
+    counting = Counting()
     for line in lines_with_columns(Inputs((path,), scores=True), QRELS_ADVICE):
         try:
             layout = layout or _layout_by(line)
-            if line.raw != layout.header:
-                yield line, layout.judgement(line.raw)
+            if line.raw == layout.header:
+                continue
+            row = layout.judgement(line.raw)
         except Malformed as fault:
             raise refused(line, fault, QRELS_ADVICE) from None
+        counting.see(layout, row)
+        yield line, row
+    if counting:
+        raise RANKING.refusal(STDIN if path == "-" else path, "judgements")
 
 
 def _layout_by(first: Line) -> JudgementLayout:

@@ -27,7 +27,7 @@ from rerank_cli.formats.known import format_of
 from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.run_layouts import RunLayout
-from rerank_cli.formats.run_survey import Grades, Ranks, find_layout, refuse_guess
+from rerank_cli.formats.run_survey import GUESSED, Grades, Ranks, find_layout, is_guessed, refuse_guess
 from rerank_cli.formats.translated import Format
 
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
@@ -221,6 +221,7 @@ def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Re
         order = sorted(scores, key=lambda docid: (as_float32(scores[docid]), docid), reverse=True)
         found.queries[qid] = Ranked(tuple(order), array("d", [scores[docid] for docid in order]))
         found.repeated_documents -= len(order)
+    found.notes += [f"{path}: {GUESSED}"] if is_guessed(layout) else []
     found.notes += [f"{path}: {Grades.NOTE}"] if grades else []
     return found
 

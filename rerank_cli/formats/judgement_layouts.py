@@ -7,14 +7,16 @@
 Whether a grade is one is for the evaluation to say.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from rerank_cli.formats.column_names import DOCUMENT_NAMES, GRADE_NAMES, QUERY_NAMES, normal
-from rerank_cli.formats.columns import Judgement, check_ids, columns_of, likeness, split_at, unquoted
+from rerank_cli.formats.columns import Judgement, check_ids, columns_of, likeness, split_at, unquoted, whole_number
 from rerank_cli.formats.json_rows import GRADES, JsonRows, object_in
 from rerank_cli.formats.json_values import Malformed, number_of
 
 WIDTHS = {4: "qid iter docid grade", 3: "qid docid grade"}
+LEAST = 3  # lines of a query that show a ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,38 @@ class JudgementColumns:
         return Judgement(qid, "".join(iteration), docid, grade)
 
 
+@dataclass(slots=True)
+class Counting:
+    """Whether grades without a name may be ranks: they count 1, 2, 3, … within each query, up to 3 at least.
+
+    A query of one line shows nothing.
+    """
+
+    lines: Counter[str] = field(default_factory=Counter)
+    singles: set[str] = field(default_factory=set)  # queries whose first line has no 1
+    counts: bool = True
+
+    def see(self, layout: "JudgementLayout", row: Judgement) -> None:
+        """Take in a line, where its columns have no names."""
+        if not self.counts or not _is_unnamed(layout):
+            return
+        self.lines[row.qid] += 1
+        place = self.lines[row.qid]
+        if place == 1 and whole_number(row.grade) != 1:
+            self.singles.add(row.qid)
+        elif place > 1:
+            self.counts = whole_number(row.grade) == place and row.qid not in self.singles
+
+    def __bool__(self) -> bool:
+        return self.counts and max(self.lines.values(), default=0) >= LEAST
+
+
 JudgementLayout = JudgementColumns | JsonRows
+
+
+def _is_unnamed(layout: JudgementLayout) -> bool:
+    """Whether nothing tells grades from ranks: three columns without a header."""
+    return isinstance(layout, JudgementColumns) and not layout.header and layout.width == 3
 
 
 def layout_of_judgements(raw: bytes) -> JudgementLayout:

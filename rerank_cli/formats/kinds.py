@@ -48,6 +48,10 @@ OF_RUN = (
 )
 TREC_RUN = Kind(f"a TREC run ({RUN})", OF_RUN)
 RANKS = Kind("a run", OF_RUN)
+RANKING = Kind(
+    "a run (its third column counts 1, 2, 3, … within each query)",
+    f"{OF_RUN} Grades need a header: qid docid relevance.",
+)
 JUDGEMENTS = Kind("judgements", "`rerank eval RUN --qrels {0}` measures a run by them.")
 SCORES = Kind("a run or judgements", f"A run: {OF_RUN} Judgements: {JUDGEMENTS.advice}")
 THREE = Kind("a run or judgements in three columns", SCORES.advice)  # or a corpus whose texts are numbers

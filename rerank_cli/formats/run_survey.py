@@ -23,6 +23,7 @@ from rerank_cli.formats.kinds import refuse_misplaced
 from rerank_cli.formats.run_layouts import NAME_COLUMNS, NamedColumns, RunLayout, Trec, layout_of_run
 
 FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
+GUESSED = "the three columns of the run are read as qid, docid and rank"
 LOOK_AT = 100  # lines, for the first that shows a layout
 
 

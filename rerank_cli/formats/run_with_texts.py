@@ -11,9 +11,8 @@ from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.kinds import STDIN, refuse_misplaced
 from rerank_cli.formats.lookup import Lookup
 from rerank_cli.formats.run_layouts import NAME_COLUMNS, RunLayout, layout_of_run
-from rerank_cli.formats.run_survey import Grades, is_guessed, survey
+from rerank_cli.formats.run_survey import GUESSED, Grades, is_guessed, survey
 
-GUESSED = "the three columns of the run are read as qid, docid and rank"
 SELVES = "have the id of their query"
 
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.running import Finished, forked
 
-from rerank_cli.core.errors import InputError
+from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.evaluation.judgements import read_qrels
 from rerank_cli.evaluation.results import read_results
 from rerank_cli.formats.columns import is_comment, row_of_run
 from rerank_cli.formats.json_values import Malformed
+from rerank_cli.formats.run_survey import GUESSED
 from rerank_cli.formats.trec import column
 
 RUN = "q1 Q0 d1 1 3.0 x\nq1 Q0 d2 2 2.0 x\nq2 Q0 d1 1 2.0 x\n"
@@ -293,9 +294,42 @@ GRADED = {
 def test_a_run_whose_scores_look_like_grades_is_noted(tmp_path: Path, name: str) -> None:
     content, noted = GRADED[name]
     put(tmp_path, run=content, queries="q1\tx\nq2\ty\n", corpus="d1\tone\nd2\ttwo\n")
-    assert bool(read_results(str(tmp_path / "run")).notes) is noted
+    assert any("--qrels" in note for note in read_results(str(tmp_path / "run")).notes) is noted
     done = forked("check", "--run", "run", "--queries", "queries", "--corpus", "corpus", cwd=tmp_path)
     assert (b"--qrels" in done.stdout) is noted
+
+
+COUNTING = {
+    "a ranking": ("q1\td3\t1\nq1\td1\t2\nq1\td2\t3\n", True),
+    "a ranking with blanks": ("# a run\nq1 d3 1\nq1 d1 2\nq1 d2 3\nq2 d1 1\nq2 d2 2\n", True),
+    "a ranking and a query of one line": ("q1 d3 1\nq1 d1 2\nq1 d2 3\nq2 d1 0\n", True),
+    "queries that take turns": ("q1 d3 1\nq2 d1 1\nq1 d1 2\nq2 d2 2\nq1 d2 3\n", True),
+    "grades that are all 1": ("q1 d3 1\nq2 d1 1\nq3 d1 1\n", False),
+    "two lines a query": ("q1 d3 1\nq1 d1 2\n", False),
+    "a query that does not count": ("q1 d3 1\nq1 d1 2\nq1 d2 3\nq2 d1 1\nq2 d2 1\n", False),
+    "a header": ("qid docid relevance\nq1 d3 1\nq1 d1 2\nq1 d2 3\n", False),
+    "TREC's columns": ("q1 0 d3 1\nq1 0 d1 2\nq1 0 d2 3\n", False),
+}
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_judgements_in_three_columns_that_count_are_refused_as_a_run(tmp_path: Path, name: str) -> None:
+    content, is_run = COUNTING[name]
+    put(tmp_path, qrels=content)
+    if not is_run:
+        assert read_qrels(str(tmp_path / "qrels"))["q1"]["d3"] == 1
+        return
+    with pytest.raises(ConfigError, match="looks like a run") as caught:
+        read_qrels(str(tmp_path / "qrels"))
+    assert "rerank score --run" in caught.value.advice
+    assert "qid docid relevance" in caught.value.advice
+
+
+def test_three_columns_that_are_read_as_ranks_are_noted_by_eval_too(tmp_path: Path) -> None:
+    put(tmp_path, run=COUNTING["a ranking"][0], qrels="q1 0 d3 1\n")
+    done = forked("eval", "run", "--qrels", "qrels", cwd=tmp_path)
+    assert done.code == 0, done.said
+    assert GUESSED in done.said
 
 
 def test_a_run_whose_ids_look_like_json_is_a_run(tmp_path: Path) -> None:
