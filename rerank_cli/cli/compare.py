@@ -50,7 +50,7 @@ def compare_command(
     chosen = parse_measures(measures) if qrels is not None else []
     judged = None if qrels is None else read_qrels(qrels)
     read = ReadConfig(**o.of_records(context.params))
-    first, *others = [read_results(run, None, read) for run in runs]
+    first, *others = [read_results(run, None, read, by_text=judged is None) for run in runs]
     for note in [note for each in (first, *others) for note in each.notes]:
         report(note)
     done = [(other, compare(first, other, judged, chosen)) for other in others]

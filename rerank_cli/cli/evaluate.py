@@ -52,11 +52,11 @@ def eval_command(
     refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
     chosen = parse_measures(measures)
     read = ReadConfig(**o.of_records(context.params))
-    former = None if before is None else read_results(before, None, read)
     given = None if qrels is None else read_qrels(qrels)
+    former = None if before is None else read_results(before, None, read, by_text=given is None)
     done = []
     for run in runs:
-        results = read_results(run, relevance_field if given is None else None, read)
+        results = read_results(run, relevance_field if given is None else None, read, by_text=given is None)
         if given is None and results.cut:
             raise InputError(
                 f"{run}: candidates were left out (--top-k?), and their judgements with them",

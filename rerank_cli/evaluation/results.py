@@ -33,6 +33,7 @@ from rerank_cli.formats.translated import Format
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
 RESULTS_ADVICE = "Records and candidates need ids (--id-field, --candidate-id-field). A TREC run is read as it is."
 USUAL = ReadConfig()
+PAIRS = ("pairs", *DELIMITERS)
 UNSCORED_ADVICE = "Score them first: rerank score FILE -o SCORED, then rerank eval SCORED."
 RUN_ADVICE = f"One document a line: {columns.RUN}; other columns are named with a header or --run-columns."
 
@@ -85,35 +86,38 @@ class Results:
                 self.queries[qid] = ranked.without(qid)
 
 
-def read_results(path: str, relevance_field: str | None = "relevance", read: ReadConfig = USUAL) -> Results:
+def read_results(
+    path: str, relevance_field: str | None = "relevance", read: ReadConfig = USUAL, *, by_text: bool = True
+) -> Results:
     """The results in a file, and what its candidates say of their relevance if a field is named.
 
-    `read` names the format and the fields of JSON lines, and the columns of a run that nothing else names. Raises
-    InputError when they have no ids, or the file cannot be read.
+    `read` names the format and the fields of JSON lines, and the columns of a run that nothing else names. `by_text`:
+    pairs without ids are known by their texts, as no judgements of another file would know them. Raises InputError when
+    results have no ids, or the file cannot be read.
     """
     inputs = Inputs((path,), scores=True)
     if _holds_run(inputs, read):
         found = _results_of_run(path, inputs, read.run_columns)
     else:
-        found = _results_of_records(path, inputs, replace(read, inputs=(path,), need_texts=False), relevance_field)
+        found = Results(path, read=replace(read, inputs=(path,), need_texts=False), scored=False)
+        _add_records(found, inputs, relevance_field, by_text)
     if read.skip_self:
         found.leave_out_selves()
     return found
 
 
-def _results_of_records(path: str, inputs: Inputs, read: ReadConfig, relevance_field: str | None) -> Results:
-    """The rankings that records hold."""
-    format = open_format(read, WriteConfig(), inputs)
-    found = Results(path, format.name, read, scored=False)
+def _add_records(found: Results, inputs: Inputs, relevance_field: str | None, by_text: bool) -> None:
+    """Add the rankings that records hold."""
+    format = open_format(found.read, WriteConfig(), inputs)
+    found.format = format.name
     first = ""
-    for entry in read_entries(format, inputs, read, None):
+    for entry in read_entries(format, inputs, found.read, None):
         if isinstance(entry, Failure):
             found.bad, first = found.bad + 1, first or f"; {entry}{columns.likeness(entry.raw)}"
         elif not isinstance(entry, Blank):
-            _take(found, entry, _ranked_record(format, entry), relevance_field)
+            _take(found, entry, _ranked_record(format, entry, by_text), relevance_field)
     if not found.queries:
-        raise InputError(f"{path}: holds no results{first}", RESULTS_ADVICE)
-    return found
+        raise InputError(f"{found.name}: holds no results{first}", RESULTS_ADVICE)
 
 
 def _holds_run(inputs: Inputs, read: ReadConfig) -> bool:
@@ -132,19 +136,30 @@ def _holds_run(inputs: Inputs, read: ReadConfig) -> bool:
     return format_of(body) is None and not read.has_own_fields and is_row_of_run(body)
 
 
-def _ranked_record(format: Format, entry: Request) -> dict[str, Any]:
+def _ranked_record(format: Format, entry: Request, by_text: bool) -> dict[str, Any]:
     """The native record of a request, its candidates best first.
 
-    Where texts keep their places, their order says how they are judged: only scores rank them, and of equal scores the
-    name decides, as trec_eval has it. Such records seldom have ids: one without is known by its line, and a text by
-    itself. Raises InputError for a record without scores.
+    Where texts keep their places, their order says how they are judged: only scores rank them. Such records seldom have
+    ids: one without is known by its line, and a text by itself. So are pairs without ids, but a record of theirs is
+    known by its query. Raises InputError for a record without scores.
     """
     try:
         record = format.to_native(entry)
     except Malformed as fault:
         raise InputError(f"{entry.origin}: {fault.reason} (at {fault.path})", RESULTS_ADVICE) from None
-    if not format.in_place:
+    if format.in_place:
+        return _by_scores(format, entry, record, f"line {entry.origin.line}")
+    if not by_text or format.name not in PAIRS or lacking_id(record) is None:
         return record
+    has_text = any(each["text"] for each in as_objects(record))
+    return _by_scores(format, entry, record, record["query"]) if has_text else record
+
+
+def _by_scores(format: Format, entry: Request, record: dict[str, Any], name: str) -> dict[str, Any]:
+    """A record with its candidates by score, of equal scores by name as trec_eval has it; `name` is an id for it.
+
+    Raises InputError for one without scores.
+    """
     candidates = as_objects(record)
     try:
         _, scores = scores_of(candidates, format.candidates_path)
@@ -154,7 +169,7 @@ def _ranked_record(format: Format, entry: Request) -> dict[str, Any]:
         raise InputError(f"{entry.origin}: no scores; the order of {format.name} texts is no ranking", UNSCORED_ADVICE)
     named = [{"id": each["text"], **_known(without(each, "index"))} for each in candidates]
     order = sorted(range(len(named)), key=lambda place: (scores[place], str(named[place]["id"])), reverse=True)
-    return {"id": f"line {entry.origin.line}", **_known(record), "candidates": [named[place] for place in order]}
+    return {"id": name, **_known(record), "candidates": [named[place] for place in order]}
 
 
 def _known(body: dict[str, Any]) -> dict[str, Any]:
@@ -263,7 +278,7 @@ def texts_of(results: Results, wanted: dict[str, set[str]]) -> dict[str, QueryTe
     for entry in read_entries(format, inputs, results.read, None):
         if not isinstance(entry, Request):
             continue
-        record = _ranked_record(format, entry)
+        record = _ranked_record(format, entry, by_text=True)
         qid = str(record.get("id"))
         if qid in wanted and qid not in found:
             texts = {str(each.get("id")): str(each.get("text", "")) for each in as_objects(record)}
