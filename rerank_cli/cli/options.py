@@ -232,7 +232,7 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
     if run is None:
         if queries or corpus:
             named = f"--queries {queries}" if queries else f"--corpus {' '.join(corpus or [])}"
-            raise ConfigError(f"{named}: what for?", "Queries and corpus give the texts of a --run.")
+            raise ConfigError(f"{named} needs --run", "Queries and corpus give the texts of a run.")
         if values.get("run_columns") is not None:
             raise ConfigError("--run-columns needs --run", "It names the columns of a run.")
         if values.get("skip_self"):

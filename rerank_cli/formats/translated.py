@@ -177,8 +177,11 @@ class Translated:
         name = key(request.body)
         if name != key(following.body):
             return request
-        reason = f"the next record has the id {str(name)[:40]!r} too: {self._target_name} would take the two for one"
-        return replace(failed(request, reason, "$.id"), followed=request.followed)
+        kind, value = name if isinstance(name, tuple) else ("id", name)
+        lacks, way = (", and no id", "; ids of their own keep them apart") if kind == "query" else ("", "")
+        shown = repr(str(value)[:SHOWN])
+        reason = f"the next record has the {kind} {shown} too{lacks}: {self._target_name} would take the two for one"
+        return replace(failed(request, f"{reason}{way}", f"$.{kind}"), followed=request.followed)
 
     def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request that was read, as the target sees it."""

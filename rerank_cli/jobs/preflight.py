@@ -15,7 +15,9 @@ from rerank_cli.core.records import Blank, Entry, Failure
 from rerank_cli.files.paths import Paths, is_file, real_path
 from rerank_cli.formats.per_line import by_jq
 
-OTHER_FORMAT = "Is that the shape of these records? --format names another. `rerank check` shows the first ten errors."
+OTHER_FORMAT = (
+    "The records are perhaps in another format: --format names it. `rerank check` shows the first ten errors."
+)
 NATIVE_FORMAT = (
     'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Fields of other '
     "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors."

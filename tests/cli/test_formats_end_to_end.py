@@ -191,7 +191,7 @@ def test_another_corpus_is_another_run(tmp_path: Path) -> None:
         (("queries.jsonl", "--run", "run"), 2, "INPUT can only be one BEIR folder"),
         ((".", "--run", "run", "--corpus", "queries.jsonl"), 4, "document 'q0-d0' is not in queries.jsonl"),
         (("run",), 2, "looks like a TREC run"),
-        (("run", "--corpus", "corpus.jsonl"), 2, "--corpus corpus.jsonl: what for?"),
+        (("run", "--corpus", "corpus.jsonl"), 2, "--corpus corpus.jsonl needs --run"),
     ],
 )
 def test_what_is_missing_beside_a_run_is_said(arguments: tuple[str, ...], code: int, said: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.making import jsonl, lines_of
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
@@ -211,3 +212,22 @@ def test_the_suffix_of_an_output_chooses_its_format():
         with pytest.raises(ConfigError) as caught:
             output_format(output, chosen, by_user=chosen != "same" or output == "x.run")
         assert output in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv", "pairs"])
+@pytest.mark.parametrize(
+    ("ids", "path", "reason"),
+    [
+        ({}, "$.query", "the next record has the query 'red' too, and no id: {0} would take the two for one; ids of"),
+        ({"id": "q1"}, "$.id", "the next record has the id 'q1' too: {0} would take the two for one"),
+        ({"id": 7}, "$.id", "the next record has the id '7' too: {0} would take the two for one"),
+    ],
+)
+def test_two_records_that_would_become_one_are_named_by_what_they_share(name, ids, path, reason):
+    format = open_format(ReadConfig(format="native"), WriteConfig(format=name))
+    record = {**ids, "query": "red", "candidates": ["a"]}
+    first, second = format.read(iter(lines_of(jsonl(record, record))))
+    assert isinstance(first, Failure)
+    assert isinstance(second, Request)
+    assert first.path == path
+    assert first.reason.startswith(reason.format(name))
