@@ -122,13 +122,16 @@ def _add_records(found: Results, inputs: Inputs, relevance_field: str | None, by
 
 def _holds_run(inputs: Inputs, read: ReadConfig) -> bool:
     """Whether an input is to be read as a run: its first line is one of a run, or no line near it begins an object."""
-    lines = islice(inputs.look_ahead(MAX_LINE_BYTES), LOOK_AT_LINES)
-    some = [line.raw for line in lines if not columns.is_comment(line.raw)]
-    some = [raw for raw in some if not raw.startswith(UNREADABLE)] or some
-    if not some or format_of_header(some[0], read):
+    if read.format in DELIMITERS:
+        inputs.join_quoted(DELIMITERS[read.format].encode())
+    ahead = (line.raw for line in inputs.look_ahead(MAX_LINE_BYTES) if not columns.is_comment(line.raw))
+    first = next(ahead, None)
+    if first is None or format_of_header(first, read):  # of a table no more is looked at: rows may be quoted
         return False
     if read.format in DELIMITERS:
-        return columns.is_run(some[0])
+        return columns.is_run(first)
+    some = [first, *islice(ahead, LOOK_AT_LINES)]
+    some = [raw for raw in some if not raw.startswith(UNREADABLE)] or some
     try:
         body = parse_object(some[0])
     except Malformed:

@@ -47,8 +47,13 @@ class Inputs:
         self._delimiter = b""  # of CSV, whose rows are lines here
 
     def join_quoted(self, delimiter: bytes) -> None:
-        """From here on, lines are rows of CSV: a newline in a quoted field does not end one."""
+        """From here on, lines are rows of CSV: a newline in a quoted field does not end one.
+
+        Lines that were looked at are read again where that can be done.
+        """
         self._delimiter = delimiter
+        if self.resumable:
+            self._seen = None
 
     @property
     def size(self) -> int | None:
@@ -171,24 +176,26 @@ def _next_line(opened: OpenSource, mark: Mark, limit: int, disk_before: int, del
     piece = opened.readline(limit + 1, mark.line)
     if not piece:
         return None
-    hasher, kept, size, lines, state = mark.hasher.copy(), [piece], 0, 0, State.BEGIN
+    hasher, before, size, lines, state = mark.hasher.copy(), bytearray(), 0, 0, State.BEGIN
     asked = limit + 1
-    while piece:
-        last, full = piece, len(piece) == asked
+    while True:
+        full, ended = len(piece) == asked, piece.endswith(b"\n")
         hasher.update(piece)
         size += len(piece)
-        lines += piece.endswith(b"\n")
+        lines += ended
         if delimiter:
             state = state_after(piece, state, delimiter)
-        if state is not State.INSIDE and (piece.endswith(b"\n") or not full):
+        if state is not State.INSIDE and (ended or not full):
             break
         asked = CHUNK
-        piece = opened.readline(asked, mark.line + lines)
-        if size + len(piece) <= limit + 1:
-            kept.append(piece)
-    ended = last.endswith(b"\n")
+        following = opened.readline(asked, mark.line + lines)
+        if not following:
+            break
+        if len(before) <= limit:
+            before += piece
+        piece = following
     too_long = size - ended > limit
-    raw = kept[0] if len(kept) == 1 else b"".join(kept)
+    raw = bytes(before + piece) if before else piece
     text = raw[:RAW_CAP] if too_long else raw.removesuffix(b"\n")
     if mark.line == 0 and text.startswith(BOM):
         text = text[len(BOM) :]
