@@ -162,7 +162,7 @@ def is_top1000(raw: bytes) -> bool:
 
     Its documents are four columns, too, of which the second is an address.
 
-    >>> is_top1000(b"188714\t1000052\tfoods for you\tWatch portion sizes"), is_top1000(b"q1\t0\td1\t1")
+    >>> is_top1000(b"188714\\t1000052\\tfoods for you\\tWatch portion sizes"), is_top1000(b"q1\\t0\\td1\\t1")
     (True, False)
     """
     columns = raw.removesuffix(b"\r").split(b"\t")
