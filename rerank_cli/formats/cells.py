@@ -27,6 +27,16 @@ def known_name(title: str) -> str:
     return title.strip().lower().replace("-", "_").replace(" ", "_")
 
 
+def names_of(titles: Cells) -> Cells:
+    """The names of columns, without regard to case. One without a name is known by its place.
+
+    >>> names_of(["", "Query", "text", "_"])
+    ['column 1', 'query', 'text', 'column 4']
+    """
+    names = map(known_name, titles)
+    return [f"column {place}" if name in ("", "_") else name for place, name in enumerate(names, 1)]
+
+
 def columns_named(titles: Cells, read: ReadConfig) -> Columns:
     """What the columns of a header hold; --query-field and its like name those of other names. Raises Malformed."""
     usual = ReadConfig()
@@ -39,7 +49,7 @@ def columns_named(titles: Cells, read: ReadConfig) -> Columns:
     wanted: list[tuple[str, ...]] = [
         known if field == default else (known_name(field),) for field, default, known in named
     ]
-    names = list(map(known_name, titles))
+    names = names_of(titles)
     if not read.need_texts and set(names).isdisjoint(wanted[1]):
         wanted[1] = ()
     return Columns.of(names, *wanted)
@@ -62,6 +72,12 @@ def format_of_header(raw: bytes, read: ReadConfig = ReadConfig()) -> str | None:
     """
     read = replace(read, need_texts=True)
     return next((name for name in DELIMITERS if is_header(raw, name, read)), None)
+
+
+def other_separator(header: bytes) -> str:
+    """What to do with a header whose columns are separated by semicolons, to add to an advice; else nothing."""
+    semicolons = header.count(b";") > max(header.count(b","), header.count(b"\t"))
+    return " Its columns are separated by semicolons: save it with commas or tabs." if semicolons else ""
 
 
 def cells_of(raw: bytes, format_name: str) -> Cells:

@@ -24,13 +24,13 @@ Key = tuple[str, str | int]
 
 
 class Columns(NamedTuple):
-    """Which columns hold what; "" for what none holds."""
+    """Which columns hold what; None for what none holds. (A column may have no name, as pandas writes its index.)"""
 
     query: str
-    text: str
-    query_id: str = ""
-    id: str = ""
-    label: str = ""
+    text: str | None
+    query_id: str | None = None
+    id: str | None = None
+    label: str | None = None
 
     @classmethod
     def of(
@@ -46,24 +46,38 @@ class Columns(NamedTuple):
         Without `texts` none needs to hold the text.
 
         >>> Columns.of(["qid", "pid", "query", "passage"])
-        Columns(query='query', text='passage', query_id='qid', id='pid', label='')
+        Columns(query='query', text='passage', query_id='qid', id='pid', label=None)
         """
         names = list(names)
         wanted = (queries, texts, query_ids, ids, LABELS)
-        found = [next((each for each in some if each in names), "") for some in wanted]
-        for name, some in zip(found, wanted, strict=True):
-            if not name and some and some not in (QUERY_IDS, IDS, LABELS):
+        query, *found = [next((each for each in some if each in names), None) for some in wanted]
+        for name, some in zip((query, *found), wanted, strict=True):
+            if name is None and some and some not in (QUERY_IDS, IDS, LABELS):
                 shown = ", ".join(f'"{each[:40]}"' for each in names[:8]) or "nothing"
                 raise Malformed(f'no "{" or ".join(some)}" (found {shown})', f"$.{some[0]}")
-        return cls(*found)
+        return cls(str(query), *found)
 
 
-WRITTEN = Columns("query", "passage", "query_id", "docid", "label")  # of pairs that are made of other records
+class Written(NamedTuple):
+    """The columns of rows that are made of other records."""
+
+    query: str
+    text: str
+    query_id: str
+    id: str
+    label: str
+
+
+WRITTEN = Written("query", "passage", "query_id", "docid", "label")  # of pairs
+
+
+def _cell(row: Row, column: str | None) -> Any:
+    return None if column is None else row.get(column)
 
 
 def key_of(columns: Columns, row: Row) -> Key:
     """What the rows of one record share."""
-    name = row.get(columns.query_id)
+    name = _cell(row, columns.query_id)
     return ("query", row[columns.query]) if name is None else ("id", name)
 
 
@@ -79,16 +93,16 @@ def native_record(rows: Sequence[tuple[Columns, Row]], dropped: Dropped | None) 
     """The native record of rows. A label is the candidate's `relevance`; what is None is not there."""
     candidates = []
     for columns, row in rows:
-        label = row.get(columns.label)
-        own = {**id_field(row.get(columns.id)), "text": row.get(columns.text, "")}
+        label = _cell(row, columns.label)
+        own = {**id_field(_cell(row, columns.id)), "text": "" if columns.text is None else row[columns.text]}
         own |= {} if label is None else {"relevance": label}
-        moved = [each for each in columns if each and (each != columns.label or label is not None)]
+        moved = [each for each in columns if each is not None and (each != columns.label or label is not None)]
         candidates.append({**own, **rest_of(row, moved, NATIVE, dropped, "[].")})
     columns, row = rows[0]
-    return {**id_field(row.get(columns.query_id)), "query": row[columns.query], "candidates": candidates}
+    return {**id_field(_cell(row, columns.query_id)), "query": row[columns.query], "candidates": candidates}
 
 
-def rows_of(record: dict[str, Any], columns: Columns, dropped: Dropped | None, format_name: str) -> list[Row]:
+def rows_of(record: dict[str, Any], columns: Written, dropped: Dropped | None, format_name: str) -> list[Row]:
     """The rows of a native record, with the other fields of its candidates behind what the columns hold.
 
     Fields that would be taken for one of the columns are dropped. Raises Malformed for a record without candidates.

@@ -44,9 +44,9 @@ class Pairs:
         row = parse_object(raw, REWRAPPED)
         columns = self._columns(row)
         text_at(row, columns.query, "$")
-        if columns.text:
+        if columns.text is not None:
             text_at(row, columns.text, "$")
-        for name in filter(None, (columns.query_id, columns.id)):
+        for name in (each for each in (columns.query_id, columns.id) if each is not None):
             check_id(row, name, "$")
         return key_of(columns, row), row
 
@@ -69,7 +69,7 @@ class Pairs:
 
     def with_ranking(self, body: list[Row], ranking: Ranking) -> list[Row]:
         """The lines, best first."""
-        rows = [without(row, self._columns(row).text) if self._no_text else row for row in body]
+        rows = [without(row, self._columns(row).text or "") if self._no_text else row for row in body]
         return [annotated(rows[index], place, ranking) for place, index in enumerate(ranking.indices)]
 
     def to_lines(self, value: list[Row]) -> bytes:

@@ -18,6 +18,7 @@ from rerank_cli.formats.per_line import failure_of
 from rerank_cli.formats.record_format import RecordFormat
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
+NOTICED = 2**18  # keys among which one that comes again is noticed
 MAX_INSIDE = 1000  # bad and blank lines within a group: with more of them it ends, so that memory stays bounded
 
 
@@ -76,6 +77,8 @@ class Groups:
         self._composer = Composer(read, record_format.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
+        self._seen: set[int] = set()  # hashes of keys
+        self._again = 0  # records whose key came before, further up
         self._split = 0  # records that ended because too many bad and blank lines stood inside them
 
     @property
@@ -84,6 +87,11 @@ class Groups:
         notes: list[str] = [*getattr(self.record_format, "notes", [])]
         if self._composer.unscored_titles:
             notes.append(UNSCORED_TITLES)
+        if self._again:
+            notes.append(
+                f"{self._again:,} records have a query that came before, further up: its lines do not stand together, "
+                "so each part is ranked by itself (sort the lines by query)"
+            )
         if self._split:
             notes.append(
                 f"{self._split:,} records end at {MAX_INSIDE:,} bad or blank lines among theirs; lines of the same id "
@@ -149,7 +157,14 @@ class Groups:
         record = self.record_format.to_native(body)
         check_count(record["candidates"], self._max_candidates, self.candidates_path)
         found = self._composer.texts(record, self.candidates_path)
+        self._note_if_seen(hash(group.key))
         return Request(group.origin, group.end, group.raw, found.query, found.texts, body, found.fields)
+
+    def _note_if_seen(self, key: int) -> None:
+        if len(self._seen) == NOTICED:  # so that memory stays bounded
+            self._seen.clear()
+        self._again += key in self._seen
+        self._seen.add(key)
 
     def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request that was read."""

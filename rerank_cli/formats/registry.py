@@ -124,7 +124,10 @@ def _separated(read: ReadConfig) -> str:
     """The format of rows without a header, by the name of the file that they are in. Raises ConfigError."""
     name = of_suffix(read.inputs[0])
     if name not in DELIMITERS:
-        raise ConfigError(f"--columns {read.columns}: of which format?", "Add --format csv or --format tsv.")
+        raise ConfigError(
+            f"--columns {read.columns}: the name of the input does not say which format it is",
+            "Add --format csv or --format tsv.",
+        )
     return name
 
 

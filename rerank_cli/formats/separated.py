@@ -22,18 +22,20 @@ from rerank_cli.formats.cells import (
     cells_of,
     columns_named,
     is_header,
-    known_name,
+    names_of,
+    other_separator,
     row_line,
 )
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed
-from rerank_cli.formats.pair_rows import Columns, Key, Row, key_of, native_record, refuse_two_queries, rows_of
+from rerank_cli.formats.pair_rows import Columns, Key, Row, Written, key_of, native_record, refuse_two_queries, rows_of
 
 COMPUTED = ("score", "logit", "rank")
-BEFORE = "previous_score"
-NUMBERS = ("score", "logit", BEFORE, "rank")  # columns that are numbers in a native record, as is the label
+BEFORE = "previous_"  # begins the names of columns that keep what a computed one had in the input
+NUMBERS = (*COMPUTED, *(BEFORE + name for name in COMPUTED))  # numbers in a native record, as is the label
 MADE = ("query_id", "query", "docid", "title", "text", "label", "score", "logit")  # columns where others are converted
-MADE_COLUMNS = Columns("query", "text", "query_id", "docid", "label")
+MADE_OUT = (*MADE[:6], "previous_score", *COMPUTED)  # and where those are ranked
+MADE_COLUMNS = Written("query", "text", "query_id", "docid", "label")
 ADVICE = (
     "A header names query and text (or passage, document). Of other names: --query-field, --text-field. "
     "Without a header: --columns query,text,id,label."
@@ -53,7 +55,7 @@ class Separated:
         self._name, self._read, self._write = name, read, write
         self._titles: Cells = list(MADE)  # the columns as the header has them
         self._names: Cells = list(MADE)  # and as we know them
-        self._columns = MADE_COLUMNS
+        self._columns = Columns(*MADE_COLUMNS)
         self._headers: dict[int, int] = {}  # in which line of which input a header stands
         self._has_header = True
         if read.columns is not None:
@@ -80,7 +82,7 @@ class Separated:
                 if not self._headers:
                     self._take(titles)
             except Malformed as fault:
-                raise InputError(f"{line.origin}: {fault.reason}", ADVICE) from None
+                raise InputError(f"{line.origin}: {fault.reason}", ADVICE + other_separator(line.raw)) from None
             if titles != self._titles:
                 first = inputs.sources[next(iter(self._headers))].name
                 raise InputError(
@@ -89,7 +91,7 @@ class Separated:
             self._headers[number] = line.origin.line
 
     def _take(self, titles: Cells) -> None:
-        names = list(map(known_name, titles))
+        names = names_of(titles)
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise Malformed(f"two columns are named {twice!r}")
         self._titles, self._names, self._columns = titles, names, columns_named(titles, self._read)
@@ -122,10 +124,10 @@ class Separated:
         """A row's fields. An empty id, label or number is none, and so is an empty title."""
         row: Row = dict(zip(self._names, cells, strict=True))
         for name in (self._columns.query_id, self._columns.id, self._columns.label, *NUMBERS, "title"):
-            if row.get(name) == "":
+            if name is not None and row.get(name) == "":
                 del row[name]
         for name in (self._columns.label, *NUMBERS):
-            if name in row:
+            if name is not None and name in row:
                 row[name] = as_number(row[name])
         return row
 
@@ -161,21 +163,22 @@ class Separated:
 
     def _columns_out(self) -> list[tuple[str, str]]:
         """The columns of a ranking, as the header has them and as we know them: the input's, then those we add."""
-        ours = [*([BEFORE] if "score" in self._names else []), *COMPUTED]
-        found = [
-            *zip(self._titles, self._names, strict=True),
-            *((name, name) for name in ours if name not in self._names),
-        ]
+        if self._names == list(MADE):
+            found = [(name, name) for name in MADE_OUT]
+        else:
+            ours = [*(BEFORE + name for name in COMPUTED if name in self._names), *COMPUTED]
+            found = list(zip(self._titles, self._names, strict=True))
+            found += [(name, name) for name in ours if name not in self._names]
         return [each for each in found if not (self._write.no_text and each[1] == self._columns.text)]
 
     def with_ranking(self, body: list[Cells], ranking: Ranking) -> list[Cells]:
-        """The rows, best first, with their scores, logits and ranks."""
+        """The rows, best first, with their scores, logits and ranks; what such columns had is kept beside them."""
         columns = [name for _, name in self._columns_out()]
         rows = []
         for place, index in enumerate(ranking.indices):
             row = dict(zip(self._names, body[index], strict=True))
-            row |= {BEFORE: row.get("score", ""), "score": repr(ranking.scores[place])}
-            row |= {"logit": repr(ranking.logits[place]), "rank": str(place + 1)}
+            row |= {BEFORE + name: row.get(name, "") for name in COMPUTED}
+            row |= {"score": repr(ranking.scores[place]), "logit": repr(ranking.logits[place]), "rank": str(place + 1)}
             rows.append([row[name] for name in columns])
         return rows
 

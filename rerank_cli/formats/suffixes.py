@@ -25,6 +25,16 @@ def of_suffix(path: str) -> str | None:
     return FORMATS_OF.get(suffix_of(path))
 
 
+def _as_lines(output: str) -> str:
+    """The name of an output of JSON, for JSON lines.
+
+    >>> _as_lines("my.json.d/a.JSON.gz")
+    'my.json.d/a.jsonl.gz'
+    """
+    place = output.lower().rindex(".json")
+    return f"{output[:place]}.jsonl{output[place + 5 :]}"
+
+
 def output_format(output: str, chosen: str, *, by_user: bool) -> str:
     """The format to write to `-o`: that of its suffix, else the `chosen` one.
 
@@ -33,7 +43,7 @@ def output_format(output: str, chosen: str, *, by_user: bool) -> str:
     if suffix_of(output) == ".json":
         raise ConfigError(
             f"-o {output}: what is written is JSON lines, and .json names one JSON document",
-            f"Write to {output.replace('.json', '.jsonl')}, or make one of it: jq -s . FILE.jsonl",
+            f"Write to {_as_lines(output)}, or make one of it: jq -s . FILE.jsonl",
         )
     named = of_suffix(output)
     if named is None or (by_user and chosen == named):

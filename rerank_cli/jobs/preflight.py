@@ -13,7 +13,9 @@ from rerank_cli.core.config import FileConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.records import Blank, Entry, Failure
 from rerank_cli.files.paths import Paths, is_file, real_path
+from rerank_cli.formats.cells import DELIMITERS
 from rerank_cli.formats.per_line import by_jq
+from rerank_cli.formats.suffixes import suffix_of
 
 OTHER_FORMAT = (
     "The records are perhaps in another format: --format names it. `rerank check` shows the first ten errors."
@@ -71,12 +73,17 @@ def _refuse_inputs(config: RunConfig, uses: list[tuple[str, Path]]) -> None:
 
 
 def refuse_table_of_lines(config: RunConfig, paths: Paths | None, format_name: str) -> None:
-    """Raises ConfigError when a parquet file is to be made of what has no columns."""
+    """Raises ConfigError when a parquet file is to be made of what makes none, or JSON lines of rows of CSV."""
     format_name = format_name if config.write.format == "same" else config.write.format
     if format_name in NO_TABLE and paths is not None and paths.is_table:
         raise ConfigError(
             f"-o {config.files.output}: {format_name} lines make no parquet table",
             "Choose another suffix or --output-format.",
+        )
+    if format_name in DELIMITERS and suffix_of(config.files.output) in (".jsonl", ".ndjson"):
+        raise ConfigError(
+            f"-o {config.files.output}: {format_name} rows are no JSON lines",
+            f"Name it .{format_name}, or add --output-format pairs (or native).",
         )
 
 

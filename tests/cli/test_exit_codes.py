@@ -77,6 +77,16 @@ def test_2_for_wrong_options_and_nothing_is_touched(ten: Path, tmp_path: Path, w
     assert files_of(tmp_path) == before
 
 
+def test_2_for_rows_of_csv_into_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("query,text\nw,a\n")
+    for command in ("score", "convert"):
+        options = FAKE if command == "score" else ("--output-format", "csv")
+        done = forked(command, "in.csv", "-o", "out.jsonl", *options, cwd=tmp_path)
+        assert done.code == 2
+        assert "--output-format pairs" in done.said
+        assert files_of(tmp_path).keys() == {"in.csv"}
+
+
 def test_2_without_an_output_names_the_missing_option(ten: Path) -> None:
     done = forked("score", ten, *FAKE)
     assert done.code == 2

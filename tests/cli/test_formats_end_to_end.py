@@ -382,3 +382,14 @@ def test_what_has_no_columns_is_no_table(command: str, tmp_path: Path) -> None:
     options = FAKE if command == "score" else ("--output-format", "trec")
     done = forked(command, *arguments, "-o", "out.parquet", *options, cwd=tmp_path)
     assert (done.code, "make no parquet table" in done.said) == (2, True)
+
+
+def test_eval_reads_rows_whose_texts_have_newlines(tmp_path: Path) -> None:
+    rows = ["query_id,query,docid,text,label,score"]
+    for query in ("q1", "q2"):
+        rows += [f'{query},a,{query}-1,"one\ntwo",1,2', f"{query},a,{query}-2,three,0,1"]
+    (tmp_path / "in.csv").write_text("\n".join(rows) + "\n")
+    done = forked("eval", "in.csv", "--measures", "nDCG@10", "--json", cwd=tmp_path)
+    assert done.code == 0, done.said
+    [evaluation] = json.loads(done.stdout)
+    assert (evaluation["measures"]["nDCG@10"], evaluation["bad_records"]) == (1.0, 0)

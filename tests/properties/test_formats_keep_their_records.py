@@ -63,7 +63,7 @@ NAMES = sorted(
         "lc",
     }
 )
-A_PAIR = 24  # records, so that all pairs of formats see more than 4,000
+A_PAIR = 10  # records, so that all pairs of formats see more than 4,000
 
 
 @dataclass(frozen=True)

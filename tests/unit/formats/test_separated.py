@@ -111,6 +111,14 @@ def test_a_row_that_is_too_long_is_passed_over_whole(read):
     assert found[2].texts == ("c",)
 
 
+@pytest.mark.parametrize("content", [b"qid,query,text\n1,w,a\n2,v,b\n1,w,c\n", b"query,text\nw,a\nv,b\nw,c\n"])
+def test_rows_of_a_query_that_do_not_stand_together_are_said(read, content):
+    format, found = read(content)
+    assert [entry.texts for entry in found] == [("a",), ("b",), ("c",)]
+    [note] = format.notes
+    assert note.startswith("1 records have a query that came before, further up")
+
+
 def test_columns_name_what_has_no_header(read):
     format, [entry] = read(b"1\t7\tw\ta\n1\t8\tw\tb\n", columns="qid,pid,query,passage", format="tsv")
     assert format.to_native(entry) == {
@@ -154,6 +162,45 @@ def test_options_name_the_columns_of_ids(read):
     native = format.to_native(entry)
     assert (native["id"], [each["id"] for each in native["candidates"]]) == ("7", ["k1", "k2"])
     assert [each["pid"] for each in native["candidates"]] == ["p1", "p2"]
+
+
+def test_a_column_without_a_name_is_a_field_of_its_own(read):
+    """pandas writes its index so, and Excel commas at the ends of rows."""
+    format, [entry] = read(b",query,text,,label\n0,w,a,x,1\n1,w,b,y,0\n", write=WriteConfig(scored=True))
+    assert format.to_native(entry) == {
+        "query": "w",
+        "candidates": [
+            {"text": "a", "relevance": 1, "column 1": "0", "column 4": "x"},
+            {"text": "b", "relevance": 0, "column 1": "1", "column 4": "y"},
+        ],
+    }
+    out = format.header + format.write(entry, rank([1.0, 2.0], score="logit"))
+    assert out == b",query,text,,label,score,logit,rank\n1,w,b,y,0,2.0,2.0,1\n0,w,a,x,1,1.0,1.0,2\n"
+
+
+def test_a_field_without_a_name_of_a_pair_is_no_id(read):
+    format, [entry] = read(b'{"query":"w","text":"a","":"x"}\n{"query":"w","text":"b","":"y"}\n')
+    assert format.to_native(entry)["candidates"] == [{"text": "a", "": "x"}, {"text": "b", "": "y"}]
+
+
+def test_a_rank_and_a_logit_of_the_input_are_kept_too(read):
+    format, [entry] = read(b"query,text,rank,logit\nw,a,7,9\n", write=WriteConfig(scored=True))
+    out = format.header + format.write(entry, rank([2.0], score="logit"))
+    assert out == b"query,text,rank,logit,previous_logit,previous_rank,score\nw,a,1,2.0,9,7,2.0\n"
+
+
+def test_columns_may_be_passed_over(read):
+    _, [entry] = read(b"w\tx\ta\ty\n", columns="query,_,text,_", format="tsv")
+    assert (entry.query, entry.texts) == ("w", ("a",))
+
+
+def test_lines_that_were_looked_at_are_joined_too(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_bytes(b'query,text\nw,"a\nb"\nw,c\n')
+    inputs = Inputs((str(path),))
+    assert len(list(inputs.look_ahead(1000))) == 4
+    inputs.join_quoted(b",")
+    assert [line.raw for line in inputs.lines(1000)] == [b"query,text", b'w,"a\nb"', b"w,c"]
 
 
 def test_each_input_has_its_header(read):
