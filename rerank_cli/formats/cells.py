@@ -80,11 +80,11 @@ def other_separator(header: bytes) -> str:
     return " Its columns are separated by semicolons: save it with commas or tabs." if semicolons else ""
 
 
-def cells_of(raw: bytes, format_name: str) -> Cells:
-    """The cells of a row without its last newline. Raises Malformed."""
+def cells_of(raw: bytes, format_name: str, *, skip_blanks: bool = False) -> Cells:
+    """The cells of a row without its last newline; `skip_blanks` in front of them, if asked for. Raises Malformed."""
     check_utf8(raw)
     text = raw.decode("utf-8").removesuffix("\r")
-    reader = csv.reader((text, END), delimiter=DELIMITERS[format_name])
+    reader = csv.reader((text, END), delimiter=DELIMITERS[format_name], skipinitialspace=skip_blanks)
     try:
         cells = next(reader)
     except csv.Error:

@@ -15,7 +15,8 @@ DOCUMENT_NAMES = DOCUMENT_IDS | {"doc", "document", "passage"}
 SCORE_NAMES = frozenset({"score"})
 RANK_NAMES = frozenset({"rank"})
 TAG_NAMES = frozenset({"tag", "run", "run_id", "runid", "run_name"})
-GRADE_NAMES = frozenset({"score", "relevance", "rel", "grade", "label", "judgement", "judgment"})
+ITERATION_NAMES = frozenset({"iteration", "iter", "q0", "subtopic"})
+GRADE_NAMES = frozenset({"relevance", "rel", "grade", "label", "judgement", "judgment"})
 
 # Of a text on a JSON line the first of these that it has: MS MARCO's passages also have the docid of their document.
 IDS = ("_id", "id", "pid", "passage_id", "docid", "doc_id", "docno", "corpus_id", "corpus-id", "did", "qid", "query_id")

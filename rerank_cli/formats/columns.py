@@ -2,14 +2,18 @@
 
 A line with tabs is split at tabs alone, so that ids may hold blanks (BEIR's tables); any other line at ASCII blanks, as
 trec_eval splits it with C's isspace. Other white space of Unicode, such as a no-break space, belongs to an id.
+Commas stand between columns only where a header or --run-columns shows it: an id may hold some.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
 
 from rerank_cli.files.raw import UNREADABLE
+from rerank_cli.formats.cells import cells_of
 from rerank_cli.formats.json_values import Malformed, check_utf8, number_of
 
 COMMENT = b"#"
+TABS, BLANKS, COMMAS = "\t", "", ","  # between columns
 RUN = "qid Q0 docid rank score tag"
 RUN_COLUMNS = 6
 TAG = "rerank"  # of runs that are written here: their scores are logits
@@ -41,13 +45,36 @@ def columns_of(raw: bytes) -> list[str]:
     >>> columns_of(b"q 1\\td1 \\t 1\\r"), columns_of("q1  AC\\u00a0Milan 1".encode())
     (['q 1', 'd1', '1'], ['q1', 'AC\\xa0Milan', '1'])
     """
-    return split_at(raw, b"\t" in raw.rstrip())
+    return split_at(raw, _usual(raw))
 
 
-def split_at(raw: bytes, tabs: bool) -> list[str]:
-    """The columns of a line that has tabs between them, or else blanks. Raises Malformed for one that is not UTF-8."""
+def split_at(raw: bytes, separator: str) -> list[str]:
+    """The columns of a line that has TABS between them, BLANKS or COMMAS. Raises Malformed for one that is not UTF-8.
+
+    >>> split_at(b'q1, "d,1",2', COMMAS)
+    ['q1', 'd,1', '2']
+    """
     check_utf8(raw)
-    return [each.strip().decode("utf-8") for each in (raw.rstrip().split(b"\t") if tabs else raw.split())]
+    if separator == COMMAS:
+        return list(map(str.strip, cells_of(raw.strip(), "csv", skip_blanks=True)))
+    return [each.strip().decode("utf-8") for each in (raw.rstrip().split(b"\t") if separator == TABS else raw.split())]
+
+
+def splits_of(raw: bytes) -> list[tuple[str, list[str]]]:
+    """The ways to split a first line, each as separator and columns. Raises Malformed for one that is not UTF-8.
+
+    >>> splits_of(b"qid,docid")
+    [('', ['qid,docid']), (',', ['qid', 'docid'])]
+    """
+    found = [(_usual(raw), columns_of(raw))]
+    if b"," in raw and found[0][0] != TABS:
+        with suppress(Malformed):
+            found.append((COMMAS, split_at(raw, COMMAS)))
+    return found
+
+
+def _usual(raw: bytes) -> str:
+    return TABS if b"\t" in raw.rstrip() else BLANKS
 
 
 def is_comment(raw: bytes) -> bool:

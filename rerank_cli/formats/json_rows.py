@@ -7,6 +7,7 @@ it has the two ids and nothing else, as in NanoBEIR, the lines are judgements of
 Parquet tables and objects `{qid: {docid: score}}` are read as such lines (`files.parquet`, `files.score_objects`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,8 @@ from rerank_cli.formats.columns import Judgement, RunRow, check_ids, check_score
 from rerank_cli.formats.json_values import Malformed, is_id, kind, parse_object
 
 RUN_VALUES = (SCORE_NAMES, RANK_NAMES)
-GRADES = (SCORE_NAMES, GRADE_NAMES)
+GRADES = (GRADE_NAMES, SCORE_NAMES)
+BESIDE = RANK_NAMES | TAG_NAMES  # a score of a run
 IMPLIED = "1"  # grade
 
 
@@ -43,8 +45,10 @@ class JsonRows:
     def of(cls, body: dict[str, Any], values: tuple[frozenset[str], ...] = RUN_VALUES) -> "JsonRows":
         """The fields that the object in the first line has; `values` are the names that a score may have.
 
-        Raises Malformed where it has no ids or no score.
+        Raises Malformed where it has no ids or no score, and for a row of a run where grades are read.
         """
+        if values is GRADES and is_of_run(body):
+            raise Malformed("a rank or a tag beside the score, as in a run")
         qid = _needed(body, "query-id", QUERY_IDS)
         docid = _needed(body, "corpus-id", DOCUMENT_IDS)
         value = "" if values is GRADES and len(body) == 2 else _needed(body, "score", *values)
@@ -90,6 +94,16 @@ def _needed(body: dict[str, Any], what: str, *known: frozenset[str]) -> str:
         found = ", ".join(f'"{key[:40]}"' for key in list(body)[:8]) or "nothing"
         raise Malformed(f'no "{what}" (found {found})', f"$.{what}")
     return name
+
+
+def is_of_run(names: Iterable[str]) -> bool:
+    """Whether a score with these names beside it is that of a run, not a grade.
+
+    >>> is_of_run(["qid", "docid", "rank", "score"]), is_of_run(["qid", "docid", "rank", "label"])
+    (True, False)
+    """
+    names = {normal(each) for each in names}
+    return GRADE_NAMES.isdisjoint(names) and not SCORE_NAMES.isdisjoint(names) and not BESIDE.isdisjoint(names)
 
 
 def object_in(raw: bytes) -> dict[str, Any] | None:

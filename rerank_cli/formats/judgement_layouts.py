@@ -1,7 +1,8 @@
 """How a file of judgements is laid out: its first line shows it, and every line is read by it.
 
     q1 0 d9 2                                           TREC, also without the second column
-    query-id  corpus-id  score                          BEIR's table, whose header decides for all lines
+    query-id  corpus-id  score                          BEIR's table, whose header names the columns of all lines
+    qid,docid,relevance                                 the same with commas, and quotes as CSV has them
     {"query-id": "q1", "corpus-id": "d9", "score": 2}   JSON lines (`json_rows`)
 
 Whether a grade is one is for the evaluation to say.
@@ -10,9 +11,29 @@ Whether a grade is one is for the evaluation to say.
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rerank_cli.formats.column_names import DOCUMENT_NAMES, GRADE_NAMES, QUERY_NAMES, normal
-from rerank_cli.formats.columns import Judgement, check_ids, columns_of, likeness, split_at, unquoted, whole_number
-from rerank_cli.formats.json_rows import GRADES, JsonRows, object_in
+from rerank_cli.formats.column_names import (
+    DOCUMENT_IDS,
+    DOCUMENT_NAMES,
+    GRADE_NAMES,
+    ITERATION_NAMES,
+    QUERY_IDS,
+    QUERY_NAMES,
+    RANK_NAMES,
+    SCORE_NAMES,
+    normal,
+    place_of,
+)
+from rerank_cli.formats.columns import (
+    Judgement,
+    check_ids,
+    columns_of,
+    likeness,
+    split_at,
+    splits_of,
+    unquoted,
+    whole_number,
+)
+from rerank_cli.formats.json_rows import GRADES, JsonRows, is_of_run, object_in
 from rerank_cli.formats.json_values import Malformed, number_of
 
 WIDTHS = {4: "qid iter docid grade", 3: "qid docid grade"}
@@ -21,24 +42,35 @@ LEAST = 3  # lines of a query that show a ranking
 
 @dataclass(frozen=True, slots=True)
 class JudgementColumns:
-    """Columns: query, document and grade, in this order, and TREC's second one, where there are four."""
+    """Columns: where query, document and grade stand, and TREC's second one."""
 
     width: int
+    qid: int
+    docid: int
+    grade: int
+    iteration: int | None = None
     header: bytes = b""
-    tabs: bool | None = None  # None: each line has its own separator
+    separator: str | None = None  # None: each line has its own
     quoted: bool = False
+
+    @classmethod
+    def in_order(cls, width: int, header: bytes = b"", separator: str | None = None) -> "JudgementColumns":
+        """Query, document and grade in this order, with TREC's second column, where there are four."""
+        quoted = header.startswith(b'"')
+        return cls(width, 0, width - 2, width - 1, 1 if width == 4 else None, header, separator, quoted)
 
     def judgement(self, raw: bytes) -> Judgement:
         """What a line says. Raises Malformed."""
-        columns = columns_of(raw) if self.tabs is None else split_at(raw, self.tabs)
-        _check_width(columns, raw)
+        columns = columns_of(raw) if self.separator is None else split_at(raw, self.separator)
+        if not self.header:
+            _check_width(columns, raw)
         if len(columns) != self.width:
             raise Malformed(f"{len(columns)} columns, expected {self.width} as in the first line")
         if self.quoted:
             columns = [unquoted(each) for each in columns]
-        qid, *iteration, docid, grade = columns
+        qid, docid = columns[self.qid], columns[self.docid]
         check_ids(qid, docid)
-        return Judgement(qid, "".join(iteration), docid, grade)
+        return Judgement(qid, "" if self.iteration is None else columns[self.iteration], docid, columns[self.grade])
 
 
 @dataclass(slots=True)
@@ -79,15 +111,45 @@ def layout_of_judgements(raw: bytes) -> JudgementLayout:
     """The layout that a first line shows. Raises Malformed."""
     if (body := object_in(raw)) is not None:
         return JsonRows.of(body, GRADES)
-    columns = columns_of(raw)
+    splits = splits_of(raw)
+    for separator, columns in reversed(splits):
+        if (header := _of_header(raw, separator, columns)) is not None:
+            return header
+    separator, columns = splits[0]
     _check_width(columns, raw)
     names = [normal(each) for each in columns]
     if names[0] not in QUERY_NAMES or number_of(unquoted(columns[-1])) is not None:
-        return JudgementColumns(len(columns))
+        return JudgementColumns.in_order(len(columns))
     elsewhere = names[-2] not in DOCUMENT_NAMES and not DOCUMENT_NAMES.isdisjoint(names[1:])
-    if elsewhere or names[-2] in GRADE_NAMES:
-        raise Malformed(f"the columns are {', '.join(names)}, expected query, document, grade")
-    return JudgementColumns(len(columns), raw, b"\t" in raw.rstrip(), columns[0] != unquoted(columns[0]))
+    if elsewhere or names[-2] in GRADE_NAMES | SCORE_NAMES or not RANK_NAMES.isdisjoint(names):
+        raise _not_these(columns)
+    return JudgementColumns.in_order(len(columns), raw, separator)
+
+
+def _of_header(raw: bytes, separator: str, columns: list[str]) -> JudgementColumns | None:
+    """The columns that a header names; None for a line that is none. Raises Malformed for one of a run."""
+    if any(number_of(unquoted(each)) is not None for each in columns):
+        return None
+    qid, docid = place_of(columns, QUERY_IDS, QUERY_NAMES), place_of(columns, DOCUMENT_IDS, DOCUMENT_NAMES)
+    grade = place_of(columns, *GRADES)
+    if qid is None or docid is None or grade is None:
+        return None
+    if is_of_run(columns):
+        raise _not_these(columns)
+    return JudgementColumns(
+        width=len(columns),
+        qid=qid,
+        docid=docid,
+        grade=grade,
+        iteration=place_of(columns, ITERATION_NAMES),
+        header=raw,
+        separator=separator,
+        quoted=columns[qid] != unquoted(columns[qid]),
+    )
+
+
+def _not_these(columns: list[str]) -> Malformed:
+    return Malformed(f"the columns are {', '.join(map(normal, columns))}, expected query, document, grade")
 
 
 def _check_width(columns: list[str], raw: bytes) -> None:

@@ -1,7 +1,7 @@
 """What a file is, by its first lines, and which command takes it: for a file that stands where another is expected."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rerank_cli.core.errors import ConfigError
@@ -12,8 +12,6 @@ from rerank_cli.formats.column_names import (
     IDS,
     QUERY_IDS,
     QUERY_NAMES,
-    RANK_NAMES,
-    SCORE_NAMES,
     TEXTS,
     Ambiguous,
     normal,
@@ -23,7 +21,7 @@ from rerank_cli.formats.json_rows import GRADES, RUN_VALUES, JsonRows, object_in
 from rerank_cli.formats.json_values import Malformed, is_id, number_of
 from rerank_cli.formats.judgement_layouts import layout_of_judgements
 from rerank_cli.formats.known import format_of
-from rerank_cli.formats.run_layouts import NamedColumns, layout_of_run
+from rerank_cli.formats.run_layouts import layout_of_run
 
 TOP1000 = "ms-marco-top1000"
 STDIN = "<stdin>"
@@ -55,6 +53,10 @@ RANKING = Kind(
 JUDGEMENTS = Kind("judgements", "`rerank eval RUN --qrels {0}` measures a run by them.")
 SCORES = Kind("a run or judgements", f"A run: {OF_RUN} Judgements: {JUDGEMENTS.advice}")
 THREE = Kind("a run or judgements in three columns", SCORES.advice)  # or a corpus whose texts are numbers
+COMMAS = Kind(
+    "a run or judgements, with commas between its columns",
+    f"Write them with tabs, or name them in a header: qid,docid,score. {SCORES.advice}",
+)
 TEXT = Kind("a corpus or queries", "`rerank score --run RUN` takes it as --corpus {0} or --queries {0}.")
 EXPECTED = {"a run": (TREC_RUN, RANKS), "judgements": (JUDGEMENTS,)}
 OF_RECORDS = "`rerank score {0} -o OUT` reranks them."
@@ -76,14 +78,16 @@ def kind_of(lines: Sequence[bytes]) -> Kind | None:
 def refuse_misplaced(first: bytes, name: str, expected: str) -> None:
     """Raises ConfigError for a run or judgements that cannot be read as such: for a file of another kind."""
     kind = kind_of([first])
-    if kind is not None and kind not in (SCORES, THREE, *EXPECTED[expected]):
+    if kind is not None and kind not in (SCORES, THREE, COMMAS, *EXPECTED[expected]):
         raise kind.refusal(name, expected)
 
 
 def refuse_as_texts(first: bytes, name: str, expected: str, *, readable: bool = True) -> None:
     """Raises ConfigError for a run or judgements where texts are expected; also for records that are no texts."""
     kind = kind_of([first])
-    if kind is None or kind in (TEXT, THREE) or kind.format == TOP1000:  # four columns may be a corpus with too many
+    if (
+        kind is None or kind in (TEXT, THREE, COMMAS) or kind.format == TOP1000
+    ):  # four columns may be a corpus with too many
         return
     if kind in (TREC_RUN, RANKS, JUDGEMENTS, SCORES) or not readable:
         raise kind.refusal(name, expected)
@@ -95,14 +99,7 @@ def _of_object(body: dict[str, Any]) -> Kind | None:
         return _records(name)
     if _is_text(body):
         return TEXT
-    for values in (GRADES, RUN_VALUES):
-        try:
-            return _of_value(JsonRows.of(body, values).value)
-        except Ambiguous:
-            return SCORES
-        except Malformed:
-            continue
-    return None
+    return _of_readings(lambda: JsonRows.of(body, RUN_VALUES), lambda: JsonRows.of(body, GRADES))
 
 
 def _is_text(body: dict[str, Any]) -> bool:
@@ -114,11 +111,22 @@ def _is_text(body: dict[str, Any]) -> bool:
     )
 
 
-def _of_value(name: str) -> Kind:
-    """The kind of rows with a query, a document and a value of this name."""
-    if normal(name) in SCORE_NAMES:
+def _of_readings(run: Callable[[], object], judgements: Callable[[], object]) -> Kind | None:
+    """The kind of what may be read as a run or as judgements, by what can be done."""
+    of_run, of_judgements = _can(run), _can(judgements)
+    if of_run and of_judgements:
         return SCORES
-    return RANKS if normal(name) in RANK_NAMES else JUDGEMENTS
+    return RANKS if of_run else JUDGEMENTS if of_judgements else None
+
+
+def _can(read: Callable[[], object]) -> bool:
+    """Whether it can be read, also where names are not clear."""
+    try:
+        return bool(read())
+    except Ambiguous:
+        return True
+    except Malformed:
+        return False
 
 
 def _of_columns(raw: bytes) -> Kind | None:
@@ -130,6 +138,8 @@ def _of_columns(raw: bytes) -> Kind | None:
     columns = columns_of(raw)
     if (named := _of_header(raw, columns)) is not None:
         return named
+    if _has_commas(raw, columns):
+        return COMMAS
     if b"\t" not in raw.rstrip() and len(columns) not in (3, 4):
         return None
     grade = whole_number(columns[-1])
@@ -144,17 +154,12 @@ def _of_columns(raw: bytes) -> Kind | None:
 def _of_header(raw: bytes, columns: Sequence[str]) -> Kind | None:
     if any(number_of(each) is not None for each in columns):
         return None
-    try:
-        layout = layout_of_run(raw)
-        return RANKS if isinstance(layout, NamedColumns) and layout.is_rank else SCORES
-    except Ambiguous:
-        return SCORES
-    except Malformed:
-        pass
-    try:
-        return JUDGEMENTS if layout_of_judgements(raw).header else None
-    except Malformed:
-        return None
+    return _of_readings(lambda: layout_of_run(raw).header, lambda: layout_of_judgements(raw).header)
+
+
+def _has_commas(raw: bytes, columns: Sequence[str]) -> bool:
+    """Whether a line would be one of a run or of judgements with tabs in the place of its commas."""
+    return len(columns) == 1 and b"," in raw and _of_columns(raw.replace(b",", b"\t")) in (TREC_RUN, JUDGEMENTS, THREE)
 
 
 def is_top1000(raw: bytes) -> bool:

@@ -2,6 +2,7 @@
 
     q1 Q0 d9 1 12.3 bm25                                   TREC
     query-id  corpus-id  score                             a table whose header names its columns
+    qid,docid,score                                        the same with commas, and quotes as CSV has them
     q1  d9  1                                              three columns, MS MARCO's: a rank (see `run_survey`)
     {"query-id": "q1", "corpus-id": "d9", "score": 12.3}   JSON lines (`json_rows`)
 
@@ -25,6 +26,7 @@ from rerank_cli.formats.column_names import (
     place_of,
 )
 from rerank_cli.formats.columns import (
+    COMMAS,
     RunRow,
     check_ids,
     columns_of,
@@ -33,6 +35,7 @@ from rerank_cli.formats.columns import (
     row_of_run,
     score_of,
     split_at,
+    splits_of,
     unquoted,
 )
 from rerank_cli.formats.json_rows import JsonRows, object_in
@@ -78,14 +81,14 @@ class NamedColumns:
     value: int
     is_rank: bool
     tag: int | None = None
-    tabs: bool | None = None  # None: each line has its own separator
+    separator: str | None = None  # None: each line has its own
     quoted: bool = False
     header: bytes = b""
     guessed: bool = False
 
     def row(self, raw: bytes) -> RunRow:
         """What a line says. Raises Malformed."""
-        columns = columns_of(raw) if self.tabs is None else split_at(raw, self.tabs)
+        columns = columns_of(raw) if self.separator is None else split_at(raw, self.separator)
         if len(columns) != self.width:
             raise Malformed(f"{len(columns)} columns, expected {self.width}")
         if self.quoted:
@@ -104,11 +107,13 @@ def layout_of_run(raw: bytes, named: Sequence[str] = ()) -> RunLayout:
     """
     if (body := object_in(raw)) is not None:
         return JsonRows.of(body)
-    columns = columns_of(raw)
-    if len(columns) == len(named):
-        return _of_names(named, header=raw if _names_ids(columns, named) else b"")
-    if (header := _of_header(raw, columns)) is not None:
-        return header
+    splits = splits_of(raw)
+    if (layout := _of_named(raw, splits, named)) is not None:
+        return layout
+    for separator, columns in reversed(splits):
+        if (header := _of_header(raw, separator, columns)) is not None:
+            return header
+    columns = splits[0][1]
     if is_run(raw):
         return Trec()
     if named:
@@ -119,7 +124,23 @@ def layout_of_run(raw: bytes, named: Sequence[str] = ()) -> RunLayout:
     return Trec()
 
 
-def _of_names(names: Sequence[str], *, header: bytes = b"", guessed: bool = False) -> NamedColumns:
+def _of_named(raw: bytes, splits: list[tuple[str, list[str]]], named: Sequence[str]) -> NamedColumns | None:
+    """The layout of a line with as many columns as are named; with commas between them where these alone show them."""
+    wide = [split for split in splits if len(split[1]) == len(named)]
+    for separator, columns in reversed(wide):
+        if _names_ids(columns, named):
+            return _of_names(named, header=raw, separator=COMMAS if separator == COMMAS else None)
+    if any(separator != COMMAS for separator, _ in wide):
+        return _of_names(named)
+    layout = _of_names(named, separator=COMMAS) if wide else None
+    if layout is None or is_run(raw) or number_of(wide[0][1][layout.value]) is None:
+        return None
+    return layout
+
+
+def _of_names(
+    names: Sequence[str], *, header: bytes = b"", separator: str | None = None, guessed: bool = False
+) -> NamedColumns:
     is_rank = "score" not in names
     return NamedColumns(
         width=len(names),
@@ -127,6 +148,7 @@ def _of_names(names: Sequence[str], *, header: bytes = b"", guessed: bool = Fals
         docid=names.index("docid"),
         value=names.index("rank" if is_rank else "score"),
         is_rank=is_rank,
+        separator=separator,
         header=header,
         guessed=guessed,
     )
@@ -138,7 +160,7 @@ def _names_ids(columns: Sequence[str], named: Sequence[str]) -> bool:
     return qid in QUERY_NAMES and docid in DOCUMENT_NAMES
 
 
-def _of_header(raw: bytes, columns: list[str]) -> NamedColumns | None:
+def _of_header(raw: bytes, separator: str, columns: list[str]) -> NamedColumns | None:
     """The layout that a header names; None for a line that is none. Raises Malformed where it names a column twice."""
     if any(number_of(unquoted(each)) is not None for each in columns):
         return None
@@ -153,7 +175,7 @@ def _of_header(raw: bytes, columns: list[str]) -> NamedColumns | None:
         value=value,
         is_rank=place_of(columns, SCORE_NAMES) is None,
         tag=place_of(columns, TAG_NAMES),
-        tabs=b"\t" in raw.rstrip(),
+        separator=separator,
         quoted=columns[qid] != unquoted(columns[qid]),
         header=raw,
     )

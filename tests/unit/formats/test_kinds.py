@@ -7,7 +7,7 @@ import pytest
 from support.making import jsonl
 from support.running import forked
 
-from rerank_cli.formats.kinds import JUDGEMENTS, RANKS, SCORES, TEXT, THREE, TREC_RUN, kind_of
+from rerank_cli.formats.kinds import COMMAS, JUDGEMENTS, RANKS, SCORES, TEXT, THREE, TREC_RUN, kind_of
 
 ROW = {"query-id": "q1", "corpus-id": "d1"}
 LINES = {
@@ -21,6 +21,14 @@ LINES = {
     "a table of grades": (b"qid docid relevance", JUDGEMENTS),
     "a table of two ids": (b"qid\tdocid\tdocno\tscore", SCORES),
     "three columns": (b"q1\td1\t3", THREE),
+    "a table with commas": (b"qid,docid,score", SCORES),
+    "ranks with commas": (b"qid,docid,rank", RANKS),
+    "a run with its ranks": (b"qid query docno rank score", RANKS),
+    "grades with commas": (b"qid,docid,relevance", JUDGEMENTS),
+    "three columns with commas": (b"q1,d1,3", COMMAS),
+    "trec with commas": (b"q1,Q0,d1,1,2.5,x", COMMAS),
+    "qrels with commas": (b"q1,0,d1,1", COMMAS),
+    "a text with commas": (b"well,well,what", None),
     "rows": (json.dumps({**ROW, "score": 1}).encode(), SCORES),
     "rows of ranks": (json.dumps({**ROW, "rank": 1}).encode(), RANKS),
     "rows of grades": (json.dumps({**ROW, "relevance": 1}).encode(), JUDGEMENTS),
@@ -66,6 +74,10 @@ FILES = {
     "qrels": b"q1 0 d1 1\nq1 0 d2 0\n",
     "grades.jsonl": jsonl({**ROW, "relevance": 1}),
     "table": b"query-id\tcorpus-id\tscore\nq1\td1\t1\n",
+    "table.csv": b"qid,docid,score\nq1,d1,1\n",
+    "bare.csv": b"q1,d1,1\nq1,d2,0\n",
+    "ranks": b"qid docid rank\nq1 d1 1\n",
+    "ranks.csv": b"qid,docid,rank\nq1,d1,1\n",
     "rows.jsonl": jsonl({**ROW, "score": 1}),
     "scores.json": b'{\n "q1": {\n  "d1": 1\n }\n}\n',
     "corpus.jsonl": jsonl({"_id": "d1", "title": "", "text": "one"}, {"_id": "d2", "title": "", "text": "two"}),
@@ -83,6 +95,10 @@ WRONG = [  # command, file, what it is, the command that takes it
     *[(SCORE, name, "judgements", QRELS_COMMAND) for name in ("qrels", "grades.jsonl")],
     *[(SCORE, name, "a run or judgements", QRELS_COMMAND) for name in ("table", "rows.jsonl", "scores.json")],
     *[(SCORE, name, "a corpus or queries", "--corpus {0}") for name in ("corpus.jsonl", "corpus.tsv", "queries.tsv")],
+    (SCORE, "table.csv", "a run or judgements, ", QRELS_COMMAND),
+    (SCORE, "bare.csv", "a run or judgements, with commas", "with tabs"),
+    ("eval run --qrels {}", "ranks", "a run, ", RUN_COMMAND),
+    ("eval run --qrels {}", "ranks.csv", "a run, ", RUN_COMMAND),
     ("check {}", "qrels", "judgements", QRELS_COMMAND),
     ("convert {} -o -", "scores.json", "a run or judgements", QRELS_COMMAND),
     ("eval {} --qrels qrels", "qrels", "judgements", QRELS_COMMAND),
@@ -130,6 +146,10 @@ RIGHT = [
     "eval scores.json --qrels rows.jsonl",
     "eval ranks.jsonl --qrels grades.jsonl",
     "eval table --qrels table",
+    "eval table.csv --qrels table.csv",
+    "eval bare.csv --run-columns qid,docid,score --qrels qrels",
+    f"score --run table.csv {TEXTS} -o - --engine fake",
+    f"score --run bare.csv --run-columns qid,docid,score {TEXTS} -o - --engine fake",
 ]
 
 

@@ -54,6 +54,10 @@ LAYOUTS = {
     "table-with-a-comment": b"# made by hand\nquery-id\tcorpus-id\tscore\nq1\td1\t2.5\nq1\td2\t-1.0\nq2\td1\t0.125\n",
     "quoted-table": b'"query-id"\t"corpus-id"\t"score"\n"q1"\t"d1"\t2.5\n"q1"\t"d2"\t-1.0\n"q2"\t"d1"\t0.125\n',
     "other-order": b"docid score qid\nd1 2.5 q1\nd2 -1 q1\nd1 0.125 q2\n",
+    "commas": b"qid,docid,score\r\nq1,d1,2.5\r\nq1,d2,-1.0\r\nq2,d1,0.125\r\n",
+    "commas-and-blanks": b'Query ID, Doc ID, Score\nq1, d1, 2.5\nq1, "d2", -1.0\nq2, d1, 0.125\n',
+    "quotes": b'"qid","docid","score"\n"q1","d1","2.5"\n"q1","d2","-1"\n"q2","d1",.125\n',
+    "pandas": b',qid,query,docno,rank,score\n0,q1,"a, b",d1,0,2.5\n1,q1,x,d2,1,-1\n2,q2,x,d1,0,.125\n',
     "pyterrier": b"qid\tquery\tdocno\trank\tscore\nq1\ta\td1\t0\t2.5\nq1\ta\td2\t1\t-1\nq2\tx\td1\t0\t.125\n",
     "json-lines": jsonl(*({"query-id": q, "corpus-id": d, "score": s} for q, d, s in ROWS)),
     "json-lines-otherwise": jsonl(*({"score": s, "x": [1], "qid": q, "pid": d} for q, d, s in ROWS)),
@@ -114,6 +118,25 @@ def test_named_ranks_and_scores_turn_a_ranking_round(read):
 def test_columns_are_named_in_any_order_and_others_left_out(read):
     config = read(b"x d1 3 1.5 q1\n", run_columns=("_", "docid", "rank", "score", "qid"))
     assert rows_of(entries_of(config)) == [("q1", "d1", 1.5)]
+
+
+@pytest.mark.parametrize("header", [b"", b"qid,docid,score\n", b"Query ID,Doc ID,Score\n"])
+def test_named_columns_may_have_commas_between_them(read, header):
+    content = header + b'q1,d1,2.5\nq1,"d2",-1\nq2,d1,.125\n'
+    assert rows_of(entries_of(read(content, run_columns=("qid", "docid", "score")))) == ROWS
+
+
+def test_commas_in_ids_are_no_separators(read):
+    lines = (b"q,1 d,1 2.5", b"q1 Q0 a,b,c 1 2.5 t", b"q,1\td,1\t2.5")
+    found = [layout_of_run(line, ("qid", "docid", "score")).row(line) for line in lines]
+    assert [row[:3] for row in found] == [("q,1", "d,1", 2.5), ("q1", "a,b,c", 2.5), ("q,1", "d,1", 2.5)]
+    line = b"q1,Q0 x d,1,2 1 2.5 t"
+    assert layout_of_run(line).row(line)[:2] == ("q1,Q0", "d,1,2")
+
+
+def test_a_cell_that_is_not_closed_is_a_failure_of_its_own(read):
+    good, bad = entries_of(read(b'qid,docid,score\nq1,d1,1\nq2,"d1,1\n'))
+    assert (isinstance(good, Request), "not closed" in bad.reason) == (True, True)
 
 
 def test_a_header_above_named_columns_is_none_of_them(read):
@@ -244,6 +267,43 @@ def test_a_line_of_judgements_is_read_by_the_layout_that_it_shows(name):
     assert layout_of_judgements(line).judgement(line).grade == grade
 
 
-def test_the_score_counts_where_a_line_also_has_a_label():
-    line = b'{"qid": "q1", "docid": "d1", "label": 1, "score": 2}'
-    assert layout_of_judgements(line).judgement(line).grade == "2"
+TABLES = {
+    "another order": b"doc_id query_id relevance\nd1 q1 2\n",
+    "the grade first": b"query-id\tscore\tcorpus-id\nq1\t2\td1\n",
+    "an index": b"\tquery-id\tcorpus-id\tscore\n0\tq1\td1\t2\n",
+    "a score beside the label": b"query-id corpus-id label score\nq1 d1 2 0.5\n",
+    "a rank beside the label": b"qid docid rank label\nq1 d1 1 2\n",
+    "an iteration at the end": b"query_id\tdoc_id\trelevance\titeration\nq1\td1\t2\t0\n",
+    "texts": b"query_id\tquery\tdoc_id\ttitle\trelevance\nq1\ta b\td1\tx\t2\n",
+    "commas": b"qid,docid,score\nq1,d1,2\n",
+    "commas and an index": b",qid,docid,relevance\n0,q1,d1,2\n",
+    "quotes": b'"query-id","corpus-id","score"\n"q1","d1","2"\n',
+    "JSON": b'{"qid": "q1", "docid": "d1", "score": 0.5, "label": 2}\n',
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_columns_of_judgements_are_read_by_their_names(name):
+    lines = TABLES[name].splitlines()
+    layout = layout_of_judgements(lines[0])
+    qid, _, docid, grade = layout.judgement(lines[-1])
+    assert (qid, docid, grade) == ("q1", "d1", "2")
+    assert layout.header in (b"", lines[0])
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"qid docid rank",
+        b"qid docid rank score",
+        b"qid,docid,score,tag",
+        b"qid docid docno relevance",
+        b"qid docid label relevance",
+        b"qid score foo",
+        b'{"qid": "q1", "docid": "d1", "rank": 1, "score": 2}',
+        b'{"qid": "q1", "docid": "d1", "label": 1, "relevance": 2}',
+    ],
+)
+def test_columns_of_a_run_and_those_that_are_not_clear_are_no_judgements(first):
+    with pytest.raises(Malformed):
+        layout_of_judgements(first)
