@@ -1,13 +1,95 @@
-"""Which option names the id that a native record or a candidate of one lacks, by the names that others give to ids."""
+"""Where the ids are that records lack: the option for a field of another name, or where a format keeps them."""
 
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
-from rerank_cli.formats.json_values import is_id
+from rerank_cli.formats.dropped import Dropped
+from rerank_cli.formats.json_values import Malformed, is_id
 from rerank_cli.formats.record_format import as_objects
 
 QUERY_IDS = ("qid", "query_id", "query-id", "queryid", "question_id", "topic_id")
 RECORD_IDS = (*QUERY_IDS, "_id")
 CANDIDATE_IDS = ("docid", "_id", "pid", "doc_id", "docno", "passage_id", "document_id", "corpus_id", "corpus-id")
+NO_ID = re.compile(r"\$(?:\.candidates\[(\d+)\])?\.id")
+
+
+class Places(NamedTuple):
+    """JSON paths at which a format keeps ids, {} for the place of a candidate; "" for those of the candidates' objects.
+
+    A format without ids of candidates has None.
+    """
+
+    record: str = "$.id"
+    candidate: str | None = ""
+
+
+ROWS = Places("$[0].query_id", "$[{}].docid")
+PLACES = {
+    "pairs": ROWS,
+    "csv": ROWS,
+    "tsv": ROWS,
+    "tevatron": ROWS,
+    "rank-llm": Places("$.query.qid", "$.candidates[{}].docid"),
+    "flag-embedding": Places(candidate="$.pos_ids and $.neg_ids"),
+    "sentence-transformers": Places(candidate="$.positive_ids and $.negative_ids"),
+    "labeled-list": Places(candidate="$.ids[{}]"),
+    "tevatron-training": Places("$.query_id", "$.positive_passages[].docid"),
+    "ms-marco": Places("$.query_id", "$.passages[{}].passage_id"),
+    "tei": Places(candidate=None),
+}
+NAME = re.compile(r"\$.*?(\w+)(?:\[\d+\])?(?: and .*)?")  # the last of a path
+
+
+def with_hint(fault: Malformed, record: dict[str, Any], format_name: str, candidates_path: str) -> Malformed:
+    """A fault that a native record has, as what it says of the record as it was read: where ids are kept there.
+
+    Other faults are themselves. `candidates_path` is where the format that was read has its candidates.
+    """
+    place = NO_ID.fullmatch(fault.path)
+    if place is None:
+        return fault
+    index = place[1]
+    if format_name == "native":
+        field = candidates_path.removeprefix("$.")
+        hint = hint_of_record(record, field) if index is None else hint_of_candidate(as_objects(record)[int(index)])
+        path, way = fault.path, hint and f"; {hint} names it"
+    else:
+        path = _place_of(format_name, index, candidates_path)
+        name = NAME.fullmatch(path)
+        way = f'; {format_name} records have it in "{name[1]}"' if name else ""
+        if index is not None and PLACES.get(format_name, Places()).candidate is None:
+            way = f"; {format_name} texts have none"
+    return Malformed(f"{fault.reason}{way}", path, content=fault.content)
+
+
+def _place_of(format_name: str, index: str | None, candidates_path: str) -> str:
+    places = PLACES.get(format_name, Places())
+    if index is None:
+        return places.record
+    if places.candidate is None:
+        return f"{candidates_path}[{index}]"
+    return places.candidate.format(index) or f"{candidates_path}[{index}].id"
+
+
+class UnusedIds:
+    """The options that would have named ids of native records which have none, by the fields that hold them."""
+
+    def __init__(self) -> None:
+        self._options: dict[str, str] = {}
+
+    def see(self, record: dict[str, Any], candidates_field: str) -> None:
+        """Look at a record, and at the first of its candidates that is an object."""
+        if not is_id(record.get("id")) and (option := hint_of_record(record, candidates_field)):
+            inside = "candidates[]." if "." in option else ""
+            self._options.setdefault(f"{inside}{option.rpartition(' ')[2].rpartition('.')[2]}", option)
+        first = next((each for each in record["candidates"] if isinstance(each, dict)), {"id": ""})
+        if not is_id(first.get("id")) and (option := hint_of_candidate(first)):
+            self._options.setdefault(f"candidates[].{option.rpartition(' ')[2]}", option)
+
+    def sentence(self, dropped: Dropped) -> str:
+        """The end of a sentence on dropped fields that says how those of ids are kept; "" where none was dropped."""
+        options = [option for path, option in self._options.items() if path in dropped.names]
+        return f"; {' and '.join(options)} keep{'' if options[1:] else 's'} the ids" if options else ""
 
 
 def lacking_id(record: dict[str, Any], candidates_field: str = "candidates") -> tuple[str, str] | None:

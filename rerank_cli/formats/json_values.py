@@ -20,6 +20,7 @@ MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candid
 REWRAPPED = 6  # levels that a candidate can lie deeper in another format
 BLANKS = " \t\n\v\f\r"  # what C's isspace knows
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NEEDS_ID = 'needs an "id"'
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
@@ -126,7 +127,7 @@ def id_of(body: dict[str, Any], place: str, format_name: str) -> str | int:
     """The `id` of a native record or candidate, which `format_name` cannot do without. Raises Malformed."""
     value: Any = body.get("id")
     if not is_id(value):
-        raise Malformed(f'{format_name} needs an "id"', f"{place}.id", content=True)
+        raise Malformed(f"{format_name} {NEEDS_ID}", f"{place}.id", content=True)
     return value  # type: ignore[no-any-return]
 
 

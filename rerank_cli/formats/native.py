@@ -46,6 +46,13 @@ class Native:
         self._needs_texts = read.need_texts
         self._usual = not read.has_own_fields and read.need_texts
         self._no_text = write.no_text
+        self._lacks_id: dict[str, bool] = {}  # by what should have one: whether none of those that were read has it
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of ids that are nowhere."""
+        options = {"record": f"--id-field {self._id}", "candidate": f"--candidate-id-field {self._candidate_id}"}
+        return [f"{options[what]}: no {what} has an id there" for what, lacks in self._lacks_id.items() if lacks]
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The record itself, checked; with its fields under their usual names where they have others."""
@@ -57,17 +64,26 @@ class Native:
             return body
         self._keep_ids(dropped)
         own, moved, lost = _usual_id(body, self._id, name)
+        self._note_id("record", self._id, name)
         others = pruned(pruned(body, self._query), self._candidates)
         rest = rest_of(others, moved, {"query", "candidates", *lost}, dropped)
         pairs = zip(candidates, texts, strict=True)
-        renamed = [self._renamed(old, text, dropped) if isinstance(old, dict) else text for old, text in pairs]
+        renamed = [self._renamed(old, text, dropped) for old, text in pairs]
         return {**rest, **own, "query": query, "candidates": renamed}
 
-    def _renamed(self, old: dict[str, Any], text: str, dropped: Dropped | None) -> dict[str, Any]:
-        """A candidate with its text and its id under their usual names."""
-        own, moved, lost = _usual_id(old, self._candidate_id, id_at(old, self._candidate_id, ""))
+    def _renamed(self, old: str | dict[str, Any], text: str, dropped: Dropped | None) -> str | dict[str, Any]:
+        """A candidate with its text and its id under their usual names; a string is itself."""
+        name = id_at(old, self._candidate_id, "") if isinstance(old, dict) else None
+        self._note_id("candidate", self._candidate_id, name)
+        if isinstance(old, str):
+            return text
+        own, moved, lost = _usual_id(old, self._candidate_id, name)
         rest = rest_of(pruned(old, self._text), moved, {"text", *lost}, dropped, "candidates[].")
         return {**own, **rest, "text": text}
+
+    def _note_id(self, what: str, field: str, name: str | int | None) -> None:
+        if field != "id":
+            self._lacks_id[what] = self._lacks_id.get(what, True) and name is None
 
     def _keep_ids(self, dropped: Dropped | None) -> None:
         """Ids of other names stay where they are, too: a format without a place for those has the ids all the same."""

@@ -99,6 +99,12 @@ class Groups:
             )
         return notes
 
+    @property
+    def first_notes(self) -> list[str]:
+        """Those of the notes that what is read later does not change."""
+        notes: list[str] = [*getattr(self.record_format, "first_notes", [])]
+        return [*notes, UNSCORED_TITLES] if self._composer.unscored_titles else notes
+
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """One entry a group, a bad line or a blank one."""
         group: _Group | None = None

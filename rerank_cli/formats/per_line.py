@@ -43,6 +43,11 @@ class Records:
         notes: list[str] = [*getattr(self.record_format, "notes", [])]
         return [*notes, UNSCORED_TITLES] if self._composer.unscored_titles else notes
 
+    @property
+    def first_notes(self) -> list[str]:
+        """Those of the notes that what is read later does not change."""
+        return [UNSCORED_TITLES] if self._composer.unscored_titles else []
+
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """One entry a line."""
         for line in lines:

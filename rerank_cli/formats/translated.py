@@ -1,6 +1,5 @@
 """One format read and another written: `rerank convert`, and a ranking with --output-format."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
@@ -9,15 +8,14 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import Entry, Request, failed
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
-from rerank_cli.formats.id_hints import hint_of_candidate, hint_of_record
+from rerank_cli.formats.id_hints import UnusedIds, with_hint
 from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.known import unmistakable
-from rerank_cli.formats.record_format import RecordFormat, as_objects
+from rerank_cli.formats.record_format import RecordFormat
 from rerank_cli.formats.texts import UNSCORED_TITLES, have_titles
 
 NOTICED = 2**18  # ids among which one that comes again is noticed, so that memory stays bounded
 SHOWN = 40  # characters of an id in a message
-NO_ID = re.compile(r"\$(?:\.candidates\[(\d+)\])?\.id")
 HELD = 1000  # bad and blank lines behind a record until which its id is compared with that of the next
 
 
@@ -34,16 +32,6 @@ def refuse_contradictions(candidates: list[Any], path: str) -> None:
             shown = key[1] if len(key[1]) <= SHOWN else key[1][:SHOWN] + "…"
             reason = f"the document {shown!r} is judged twice: {judged[key]:g} and {value:g}"
             raise Malformed(reason, f"{path}[{index}]", content=True)
-
-
-def _hint_at(record: dict[str, Any], path: str, field: str) -> str:
-    """The option that names the id which a native record lacks at a JSON path; its candidates were in `field`."""
-    place = NO_ID.fullmatch(path)
-    if place is None:
-        return ""
-    of_candidate = place[1] is not None
-    hint = hint_of_candidate(as_objects(record)[int(place[1])]) if of_candidate else hint_of_record(record, field)
-    return hint and f"; {hint} names it"
 
 
 def _never(_body: Any) -> bool:
@@ -64,6 +52,10 @@ class Format(Protocol):
     @property
     def notes(self) -> list[str]:
         """Sentences for the user on what was read so far."""
+
+    @property
+    def first_notes(self) -> list[str]:
+        """Those of `notes` that what is read later does not change, so that they can be said before it is read."""
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """Turn lines into entries: every non-blank line ends in exactly one Request or Failure."""
@@ -89,7 +81,7 @@ class Translated:
         self.titled, self.needs_candidates = source.titled, target.needs_candidates
         self.header: bytes = getattr(target, "header", b"")
         self.in_place = getattr(target, "in_place", False)
-        self._dropped = Dropped()
+        self._dropped, self._unused_ids = Dropped(), UnusedIds()
         self._seen: set[int] = set()  # of ids, as hashes; only where records of one id would become one
         self._last = 0  # the id of the record before, as a hash
         self._again = 0  # records whose id came before
@@ -98,17 +90,23 @@ class Translated:
     @property
     def notes(self) -> list[str]:
         """Sentences for the user on what was read so far."""
-        notes = list(self._source.notes)
-        if self._titles:
-            notes.append(UNSCORED_TITLES.replace("candidates", f"{self._target_name} candidates", 1))
+        notes = [*self._source.notes, *self._notes_on_titles()]
         if self._again:
             notes.append(
                 f"{self._again:,} records have an id that came before, further up: in {self._target_name} they become "
                 "one query, with documents that may stand in it twice"
             )
         if self._dropped.names:
-            notes.append(self._dropped.sentence(self._target_name))
+            notes.append(self._dropped.sentence(self._target_name) + self._unused_ids.sentence(self._dropped))
         return notes
+
+    @property
+    def first_notes(self) -> list[str]:
+        """Those of the notes that what is read later does not change."""
+        return [*self._source.first_notes, *self._notes_on_titles()]
+
+    def _notes_on_titles(self) -> list[str]:
+        return [UNSCORED_TITLES.replace("candidates", f"{self._target_name} candidates", 1)] if self._titles else []
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """The entries of all lines. What lacks something that the other format must have is a failure."""
@@ -125,13 +123,12 @@ class Translated:
     def _request_for_target(self, entry: Request) -> Request:
         record = self._source.to_native(entry, self._dropped)
         refuse_contradictions(record["candidates"], self.candidates_path)
+        if self.name == "native":
+            self._unused_ids.see(record, self.candidates_path.removeprefix("$."))
         try:
             made = self._target.from_native(record, self._dropped)
         except Malformed as fault:
-            hint = (
-                _hint_at(record, fault.path, self.candidates_path.removeprefix("$.")) if self.name == "native" else ""
-            )
-            raise Malformed(f"{fault.reason}{hint}", fault.path, content=fault.content) from None
+            raise with_hint(fault, record, self.name, self.candidates_path) from None
         body = unmistakable(made, self._target_name, self._dropped)
         refuses_cut = getattr(self._target, "refuses_cut", _never)
         request = replace(entry, body=body, refuses_cut=entry.refuses_cut or refuses_cut(body))

@@ -40,6 +40,11 @@ class TrecRun:
         """What the user should know of the run and the files that are looked into."""
         return [] if self._run is None else self._run.notes
 
+    @property
+    def first_notes(self) -> list[str]:
+        """Those of the notes that are no counts of what is read: a reader waits for these until all is read."""
+        return [note for note in self.notes if not note[0].isdigit()]
+
     def is_comment(self, raw: bytes) -> bool:
         """Whether a line is a comment, or names the columns: such lines count as blank."""
         return is_comment(raw) or (self._run is not None and self._run.is_header(raw))

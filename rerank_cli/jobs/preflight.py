@@ -14,6 +14,7 @@ from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.records import Blank, Entry, Failure
 from rerank_cli.files.paths import Paths, is_file, real_path
 from rerank_cli.formats.cells import DELIMITERS
+from rerank_cli.formats.json_values import NEEDS_ID
 from rerank_cli.formats.per_line import by_jq
 from rerank_cli.formats.suffixes import suffix_of
 
@@ -25,6 +26,7 @@ NATIVE_FORMAT = (
     "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors."
 )
 CONTENT = "The format is right, what the records hold is not. `rerank check` shows the first ten errors."
+NO_IDS = "The output format needs ids that the records lack. %s, or choose an --output-format without ids, such as csv."
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
 NO_TABLE = ("trec", "beir", "tei", "csv", "tsv", "ms-marco-top1000")  # formats whose lines are no JSON objects
@@ -147,6 +149,12 @@ def check_first_records(entries: Iterator[Entry], format_name: str = "native") -
     return chain(seen, entries)
 
 
+def _ids_advice(format_name: str) -> str:
+    """What is said where an output format needs ids that records of this format lack."""
+    named = format_name in ("native", *DELIMITERS)
+    return NO_IDS % ("Name their fields (--id-field, --candidate-id-field)" if named else "Add them")
+
+
 def _all_bad(bad: list[Failure], format_name: str) -> InputError:
     """What is said when the first records are all bad: another format is the cause only where most show one."""
     number = "only record is" if len(bad) == 1 else f"first {len(bad)} records are all"
@@ -158,6 +166,6 @@ def _all_bad(bad: list[Failure], format_name: str) -> InputError:
             cause, advice = "; it looks like JSON over several lines", by_jq(".", first.origin.source)
     else:
         first = next(failure for failure in bad if failure.content)
-        cause, advice = "", CONTENT
+        cause, advice = "", _ids_advice(format_name) if NEEDS_ID in first.reason else CONTENT
     line = f"Line {first.origin.line}: {first.reason} (at {first.path})"
     return InputError(f"{first.origin.source}: the {number} bad{cause}. {line}", advice)

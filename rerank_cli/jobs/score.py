@@ -127,7 +127,7 @@ class Run:
             self.report(f"continuing after {commit.counters.records} records")
         else:
             entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
-            self._report_once([note for note in format.notes if not note[0].isdigit()])  # counts are for the end
+            self._report_once(format.first_notes)
             scorer = self._loaded_scorer()
             budgets = budgets_of(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)

@@ -278,23 +278,34 @@ def test_options_of_a_request_are_made_or_dropped_and_said_when_it_becomes_anoth
 
 
 @pytest.mark.parametrize(
-    ("name", "record"),
+    ("name", "needed", "record"),
     [
-        ("native", {"id": None, "query": "a", "candidates": [{"id": None, "text": "x"}]}),
-        ("rerank-api", {"id": None, "query": "a", "documents": [{"id": None, "text": "x"}]}),
-        ("flashrank", {"id": None, "query": "a", "passages": [{"id": None, "text": "x"}]}),
-        ("langchain", {"query": "a", "documents": [{"id": None, "page_content": "x", "metadata": None}]}),
-        ("rank-llm", {"query": {"text": "a", "qid": None}, "candidates": [{"docid": None, "doc": {"text": "x"}}]}),
-        ("tevatron", {"query_id": None, "qid": "q", "query": "a", "docid": None, "id": None, "text": "x"}),
-        ("flag-embedding", {"id": None, "query": "a", "pos": ["x"], "neg": None}),
+        ("native", "$.candidates[0].id", {"id": None, "query": "a", "candidates": [{"id": None, "text": "x"}]}),
+        ("rerank-api", "$.documents[0].id", {"id": None, "query": "a", "documents": [{"id": None, "text": "x"}]}),
+        ("flashrank", "$.passages[0].id", {"id": None, "query": "a", "passages": [{"id": None, "text": "x"}]}),
+        (
+            "langchain",
+            "$.documents[0].id",
+            {"query": "a", "documents": [{"id": None, "page_content": "x", "metadata": None}]},
+        ),
+        (
+            "rank-llm",
+            "$.candidates[0].docid",
+            {"query": {"text": "a", "qid": None}, "candidates": [{"docid": None, "doc": {"text": "x"}}]},
+        ),
+        (
+            "tevatron",
+            "$[0].docid",
+            {"query_id": None, "qid": "q", "query": "a", "docid": None, "id": None, "text": "x"},
+        ),
+        ("flag-embedding", "$.pos_ids and $.neg_ids", {"id": None, "query": "a", "pos": ["x"], "neg": None}),
     ],
 )
-def test_an_id_that_is_null_is_absent(name, record):
+def test_an_id_that_is_null_is_absent(name, needed, record):
     format, (entry,) = entries(name, record)
     assert isinstance(entry, Request), entry
     assert format.to_native(entry)["candidates"][0].get("id") is None
-    needing = converted(name, "trec", record)[0]
-    assert needing in ("$.id", "$.candidates[0].id")
+    assert converted(name, "trec", record)[0] == needed
 
 
 @pytest.mark.parametrize("odd", [12.0, ["a"], {"a": 1}, True])
