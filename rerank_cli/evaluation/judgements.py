@@ -77,7 +77,7 @@ def _layout_by(first: Line) -> JudgementLayout:
     try:
         return layout_of_judgements(first.raw)
     except Malformed:
-        refuse_misplaced(first.raw, first.origin.source, "judgements")
+        refuse_misplaced([first.raw], first.origin.source, "judgements")
         raise
 
 

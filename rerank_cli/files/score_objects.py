@@ -8,6 +8,7 @@ A score that is no number becomes a line that is refused with its path; what is 
 trade refused: a parser that holds the whole object, and keeps the last of two queries with one name.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -75,6 +76,7 @@ class ScoreLines(RawIOBase):
         self._names: list[bytes] = []  # of the objects that are open
         self._levels = PLAIN
         self._split: list[bytes] = []  # MTEB's subset and split, once known
+        self._queries: set[bytes] = set()  # of this object
         self._blocks = self._all_lines()
 
     def readable(self) -> bool:
@@ -97,6 +99,7 @@ class ScoreLines(RawIOBase):
         if not self._pieces.at_end():
             self._pieces.take(MARK)
         while not self._pieces.at_end():
+            self._queries.clear()
             if not self._pieces.skip(b"{"):
                 raise self._pieces.fault(inside=False)
             yield from self._entries()
@@ -135,6 +138,7 @@ class ScoreLines(RawIOBase):
         self._names.append(name)
         if opening:
             self._check_opening(opening)
+            self._check_once()
             yield from self._entries()
         elif self._names[0] != MTEB:
             yield self._line(scalar)
@@ -158,6 +162,15 @@ class ScoreLines(RawIOBase):
             self._split = self._split or list(self._names)
             if self._split != self._names:
                 raise self._several_splits()
+
+    def _check_once(self) -> None:
+        """Raises InputError for a query that the object had before: a parser would keep the last one alone."""
+        if len(self._names) != self._levels - 1 or self._names[0] == MTEB:
+            return
+        qid = _unescaped(self._names[-1])
+        if qid in self._queries:
+            raise InputError(f"{self._pieces.name}: {_path(self._names)} stands twice", "Join the two, or remove one.")
+        self._queries.add(qid)
 
     def _several_splits(self) -> InputError:
         one, other = ("".join(f"[{_text(each)}]" for each in names) for names in (self._split, self._names))
@@ -227,6 +240,14 @@ def _line_until_docid(qid: bytes) -> bytes:
 
 def _kind(scalar: bytes) -> str:
     return "a string" if scalar.startswith(b'"') else scalar.decode("utf-8", "replace")[:SHOWN]
+
+
+def _unescaped(name: bytes) -> bytes:
+    """A name without escapes, to be compared with others."""
+    try:
+        return json.dumps(json.loads(name)).encode() if b"\\" in name or not name.isascii() else name
+    except ValueError:
+        return name
 
 
 def _text(name: bytes) -> str:

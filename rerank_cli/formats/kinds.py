@@ -1,5 +1,6 @@
 """What a file is, by its first lines, and which command takes it: for a file that stands where another is expected."""
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,12 +19,14 @@ from rerank_cli.formats.column_names import (
 )
 from rerank_cli.formats.columns import RUN, columns_of, is_run, whole_number
 from rerank_cli.formats.json_rows import GRADES, RUN_VALUES, JsonRows, object_in
-from rerank_cli.formats.json_values import Malformed, is_id, number_of
+from rerank_cli.formats.json_values import Malformed, is_id, number_of, parse_object
 from rerank_cli.formats.judgement_layouts import layout_of_judgements
-from rerank_cli.formats.known import format_of
+from rerank_cli.formats.known import FORMATS, format_of, marks
 from rerank_cli.formats.run_layouts import layout_of_run
 
 TOP1000 = "ms-marco-top1000"
+LISTED = re.compile(rb'\s*\{\s*"([^"\\]+)"\s*:\s*\[\s*(?:"[^"\s\\]+"|-?[0-9]+)\s*[,\]]')
+FIELDS = frozenset({*TEXTS, *IDS, "scores"}).union(*map(marks, FORMATS))
 STDIN = "<stdin>"
 
 
@@ -57,6 +60,11 @@ COMMAS = Kind(
     "a run or judgements, with commas between its columns",
     f"Write them with tabs, or name them in a header: qid,docid,score. {SCORES.advice}",
 )
+LISTS = Kind(
+    "ranked lists without scores ({qid: [docid, …]})",
+    "Give each document a score: "
+    "jq 'map_values(to_entries | reverse | map({{(.value | tostring): -.key}}) | add // {{}})' {0} > run.json",
+)
 TEXT = Kind("a corpus or queries", "`rerank score --run RUN` takes it as --corpus {0} or --queries {0}.")
 EXPECTED = {"a run": (TREC_RUN, RANKS), "judgements": (JUDGEMENTS,)}
 OF_RECORDS = "`rerank score {0} -o OUT` reranks them."
@@ -68,6 +76,8 @@ def kind_of(lines: Sequence[bytes]) -> Kind | None:
         return None
     if begins_scores(b"\n".join([line[:HEAD] for line in lines])[:HEAD]):
         return SCORES
+    if _are_lists(b"\n".join(lines)):
+        return LISTS
     try:
         body = object_in(lines[0])
         return _of_columns(lines[0]) if body is None else _of_object(body)
@@ -75,9 +85,9 @@ def kind_of(lines: Sequence[bytes]) -> Kind | None:
         return None
 
 
-def refuse_misplaced(first: bytes, name: str, expected: str) -> None:
+def refuse_misplaced(lines: Sequence[bytes], name: str, expected: str) -> None:
     """Raises ConfigError for a run or judgements that cannot be read as such: for a file of another kind."""
-    kind = kind_of([first])
+    kind = kind_of(lines)
     if kind is not None and kind not in (SCORES, THREE, COMMAS, *EXPECTED[expected]):
         raise kind.refusal(name, expected)
 
@@ -91,6 +101,17 @@ def refuse_as_texts(first: bytes, name: str, expected: str, *, readable: bool = 
         return
     if kind in (TREC_RUN, RANKS, JUDGEMENTS, SCORES) or not readable:
         raise kind.refusal(name, expected)
+
+
+def _are_lists(head: bytes) -> bool:
+    """Whether an object holds lists of ids under names that are no fields of records."""
+    found = LISTED.match(head)
+    if found is None or found[1].decode("utf-8", "replace") in FIELDS:
+        return False
+    try:
+        return all(isinstance(each, list) for each in parse_object(head).values())
+    except Malformed:  # cut off, or of several lines
+        return True
 
 
 def _of_object(body: dict[str, Any]) -> Kind | None:

@@ -66,9 +66,11 @@ def find_layout(lines: Iterator[Line], named: Sequence[str] = ()) -> tuple[RunLa
             ) from None
         except Malformed:
             if len(seen) == 1:
-                refuse_misplaced(line.raw, line.origin.source, "a run")
+                refuse_misplaced([line.raw], line.origin.source, "a run")
             if len(seen) == LOOK_AT:
                 break
+    if seen:
+        refuse_misplaced([each.raw for each in seen], seen[0].origin.source, "a run")
     is_json = bool(seen) and seen[0].raw.lstrip().startswith(b"{")
     return JsonRows() if is_json else Trec(), chain(seen, lines)
 

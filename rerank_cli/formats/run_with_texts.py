@@ -71,7 +71,7 @@ class RunWithTexts:
             try:
                 layout = layout_of_run(raw, self._named)
             except Malformed:
-                refuse_misplaced(raw, self._name, "a run")
+                refuse_misplaced([raw], self._name, "a run")
                 raise
             if is_guessed(layout):
                 raise ConfigError(

@@ -110,6 +110,19 @@ def test_what_is_no_object_of_scores_says_where(content, place):
         lines_of(content)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"q1": {"d1": 1}, "q2": {}, "q1": {"d2": 2}}',
+        '{"q1": {}, "\\u0071\\u0031": {"d2": 2}}',
+        '{"mteb_model_meta": {}, "default": {"test": {"q1": {"d": 1}, "q1": {"d": 2}}}}',
+    ],
+)
+def test_a_query_that_stands_twice_in_an_object_is_refused(content):
+    with pytest.raises(InputError, match="twice"):
+        lines_of(content.encode())
+
+
 @pytest.mark.parametrize("other", ['"en": {"test"', '"default": {"train"'])
 def test_of_several_splits_one_must_be_chosen(other):
     content = '{"mteb_model_meta": {}, "default": {"test": {"q": {"d": 1}}}, ' + other + ': {"q": {"d": 2}}}}'

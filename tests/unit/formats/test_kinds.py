@@ -7,7 +7,7 @@ import pytest
 from support.making import jsonl
 from support.running import forked
 
-from rerank_cli.formats.kinds import COMMAS, JUDGEMENTS, RANKS, SCORES, TEXT, THREE, TREC_RUN, kind_of
+from rerank_cli.formats.kinds import COMMAS, JUDGEMENTS, LISTS, RANKS, SCORES, TEXT, THREE, TREC_RUN, kind_of
 
 ROW = {"query-id": "q1", "corpus-id": "d1"}
 LINES = {
@@ -42,6 +42,11 @@ LINES = {
     "queries in columns": (b"q1\twhat is it", TEXT),
     "a corpus in columns": (b"d1\ttitle\ttext", TEXT),
     "a hit with its text": (b'{"qid": "q", "docid": "d", "score": 1, "text": "x"}', TEXT),
+    "ranked lists": (b'{"q1": ["d1", "d2"], "q2": [7]}', LISTS),
+    "ranked lists on many lines": (b'{\n "q1": [\n  "d1",\n  "d2"\n ]\n}', LISTS),
+    "texts in a list": (b'{"hits": ["a text", "another"]}', None),
+    "a list of words beside a text": (b'{"hits": ["a", "b"], "q": "x"}', None),
+    "documents without a query": (b'{"documents": ["a", "b"]}', None),
     "nothing": (b"what is it", None),
     "four words": (b"the quick brown fox", None),
     "a broken line": (b'{"query": "x", "cand', None),
@@ -78,6 +83,8 @@ FILES = {
     "bare.csv": b"q1,d1,1\nq1,d2,0\n",
     "ranks": b"qid docid rank\nq1 d1 1\n",
     "ranks.csv": b"qid,docid,rank\nq1,d1,1\n",
+    "lists.json": b'{"q1": ["d1", "d2"]}\n',
+    "lists": b'{\n "q1": [\n  "d1",\n  "d2"\n ]\n}\n',
     "rows.jsonl": jsonl({**ROW, "score": 1}),
     "scores.json": b'{\n "q1": {\n  "d1": 1\n }\n}\n',
     "corpus.jsonl": jsonl({"_id": "d1", "title": "", "text": "one"}, {"_id": "d2", "title": "", "text": "two"}),
@@ -99,6 +106,12 @@ WRONG = [  # command, file, what it is, the command that takes it
     (SCORE, "bare.csv", "a run or judgements, with commas", "with tabs"),
     ("eval run --qrels {}", "ranks", "a run, ", RUN_COMMAND),
     ("eval run --qrels {}", "ranks.csv", "a run, ", RUN_COMMAND),
+    (SCORE, "lists.json", "ranked lists", "jq "),
+    (SCORE, "lists", "ranked lists", "jq "),
+    ("eval {} --qrels qrels", "lists", "ranked lists", "jq "),
+    ("eval run --qrels {}", "lists.json", "ranked lists", "jq "),
+    (f"{SCORE} --run {{}} {TEXTS}".replace("score {}", "score"), "lists.json", "ranked lists", "jq "),
+    (f"{SCORE} --run {{}} {TEXTS}".replace("score {}", "score"), "lists", "ranked lists", "jq "),
     ("check {}", "qrels", "judgements", QRELS_COMMAND),
     ("convert {} -o -", "scores.json", "a run or judgements", QRELS_COMMAND),
     ("eval {} --qrels qrels", "qrels", "judgements", QRELS_COMMAND),
