@@ -109,16 +109,18 @@ def lines_of(batch: pyarrow.RecordBatch) -> bytes:
 
 
 def _line_at(batch: pyarrow.RecordBatch, row: int) -> bytes:
-    record = {}
+    record, fault_of = {}, ("", "")
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             value = value_of(column[row])
             line_of({name: value})
         except UNFIT as fault:
             reason = (str(fault).splitlines() or ["?"])[0][:SHOWN]
-            return unreadable_line(f'the column "{name}" cannot be read ({reason})', f"$.{name}") + b"\n"
+            fault_of = fault_of if any(fault_of) else (f'the column "{name}" cannot be read ({reason})', f"$.{name}")
+            continue
         record[name] = value
-    return line_of(record)
+    line = line_of(record)
+    return unreadable_line(*fault_of, line) + b"\n" if any(fault_of) else line
 
 
 def value_of(cell: pyarrow.Scalar) -> Any:

@@ -11,6 +11,7 @@ import orjson
 from rerank_cli.core.errors import InputError
 
 CHUNK = 1 << 20
+LONGEST_REST = 1 << 14
 UNREADABLE = b"{\x00unreadable "  # begins no line of a text
 
 
@@ -97,6 +98,25 @@ class CountedStream(PeekableStream):
         super().close()
 
 
-def unreadable_line(reason: str, path: str) -> bytes:
-    """A line that `parse_object` refuses for this reason: for what another format cannot give as JSON."""
-    return UNREADABLE + orjson.dumps([reason, path])
+def unreadable_line(reason: str, path: str, rest: bytes) -> bytes:
+    """A line that `parse_object` refuses for this reason: for what another format cannot give as JSON.
+
+    `rest` is a JSON object with what can be given of it, which the errors file shows; {} for a long one.
+    """
+    rest = rest if len(rest) <= LONGEST_REST else b"{}"
+    return UNREADABLE + orjson.dumps([reason, path, rest.decode("utf-8", "replace").rstrip("\n")])
+
+
+def source_text(raw: bytes) -> bytes:
+    """A line as the errors file shows it: what can be given of one that `unreadable_line` made.
+
+    >>> source_text(unreadable_line("the score is NaN", "$", b'{"qid":"q1"}')), source_text(b"{NaN}")
+    (b'{"qid":"q1"}', b'{NaN}')
+    """
+    if not raw.startswith(UNREADABLE):
+        return raw
+    try:
+        said = orjson.loads(raw.removeprefix(UNREADABLE))
+    except orjson.JSONDecodeError:
+        return raw
+    return str(said[2]).encode() if isinstance(said, list) and len(said) == 3 else raw

@@ -147,10 +147,16 @@ class ScoreLines(RawIOBase):
     def _line(self, scalar: bytes) -> bytes:
         """The line of a value that is no object; one that is refused where it is no score."""
         if len(self._names) < self._levels:
-            return unreadable_line(f"{_kind(scalar)} where an object is expected", _path(self._names)) + b"\n"
+            return self._refused(f"{_kind(scalar)} where an object is expected")
         if not NUMBER.fullmatch(scalar):
-            return unreadable_line(f"the score is {_kind(scalar)}, not a number", _path(self._names)) + b"\n"
+            return self._refused(f"the score is {_kind(scalar)}, not a number")
         return b'%b%b,"score":%b}\n' % (_line_until_docid(self._names[-2]), self._names[-1], scalar)
+
+    def _refused(self, reason: str) -> bytes:
+        """The line of a value that is no score, with the ids above it."""
+        ids = zip((b"query-id", b"corpus-id"), self._names[self._levels - 2 :], strict=False)
+        rest = b"{%b}" % b",".join([b'"%b":%b' % each for each in ids])
+        return unreadable_line(reason, _path(self._names), rest) + b"\n"
 
     def _check_opening(self, sign: bytes) -> None:
         """Raises InputError for a list, for an object where a score stands, and for a second split of MTEB's."""

@@ -256,7 +256,7 @@ def _check_depth(body: dict[str, Any], deeper: int) -> None:
 
 def _unread(raw: bytes) -> Malformed:
     try:
-        reason, path = map(str, orjson.loads(raw.removeprefix(UNREADABLE)))
+        reason, path, _ = map(str, orjson.loads(raw.removeprefix(UNREADABLE)))
     except ValueError:  # it was a text all the same
         return Malformed("not valid JSON: a control character (character 2)")
     return Malformed(reason, path)

@@ -19,6 +19,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.records import Blank, Entry, Failure, Mark, Request
 from rerank_cli.files.inputs import Inputs, Line
+from rerank_cli.files.raw import source_text
 from rerank_cli.formats.cells import DELIMITERS, format_of_header
 from rerank_cli.formats.columns import is_comment
 from rerank_cli.formats.json_values import Malformed, parse_object
@@ -170,10 +171,11 @@ def failure_line(failure: Failure) -> bytes:
         "path": failure.path,
     }
     cut = failure.size > len(failure.raw) + NEWLINE_AND_BOM  # then perhaps in the midst of a character
+    raw = source_text(failure.raw)
     try:
-        error["raw"] = codecs.getincrementaldecoder("utf-8")().decode(failure.raw, final=not cut)
+        error["raw"] = codecs.getincrementaldecoder("utf-8")().decode(raw, final=not cut)
     except UnicodeDecodeError:
-        error["raw_base64"] = base64.b64encode(failure.raw).decode("ascii")
+        error["raw_base64"] = base64.b64encode(raw).decode("ascii")
     error["source"] = error["source"].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return orjson.dumps(error, option=orjson.OPT_APPEND_NEWLINE)
 

@@ -14,7 +14,7 @@ import pytest
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.files.raw import UNREADABLE
+from rerank_cli.files.raw import UNREADABLE, source_text
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.registry import open_format, read_entries
 
@@ -266,6 +266,7 @@ def test_a_line_that_looks_like_the_mark_of_a_bad_row_is_a_bad_line():
     for raw in (UNREADABLE, UNREADABLE + b"[]", UNREADABLE + b'["a"]', UNREADABLE + b'"ab"', UNREADABLE + b"{"):
         with pytest.raises(Malformed):
             parse_object(raw)
+        assert source_text(raw) == raw
 
 
 def test_what_is_not_a_number_is_not_there(tmp_path):

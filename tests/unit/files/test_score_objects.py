@@ -75,13 +75,20 @@ def test_objects_that_follow_each_other_are_read_as_one():
 def test_what_is_no_score_is_a_line_that_is_refused_with_its_path(value, what):
     first, second = lines_of(f'{{"q 1": {{"d\\"1": {value}, "d2": 2}}}}'.encode())
     assert first.startswith(UNREADABLE)
-    assert json.loads(first.removeprefix(UNREADABLE)) == [f"the score is {what}, not a number", '$["q 1"]["d\\"1"]']
+    reason, path, raw = json.loads(first.removeprefix(UNREADABLE))
+    assert (reason, path) == (f"the score is {what}, not a number", '$["q 1"]["d\\"1"]')
+    assert json.loads(raw) == {"query-id": "q 1", "corpus-id": 'd"1'}
     assert json.loads(second)["corpus-id"] == "d2"
+
+
+def test_a_name_that_is_no_json_is_shown_all_the_same():
+    (line,) = lines_of(b'{"q1": {"d\xff": null}}')
+    assert json.loads(line.removeprefix(UNREADABLE))[2] == '{"query-id":"q1","corpus-id":"d\ufffd"}'
 
 
 def test_a_score_where_a_query_should_be_is_refused_with_its_path():
     (line,) = lines_of(b'{"q1": {}, "q2": 3}')
-    assert json.loads(line.removeprefix(UNREADABLE))[1] == '$["q2"]'
+    assert json.loads(line.removeprefix(UNREADABLE))[1:] == ['$["q2"]', '{"query-id":"q2"}']
 
 
 @pytest.mark.parametrize(

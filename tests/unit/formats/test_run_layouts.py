@@ -10,7 +10,7 @@ from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.records import Failure, Request
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.judgement_layouts import layout_of_judgements
-from rerank_cli.formats.registry import open_format, open_inputs, read_entries
+from rerank_cli.formats.registry import failure_line, open_format, open_inputs, read_entries
 from rerank_cli.formats.run_layouts import layout_of_run, read_run_columns
 from rerank_cli.formats.run_survey import survey
 
@@ -190,6 +190,7 @@ def test_a_score_that_is_null_in_an_object_is_refused_with_its_path(read):
     good, bad = entries_of(read(b'{"q1": {"d1": 1, "d2": null}}'))
     assert rows_of([good]) == [("q1", "d1", 1.0)]
     assert bad.path == '$["q1"]["d2"]'
+    assert json.loads(json.loads(failure_line(bad))["raw"]) == {"query-id": "q1", "corpus-id": "d2"}
 
 
 @pytest.mark.parametrize(
