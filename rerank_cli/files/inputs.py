@@ -196,7 +196,7 @@ def _next_line(opened: OpenSource, mark: Mark, limit: int, disk_before: int, del
         piece = following
     too_long = size - ended > limit
     raw = bytes(before + piece) if before else piece
-    text = raw[:RAW_CAP] if too_long else raw.removesuffix(b"\n")
+    text = raw[: min(limit + 1, RAW_CAP)] if too_long else raw.removesuffix(b"\n")
     if mark.line == 0 and text.startswith(BOM):
         text = text[len(BOM) :]
     offset, line = mark.offset + size, mark.line + lines + (not ended)
