@@ -5,10 +5,10 @@ A document with two scores in a run is an error.
 
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
@@ -26,8 +26,7 @@ from rerank_cli.formats.json_values import Malformed, parse_object, without
 from rerank_cli.formats.known import format_of
 from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.registry import open_format, read_entries
-from rerank_cli.formats.run_layouts import RunLayout
-from rerank_cli.formats.run_survey import GUESSED, Grades, Ranks, find_layout, is_guessed, refuse_guess
+from rerank_cli.formats.run_survey import GUESSED, Grades, find_layout, is_guessed, rows_of_run
 from rerank_cli.formats.translated import Format
 
 LOOK_AT_LINES = 100  # for a record among lines that cannot be read
@@ -228,7 +227,7 @@ def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Re
     found = Results(path)
     layout, lines = find_layout(lines_with_columns(inputs, RUN_ADVICE), run_columns)
     grades = Grades(layout)
-    for line, row in _rows_of_run(layout, lines):
+    for line, row in rows_of_run(layout, lines, _refuse_line):
         grades.see(row)
         known = rows.setdefault(row.qid, {})
         if known.setdefault(row.docid, row.score) != row.score:
@@ -244,19 +243,8 @@ def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Re
     return found
 
 
-def _rows_of_run(layout: RunLayout, lines: Iterator[Line]) -> Iterator[tuple[Line, columns.RunRow]]:
-    """The lines of a run with what they say. Raises InputError for one that cannot be read."""
-    ranks = Ranks()
-    for line in lines:
-        if line.raw == layout.header:
-            continue
-        try:
-            row = layout.row(line.raw)
-        except Malformed as fault:
-            refuse_guess(layout, line, fault)
-            raise refused(line, fault, RUN_ADVICE) from None
-        ranks.check(layout, line, row)
-        yield line, row
+def _refuse_line(line: Line, fault: Malformed) -> NoReturn:
+    raise refused(line, fault, RUN_ADVICE) from None
 
 
 class QueryTexts(NamedTuple):

@@ -7,7 +7,7 @@ file, from its first line to its last, and are refused otherwise until --run-col
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
@@ -39,7 +39,7 @@ def survey(path: str, named: Sequence[str], max_line_bytes: int) -> Survey:
     """Look over a run. Raises ConfigError for three columns that may be scores, InputError for what cannot be read."""
     layout, lines = find_layout(run_lines(Inputs((path,), scores=True), max_line_bytes), named)
     grades = Grades(layout)
-    qids = _trec_qids(lines) if isinstance(layout, Trec) else grades.qids(good_rows(layout, lines))
+    qids = _trec_qids(lines) if isinstance(layout, Trec) else grades.qids(rows_of_run(layout, lines))
     return Survey(layout, Apart(qids, "run"), bool(grades))
 
 
@@ -75,8 +75,17 @@ def find_layout(lines: Iterator[Line], named: Sequence[str] = ()) -> tuple[RunLa
     return JsonRows() if is_json else Trec(), chain(seen, lines)
 
 
-def good_rows(layout: RunLayout, lines: Iterable[Line]) -> Iterator[tuple[Line, RunRow]]:
-    """The lines that can be read, with what they say. Raises ConfigError where guessed ranks are none."""
+def _pass_over(_line: Line, _fault: Malformed) -> None:
+    """For a line that cannot be read and is a failure of its own elsewhere."""
+
+
+def rows_of_run(
+    layout: RunLayout, lines: Iterable[Line], on_fault: Callable[[Line, Malformed], None] = _pass_over
+) -> Iterator[tuple[Line, RunRow]]:
+    """The lines that can be read, with what they say; `on_fault` is called for the others.
+
+    Raises ConfigError where guessed ranks are none.
+    """
     ranks = Ranks()
     for line in lines:
         if line.raw == layout.header:
@@ -85,6 +94,7 @@ def good_rows(layout: RunLayout, lines: Iterable[Line]) -> Iterator[tuple[Line, 
             row = layout.row(line.raw)
         except Malformed as fault:
             refuse_guess(layout, line, fault)
+            on_fault(line, fault)
             continue
         ranks.check(layout, line, row)
         yield line, row
