@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Mode = Literal["bar", "lines", "none"]
 LINE_EVERY_S = 30.0
 STDERR = 2
-SHOWN_S = 0.05  # until a terminal has shown what was written to it; no call tells of a pseudoterminal
+SHOWN_S = 0.05  # enough for a terminal to show what was written; a pseudoterminal cannot be asked when it has
 
 
 def choose_mode(wanted: str, quiet: bool, terminal: bool, term: str) -> Mode:
