@@ -51,6 +51,10 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     name = read.format if read.format != "auto" else _format_of_first_record(read, inputs)
     if read.columns is not None and name not in DELIMITERS:
         raise ConfigError(f"--columns {read.columns}: {name} has no columns", "Add --format csv or --format tsv.")
+    if name in DELIMITERS and read.candidates_field != ReadConfig().candidates_field:
+        raise ConfigError(
+            f"--candidates-field {read.candidates_field}: a row of {name} is one candidate", "Leave it out."
+        )
     if name not in ("native", *DELIMITERS) and read.has_own_fields:
         raise ConfigError(
             "--query-field, --candidates-field, --text-field, --id-field, --candidate-id-field: "

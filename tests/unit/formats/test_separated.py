@@ -135,6 +135,7 @@ def test_columns_name_what_has_no_header(read):
         ([b"query,text\nw,a\n"], {"columns": "query,text", "format": "csv"}, InputError, ":1"),
         ([b"w,a\n"], {"columns": "query,body", "format": "csv"}, ConfigError, "--columns query,body"),
         ([b"w,a\n"], {"columns": "query,text"}, ConfigError, "--columns"),
+        ([b"query,text\nw,a\n"], {"candidates_field": "hits", "format": "csv"}, ConfigError, "--candidates-field hits"),
         ([b"w,a\n"], {"columns": "query,text", "format": "native"}, ConfigError, "--columns"),
         ([b"question,answer\nw,a\n"], {"format": "csv"}, InputError, ":1"),
         ([b"query,text,Text\nw,a,b\n"], {"format": "csv"}, InputError, ":1"),
