@@ -21,7 +21,7 @@ from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.evaluation.judgements import read_qrels
 from rerank_cli.evaluation.results import read_results
 from rerank_cli.files.inputs import Inputs
-from rerank_cli.formats.run_survey import find_layout, good_rows, run_lines
+from rerank_cli.formats.run_survey import find_layout, rows_of_run, run_lines
 from rerank_cli.jobs.score import Run
 
 IDS = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1, max_size=6)
@@ -82,7 +82,7 @@ def put(folder, text, pack=bytes):
 
 def all_rows(path, named=()):
     layout, lines = find_layout(run_lines(Inputs((path,), scores=True), 10**6), named)
-    return [row[:3] for _, row in good_rows(layout, lines)]
+    return [row[:3] for _, row in rows_of_run(layout, lines)]
 
 
 @settings(max_examples=40, deadline=None)
