@@ -3,11 +3,10 @@
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
-from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import check_id, list_at, object_at, text_at, without
-from rerank_cli.formats.record_format import as_objects, json_line, without_old_logits
+from rerank_cli.formats.record_format import as_objects, json_line, refuse_no_text, without_old_logits
 
 
 class FlashRank:
@@ -18,8 +17,7 @@ class FlashRank:
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for --no-text: a passage is its text."""
-        if write.no_text and write.format in ("same", "flashrank"):
-            raise ConfigError("--no-text: flashrank passages have their text", "Write native records or a TREC run.")
+        refuse_no_text(write, "flashrank", "passages have their text")
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request."""

@@ -101,6 +101,22 @@ def check_id(body: dict[str, Any], field: str, place: str) -> None:
         raise Malformed(f"{path} is {kind(value)}, not a string or an integer", path, content=True)
 
 
+def item_at(body: Any, field: str, absent: Any) -> Any:
+    """What stands at a dotted path, in which a number is a place in a list; `absent` where nothing does.
+
+    >>> item_at({"hits": [{"qid": 7}]}, "hits.0.qid", None)
+    7
+    """
+    for name in field.split("."):
+        if isinstance(body, list) and name.isdecimal() and int(name) < len(body):
+            body = body[int(name)]
+        elif isinstance(body, dict) and name in body:
+            body = body[name]
+        else:
+            return absent
+    return body
+
+
 def id_at(body: dict[str, Any], field: str, place: str) -> str | int | None:
     """The id at a dotted path, in which a number is a place in a list; None where there is none, or null.
 
@@ -109,14 +125,7 @@ def id_at(body: dict[str, Any], field: str, place: str) -> str | int | None:
     >>> id_at({"hits": [{"qid": 7}]}, "hits.0.qid", "$"), id_at({"hits": []}, "hits.0.qid", "$")
     (7, None)
     """
-    value: Any = body
-    for name in field.split("."):
-        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-            value = value[int(name)]
-        elif isinstance(value, dict) and name in value:
-            value = value[name]
-        else:
-            return None
+    value = item_at(body, field, None)
     if value is None or isinstance(value, str) or type(value) is int:
         return value
     path = f"{place}.{field}"

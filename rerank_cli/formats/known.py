@@ -5,7 +5,9 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from rerank_cli.formats.dropped import Dropped
-from rerank_cli.formats.json_values import without
+from rerank_cli.formats.json_values import item_at, without
+
+ABSENT = object()
 
 
 class Known(NamedTuple):
@@ -72,14 +74,7 @@ def has(body: Any, field: str) -> bool:
         return not has(body, field[1:])
     if "|" in field:
         return any(has(body, each) for each in field.split("|"))
-    for name in field.split("."):
-        if isinstance(body, list) and name.isdecimal() and int(name) < len(body):
-            body = body[int(name)]
-        elif isinstance(body, dict) and name in body:
-            body = body[name]
-        else:
-            return False
-    return True
+    return item_at(body, field, ABSENT) is not ABSENT
 
 
 def unmistakable(made: Any, name: str, dropped: Dropped | None = None, where: str = "") -> Any:

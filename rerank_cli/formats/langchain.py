@@ -8,12 +8,11 @@ have the plain spelling, and so have all where langchain is named as the format 
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
-from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import id_field, is_id, list_at, number_of, text_at
 from rerank_cli.formats.langchain_documents import Document
-from rerank_cli.formats.record_format import as_objects, json_line, without_old_logits
+from rerank_cli.formats.record_format import as_objects, json_line, refuse_no_text, without_old_logits
 
 
 class LangChain:
@@ -24,8 +23,7 @@ class LangChain:
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for --no-text: a document without its text is none."""
-        if write.no_text and write.format in ("same", "langchain"):
-            raise ConfigError("--no-text: langchain documents have their text", "Write native records or a TREC run.")
+        refuse_no_text(write, "langchain", "documents have their text")
         self._plain = write.format == "langchain"
         self._dropped = Dropped()  # where documents change their spelling, and nothing else
 

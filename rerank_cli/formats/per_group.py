@@ -9,13 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
-from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Mark, Origin, Request
 from rerank_cli.files.inputs import Line
-from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.per_line import failure_of
-from rerank_cli.formats.record_format import RecordFormat
+from rerank_cli.formats.record_format import RecordFormat, RequestWriter
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
 NOTICED = 2**18  # keys among which one that comes again is noticed
@@ -61,12 +59,14 @@ class _Group:
             self.raw = (self.raw + b"\n" + line.raw if self.raw else line.raw)[:RAW_CAP]
 
 
-class Groups:
+class Groups(RequestWriter):
     """A format whose records are several lines."""
 
+    record_format: GroupedRecordFormat
+
     def __init__(self, name: str, record_format: GroupedRecordFormat, read: ReadConfig, write: WriteConfig) -> None:
+        super().__init__(record_format)
         self.name = name
-        self.record_format = record_format
         self.hashes = record_format.hashes
         self.candidates_path = record_format.candidates_path
         self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
@@ -171,18 +171,6 @@ class Groups:
             self._seen.clear()
         self._again += key in self._seen
         self._seen.add(key)
-
-    def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
-        """The native record of a request that was read."""
-        return self.record_format.to_native(request.body, dropped)
-
-    def lines_of(self, request: Request) -> bytes:
-        """The lines of a request as it was read."""
-        return self.record_format.to_lines(request.body)
-
-    def write(self, request: Request, ranking: Ranking) -> bytes:
-        """The lines of a ranked request."""
-        return self.record_format.to_lines(self.record_format.with_ranking(request.body, ranking))
 
 
 def _never(_line: object) -> bool:

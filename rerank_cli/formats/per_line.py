@@ -2,29 +2,26 @@
 
 import shlex
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
-from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Request
 from rerank_cli.files.inputs import Line
-from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import REWRAPPED, Malformed, check_id, parse_object
-from rerank_cli.formats.record_format import RecordFormat
+from rerank_cli.formats.record_format import RecordFormat, RequestWriter
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
 
-class Records:
+class Records(RequestWriter):
     """A format whose records are single lines."""
 
     header = b""
 
     def __init__(self, name: str, record_format: RecordFormat, read: ReadConfig, write: WriteConfig) -> None:
+        super().__init__(record_format)
         self.name = name
-        self.record_format = record_format
         self.hashes: dict[str, str] = {}
         self.candidates_path = record_format.candidates_path
         self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
@@ -83,18 +80,6 @@ class Records:
             top=None if self._top is None else self._top(body),
             queries=found.queries,
         )
-
-    def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
-        """The native record of a request that was read."""
-        return self.record_format.to_native(request.body, dropped)
-
-    def lines_of(self, request: Request) -> bytes:
-        """The lines of a request as it was read."""
-        return self.record_format.to_lines(request.body)
-
-    def write(self, request: Request, ranking: Ranking) -> bytes:
-        """The line of a ranked request."""
-        return self.record_format.to_lines(self.record_format.with_ranking(request.body, ranking))
 
 
 def failure_of(line: Line, fault: Malformed) -> Failure:

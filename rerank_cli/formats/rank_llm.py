@@ -7,11 +7,10 @@ back as it came, best first, with `score` replaced.
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
-from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, id_field, id_of, list_at, object_at, text_at, value_at
-from rerank_cli.formats.record_format import as_objects, json_line, scores_of, without_old_logits
+from rerank_cli.formats.record_format import as_objects, json_line, refuse_no_text, scores_of, without_old_logits
 
 DOC_TEXTS = ("text", "segment", "contents", "content", "body", "passage")
 OTHER_TEXTS = frozenset({*DOC_TEXTS} - {"text"})  # names under which a reader would take another field for the text
@@ -25,8 +24,7 @@ class RankLlm:
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for --no-text: RankLLM's reader needs the documents."""
-        if write.no_text and write.format in ("same", "rank-llm"):
-            raise ConfigError("--no-text: rank-llm records have their documents", "Write native records or a TREC run.")
+        refuse_no_text(write, "rank-llm", "records have their documents")
         self._scored = write.scored
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:

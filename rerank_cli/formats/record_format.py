@@ -15,7 +15,10 @@ from typing import Any, Protocol
 
 import orjson
 
+from rerank_cli.core.config import WriteConfig
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
+from rerank_cli.core.records import Request
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import number_of, numbers_of, without
 
@@ -53,6 +56,31 @@ class RecordFormat(Protocol):
 
     def to_lines(self, value: Any) -> bytes:
         """The lines, newlines included, of a record or of what `with_ranking` gave."""
+
+
+class RequestWriter:
+    """Requests of a format, as they were read and with their ranking."""
+
+    def __init__(self, record_format: RecordFormat) -> None:
+        self.record_format = record_format
+
+    def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
+        """The native record of a request that was read."""
+        return self.record_format.to_native(request.body, dropped)
+
+    def lines_of(self, request: Request) -> bytes:
+        """The lines of a request as it was read."""
+        return self.record_format.to_lines(request.body)
+
+    def write(self, request: Request, ranking: Ranking) -> bytes:
+        """The lines of a ranked request."""
+        return self.record_format.to_lines(self.record_format.with_ranking(request.body, ranking))
+
+
+def refuse_no_text(write: WriteConfig, name: str, why: str) -> None:
+    """Raises ConfigError where --no-text goes with the format `name`, whose candidates need their texts."""
+    if write.no_text and write.format in ("same", name):
+        raise ConfigError(f"--no-text: {name} {why}", "Write native records or a TREC run.")
 
 
 def annotated(old: dict[str, Any], position: int, ranking: Ranking) -> dict[str, Any]:
