@@ -118,9 +118,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Blank:
-    """A line with nothing on it: counted, otherwise ignored."""
+    """A line that holds no record: one with nothing on it, a header or a comment. Counted, otherwise ignored."""
 
     end: Mark
+    empty: bool = True  # nothing but white space stands on it
 
     size = 1  # hardly anything
 

@@ -130,11 +130,11 @@ class Groups(RequestWriter):
             yield from self._close(group)
 
     def _parse(self, line: Line) -> tuple[Hashable, Any] | Failure | Blank:
-        if not line.too_long and (not line.raw.strip() or self._is_comment(line.raw)):
-            return Blank(line.end)
+        if not line.too_long and (not (text := line.raw.strip()) or self._is_comment(line.raw)):
+            return Blank(line.end, empty=not text)
         try:
             if not line.too_long and self._is_header(line):
-                return Blank(line.end)
+                return Blank(line.end, empty=False)
             check_length(line, self._max_line_bytes)
             return self.record_format.parse_line(line.raw)
         except Malformed as fault:
@@ -154,7 +154,7 @@ class Groups(RequestWriter):
             elif isinstance(entry, Failure):
                 yield replace(entry, end=group.end, length=entry.size)
             else:
-                yield Blank(group.end)
+                yield replace(entry, end=group.end)
 
     def _request(self, group: _Group) -> Request:
         if group.size > self._max_line_bytes:

@@ -21,6 +21,7 @@ class Check:
     good: int = 0
     bad: int = 0
     blank: int = 0
+    passed_over: int = 0  # headers and comments
     candidates: int = 0
     empty_candidates: int = 0
     empty_texts: int = 0
@@ -37,7 +38,8 @@ class Check:
     def count(self, entry: Request | Failure | Blank) -> None:
         """Count one entry."""
         if isinstance(entry, Blank):
-            self.blank += 1
+            self.blank += entry.empty
+            self.passed_over += not entry.empty
             return
         self.records += 1
         if isinstance(entry, Failure):
@@ -60,6 +62,8 @@ class Check:
         yield "good", self.good
         yield "bad", self.bad
         yield "blank lines", self.blank
+        if self.passed_over:
+            yield "headers and comments", self.passed_over
         yield "candidates", self.candidates
         yield "most in one record", self.max_candidates
         yield "records without candidates", self.empty_candidates

@@ -77,3 +77,10 @@ def test_input_that_cannot_be_read_is_an_error(tmp_path):
     cut.write_bytes(gzip.compress(b'{"query": "q", "candidates": []}\n' * 1000)[:-9])
     with pytest.raises(InputError, match=r"cut\.gz: .*early"):
         check_input(ReadConfig(inputs=(str(cut),)))
+
+
+def test_a_header_and_comments_are_no_blank_lines(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("query,text\n\nq,a\n\nq,b\nr,c\n")
+    figures = dict(check_input(ReadConfig(inputs=(str(path),))).figures())
+    assert (figures["blank lines"], figures["headers and comments"]) == (2, 1)
