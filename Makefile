@@ -6,6 +6,7 @@ VENV ?= .venv
 PIP_ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+GENERATED := rerank_cli/README.md rerank_cli/docs/cli.md  # have parts that cog writes
 QUICK := $(addprefix tests/unit/,core files formats reranking) tests/house --ignore=tests/house/test_wheel.py
 
 .DEFAULT_GOAL := help
@@ -25,12 +26,12 @@ demo: $(READY) ## rerank eight questions with the embedded model and show the re
 	$(BIN)/rerank score sample_data/quickstart.jsonl -o demo.jsonl --model mini --overwrite
 	@$(BIN)/python sample_data/show.py demo.jsonl
 
-check: $(READY) ## style, types, layers, and the README's generated parts
+check: $(READY) ## style, types, layers, and the generated parts of pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check README.md rerank_cli/README.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check $(GENERATED)
 
 quick: $(READY) ## the tests of what all else stands on: values, files, formats, reranking, the house's rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --dist worksteal -m "not slow" $(QUICK)
@@ -69,8 +70,8 @@ format: $(READY) ## put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-readme: $(READY) ## write the generated parts of the READMEs again
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r README.md rerank_cli/README.md
+readme: $(READY) ## write the generated parts of pages again: the map, the command reference
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r $(GENERATED)
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info demo.jsonl*

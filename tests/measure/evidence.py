@@ -1,4 +1,4 @@
-"""Does a model help? First stage and reranked, on every shared collection: a table for the README, JSON last.
+"""Does a model help? First stage and reranked, on every shared collection: the table of docs/models.md, JSON last.
 
     python tests/measure/evidence.py [--shared ../shared] [--out FOLDER] [--only noveleval,…] [--beside NAME=FOLDER …]
         [options of rerank score]

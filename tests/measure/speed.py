@@ -1,4 +1,4 @@
-"""Speed for the README: `rerank bench` on several collections and models, one JSON document last.
+"""Speed for rerank_cli/docs/speed.md: `rerank bench` on several collections and models, one JSON document last.
 
     python tests/measure/speed.py [--shared ../shared] [--only mini-generated,…] [more options of rerank bench]
 

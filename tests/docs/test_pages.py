@@ -1,4 +1,4 @@
-"""The README's commands, typed as written, give what the README shows.
+"""The commands of the README and the pages, typed as written, give what is shown there.
 
 Each ```console block is run in a copy of the sample data. Numbers after a decimal point are compared to two digits, and
 lines with times or speeds only by their beginning: those differ from machine to machine.
@@ -16,8 +16,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *(ROOT / "rerank_cli" / "docs" / f"{name}.md" for name in ("guide", "formats"))]
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(r"^```console\n(.*?)^```$", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+]
 PROGRESS = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z records=.*\n", re.MULTILINE)  # as many as a machine is slow
 TIMED = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z (done records=\d+ scored=\d+ failed=\d+ pairs=\d+ truncated=\d+).*")
 FRACTION = re.compile(r"(\.\d\d)\d+")
@@ -38,7 +42,7 @@ def comparable(output: str, folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample data, and a `rerank` and a `python` on the path that are this checkout and this interpreter."""
-    folder = tmp_path_factory.mktemp("readme")
+    folder = tmp_path_factory.mktemp("pages")
     shutil.copytree(ROOT / "sample_data", folder / "sample_data")
     (folder / "bin").mkdir()
     for name, arguments in (("rerank", "-m rerank_cli"), ("python", "")):
@@ -70,7 +74,7 @@ def marked(block: str) -> Any:
 
 
 @pytest.mark.parametrize("block", [marked(block) for block in BLOCKS])
-def test_readme_commands_give_what_the_readme_shows(block: str, folder: Path) -> None:
+def test_commands_give_what_the_page_shows(block: str, folder: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RERANK_", "HF_"))},
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
@@ -94,5 +98,5 @@ def test_readme_commands_give_what_the_readme_shows(block: str, folder: Path) ->
         assert comparable(ended.stdout + ended.stderr, folder) == expected
 
 
-def test_readme_has_blocks_to_run() -> None:
+def test_there_are_blocks_to_run() -> None:
     assert len(BLOCKS) >= 8
