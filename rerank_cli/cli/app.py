@@ -7,6 +7,7 @@ import typer
 from rerank_cli import __version__
 from rerank_cli.cli.bench import bench_command
 from rerank_cli.cli.check import check
+from rerank_cli.cli.command import Command
 from rerank_cli.cli.compare import compare_command
 from rerank_cli.cli.convert import convert_command
 from rerank_cli.cli.doctor import doctor
@@ -47,13 +48,13 @@ def rerank(
         typer.echo(context.get_help())
 
 
-app.command()(score)
-app.command()(check)
-app.command()(doctor)
-app.command("bench")(bench_command)
-app.command("export")(export_command)
-app.command("convert")(convert_command)
-app.command("eval")(eval_command)
-app.command("compare")(compare_command)
-app.command("train")(train_command)
-app.command("mine")(mine_command)
+app.command(cls=Command)(score)
+app.command(cls=Command)(check)
+app.command(cls=Command)(doctor)
+app.command("bench", cls=Command)(bench_command)
+app.command("export", cls=Command)(export_command)
+app.command("convert", cls=Command)(convert_command)
+app.command("eval", cls=Command)(eval_command)
+app.command("compare", cls=Command)(compare_command)
+app.command("train", cls=Command)(train_command)
+app.command("mine", cls=Command)(mine_command)

@@ -18,8 +18,8 @@ M = ModelConfig()
 
 
 def own(name: str, text: str, values: Iterable[str] = ()) -> Any:
-    """An option that `score` has too, with another meaning, and so another variable."""
-    return o.option(name, text, variable=f"RERANK_EXPORT_{name.upper()}", values=values)
+    """An option that `score` has too, with another meaning."""
+    return o.option(name, text, in_environment=False, values=values)
 
 
 def export_command(

@@ -46,7 +46,7 @@ def mine_command(
         o.option(
             "dtype",
             "auto, fp32, fp16 or bf16.",
-            variable="RERANK_MINE_DTYPE",
+            in_environment=False,
             values=("auto", *ENGINES["bi-encoder"].dtypes),
         ),
     ] = M.dtype,

@@ -1,6 +1,6 @@
 """The options that commands share, and how they become configuration, once.
 
-Every option is also RERANK_<NAME> in the environment; a flag wins over the environment, that over the default.
+A few are also RERANK_<NAME> in the environment (`environment.OPTIONS`): a flag wins over it, and it over the default.
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from rerank_cli.cli.environment import OPTIONS, variable
 from rerank_cli.core.config import DEFAULT_MODEL, LongDocs, ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.engines.registry import ENGINE_DTYPES, ENGINES
@@ -35,23 +36,23 @@ def option(
     name: str,
     text: str,
     *names: str,
-    variable: str | None = None,
+    in_environment: bool = True,
     most: float = MOST,
     values: Iterable[str] = (),
     callback: Callable[[Any], Any] | None = None,
     **more: Any,
 ) -> Any:
-    """A typer option `--name` (and other `names`), with its environment variable.
+    """A typer option `--name` (and other `names`), with its environment variable if it is one that has one.
 
-    Numbers beyond `most` are refused, and empty words, unless a `callback` sees to the value; `values` are what a shell
-    completes.
+    `in_environment=False` is for an option of the same name that means something else. Numbers beyond `most` are
+    refused, and empty words, unless a `callback` sees to the value; `values` are what a shell completes.
     """
-    variable = variable or "RERANK_" + name.replace("-", "_").upper()
     known = completion(values) if values else None
     return typer.Option(
         f"--{name}",
         *names,
-        envvar=variable,
+        envvar=variable(name) if in_environment and name in OPTIONS else None,
+        show_envvar=False,
         help=text,
         callback=callback or finite_and_not_empty(most),
         autocompletion=known,

@@ -146,10 +146,9 @@ def usage_message(fault: TyperException) -> str:
     """What is wrong with the command line, or with the environment where the value came from there."""
     if isinstance(fault, typer.BadParameter) and fault.ctx and fault.param and fault.param.name:
         source = fault.ctx.get_parameter_source(fault.param.name)
-        variable = fault.param.envvar
         if source is not None and source.name == "ENVIRONMENT":
-            fault.param_hint = f"{variable} in the environment"
-        elif source is not None and source.name == "COMMANDLINE" and variable:
+            fault.param_hint = f"{fault.param.envvar} in the environment"
+        elif source is not None and source.name == "COMMANDLINE" and fault.param.param_type_name == "option":
             fault.param_hint = f"'{max(fault.param.opts, key=len)}'"
     return fault.format_message()
 

@@ -62,9 +62,7 @@ def train_command(
     freeze_embeddings: Annotated[bool, o.option("freeze-embeddings", "Do not train the token embeddings.")] = False,
     dtype: Annotated[
         str,
-        o.option(
-            "dtype", "fp32, bf16 or fp16: of the computation.", variable="RERANK_TRAIN_DTYPE", values=TRAINING_DTYPES
-        ),
+        o.option("dtype", "fp32, bf16 or fp16: of the computation.", in_environment=False, values=TRAINING_DTYPES),
     ] = "fp32",
     seed: Annotated[
         int, o.option("seed", "Of the drawing, the order and the dropout.", min=0, max=2**32 - 1, most=2**32)

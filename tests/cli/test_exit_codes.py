@@ -119,12 +119,12 @@ def test_2_names_the_help_of_the_command_that_was_typed(typed: list[str], comman
 
 
 def test_2_blames_the_environment_for_what_came_from_there_and_for_nothing_else(tmp_path: Path) -> None:
-    typed = forked("score", "x", "-o", "y", "--top-k", "0", cwd=tmp_path)
-    assert "'--top-k'" in typed.said
-    assert "RERANK_TOP_K" not in typed.said
-    inherited = rerank("score", "x", "-o", "y", cwd=tmp_path, RERANK_TOP_K="0")
+    typed = forked("score", "x", "-o", "y", "--threads", "0", cwd=tmp_path)
+    assert "'--threads'" in typed.said
+    assert "RERANK_THREADS" not in typed.said
+    inherited = rerank("score", "x", "-o", "y", cwd=tmp_path, RERANK_THREADS="0")
     assert (typed.code, inherited.code) == (2, 2)
-    assert "RERANK_TOP_K in the environment" in inherited.said
+    assert "RERANK_THREADS in the environment" in inherited.said
 
 
 def test_alone_it_prints_short_help_that_people_can_read() -> None:

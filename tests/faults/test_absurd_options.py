@@ -19,6 +19,7 @@ from support.points import Points
 from support.running import Finished, forked, lines
 
 from rerank_cli.cli.app import app
+from rerank_cli.cli.environment import variable
 from rerank_cli.core.errors import ExitStatus
 
 VALUES = {
@@ -119,15 +120,16 @@ def ended(command: str, words: list[str], cwd: Path, **variables: str) -> Finish
 
 
 def tried(points: Points, command: str, folder: Path, sample: int, typed: bool) -> None:
-    """Try values for the options of a command, typed or in the environment."""
+    """Try values for the options of a command, typed or in the environment, read there or refused."""
     cases = [(each, kind) for each in options(command) for kind in VALUES]
     for number, (each, kind) in enumerate(points.of(cases, sample)):
         inside = filled(folder / str(number))
         name = max(each.opts, key=len)
         words = [*BASES[command], *([f"{name}={VALUES[kind]}"] if typed else [])]
-        variables = {} if typed else {each.envvar: VALUES[kind]}
+        inherited = each.envvar or variable(name.removeprefix("--"))
+        variables = {} if typed else {inherited: VALUES[kind]}
         with points.trying("absurd options"):
-            judge(ended(command, words, inside, **variables), inside, name, each.envvar)
+            judge(ended(command, words, inside, **variables), inside, name, inherited)
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 

@@ -15,17 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import typer
 from support.points import Points
 from support.running import COMMAND, HANG_S, Finished, environment, forked
 from support.terminals import on_terminal
 
-from rerank_cli.cli.app import app
+from rerank_cli.cli.environment import EARLIER, READ, variable
 
 IN, OUT = "入力-é.jsonl", "出力-ß.jsonl"
 FIELDS = ("--query-field", "質問", "--candidates-field", "候補", "--text-field", "本文")
 FAKE = ("--engine", "fake")
-VARIABLES = sorted({o.envvar for c in typer.main.get_command(app).commands.values() for o in c.params if o.envvar})
+VARIABLES = sorted({variable(name) for name in (*READ, *" ".join(EARLIER.values()).split())})
 SHADOWED = ("json", "typing", "torch", "typer", "rich", "orjson", "gzip", "signal", "transformers", "rerank_cli")
 SCRIPT = Path(sys.executable).with_name("rerank")
 CLEAR = re.compile(r"rerank: .|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (done )?records=")  # what a line on stderr begins with
@@ -132,7 +131,7 @@ ALL = [
     given("PYTHONSAFEPATH", PYTHONSAFEPATH="1"),
     given("another time zone", TZ="Asia/Kathmandu"),
     given("RERANK_* empty", **dict.fromkeys(VARIABLES, "")),
-    given("RERANK_* unknown", RERANK_NO_SUCH_OPTION="x", RERANK="x"),
+    given("RERANK_* unknown", RERANK_NO_SUCH_OPTION="x", RERANK="x", RERANK_SERVICE_HOST="10.0.0.1"),
     within("64 file descriptors", "ulimit -n 64"),
     within("16 file descriptors", "ulimit -n 16"),
     within("no core, a small stack", "ulimit -c 0; ulimit -s 512"),

@@ -125,7 +125,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with_row(copy / "formats" / "known.py", "FORMATS", FORMAT_ROW)
     (copy / "cli" / "count.py").write_text(COMMAND)
     app = copy / "cli" / "app.py"
-    app.write_text(app.read_text() + "from rerank_cli.cli.count import count\n\napp.command()(count)\n")
+    app.write_text(app.read_text() + "from rerank_cli.cli.count import count\n\napp.command(cls=Command)(count)\n")
     record = {"query": "green tea", "candidates": ["coffee", "tea", "green tea"]}
     (copy.parent / "in.jsonl").write_text(json.dumps(record) + "\n")
     return copy
