@@ -1,28 +1,40 @@
-"""The commands, as typer has them."""
+"""The commands of `rerank`, one row each."""
 
 from typing import Annotated
 
 import typer
 
 from rerank_cli import __version__
-from rerank_cli.cli.bench import bench_command
-from rerank_cli.cli.check import check
-from rerank_cli.cli.command import Command
-from rerank_cli.cli.compare import compare_command
-from rerank_cli.cli.convert import convert_command
-from rerank_cli.cli.doctor import doctor
-from rerank_cli.cli.evaluate import eval_command
-from rerank_cli.cli.export import export_command
-from rerank_cli.cli.mine import mine_command
-from rerank_cli.cli.score import score
-from rerank_cli.cli.train import train_command
+from rerank_cli.cli.group import SETTINGS, Commands, Row
+
+COMMANDS = {
+    "score": Row("rerank_cli.cli.score:score", "Rerank records: score query-candidate pairs, best first."),
+    "check": Row("rerank_cli.cli.check:check", "Validate input without a model, and show the first record."),
+    "doctor": Row("rerank_cli.cli.doctor:doctor", "Check versions, device, hub cache and model."),
+    "bench": Row("rerank_cli.cli.bench:bench_command", "Measure throughput here, beside the peers installed."),
+    "export": Row("rerank_cli.cli.export:export_command", "Export a model for OpenVINO or onnxruntime."),
+    "convert": Row("rerank_cli.cli.convert:convert_command", "Write records in another format, without scoring."),
+    "eval": Row("rerank_cli.cli.evaluate:eval_command", "Measure rankings against judgements, before and after."),
+    "compare": Row("rerank_cli.cli.compare:compare_command", "Compare two or more rankings of the same queries."),
+    "train": Row("rerank_cli.cli.train:train_command", "Fine-tune a cross-encoder on judged records."),
+    "mine": Row("rerank_cli.cli.mine:mine_command", "Find hard negatives for train."),
+    "help": Row("rerank_cli.cli.help:help_command", "Show a page of the documentation, or the help of a command."),
+}
+
+
+class Rerank(Commands):
+    """The group of all commands."""
+
+    rows = COMMANDS
+
 
 app = typer.Typer(
     name="rerank",
+    cls=Rerank,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=SETTINGS,
 )
 
 
@@ -46,15 +58,3 @@ def rerank(
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-app.command(cls=Command)(score)
-app.command(cls=Command)(check)
-app.command(cls=Command)(doctor)
-app.command("bench", cls=Command)(bench_command)
-app.command("export", cls=Command)(export_command)
-app.command("convert", cls=Command)(convert_command)
-app.command("eval", cls=Command)(eval_command)
-app.command("compare", cls=Command)(compare_command)
-app.command("train", cls=Command)(train_command)
-app.command("mine", cls=Command)(mine_command)

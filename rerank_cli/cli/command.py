@@ -3,8 +3,10 @@
 import os
 from typing import Any
 
+from typer._click.shell_completion import CompletionItem
 from typer.core import TyperCommand
 
+from rerank_cli.cli.completing import for_shells
 from rerank_cli.cli.environment import refuse_earlier_variables
 
 HELP = frozenset({"-h", "--help"})
@@ -18,3 +20,7 @@ class Command(TyperCommand):
         if not ctx.resilient_parsing and HELP.isdisjoint(args):
             refuse_earlier_variables(self, os.environ)
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[CompletionItem]:
+        """The options that begin with what was typed, each with one short sentence."""
+        return for_shells(super().shell_complete(ctx, incomplete))

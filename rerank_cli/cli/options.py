@@ -20,6 +20,7 @@ from rerank_cli.formats.beir import in_folder, text_files
 from rerank_cli.formats.known import FORMATS
 from rerank_cli.formats.run_layouts import read_run_columns
 from rerank_cli.formats.suffixes import output_format
+from rerank_cli.models.cached import cached_models
 from rerank_cli.models.libraries import forbid_bars
 
 ScoreKind = Literal["sigmoid", "logit"]
@@ -38,7 +39,7 @@ def option(
     *names: str,
     in_environment: bool = True,
     most: float = MOST,
-    values: Iterable[str] = (),
+    values: Iterable[str] | Callable[[], Iterable[str]] = (),
     callback: Callable[[Any], Any] | None = None,
     **more: Any,
 ) -> Any:
@@ -65,13 +66,19 @@ def argument(metavar: str, text: str, **more: Any) -> Any:
     return typer.Argument(metavar=metavar, help=text, callback=finite_and_not_empty(MOST), **more)
 
 
-def completion(values: Iterable[str]) -> Callable[[str], list[str]]:
+def completion(values: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
     """What gives a shell those of `values` that begin as the word typed so far."""
 
     def beginning(incomplete: str) -> list[str]:
-        return [value for value in values if value.startswith(incomplete)]
+        known = values() if callable(values) else values
+        return [value for value in known if value.startswith(incomplete)]
 
     return beginning
+
+
+def known_models() -> list[str]:
+    """The embedded model, those in the hub cache, and the default model."""
+    return list(dict.fromkeys(["mini", *cached_models(os.environ), DEFAULT_MODEL]))
 
 
 def finite_and_not_empty(most: float) -> Callable[[Any], Any]:
@@ -161,7 +168,7 @@ Model = Annotated[
         "model",
         "Hub id, local folder, or mini (the embedded multilingual model).",
         "-m",
-        values=("mini", DEFAULT_MODEL),
+        values=known_models,
     ),
 ]
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]

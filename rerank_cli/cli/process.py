@@ -17,13 +17,13 @@ import typer
 from typer.exceptions import TyperException
 
 from rerank_cli.cli.app import app
+from rerank_cli.cli.completing import COMPLETING, prepare_completion
 from rerank_cli.core.errors import ExitStatus, Interrupted, PipeClosed, RerankError
 from rerank_cli.display.messages import report
 from rerank_cli.display.progress import show_cursor
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what writing to standard output may end in
 COMPLETION = frozenset({"typer.completion", "typer._completion_classes", "typer._completion_shared"})
-COMPLETING = "_RERANK_COMPLETE"  # set by a shell that asks for candidates
 FISH_ASKS = "_TYPER_COMPLETE_FISH_ACTION"  # whether to complete at all, by exit code
 PROMPT_STOP_S = 6.0  # after a first signal: then the process ends, within ten even if a library holds the interpreter
 
@@ -180,9 +180,7 @@ def main() -> NoReturn:
         occupy_closed_streams()
         install_signal_handlers()
         if COMPLETING in os.environ:
-            os.environ["COLUMNS"] = (
-                "1000"  # typer folds help texts at this width, and a shell takes lines for candidates
-            )
+            prepare_completion(os.environ)
         status = int(run())
         _interrupt.over = True
     except Interrupted as fault:  # before a command took care of it, or after

@@ -1,6 +1,7 @@
 """Shell completion: candidates on standard output and nothing else, installed where it says."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 import typer.main
-from support.running import COMMAND, HANG_S, ROOT, Finished, environment, files_of, rerank
+from support.running import COMMAND, HANG_S, ROOT, Finished, environment, files_of, forked
+from support.terminals import on_terminal
+from typer._completion_shared import get_completion_script
 
 from rerank_cli.cli.app import app
+from rerank_cli.cli.topics import topics
 from rerank_cli.core.dtypes import TRAINING_DTYPES
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, GRAPHS
 from rerank_cli.formats.known import FORMATS
@@ -25,7 +29,7 @@ HEAVY = ("torch", "transformers", "numpy", "pyarrow", "openvino", "onnxruntime",
 def asked(shell: str, *words: str, action: str = "get-args", **more: str) -> Finished:
     """What a shell is told when TAB is pressed behind these words."""
     line = " ".join(["rerank", *words])
-    return rerank(
+    return forked(
         _RERANK_COMPLETE=f"complete_{shell}",
         COMP_WORDS=line,
         COMP_CWORD=str(len(words)),
@@ -84,6 +88,26 @@ def test_values_complete_to_what_is_accepted(command: str, option: str, values: 
     assert all(DEVICES.fullmatch(value) for value in known if option == "--device")
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_help_completes_to_topics_and_commands(shell: str) -> None:
+    assert candidates(shell, "help", "") == [*topics(), *COMMANDS]
+
+
+def test_a_model_completes_to_mini_and_to_those_in_the_hub_cache(tmp_path: Path) -> None:
+    for name in ("models--ms--marco--tiny", "models--mini--half", "datasets--ms--marco"):
+        (tmp_path / "hub" / name / "snapshots" / "0a1b").mkdir(parents=True)
+    for name in ("models--ms--marco--tiny", "datasets--ms--marco"):
+        (tmp_path / "hub" / name / "snapshots" / "0a1b" / "config.json").touch()
+    done = asked("bash", "score", "--model", "m", HF_HOME=str(tmp_path))
+    assert (done.code, done.stdout, done.stderr) == (0, b"mini\nms/marco--tiny\n", b"")
+
+
+def test_a_value_completes_behind_an_equals_sign_of_bash_too() -> None:
+    words = "rerank\nscore\n--engine\n=\no"
+    done = forked(_RERANK_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="4")
+    assert (done.code, done.stdout, done.stderr) == (0, b"openvino\nonnx\n", b"")
+
+
 def test_a_command_line_that_cannot_be_run_completes_all_the_same() -> None:
     assert candidates("bash", "score", "--top-k", "9" * 30, "--format", "none", "--dev") == ["--device"]
     assert asked("bash", "score", "--dev", RERANK_TOP_K="nan", RERANK_MODEL="").stdout == b"--device\n"
@@ -119,10 +143,91 @@ def test_nothing_heavy_is_imported_for_a_candidate() -> None:
     ids=str,
 )
 def test_a_shell_that_asks_in_another_way_gets_a_sentence_and_2(variables: dict[str, str], names: str) -> None:
-    done = rerank(**variables)
+    done = forked(**variables)
     assert (done.code, done.stdout) == (2, b"")
     assert names in done.said
     assert "Traceback" not in done.said
+
+
+def test_a_command_is_imported_only_when_it_is_named() -> None:
+    program = (
+        "import sys\nfrom rerank_cli.cli.process import run\nrun([])\n"
+        "print(sorted(name for name in sys.modules if name.startswith('rerank_cli.')), file=sys.stderr)"
+    )
+    line = {"COMP_WORDS": "rerank ", "COMP_CWORD": "1", "_RERANK_COMPLETE": "complete_bash"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(**line), capture_output=True, timeout=HANG_S, check=True
+    )
+    assert done.stdout.decode().split() == list(COMMANDS)
+    assert b"'rerank_cli.cli.app'" in done.stderr
+    assert b"rerank_cli.jobs" not in done.stderr
+    assert b"rerank_cli.cli.options" not in done.stderr
+
+
+STUB = """#!/bin/sh
+test -z "$_RERANK_COMPLETE" && {{ echo "typed <$*>"; exit; }}
+exec '{python}' -m rerank_cli
+"""
+READY = b"begin here"
+KEYS = [  # what is typed, Tab included, and what the command line is then
+    (b"sco\t", b"score"),
+    (b"score --eng\top\t", b"score --engine openvino"),
+    (b"score my\t--lo\tch\t", b"score my file.jsonl --long-docs chunk"),
+    (b"export --for\ton\t", b"export --format onnx"),
+]
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    """A folder with the script of each shell, and a `rerank` that completes, and otherwise says what was typed."""
+    (tmp_path / "rerank").write_text(STUB.format(python=sys.executable))
+    (tmp_path / "rerank").chmod(0o755)
+    (tmp_path / "my file.jsonl").touch()
+    for shell in SHELLS:
+        script = get_completion_script(prog_name="rerank", complete_var="_RERANK_COMPLETE", shell=shell)
+        (tmp_path / f"script.{shell}").write_text(script + "\n")
+    return tmp_path
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize(("keys", "line"), KEYS, ids=lambda each: each.decode().expandtabs(1))
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_tab_completes_in_the_shell_itself(shell: str, keys: bytes, line: bytes, scripts: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not here")
+    starts = {
+        "bash": ("bash", "--norc", "--noprofile", "-i"),
+        "zsh": ("zsh", "-f", "-i"),
+    }
+    loads = {"bash": b"", "zsh": b"autoload -Uz compinit; compinit -u -D; "}
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    with on_terminal(program=starts[shell], cwd=scripts, PATH=path, HOME=str(scripts), TERM="dumb") as terminal:
+        terminal.type(loads[shell] + b"source ./script." + shell.encode() + b"; echo 'begin' 'here'\n")
+        terminal.see(READY)
+        terminal.type(b"rerank " + keys + b"\n")
+        terminal.see(b"typed <" + line + b">")
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("rerank sco", {"score"}),
+        ("rerank score --engine o", {"onnx", "openvino"}),
+        ("rerank export --for", {"--format"}),
+        ("rerank score my", {"my file.jsonl"}),
+    ],
+)
+def test_tab_completes_in_fish(line: str, found: set[str], scripts: Path) -> None:
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not here")
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"source script.fish; complete -C '{line}'"],
+        cwd=scripts, env=environment(PATH=path, HOME=str(scripts)), capture_output=True, timeout=HANG_S, check=True,
+    )  # fmt: skip
+    assert done.stderr == b""
+    assert {each.partition("\t")[0] for each in done.stdout.decode().splitlines()} == found
 
 
 def in_a_shell(option: str, home: Path) -> Finished:

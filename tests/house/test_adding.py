@@ -104,6 +104,7 @@ def count(source: Annotated[str, typer.Argument(help="The input.")]) -> None:
     """Count the records of an input."""
     typer.echo(check_input(ReadConfig(inputs=(source,))).records)
 '''
+COMMAND_ROW = '    "count": Row("rerank_cli.cli.count:count", "Count the records of an input."),\n'
 
 
 def with_row(path: Path, table: str, row: str) -> None:
@@ -124,8 +125,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / "formats" / "toy.py").write_text(FORMAT)
     with_row(copy / "formats" / "known.py", "FORMATS", FORMAT_ROW)
     (copy / "cli" / "count.py").write_text(COMMAND)
-    app = copy / "cli" / "app.py"
-    app.write_text(app.read_text() + "from rerank_cli.cli.count import count\n\napp.command(cls=Command)(count)\n")
+    with_row(copy / "cli" / "app.py", "COMMANDS", COMMAND_ROW)
     record = {"query": "green tea", "candidates": ["coffee", "tea", "green tea"]}
     (copy.parent / "in.jsonl").write_text(json.dumps(record) + "\n")
     return copy
@@ -163,7 +163,7 @@ def test_a_format_is_a_file_and_a_row(package: Path) -> None:
     assert json.loads(done.stdout)["toy_texts"] == ["coffee", "tea", "green tea"], done.stderr
 
 
-def test_a_command_is_a_file_and_a_line(package: Path) -> None:
+def test_a_command_is_a_file_and_a_row(package: Path) -> None:
     assert run(package, "count", "in.jsonl").stdout == "1\n"
     assert "count" in run(package, "--help").stdout
 

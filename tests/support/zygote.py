@@ -17,6 +17,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from rerank_cli.cli import process
+from rerank_cli.cli.app import COMMANDS
 
 MEASURING = ("ir_measures", "pytrec_eval", "scipy.stats")  # take a second or two to import
 
@@ -39,6 +40,8 @@ def run(arguments: list[str], cwd: str, stdin: str, folder: str, variables: dict
 
 def serve() -> None:
     """Fork for each request and answer with the exit code, negative for a signal, until there are no more."""
+    for row in COMMANDS.values():
+        import_module(row.where.partition(":")[0])
     process.run(["score", os.devnull, "-o", os.devnull, "--engine", "fake", "-q"])  # for what is imported by name
     gc.freeze()
     for line in sys.stdin:

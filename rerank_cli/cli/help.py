@@ -1,0 +1,62 @@
+"""`rerank help`: the documentation that ships with the package."""
+
+from typing import Annotated, Any
+
+import typer
+
+from rerank_cli.cli import options as o
+from rerank_cli.cli.guesses import close_to
+from rerank_cli.cli.topics import described, for_developers, page, topics
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.display.help_page import show_page
+from rerank_cli.display.messages import print_line
+
+
+def completed(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """What a shell completes: the topics for users, then the commands."""
+    group: Any = context.find_root().command
+    return [row for row in [*described(topics()), *group.described()] if row[0].startswith(incomplete)]
+
+
+def help_command(
+    context: typer.Context,
+    topic: Annotated[
+        str | None, o.argument("[TOPIC]", "A topic or a command (default: list them).", autocompletion=completed)
+    ] = None,
+) -> int:
+    """Show a page of the documentation, or the help of a command.
+
+    \b
+    rerank help
+    rerank help formats
+    rerank help score
+    """
+    root = context.find_root()
+    group: Any = root.command
+    commands = group.described()
+    if topic is None:
+        for line in listing(described(topics()), commands):
+            print_line(line)
+    elif topic in dict(commands):
+        group.get_command(root, topic).make_context(topic, ["--help"], parent=root)
+    elif topic in (known := [*topics(), *for_developers()]):
+        show_page(page(topic))
+    else:
+        guesses = close_to(topic, [*known, *dict(commands)])
+        closest = f"The closest is {' or '.join(guesses)}. " if guesses else ""
+        raise ConfigError(f"help: no topic {topic}", f"{closest}`rerank help` lists the topics.")
+    return 0
+
+
+def listing(pages: list[tuple[str, str]], commands: list[tuple[str, str]]) -> list[str]:
+    """The lines of the list of topics."""
+    width = max(len(name) for name, _ in [*pages, *commands]) + 2
+    return [
+        "Topics, read with `rerank help TOPIC`:",
+        *(f"  {name:<{width}}{says}" for name, says in pages),
+        "",
+        "Commands, read with `rerank help COMMAND` or `rerank COMMAND --help`:",
+        *(f"  {name:<{width}}{says}" for name, says in commands),
+        "",
+        f"For developers: {', '.join(for_developers())}.",
+    ]

@@ -1,0 +1,51 @@
+"""The pages of `rerank help`: the files in docs/, and what each is about."""
+
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+ORDER = (
+    "guide",
+    "formats",
+    "models",
+    "configuration",
+    "reliability",
+    "security",
+    "speed",
+    "training",
+    "cli",
+    "changelog",
+)
+FOR_DEVELOPERS = ("decisions", "limits", "experiments")
+
+
+def topics() -> list[str]:
+    """The names of the pages for users: those known first, in the order in which they are read."""
+    found = sorted(path.stem for path in DOCS.glob("*.md") if path.stem not in FOR_DEVELOPERS)
+    return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
+def for_developers() -> list[str]:
+    """The names of the pages for those who change the code."""
+    return [name for name in FOR_DEVELOPERS if (DOCS / f"{name}.md").is_file()]
+
+
+def page(topic: str) -> str:
+    """The Markdown text of a page."""
+    return (DOCS / f"{topic}.md").read_text(encoding="utf-8")
+
+
+def about(text: str) -> str:
+    """What a page is about: its heading, or its first sentence where the heading is a single word.
+
+    >>> about("# How fast is it?\\n\\nFast."), about("# Formats\\n\\nWhat can be read. And more.")
+    ('How fast is it?', 'What can be read')
+    """
+    heading, _, rest = text.lstrip().partition("\n")
+    heading = heading.lstrip("# ").strip()
+    first = " ".join(rest.strip().partition("\n\n")[0].split()).partition(". ")[0].removesuffix(".")
+    return first if first and len(heading.split()) == 1 else heading
+
+
+def described(names: list[str]) -> list[tuple[str, str]]:
+    """Each of these topics with what it is about."""
+    return [(name, about(page(name))) for name in names]
