@@ -35,7 +35,7 @@ def help_command(
     group: Any = root.command
     commands = group.described()
     if topic is None:
-        for line in listing(described(topics()), commands):
+        for line in listing(context, described(topics()), commands):
             print_line(line)
     elif topic in dict(commands):
         group.get_command(root, topic).make_context(topic, ["--help"], parent=root)
@@ -48,15 +48,13 @@ def help_command(
     return 0
 
 
-def listing(pages: list[tuple[str, str]], commands: list[tuple[str, str]]) -> list[str]:
-    """The lines of the list of topics."""
-    width = max(len(name) for name, _ in [*pages, *commands]) + 2
-    return [
-        "Topics, read with `rerank help TOPIC`:",
-        *(f"  {name:<{width}}{says}" for name, says in pages),
-        "",
-        "Commands, read with `rerank help COMMAND` or `rerank COMMAND --help`:",
-        *(f"  {name:<{width}}{says}" for name, says in commands),
-        "",
-        f"For developers: {', '.join(for_developers())}.",
-    ]
+def listing(context: typer.Context, pages: list[tuple[str, str]], commands: list[tuple[str, str]]) -> list[str]:
+    """The lines of the list of topics, folded to the terminal."""
+    formatter = context.make_formatter()
+    with formatter.section("Topics, read with `rerank help TOPIC`"):
+        formatter.write_dl(pages)
+    with formatter.section("Commands, read with `rerank help COMMAND` or `rerank COMMAND --help`"):
+        formatter.write_dl(commands)
+    formatter.write_paragraph()
+    formatter.write_text(f"For developers: {', '.join(for_developers())}.")
+    return formatter.getvalue().splitlines()

@@ -42,8 +42,9 @@ def about(text: str) -> str:
     """
     heading, _, rest = text.lstrip().partition("\n")
     heading = heading.lstrip("# ").strip()
-    first = " ".join(rest.strip().partition("\n\n")[0].split()).partition(". ")[0].removesuffix(".")
-    return first if first and len(heading.split()) == 1 else heading
+    paragraph = " ".join(rest.strip().partition("\n\n")[0].replace("`", "").split())
+    first = paragraph.partition(". ")[0].removesuffix(".")
+    return first if first and not first.startswith("#") and " " not in heading else heading
 
 
 def described(names: list[str]) -> list[tuple[str, str]]:

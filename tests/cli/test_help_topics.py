@@ -19,7 +19,7 @@ COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|9[0-7]|[34]8;[\d;]+)m")
 def test_the_list_has_every_page_for_users_and_every_command() -> None:
     done = forked("help")
     assert (done.code, done.stderr) == (0, b"")
-    listed = re.findall(r"^  ([\w-]+) +(\S.*)$", done.stdout.decode(), flags=re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+)  +(\S.*)$", done.stdout.decode(), flags=re.MULTILINE)
     pages = {path.stem for path in DOCS.glob("*.md")} - set(FOR_DEVELOPERS)
     assert pages
     assert {name for name, _ in listed} == pages | set(COMMANDS)
