@@ -56,5 +56,5 @@ def listing(context: typer.Context, pages: list[tuple[str, str]], commands: list
     with formatter.section("Commands, read with `rerank help COMMAND` or `rerank COMMAND --help`"):
         formatter.write_dl(commands)
     formatter.write_paragraph()
-    formatter.write_text(f"For developers: {', '.join(for_developers())}.")
+    formatter.write(f"For developers: {', '.join(for_developers())}.")
     return formatter.getvalue().splitlines()
