@@ -1,7 +1,7 @@
 """Show people what reranking did: for each record the new top three, where they came from, and whether the best won.
 
 The files quickstart.jsonl and multilingual.jsonl name the best answer of every query. This reads them after
-`rerank score` and counts how often that answer came first, before and after. It expects whole lists (no --top-k).
+`rerank score` and says how far those answers moved up. It expects whole lists (no --top-k).
 It prints what stands in the data, so control characters are shown as escapes and never reach the terminal.
 
     rerank score sample_data/quickstart.jsonl -o out.jsonl --model mini
@@ -83,26 +83,36 @@ def records_of(path: Path) -> Iterator[dict[str, Any]]:
                 [(candidate["index"] + 1, candidate["score"] + 1) for candidate in record["candidates"]]
                 yield record | {"query": str(record["query"])}
             except (ValueError, TypeError, KeyError) as error:
-                sys.exit(f"{path}:{number}: not an output record of `rerank score` in its native shape ({error!r})")
+                sys.exit(f"{path}:{number}: not an output record of `rerank score` in the native format ({error!r})")
+
+
+def summary(places: list[tuple[int, int]]) -> str:
+    """What became of the best answers, from their places before and after; 0 where one is missing."""
+    before, after = (sum(1 / each[when] for each in places if each[when]) / len(places) for when in (0, 1))
+    higher = sum(0 < new < old for old, new in places)
+    first = sum(new == 1 for _, new in places)
+    return (
+        f"best answers of {len(places)} questions: {higher} moved up, {first} are first; "
+        f"mean reciprocal rank {before:.2f} before, {after:.2f} after"
+    )
 
 
 def main() -> None:
-    """Print a block for every record, then the count."""
+    """Print a block for every record, then the summary."""
     parser = argparse.ArgumentParser(description="Show the result of reranking a file that names its best answers.")
     parser.add_argument("output", type=Path, help="what `rerank score` wrote")
     path = parser.parse_args().output
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a character gets its escape
         sys.stdout.reconfigure(errors="backslashreplace")
     width = shutil.get_terminal_size().columns
-    asked = before = after = 0
+    places = []
     for record in records_of(path):
         print(*block(record, width), sep="\n")
         place = place_of_best(record)
         if place is not None:
-            asked += 1
-            after += place == 1
-            before += place > 0 and record["candidates"][place - 1]["index"] == 0
-    print(f"best answer first: {before} of {asked} before (input order), {after} of {asked} after")
+            places.append((record["candidates"][place - 1]["index"] + 1 if place else 0, place))
+    if places:
+        print(summary(places))
     sys.stdout.flush()
 
 
