@@ -6,7 +6,7 @@ A few are also RERANK_<NAME> in the environment (`environment.OPTIONS`): a flag 
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -275,7 +275,16 @@ def format_to_write(context: typer.Context) -> str:
 def model_of(context: typer.Context, **instead: Any) -> ModelConfig:
     """The model of a command, from the parameters that it has; `instead` of some, others."""
     values = context.params | instead
-    return ModelConfig(**{each.name: values[each.name] for each in fields(ModelConfig) if each.name in values})
+    requested = tuple(name for name in ("max_length", "query_max_length") if chosen_by_user(context, name, instead))
+    return ModelConfig(
+        **{each.name: values[each.name] for each in fields(ModelConfig) if each.name in values}, requested=requested
+    )
+
+
+def chosen_by_user(context: typer.Context, name: str, instead: Container[str] = ()) -> bool:
+    """Whether a parameter has its value from the user, not from its default; those in `instead` do not."""
+    source = context.get_parameter_source(name)
+    return name not in instead and source is not None and source.name != "DEFAULT"
 
 
 def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str, ...]:

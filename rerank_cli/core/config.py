@@ -84,6 +84,7 @@ class ModelConfig:
     threads: int | None = None
     long_docs: LongDocs = "truncate"
     chunk_overlap: int = 64
+    requested: tuple[str, ...] = ()  # names of fields that the user chose: what is done with these is worth a note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,8 @@ def open_bi_encoder(config: ModelConfig, folder: ModelFolder | None = None) -> T
     encoding = encoding_in(folder)
     longest = encoding.longest
     if longest is not None and longest < config.max_length:
-        notes.append(f"max-length lowered from {config.max_length} to {longest}: the model's files say so")
+        if "max_length" in config.requested:
+            notes.append(f"--max-length lowered from {config.max_length} to {longest}: the model's files say so")
         config = replace(config, max_length=longest)
     lengths = lengths_within(usable_positions(model_config.to_dict()), config, notes)
     if config.long_docs == "chunk":

@@ -3,14 +3,15 @@
 An engine is imported only here, when it is opened, so that commands which score nothing never pay for torch.
 """
 
+from dataclasses import replace
 from importlib import import_module
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import Scorer
-from rerank_cli.engines.machine import default_device
+from rerank_cli.engines.machine import default_device, has_no_gpu
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, not_installed
-from rerank_cli.models.find import find_model, refuse_empty
+from rerank_cli.models.find import find_model, is_local, refuse_empty
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import silence_libraries
 
@@ -34,6 +35,28 @@ def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer
     make_scorer = getattr(import_module(f"rerank_cli.engines.{engine.module}"), engine.scorer)
     scorer: Scorer = make_scorer(config) if found is None else make_scorer(config, found)
     return scorer
+
+
+def expected_engine(config: ModelConfig) -> tuple[str, str] | None:
+    """The engine and the dtype that `open_scorer` will take, as far as no library and no network is needed to know.
+
+    None where one is needed. Raises what `open_scorer` raises for options and folders.
+    """
+    refuse_options(config)
+    if "fake" in (config.engine, config.model.partition(":")[0]) and config.engine in ("auto", "fake"):
+        return "fake", "fp32"
+    on_cpu = config.device == "cpu" or (config.device == "auto" and has_no_gpu())
+    name, exported = config.engine, False
+    if on_cpu and is_local(config.model):
+        folder = find_model(config)
+        exported = folder.graph is not None
+        if name == "auto" and config.dtype != "bf16":  # which not every CPU computes: a library says
+            name = _fitting(replace(config, device="cpu"), folder)
+    if name == "auto":
+        return None
+    if config.dtype != "auto":
+        return name, config.dtype
+    return (name, "fp32") if on_cpu and not exported else None
 
 
 def refuse_options(config: ModelConfig) -> None:

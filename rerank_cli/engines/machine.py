@@ -10,6 +10,7 @@ from typing import Any
 
 from rerank_cli import __version__
 
+GPU_DEVICES = ("nvidia*", "nvhost*", "nvmap", "nvgpu", "dxg", "kfd")  # in /dev: NVIDIA, Jetson, WSL, ROCm
 TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
@@ -85,6 +86,11 @@ def default_device() -> str:
     """What torch computes on unless told otherwise: "cuda", else "mps", else "cpu"."""
     torch: Any = import_module("torch")
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def has_no_gpu(devices: Path = Path("/dev"), system: str = sys.platform) -> bool:
+    """Whether this is a Linux without any device of a GPU that torch could use; False where that cannot be seen."""
+    return system == "linux" and not any(next(devices.glob(names), None) for names in GPU_DEVICES)
 
 
 def device_name(device: str) -> str:

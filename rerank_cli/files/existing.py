@@ -4,7 +4,7 @@ found                                    no flag   --resume        --overwrite  
 nothing                                  start     start           start         start
 partial + journal of this run            refuse    continue        start anew    continue
 partial + journal of another run         refuse    refuse          start anew    start anew
-FILE, made by this very run              refuse    nothing to do   run again     nothing to do
+FILE, the result of this run             refuse    nothing to do   run again     nothing to do
 FILE, made otherwise                     refuse    refuse          run again     run again
 FILE and a partial of this run           refuse    refuse          start anew    continue
 
@@ -25,7 +25,7 @@ from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.journal import Extent
 from rerank_cli.files.ownership import is_journal
 
-START_AGAIN = "Add --overwrite to start anew, or choose another -o."
+START_AGAIN = "Add --overwrite to start again, or choose another -o."
 
 
 class Action(Enum):
@@ -40,7 +40,7 @@ class Action(Enum):
 class Existing:
     """What was found at an output: FILE, a partial output, and which of them a run of the same fingerprint made.
 
-    `obstacle` is why the partial cannot be continued, where that is known.
+    `obstacle` is why the partial cannot be continued, `difference` why FILE is not this run's, where that is known.
     """
 
     file: bool
@@ -48,6 +48,7 @@ class Existing:
     file_ours: bool = False
     partial_ours: bool = False
     obstacle: str = ""
+    difference: str = ""
 
 
 def decide(existing: Existing, *, resume: bool, overwrite: bool, name: str, resumable: bool = True) -> Action:
@@ -70,14 +71,17 @@ def decide(existing: Existing, *, resume: bool, overwrite: bool, name: str, resu
 
 def _refusal(existing: Existing, name: str, resume: bool) -> tuple[str, str]:
     replace = "Add --overwrite to replace it, or choose another -o."
-    why = f" ({existing.obstacle})" if existing.obstacle else ""
     if existing.file and resume and not existing.partial_ours:
-        return f"{name} exists and was not made by this very run{why}", replace
+        return f"{name} exists and is not the result of this command{_why(existing.difference)}", replace
     if existing.file:
         return f"{name} exists", replace
     if resume:
-        return f"{name}: an unfinished output of another run is here{why}", START_AGAIN
-    return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start anew."
+        return f"{name}: an unfinished output of another run is here{_why(existing.obstacle)}", START_AGAIN
+    return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start again."
+
+
+def _why(reason: str) -> str:
+    return f" ({reason})" if reason else ""
 
 
 def existing_at(output: FileOutput) -> Existing:
@@ -101,13 +105,11 @@ def refuse_others(output: FileOutput, overwrite: bool) -> None:
         raise Refused(f"{errors}: the errors file exists", "Move it away, or add --overwrite.")
 
 
-def why_not_continued(output: FileOutput, fingerprint: dict[str, Any]) -> str | None:
-    """Why the partial found is not of a run with this fingerprint, or damaged; None when it can be continued."""
+def why_damaged(output: FileOutput) -> str | None:
+    """What is wrong with the partial found; None when it is as its journal says."""
     found, paths = output.found, output.paths
     if found is None:
         return "there is no readable journal"
-    if difference := differing(found.header["fingerprint"], fingerprint):
-        return difference
     partials = ((paths.beside(".partial"), found.commit.output), (paths.errors_partial, found.commit.errors))
     with output.disk_errors("read"):
         return next(
@@ -115,20 +117,15 @@ def why_not_continued(output: FileOutput, fingerprint: dict[str, Any]) -> str | 
         )
 
 
-def finished_meta(output: FileOutput, fingerprint: dict[str, Any]) -> dict[str, Any] | None:
-    """The meta data of FILE if FILE is just as a run with this fingerprint left it."""
+def finished_meta(output: FileOutput) -> dict[str, Any] | str:
+    """The meta data of FILE if FILE is just as a run left it; else a reason why that cannot be told."""
+    meta_file = output.paths.beside(".meta.json")
     with output.disk_errors("read"):
-        content = content_of(output.paths.beside(".meta.json"))
+        content = content_of(meta_file)
         try:
             meta: dict[str, Any] = orjson.loads(content)
             known = Extent(int(meta["output_bytes"]), int(meta["output_crc32"]))
-            same = not differing(dict(meta["fingerprint"]), fingerprint)
+            meta["fingerprint"] = dict(meta["fingerprint"])
         except (ValueError, KeyError, TypeError):
-            return None
-        return meta if same and matches(output.paths.final, known, exactly=True) else None
-
-
-def differing(then: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """The first few differences of two fingerprints, in words; None when they are equal."""
-    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-    return "; ".join(f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in names[:4]) or None
+            return f"{meta_file.name} is missing, or not one of `rerank score`"
+        return meta if matches(output.paths.final, known, exactly=True) else "the file was changed since"

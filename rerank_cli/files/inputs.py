@@ -46,6 +46,18 @@ class Inputs:
         self._seen: tuple[list[Line], Iterator[Line]] | None = None  # lines looked at, and those after them
         self._delimiter = b""  # of CSV, whose rows are lines here
 
+    def count_lines(self, most: int) -> int | None:
+        """Lines with something on them, counted ahead; None where that would read more than `most` bytes, or a pipe."""
+        if not self.resumable or (self.size or 0) > most:
+            return None
+        count = 0
+        for source in self.sources:
+            with source.open() as opened:
+                if opened.compressed:
+                    return None
+                count += sum(1 for line in opened.stream if line.strip())
+        return count
+
     def join_quoted(self, delimiter: bytes) -> None:
         """From here on, lines are rows of CSV: a newline in a quoted field does not end one.
 

@@ -62,6 +62,7 @@ class _Group:
 class Groups(RequestWriter):
     """A format whose records are several lines."""
 
+    one_a_line = False
     record_format: GroupedRecordFormat
 
     def __init__(self, name: str, record_format: GroupedRecordFormat, read: ReadConfig, write: WriteConfig) -> None:

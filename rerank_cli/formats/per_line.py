@@ -18,6 +18,7 @@ class Records(RequestWriter):
     """A format whose records are single lines."""
 
     header = b""
+    one_a_line = True
 
     def __init__(self, name: str, record_format: RecordFormat, read: ReadConfig, write: WriteConfig) -> None:
         super().__init__(record_format)

@@ -47,6 +47,7 @@ class Format(Protocol):
     titled: bool  # whether candidates' titles are scored with their texts
     needs_candidates: bool  # whether a record of which no candidate is written leaves no line
     header: bytes  # the first line of an output, its newline included; empty where it has none
+    one_a_line: bool  # whether each line of an input is a record
     in_place: bool  # whether the texts of a record keep their places, and say nothing of their rank
 
     @property
@@ -77,7 +78,7 @@ class Translated:
         """`name` is that of the target."""
         self._source, self._target, self._target_name = source, target, name
         self.name, self.hashes = source.name, source.hashes
-        self.candidates_path = source.candidates_path
+        self.candidates_path, self.one_a_line = source.candidates_path, source.one_a_line
         self.titled, self.needs_candidates = source.titled, target.needs_candidates
         self.header: bytes = getattr(target, "header", b"")
         self.in_place = getattr(target, "in_place", False)

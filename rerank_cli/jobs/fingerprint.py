@@ -4,6 +4,7 @@ A partial output is continued, and a finished one left alone, only under an equa
 errors and how we talk are not part of it: they change no result.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +12,17 @@ from typing import Any
 from rerank_cli import __version__
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.scorer import Identity
+
+MOST_NAMED = 4  # differences
+CHANGED = {  # what is known by its hash alone
+    "weights_sha256": "the model's weights",
+    "tokenizer_sha256": "the model's tokenizer",
+    "config_sha256": "the model's config.json",
+    "queries_sha256": "the texts of --queries",
+    "corpus_sha256": "the texts of --corpus",
+}
+OF_A_MODEL = {"weights_sha256", "tokenizer_sha256", "config_sha256"}
+NO_OPTIONS = {"device": "the device"}  # what an option only leads to
 
 
 def fingerprint(
@@ -40,6 +52,41 @@ def fingerprint(
         **(hashes or {}),
     }
     return {name: readable(value) for name, value in flat.items()}
+
+
+def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first few differences of two fingerprints, options by their names; "" when they are equal.
+
+    >>> differing({"top_k": 10, "no_text": False}, {"top_k": 5, "no_text": True})
+    '--top-k was 10, is 5; --no-text was off, is on'
+    """
+    names = [name for name in {**now, **then} if then.get(name) != now.get(name)]
+    if not {"model", "revision", "engine"}.isdisjoint(names):
+        names = [name for name in names if name not in OF_A_MODEL]  # another model has other files
+    shown = [_difference(name, then.get(name), now.get(name)) for name in names[:MOST_NAMED]]
+    more = len(names) - len(shown)
+    return "; ".join([*shown, *([f"and {more} more"] if more else [])])
+
+
+def _difference(name: str, then: Any, now: Any) -> str:
+    if name in CHANGED:
+        return f"{CHANGED[name]} changed"
+    if name.endswith("_version"):
+        named = name.removesuffix("_version")
+    else:
+        named = NO_OPTIONS.get(name) or "--" + name.replace("_", "-")
+    return f"{named} was {_value(then)}, is {_value(now)}"
+
+
+def _value(value: Any) -> str:
+    match value:
+        case None:
+            return "not set"
+        case bool():
+            return "on" if value else "off"
+        case list() | tuple():
+            return ",".join(map(str, value)) or "not set"
+    return shlex.quote(value) if isinstance(value, str) else str(value)
 
 
 def readable(value: Any) -> Any:

@@ -14,7 +14,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
 from rerank_cli.core.scorer import Scorer, budgets_of
 from rerank_cli.core.stats import Clock, Stats
-from rerank_cli.engines.choice import open_scorer
+from rerank_cli.engines.choice import expected_engine, open_scorer
 from rerank_cli.files.existing import Action
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
@@ -26,13 +26,12 @@ from rerank_cli.formats.registry import failure_line, open_format, open_inputs, 
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
+from rerank_cli.jobs.opening import engine_of, opening_sentence, records_of
 from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
-from rerank_cli.jobs.resume import Beginning, find_beginning
+from rerank_cli.jobs.resume import Beginning, find_beginning, what_is_kept
 from rerank_cli.jobs.statistics import document_of, write_stats
 from rerank_cli.reranking.reranker import WindowReranker
 from rerank_cli.reranking.results import RankedWindow
-
-STOPPED = "; what was committed is kept, the same command with --resume continues"
 
 
 @dataclass(slots=True)
@@ -50,6 +49,7 @@ class Run:
     _accounts: Accounts = field(init=False)
     _reported: set[str] = field(default_factory=set)  # notes on the input
     _fingerprint: dict[str, Any] | None = None
+    _records: int | None = None  # in the input, where that is known before it is read
 
     def __post_init__(self) -> None:
         self._accounts = Accounts(self.stats, self.config.error_limit)
@@ -92,7 +92,7 @@ class Run:
                 self.scorer.close()  # not after an error: its thread may be inside it
             return status
         except Interrupted as stop:
-            stop.advice = STOPPED if isinstance(output, FileOutput) and inputs.resumable else ""
+            stop.advice = what_is_kept(output, inputs, self._records)
             raise
         finally:
             output.close()
@@ -120,6 +120,7 @@ class Run:
         """Score to the end of the input and make the output final."""
         config = self.config
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
+            self._report_opening(inputs, format)
             scorer = self._loaded_scorer()
             commit = output.resume()
             budgets = output.found.header["resolved"] if output.found else {}
@@ -128,6 +129,7 @@ class Run:
         else:
             entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
             self._report_once(format.first_notes)
+            self._report_opening(inputs, format)
             scorer = self._loaded_scorer()
             budgets = budgets_of(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)
@@ -148,6 +150,16 @@ class Run:
         for window in reranker.windows(self._accounts.counted(entries), self._accounts.end):
             self._commit(window, format, output)
         return self._finish(format, inputs, output, budgets)
+
+    def _report_opening(self, inputs: Inputs, format: Format) -> None:
+        """Report what will happen before libraries are loaded, and the engine once it is known."""
+        config, opened = self.config, self.scorer
+        self._records = records_of(inputs, format, config.read.limit)
+        expected = expected_engine(config.model) if opened is None else engine_of(opened.identity)
+        self.report(opening_sentence(config, inputs, self._records, expected))
+        identity = self._opened_scorer().identity
+        if engine_of(identity) != expected:
+            self.report(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
 
     def _report_once(self, notes: list[str]) -> None:
         for note in notes:

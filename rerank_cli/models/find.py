@@ -28,11 +28,17 @@ def find_model(config: ModelConfig) -> ModelFolder:
         if config.revision is not None:
             raise ConfigError(f"--revision goes with models of the hub, and {name} is a folder", "Leave it out.")
         return inspect_folder(name, path, None, config.engine)
-    if os.path.exists(path) or name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if is_local(name):
         raise ModelError(
             f"{name}: no such model folder", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         )
     return from_hub(name, config)
+
+
+def is_local(name: str) -> bool:
+    """Whether a model's name is an alias, or a path: finding it asks no hub."""
+    path = ALIASES.get(name, Path(os.path.expanduser(name)))
+    return os.path.exists(path) or name.startswith((".", "/", "~")) or name.count("/") != 1
 
 
 def refuse_empty(config: ModelConfig) -> None:

@@ -61,13 +61,19 @@ def usable_positions(config: dict[str, Any]) -> int:
 
 
 def lengths_within(positions: int, config: ModelConfig, notes: list[str]) -> Lengths:
-    """The lengths that `config` asks for, lowered to what the model has; `notes` gets a sentence for each."""
+    """The lengths that `config` asks for, lowered to what the model has.
+
+    `notes` gets a sentence for each that the user chose: a default is lowered silently.
+    """
     max_length = min(config.max_length, positions)
-    if max_length < config.max_length:
-        notes.append(f"max-length lowered from {config.max_length} to {positions}: the model has no more positions")
+    if max_length < config.max_length and "max_length" in config.requested:
+        notes.append(f"--max-length lowered from {config.max_length} to {positions}: the model has no more positions")
     query_max_length = min(config.query_max_length, max_length * 3 // 4)
-    if query_max_length < config.query_max_length:
-        notes.append(f"query-max-length lowered to {query_max_length}: three quarters of max-length")
+    if query_max_length < config.query_max_length and "query_max_length" in config.requested:
+        notes.append(
+            f"--query-max-length lowered from {config.query_max_length} to {query_max_length}: "
+            "three quarters of --max-length"
+        )
     return Lengths(positions, max_length, query_max_length)
 
 

@@ -70,7 +70,7 @@ def test_without_flags_nothing_that_exists_is_ever_touched():
         ((0, 0, 1, 1), False, "an unfinished output is here", "--resume"),
         ((0, 0, 1, 0), True, "an unfinished output of another run is here", "--overwrite"),
         ((1, 0, 0, 0), False, "out.jsonl exists", "--overwrite"),
-        ((1, 0, 0, 0), True, "was not made by this very run", "--overwrite"),
+        ((1, 0, 0, 0), True, "is not the result of this command", "--overwrite"),
         ((1, 0, 1, 1), True, "out.jsonl exists", "--overwrite"),
     ],
 )

@@ -8,9 +8,8 @@ from rerank_cli import __version__
 from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.scorer import Identity, Traits, budgets_of
 from rerank_cli.engines.machine import python_version
-from rerank_cli.files.existing import differing
 from rerank_cli.files.journal import decode, encode
-from rerank_cli.jobs.fingerprint import fingerprint
+from rerank_cli.jobs.fingerprint import differing, fingerprint
 
 IDENTITY = Identity("torch", "m", "r", "w", "t", "c", "cpu", "fp32", 1024, 256, 2, {"torch": "2", "tokenizers": "1"})
 CONFIG = RunConfig()
@@ -21,7 +20,7 @@ def changed(config=CONFIG, format_name="native", identity=IDENTITY):
 
 
 def test_the_same_run_has_the_same_fingerprint():
-    assert changed() is None
+    assert changed() == ""
 
 
 CHANGES_THE_RESULT = [
@@ -61,30 +60,53 @@ def test_an_option_that_can_change_the_result_changes_the_fingerprint(group):
     ids=repr,
 )
 def test_names_of_files_and_limits_on_errors_do_not_change_it(config):
-    assert changed(config) is None
+    assert changed(config) == ""
+
+
+NAMES = {
+    "device": "the device was cpu, is other",
+    "weights_sha256": "the model's weights changed",
+    "tokenizer_sha256": "the model's tokenizer changed",
+    "config_sha256": "the model's config.json changed",
+}
 
 
 @pytest.mark.parametrize("name", [f for f in Identity.__dataclass_fields__ if f != "versions"])
 def test_everything_that_an_engine_is_changes_it(name):
     other = replace(IDENTITY, **{name: "other"})
-    assert changed(identity=other).startswith(f"{name} was ")
+    assert NAMES.get(name, f"--{name.replace('_', '-')} was ") in changed(identity=other)
 
 
 def test_a_version_of_a_library_or_of_ours_changes_it():
-    assert changed(identity=replace(IDENTITY, versions={"torch": "3", "tokenizers": "1"})) == (
-        "torch_version was '2', is '3'"
-    )
+    assert changed(identity=replace(IDENTITY, versions={"torch": "3", "tokenizers": "1"})) == ("torch was 2, is 3")
     assert fingerprint(CONFIG, "native", IDENTITY)["rerank_version"] == __version__
-    assert changed(format_name="trec") == "format was 'native', is 'trec'"
+    assert changed(format_name="trec") == "--format was native, is trec"
+
+
+def test_differences_are_named_as_options_with_both_values():
+    assert differing({"a": 1, "b": 2}, {"b": 2, "a": 1}) == ""
+    assert differing({"top_k": 10}, {"top_k": 5}) == "--top-k was 10, is 5"
+    assert differing({}, {"top_k": 5}) == "--top-k was not set, is 5"
+    assert differing({"no_text": True}, {"no_text": False}) == "--no-text was on, is off"
+    assert differing({"doc_template": None}, {"doc_template": "{title} {text}"}) == (
+        "--doc-template was not set, is '{title} {text}'"
+    )
+    assert differing({"run_columns": ["a", "b"]}, {"run_columns": []}) == "--run-columns was a,b, is not set"
+    assert differing(dict.fromkeys("abcdef", 1), {}).endswith("; --d was 1, is not set; and 2 more")
+
+
+def test_another_model_is_named_and_not_its_files_as_well():
+    other = replace(IDENTITY, model="M", revision="R", weights_sha256="W", tokenizer_sha256="T", config_sha256="C")
+    assert changed(identity=other) == "--model was m, is M; --revision was r, is R"
 
 
 OF_THE_ENGINE = {"model", "revision", "engine", "device", "dtype", "max_length", "query_max_length", "threads"}
-"""Of these the engine's identity has what they come to. `offline` changes no result."""
+"""Of these the engine's identity has what they come to. `offline` and `requested` change no result."""
 
 
 def test_every_option_of_the_model_is_in_it_or_in_the_identity_of_its_engine():
     named = OF_THE_ENGINE | fingerprint(CONFIG, "native", IDENTITY).keys()
-    assert ModelConfig.__dataclass_fields__.keys() - named == {"offline"}
+    assert ModelConfig.__dataclass_fields__.keys() - named == {"offline", "requested"}
     assert {*OF_THE_ENGINE} <= Identity.__dataclass_fields__.keys()
 
 
@@ -104,7 +126,7 @@ def test_a_fingerprint_is_the_same_after_a_stay_in_the_journal():
         write=WriteConfig(top_k=3, min_score=0.1), batch=BatchConfig(batch_tokens=2**40, window_tokens=7)
     )
     made = fingerprint(config, "native", IDENTITY)
-    assert differing(decode(encode({"fingerprint": made}))["fingerprint"], made) is None
+    assert differing(decode(encode({"fingerprint": made}))["fingerprint"], made) == ""
 
 
 def test_budgets_follow_the_engine_unless_they_are_given():

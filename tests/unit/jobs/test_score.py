@@ -85,10 +85,12 @@ def test_a_run_that_was_finished_has_nothing_to_do_until_the_input_grows(tmp_pat
     assert (tmp_path / "out").stat().st_ino == before.st_ino
     with source.open("ab") as more:
         more.write(jsonl(GOOD))
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="the input has grown: it goes on after the 2 records of that run"):
         execute(source, tmp_path / "out", resume=True)
-    execute(source, tmp_path / "out", resume=True, overwrite=True)
+    told.clear()
+    execute(source, tmp_path / "out", resume=True, overwrite=True, told=told)
     assert (tmp_path / "out").read_bytes().count(b"\n") == 3
+    assert f"{tmp_path / 'out'} will be replaced: the input has grown" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,38 @@ def test_a_run_with_other_options_is_never_mixed_in(tmp_path, source, change):
     with pytest.raises(Refused):
         execute(source, tmp_path / "out", resume=True, **change)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_finished_output_of_another_run_is_refused_with_what_differs(tmp_path, source):
+    execute(source, tmp_path / "out", write={"top_k": 10})
+    for differs, change in {
+        "--top-k was 10, is 1": {"write": {"top_k": 1}},
+        "--top-k was 10, is not set; --no-text was off, is on": {"write": {"no_text": True}},
+        "--model was fake, is fake:composition=1": {"write": {"top_k": 10}, "model": "fake:composition=1"},
+    }.items():
+        with pytest.raises(Refused) as fault:
+            execute(source, tmp_path / "out", resume=True, **change)
+        assert f"({differs})" in str(fault.value)
+    source.write_bytes(jsonl(GOOD))
+    with pytest.raises(Refused, match=r"\(the input has changed\)"):
+        execute(source, tmp_path / "out", resume=True, write={"top_k": 10})
+    (tmp_path / "out").write_bytes(b"x")
+    with pytest.raises(Refused, match=r"\(the file was changed since\)"):
+        execute(source, tmp_path / "out", resume=True, write={"top_k": 10})
+
+
+def test_a_run_says_first_what_it_will_do(tmp_path, source):
+    told = []
+    execute(source, tmp_path / "out", told=told)
+    assert told == [f"scoring {source} (2 records, {source.stat().st_size} bytes) with fake, fp32"]
+
+
+def test_input_of_another_format_is_refused_before_anything_is_announced(tmp_path, source):
+    source.write_bytes(b"not json\n")
+    told = []
+    with pytest.raises(InputError):
+        execute(source, tmp_path / "out", told=told)
+    assert told == []
 
 
 def test_a_changed_beginning_of_the_input_is_never_mixed_in(tmp_path, source):

@@ -1,0 +1,65 @@
+"""The first sentence of a run: what is read, how much of it there is, and what will score it.
+
+It is reported before a model is looked for, so nothing is imported or downloaded for it.
+"""
+
+from rerank_cli.core.config import RunConfig
+from rerank_cli.core.scorer import Identity
+from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.translated import Format
+
+COUNTED_BYTES = 64 * 2**20  # an input of at most this size is read once more, to count its records
+
+
+def records_of(inputs: Inputs, format: Format, limit: int | None) -> int | None:
+    """How many records a run will read; None where that is not known before it has read them."""
+    records = inputs.count_lines(COUNTED_BYTES) if format.one_a_line else None
+    return records if records is None or limit is None else min(records, limit)
+
+
+def opening_sentence(config: RunConfig, inputs: Inputs, records: int | None, engine: tuple[str, ...] | None) -> str:
+    """What a run is about to do, in one line; `engine` is its name with its dtype, where that is known."""
+    names = [source.name for source in inputs.sources]
+    known = []
+    if records is not None:
+        known.append(count_of(records, "record"))
+    elif config.read.limit is not None:
+        known.append(f"at most {count_of(config.read.limit, 'record')}")
+    if inputs.size is not None:
+        known.append(readable_size(inputs.size))
+    read = names[0] if len(names) == 1 else f"{len(names)} files"
+    read = f"{read} ({', '.join(known)})" if known else read
+    model = config.model.model
+    if engine is not None and engine[0] == "fake":  # which needs no model, whatever was named
+        model, engine = model if model.startswith("fake") else "fake", engine[1:]
+    computes = " ".join(engine or ())
+    return f"scoring {read} with {model}{f', {computes}' if computes else ''}"
+
+
+def engine_of(identity: Identity) -> tuple[str, str]:
+    """An engine's name with its dtype."""
+    return identity.engine, identity.dtype
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count_of(1, "record"), count_of(1200, "record")
+    ('1 record', '1,200 records')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def readable_size(size: int) -> str:
+    """Bytes as a person reads them.
+
+    >>> [readable_size(n) for n in (999, 17_124, 1_250_000, 3_000_000_000)]
+    ['999 bytes', '17.1 kB', '1.2 MB', '3.0 GB']
+    """
+    if size < 1000:
+        return count_of(size, "byte")
+    amount, units = size / 1000, iter(("MB", "GB", "TB", "PB"))
+    unit = "kB"
+    while amount >= 999.95:
+        amount, unit = amount / 1000, next(units, "EB")
+    return f"{amount:.1f} {unit}"
