@@ -109,7 +109,7 @@ def score(
     reporter = Reporter(mode, sys.stderr, quiet)
     if dry_run:
         return run_dry(config, reporter)
-    run = Run.of(config, reporter.report, monotonic_seconds)
+    run = Run.of(config, reporter.report, monotonic_seconds, reporter.announce)
     with reporter.watching(run.stats):
         status = run.execute()
     if run.document is not None:

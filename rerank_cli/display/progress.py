@@ -137,6 +137,11 @@ class Reporter:
         else:
             report(sentence, self._stream)
 
+    def announce(self, sentence: str) -> None:
+        """A sentence about what will happen: part of what --progress shows."""
+        if self.mode != "none":
+            self.report(sentence)
+
     def report_line(self, text: str) -> None:
         """A line of a report; nothing when quiet."""
         if not self._quiet:

@@ -38,7 +38,7 @@ from rerank_cli.reranking.results import RankedWindow
 class Run:
     """A run: its configuration, what may be watched while it goes on (`stats`), and its statistics (`document`).
 
-    `report` gets sentences for the user.
+    `report` gets sentences for the user, `announce` the one that says what will happen.
     """
 
     config: RunConfig
@@ -46,6 +46,7 @@ class Run:
     stats: Stats
     scorer: Scorer | None = None
     document: dict[str, Any] | None = None  # of this run; None where there was nothing to do
+    announce: Report | None = None  # None: as `report`
     _accounts: Accounts = field(init=False)
     _reported: set[str] = field(default_factory=set)  # notes on the input
     _fingerprint: dict[str, Any] | None = None
@@ -55,9 +56,9 @@ class Run:
         self._accounts = Accounts(self.stats, self.config.error_limit)
 
     @classmethod
-    def of(cls, config: RunConfig, report: Report, clock: Clock) -> "Run":
+    def of(cls, config: RunConfig, report: Report, clock: Clock, announce: Report | None = None) -> "Run":
         """A run not yet begun. `clock` gives seconds."""
-        return cls(config, report, Stats(clock))
+        return cls(config, report, Stats(clock), announce=announce)
 
     @property
     def errors_name(self) -> str:
@@ -156,10 +157,11 @@ class Run:
         config, opened = self.config, self.scorer
         self._records = records_of(inputs, format, config.read.limit)
         expected = expected_engine(config.model) if opened is None else engine_of(opened.identity)
-        self.report(opening_sentence(config, inputs, self._records, expected))
+        announce = self.announce or self.report
+        announce(opening_sentence(config, inputs, self._records, expected))
         identity = self._opened_scorer().identity
         if engine_of(identity) != expected:
-            self.report(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
+            announce(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
 
     def _report_once(self, notes: list[str]) -> None:
         for note in notes:

@@ -111,7 +111,9 @@ def test_quiet_is_silent_on_success_and_speaks_on_failure(ten: Path, tmp_path: P
 
 def test_lines_of_progress_are_plain_and_dated(ten: Path) -> None:
     done = forked("score", ten, "-o", "-", *FAKE)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ done( [a-z_]+=[0-9.]+)+\n", done.said)
+    opening, _, last = done.said.partition("\n")
+    assert opening == f"rerank: scoring {ten} (10 records, {ten.stat().st_size / 1000:.1f} kB) with fake, fp32"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ done( [a-z_]+=[0-9.]+)+\n", last)
     assert forked("score", ten, "-o", "-", *FAKE, "--progress", "none").stderr == b""
 
 
