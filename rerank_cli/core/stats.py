@@ -59,7 +59,8 @@ class Counters:
 class Stats:
     """The run so far: `earlier` was committed by earlier processes, `done` by this one, `live` runs ahead of `done`.
 
-    `live` counts what the engine has scored in this process, whether committed or not, for the progress bar.
+    `live` counts what the engine has scored in this process, whether committed or not, for the progress bar. So do
+    `bytes_scored` and `records_scored`, which move with each batch, within a window too.
     """
 
     clock: Clock
@@ -69,6 +70,10 @@ class Stats:
     bytes_done: int = 0  # of the inputs as they lie on disk
     bytes_at_start: int = 0  # where this process began
     bytes_total: int | None = None
+    bytes_scored: float = 0.0  # how far in the inputs the engine is
+    records_scored: float = 0.0
+    records_total: int | None = None  # that will be read, where that is known
+    doing: str = ""  # what is waited for while nothing is scored
     started: float = field(init=False)
     _first_batch: float | None = None
 
@@ -79,8 +84,14 @@ class Stats:
         """Count a batch as the engine finishes it."""
         if self._first_batch is None:
             self._first_batch = self.clock() - seconds
+            self.doing = ""
         live = self.live
         self.live = live + Counters(batches=1, pairs=pairs, tokens=tokens, padded_tokens=padded, busy_s=seconds)
+
+    def advance(self, bytes_: float, records: float) -> None:
+        """The engine has scored so much more of the input, parts of records included."""
+        self.bytes_scored += bytes_
+        self.records_scored += records
 
     @property
     def total(self) -> Counters:
@@ -104,13 +115,38 @@ class Stats:
         return min(1.0, self.per_second(self.live.busy_s))
 
     @property
+    def pairs_scored(self) -> int:
+        """Pairs scored by all processes of this run, whether committed or not."""
+        return max(self.total.pairs, self.earlier.pairs + self.live.pairs)
+
+    @property
+    def share_done(self) -> float | None:
+        """The share of the input that is scored, 0 to 1; None while it is unknown how much there is."""
+        return None if (place := self._place()) is None else place[1]
+
+    @property
     def eta_s(self) -> float | None:
-        """Seconds left at the pace of this process, by input bytes; None while unknown."""
-        gained = self.bytes_done - self.bytes_at_start
-        if not self.bytes_total or gained <= 0 or self._first_batch is None:
+        """Seconds left at the pace of this process; None while unknown."""
+        place = self._place()
+        if place is None or self._first_batch is None or place[1] <= place[0]:
             return None
-        spent = self.clock() - self._first_batch
-        return max(0.0, (self.bytes_total - self.bytes_done) * spent / gained)
+        start, now = place
+        return (1 - now) * (self.clock() - self._first_batch) / (now - start)
+
+    def _place(self) -> tuple[float, float] | None:
+        """The shares of the input at which this process began and at which it is now.
+
+        By bytes, or by records where those lead: --limit ends a run before its input does.
+        """
+        places = [
+            (start / total, min(1.0, max(done, scored) / total))
+            for start, done, scored, total in (
+                (self.bytes_at_start, self.bytes_done, self.bytes_scored, self.bytes_total),
+                (self.earlier.records, self.total.records, self.records_scored, self.records_total),
+            )
+            if total
+        ]
+        return max(places, key=lambda place: place[1], default=None)
 
     def summary(self) -> dict[str, Any]:
         """Flat figures for `--stats`, FILE.meta.json and the table after a run."""

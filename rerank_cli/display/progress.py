@@ -16,10 +16,12 @@ from rerank_cli.core.stats import Stats
 from rerank_cli.display.messages import duration, report
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bar
 
 Mode = Literal["bar", "lines", "none"]
 LINE_EVERY_S = 30.0
+FIRST_LINE_S = 5.0  # after which the first line comes, if something is scored by then
 STDERR = 2
 SHOWN_S = 0.05  # enough for a terminal to show what was written; a pseudoterminal cannot be asked when it has
 
@@ -35,11 +37,12 @@ def choose_mode(wanted: str, quiet: bool, terminal: bool, term: str) -> Mode:
 
 def status_line(stats: Stats, now: datetime) -> str:
     """One plain line on a run that goes on."""
-    total = stats.total
-    return (
-        f"{now:%Y-%m-%dT%H:%M:%SZ} records={total.records} pairs={total.pairs} failed={total.failed} "
-        f"pairs_per_s={stats.per_second(stats.live.pairs):.0f} eta={duration(stats.eta_s)}"
-    )
+    total, share, rate = stats.total, stats.share_done, stats.per_second(stats.live.pairs)
+    begun = f"{now:%Y-%m-%dT%H:%M:%SZ} records={total.records} pairs={stats.pairs_scored} failed={total.failed}"
+    if stats.doing:
+        return f'{begun} doing="{stats.doing}"'
+    percent = "" if share is None else f" percent={share * 100:.0f}"
+    return f"{begun}{percent} pairs_per_s={rate:.{0 if rate >= 100 else 1}f} eta={duration(stats.eta_s)}"
 
 
 def closing_line(document: dict[str, Any], now: datetime) -> str:
@@ -121,6 +124,17 @@ def _stop(bar: "Bar") -> None:
         bar.stop()
 
 
+def _printer_above(bar: "Bar", console: "Console") -> Callable[[str], None]:
+    """What prints a sentence above a bar; the bar first has a look at the width of the terminal."""
+    from rich.text import Text
+
+    def print_above(sentence: str) -> None:
+        bar.refresh()
+        console.print(Text(sentence))
+
+    return print_above
+
+
 class Reporter:
     """Says sentences and shows progress in the chosen mode; `stream` is standard error."""
 
@@ -164,8 +178,14 @@ class Reporter:
         over = threading.Event()
 
         def report_status() -> None:
-            while not over.wait(LINE_EVERY_S):
+            waited = 0.0
+            while not over.wait(FIRST_LINE_S):
+                waited += FIRST_LINE_S
+                if stats.live.batches or waited >= LINE_EVERY_S:
+                    break
+            while not over.is_set():
                 self._plain(status_line(stats, datetime.now(UTC)))
+                over.wait(LINE_EVERY_S)
 
         threading.Thread(target=report_status, name="progress", daemon=True).start()
         try:
@@ -182,7 +202,6 @@ class Reporter:
     @contextmanager
     def _bar(self, stats: Stats) -> Iterator[None]:
         from rich.console import Console
-        from rich.text import Text
 
         from rerank_cli.display.progress_bar import run_bar
 
@@ -193,7 +212,7 @@ class Reporter:
             last.callback(_stop, bar)
             _bar_began.set()
             bar.start()
-            self._above_bar = lambda sentence: console.print(Text(sentence))
+            self._above_bar = _printer_above(bar, console)
             try:
                 yield
             finally:

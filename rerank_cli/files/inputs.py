@@ -11,6 +11,7 @@ from itertools import chain, islice
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import RAW_CAP, Mark, Origin
+from rerank_cli.files.compression import DAMAGED
 from rerank_cli.files.quoting import State, state_after
 from rerank_cli.files.raw import CHUNK
 from rerank_cli.files.sources import OpenSource, Source
@@ -42,20 +43,30 @@ class Inputs:
     def __init__(self, paths: tuple[str, ...], *, scores: bool = False) -> None:
         self.sources = [Source.find(path, scores) for path in paths]
         self.notes: list[str] = []
+        self.compressed = False  # known once lines were counted
         self._begins: dict[int, Mark] = {}  # where each input begins, once known
         self._seen: tuple[list[Line], Iterator[Line]] | None = None  # lines looked at, and those after them
         self._delimiter = b""  # of CSV, whose rows are lines here
 
     def count_lines(self, most: int) -> int | None:
-        """Lines with something on them, counted ahead; None where that would read more than `most` bytes, or a pipe."""
-        if not self.resumable or (self.size or 0) > most:
+        """Lines with something on them, counted ahead; None for a pipe, and where it would read more than `most` bytes.
+
+        Compressed ones may be a sixteenth of that, since they hold more than they show. What is wrong with an input is
+        left for `lines` to report.
+        """
+        size = self.size or 0
+        if not self.resumable or size > most:
             return None
         count = 0
-        for source in self.sources:
-            with source.open() as opened:
-                if opened.compressed:
-                    return None
-                count += sum(1 for line in opened.stream if line.strip())
+        try:
+            for source in self.sources:
+                with source.open() as opened:
+                    self.compressed = self.compressed or opened.compressed
+                    if self.compressed and size > most // 16:
+                        return None
+                    count += sum(1 for line in opened.stream if line.strip())
+        except (InputError, OSError, *DAMAGED):
+            return None
         return count
 
     def join_quoted(self, delimiter: bytes) -> None:

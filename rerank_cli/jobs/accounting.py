@@ -25,6 +25,7 @@ class Accounts:
         self.stats.earlier = earlier
         self.stats.bytes_total = bytes_total
         self.stats.bytes_at_start = self.stats.bytes_done = start.disk
+        self.stats.bytes_scored, self.stats.records_scored = start.disk, earlier.records
 
     def counted(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """The same entries; the records among them are counted as they are read."""

@@ -72,6 +72,7 @@ class Run:
         Raises RerankError for every other ending, and Interrupted.
         """
         config = self.config
+        self.stats.doing = "reading the first records"
         inputs = open_inputs(config.read)
         paths = checked_paths(config)
         format = open_format(config.read, replace(config.write, scored=True), inputs)
@@ -110,6 +111,7 @@ class Run:
 
     def _opened_scorer(self) -> Scorer:
         if self.scorer is None:
+            self.stats.doing = "loading the model"
             self.scorer = open_scorer(self.config.model)
             for note in self.scorer.notes:
                 self.report(note)
@@ -122,6 +124,10 @@ class Run:
         config = self.config
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
             self._report_opening(inputs, format)
+            if output.found is not None:  # to be seen while the model is loaded
+                self._accounts.begin(
+                    output.found.commit.counters, beginning.place or Mark(), self._bytes_to_read(inputs)
+                )
             scorer = self._loaded_scorer()
             commit = output.resume()
             budgets = output.found.header["resolved"] if output.found else {}
@@ -134,7 +140,7 @@ class Run:
             scorer = self._loaded_scorer()
             budgets = budgets_of(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)
-        self._accounts.begin(commit.counters, beginning.place or Mark(), inputs.size)
+        self._accounts.begin(commit.counters, beginning.place or Mark(), self._bytes_to_read(inputs))
         budget = commit.budget or Budget(budgets["batch_tokens"])
         _write_header(format.header, output, commit, self._accounts.end, budget)
         reranker = WindowReranker(
@@ -156,12 +162,18 @@ class Run:
         """Report what will happen before libraries are loaded, and the engine once it is known."""
         config, opened = self.config, self.scorer
         self._records = records_of(inputs, format, config.read.limit)
+        if config.read.limit is not None or inputs.compressed:
+            self.stats.records_total = self._records if self._records is not None else config.read.limit
         expected = expected_engine(config.model) if opened is None else engine_of(opened.identity)
         announce = self.announce or self.report
         announce(opening_sentence(config, inputs, self._records, expected))
         identity = self._opened_scorer().identity
         if engine_of(identity) != expected:
             announce(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
+
+    def _bytes_to_read(self, inputs: Inputs) -> int | None:
+        """What progress is a share of; None where records tell it better, since decompressors read far ahead."""
+        return None if inputs.compressed and self._records is not None else inputs.size
 
     def _report_once(self, notes: list[str]) -> None:
         for note in notes:
@@ -172,6 +184,7 @@ class Run:
     def _loaded_scorer(self) -> Scorer:
         scorer = self._opened_scorer()
         scorer.load()
+        self.stats.doing = "scoring the first batch"
         return scorer
 
     def _commit(self, window: RankedWindow, format: Format, output: Output) -> None:

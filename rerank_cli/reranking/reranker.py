@@ -38,6 +38,25 @@ class _Work:
     costs: list[int]
     plans: list[BatchPlan]
     left: int
+    padded_left: int = field(init=False)  # tokens of the batches still to come
+    share_left: float = 1.0  # of the slice, by those
+
+    def __post_init__(self) -> None:
+        self.padded_left = sum(plan.padded for plan in self.plans)
+
+    def plan(self, plans: list[BatchPlan]) -> None:
+        """Plan again what is still to come."""
+        self.plans, self.left = plans, len(plans)
+        self.padded_left = sum(plan.padded for plan in plans)
+
+    def advance(self, stats: Stats, padded: int | None = None) -> None:
+        """Show that `padded` tokens of what is still to come are scored, or (None) all of it."""
+        share = self.share_left
+        if padded is not None:
+            share *= padded / self.padded_left
+            self.padded_left -= padded
+        self.share_left -= share
+        stats.advance(self.slice.bytes * share, self.slice.records * share)
 
     def arrive(self, plan: BatchPlan, logits: Sequence[float | None]) -> None:
         """Put a batch's logits on the board."""
@@ -132,6 +151,7 @@ class WindowReranker:
                 return
             work, plan = sent.popleft()
             count_batch(plan, time.perf_counter() - started, work.counters, self.stats)
+            work.advance(self.stats, plan.padded)
             work.arrive(plan, logits)
             yield from self._take_scored(works)
 
@@ -153,6 +173,7 @@ class WindowReranker:
         """Take away the slices that are wholly scored, and give the windows that close with them, in order."""
         while works and not works[0].left:
             work = works.popleft()
+            work.advance(self.stats)
             if work.slice.closes is not None:
                 yield ScoredWindow(work.slice.closes, work.board, work.counters, self.budget)
 
@@ -169,5 +190,4 @@ class WindowReranker:
         work.counters.oom_splits += 1
         for each in works:
             indices = sorted(left) if each is work else None
-            each.plans = plan_batches(each.costs, self.budget, self.scorer.traits.multiple, indices)
-            each.left = len(each.plans)
+            each.plan(plan_batches(each.costs, self.budget, self.scorer.traits.multiple, indices))

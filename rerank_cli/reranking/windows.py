@@ -46,10 +46,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Pairs to score, none of them met before in this window, and the window if it closes with them."""
+    """Pairs to score, none of them met before in this window, and the window if it closes with them.
+
+    `bytes` and `records` are what of the input is scored with them, for the progress that is shown.
+    """
 
     pairs: list[PreparedPair]
     closes: Window | None
+    bytes: float = 0.0
+    records: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def windows(
             current = _OpenWindow(current.end, refuse_cut, candidates_path)
         current.add(piece)
         if piece.long and not piece.last:
-            yield current.slice()
+            yield current.slice(piece)
     if current.size:
         yield current.close()
 
@@ -112,6 +117,7 @@ class _OpenWindow:
     record_tokens: int = 0
     truncated: list[int] = field(default_factory=list)
     chunks: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    sliced: float = 0.0  # the share of a very long record that is in slices already
 
     def __post_init__(self) -> None:
         self.end = self.start
@@ -186,14 +192,18 @@ class _OpenWindow:
             if pair.more:
                 self.chunks[position] = tuple([part.span for part in pair.parts if part.span is not None])
 
-    def slice(self) -> Slice:
-        """What is fresh, with the window left open."""
+    def slice(self, piece: _Piece) -> Slice:
+        """What is fresh after a piece of a very long record, with the window left open."""
         fresh, self.fresh = self.fresh, []
-        return Slice(fresh, None)
+        share = len(piece.pairs) / len(piece.entry.texts) if isinstance(piece.entry, Request) else 0.0
+        self.sliced += share
+        return Slice(fresh, None, share * (piece.entry.end.disk - self.start.disk), share)
 
     def close(self) -> Slice:
         """What is fresh, and the window."""
-        return Slice(self.fresh, Window(self.entries, self.blank, self.duplicates, self.end))
+        window = Window(self.entries, self.blank, self.duplicates, self.end)
+        bytes_ = (1 - self.sliced) * (self.end.disk - self.start.disk)
+        return Slice(self.fresh, window, bytes_, len(self.entries) - self.sliced)
 
 
 def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:

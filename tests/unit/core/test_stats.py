@@ -80,7 +80,46 @@ def test_time_left_follows_from_the_bytes_of_this_process():
     assert stats.eta_s is None  # nothing gained yet
     clock.now += 10
     stats.bytes_done = 600  # 200 bytes in 10 s, 400 left
-    assert stats.eta_s == 20.0
+    assert stats.eta_s == pytest.approx(20.0)
+
+
+def test_time_left_follows_the_engine_within_a_window():
+    clock = Clock()
+    stats = Stats(clock, bytes_total=1000, bytes_at_start=400, bytes_done=400, bytes_scored=400)
+    stats.batch_scored(1, 1, 1, seconds=0.0)
+    clock.now += 10
+    stats.advance(100, 1.5)  # 100 bytes in 10 s, 500 left
+    assert stats.eta_s == pytest.approx(50.0)
+    assert stats.share_done == 0.5
+    stats.bytes_done = 600  # a commit of what the engine was not asked to score
+    assert stats.share_done == 0.6
+
+
+def test_a_limit_of_records_is_what_time_left_follows_where_it_ends_a_run_first():
+    clock = Clock()
+    stats = Stats(clock, earlier=Counters(records=20), records_scored=20, records_total=100, bytes_total=10**6)
+    stats.batch_scored(1, 1, 1, seconds=0.0)
+    clock.now += 10
+    stats.advance(1000, 40)
+    assert stats.share_done == 0.6
+    assert stats.eta_s == pytest.approx(10.0)
+    stats.records_total = 10**6  # more than there are
+    stats.bytes_total = 2000
+    assert stats.share_done == 0.5
+
+
+def test_what_is_waited_for_is_over_with_the_first_batch():
+    stats = Stats(Clock(), doing="loading the model")
+    stats.batch_scored(1, 1, 1, 1.0)
+    assert stats.doing == ""
+
+
+def test_pairs_scored_run_ahead_of_those_committed():
+    stats = Stats(Clock(), earlier=Counters(pairs=100))
+    stats.batch_scored(7, 1, 1, 1.0)
+    assert stats.pairs_scored == 107
+    stats.done = Counters(pairs=9)  # two of them twice
+    assert stats.pairs_scored == 109
 
 
 def test_time_left_is_unknown_without_a_size():

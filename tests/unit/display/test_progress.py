@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -66,18 +68,40 @@ def going_on():
     stats.batch_scored(pairs=12_345, tokens=100_000, padded=125_000, seconds=0)
     clock.now += 10
     stats.done = Counters(records=600, scored=597, failed=3, pairs=12_000, truncated=5)
-    stats.bytes_done = 1000
+    stats.bytes_scored, stats.bytes_done = 1000, 900
     return stats
 
 
 def test_a_status_line_is_key_and_value():
     assert status_line(going_on(), NOW) == (
-        "2026-11-21T01:37:00Z records=700 pairs=14000 failed=3 pairs_per_s=1234 eta=00:00:10"
+        "2026-11-21T01:37:00Z records=700 pairs=14345 failed=3 percent=50 pairs_per_s=1234 eta=00:00:10"
     )
 
 
-def test_a_status_line_of_a_run_not_begun_has_no_time_left():
-    assert status_line(Stats(Clock()), NOW).endswith("records=0 pairs=0 failed=0 pairs_per_s=0 eta=--:--:--")
+def test_a_status_line_within_the_first_window_counts_pairs_and_has_a_time_left():
+    stats = going_on()
+    stats.earlier = stats.done = Counters()
+    stats.bytes_done = 0
+    assert status_line(stats, NOW).endswith("records=0 pairs=12345 failed=0 percent=50 pairs_per_s=1234 eta=00:00:10")
+
+
+def test_a_status_line_of_a_run_that_scores_nothing_yet_says_what_it_does_and_no_rate():
+    stats = Stats(Clock(), doing="loading the model")
+    assert status_line(stats, NOW).endswith('Z records=0 pairs=0 failed=0 doing="loading the model"')
+
+
+def test_a_status_line_without_a_size_has_no_percentage():
+    stats = going_on()
+    stats.bytes_total = None
+    assert status_line(stats, NOW).endswith("failed=3 pairs_per_s=1234 eta=--:--:--")
+
+
+def test_a_slow_rate_is_not_rounded_to_nothing():
+    clock = Clock()
+    stats = Stats(clock)
+    stats.batch_scored(pairs=3, tokens=9, padded=9, seconds=0)
+    clock.now += 10
+    assert "pairs_per_s=0.3 " in status_line(stats, NOW)
 
 
 def test_a_closing_line_says_what_the_run_came_to():
@@ -90,43 +114,110 @@ def test_a_closing_line_says_what_the_run_came_to():
 # the bar
 
 
-def drawn(stats, width=160):
+def console_of(width, terminal=False):
+    """A console, and what it writes to."""
     stream = io.StringIO()
-    console = Console(file=stream, width=width, highlight=False, force_terminal=False, color_system=None)
-    bar = run_bar(stats, console)
-    for renderable in bar.get_renderables():
+    colours = None if not terminal else "standard"
+    return Console(file=stream, width=width, highlight=False, force_terminal=terminal, color_system=colours), stream
+
+
+def drawn(stats, width=160):
+    console, stream = console_of(width)
+    for renderable in run_bar(stats, console).get_renderables():
         console.print(renderable)
-    return stream.getvalue()
+    return stream.getvalue().rstrip("\n")
 
 
-def test_the_bar_shows_percent_counts_rates_and_times():
-    line = drawn(going_on())
-    for part in ("50%", "700 records", "1234 pairs/s", "10.0k tokens/s", "20% padding", "5 truncated"):
-        assert part in line
-    assert "3 failed" in line
-    assert "00:00:10 eta 00:00:10" in line
+EVERYTHING = (
+    "50% · 14.3k pairs · 1234 pairs/s · 700 saved · 10.0k tokens/s · 20% padding · 5 truncated · 3 failed · "
+    "00:00:10 · eta 00:00:10"
+)
 
 
-def test_a_narrow_bar_leaves_out_what_the_table_will_say():
-    line = drawn(going_on(), width=90)
-    assert "700 records" in line
-    assert "failed" in line
-    assert "padding" not in line
-    assert line.count("\n") == 1
+def test_a_wide_bar_shows_percent_counts_rates_and_times():
+    assert drawn(going_on(), 160).endswith(EVERYTHING)
+
+
+WIDTHS = {  # what is shown
+    160: EVERYTHING,
+    120: "50% · 14.3k pairs · 1234 pairs/s · 700 saved · 3 failed · 00:00:10 · eta 00:00:10",
+    100: "50% · 14.3k pairs · 1234 pairs/s · 3 failed · 00:00:10 · eta 00:00:10",
+    80: "50% · 14.3k pairs · 1234 pairs/s · 3 failed · eta 00:00:10",
+    60: "50% · 3 failed · eta 00:00:10",
+    40: "50% · 3 failed · eta 00:00:10",
+    20: "50% · eta 00:00:10",
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_a_bar_shows_depends_on_the_width_and_never_lacks_percent_and_time_left(width):
+    line = drawn(going_on(), width)
+    assert line.lstrip("━╸╺ ") == WIDTHS[width]
+    assert len(line) <= max(width - 4, len(" 50% · eta 00:00:10"))
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("width", range(24, 200))
+def test_at_every_width_there_is_one_line_with_percent_and_time_left(width):
+    stats = going_on()
+    for failed in (0, 3, 123_456):
+        stats.done = Counters(records=failed, failed=failed)
+        line = drawn(stats, width)
+        assert "50%" in line
+        assert "eta 00:00:10" in line
+        assert len(line) <= width - 4
+
+
+def test_zeros_and_padding_go_before_rates_and_times():
+    stats = going_on()
+    stats.done = Counters(records=600, scored=600)
+    lines = [drawn(stats, width) for width in range(40, 200)]
+    narrowest = [
+        next(place for place, line in enumerate(lines) if part in line)
+        for part in ("pairs/s", " pairs ", "00:00:10 · eta", "saved", "tokens/s", "padding", "0 truncated", "0 failed")
+    ]
+    assert narrowest == sorted(narrowest)
+    assert narrowest[-1] <= 160 - 40, "all is shown at 160 columns"
+
+
+def test_a_bar_follows_the_width_of_the_terminal_from_drawing_to_drawing():
+    console, stream = console_of(160)
+    (frame,) = run_bar(going_on(), console).get_renderables()
+    for width in (160, 80, 120):
+        console.width = width
+        console.print(frame)
+        console.line()
+    lines = stream.getvalue().splitlines()
+    assert all(len(line) <= width - 4 for line, width in zip(lines, (160, 80, 120), strict=True))
+    assert [(" padding" in line, " saved" in line) for line in lines] == [(True, True), (False, False), (False, True)]
+
+
+def test_what_a_narrower_terminal_broke_into_lines_is_cleared():
+    console, stream = console_of(160, terminal=True)
+    (frame,) = run_bar(going_on(), console).get_renderables()
+    console.print(frame)
+    assert "\x1b[1A" not in stream.getvalue()
+    for width, lines in ((80, 1), (80, 0), (30, 2)):
+        console.width = width
+        stream.truncate(0)
+        console.print(frame)
+        assert stream.getvalue().count("\x1b[1A\x1b[2K") == lines
 
 
 def test_a_bar_follows_the_statistics_from_drawing_to_drawing():
     stats = going_on()
-    assert "700 records" in drawn(stats)
+    assert "700 saved" in drawn(stats)
     stats.done = Counters(records=900, scored=900)
     stats.bytes_done = 2000
-    assert "1000 records" in drawn(stats)
+    assert "1000 saved" in drawn(stats)
     assert "100%" in drawn(stats)
 
 
 def test_before_the_first_batch_the_bar_says_what_is_waited_for():
-    assert "loading the model" in drawn(Stats(Clock()))
-    assert "starting" in drawn(Stats(Clock(), earlier=Counters(records=5)))
+    stats = Stats(Clock(), doing="loading the model")
+    assert drawn(stats).endswith("━ loading the model")
+    stats.bytes_total, stats.bytes_done = 1000, 430  # of a run that is continued
+    assert drawn(stats).endswith(" 43% · loading the model")
 
 
 def test_an_input_without_a_size_has_no_percentage_and_no_time_left():
@@ -134,6 +225,52 @@ def test_an_input_without_a_size_has_no_percentage_and_no_time_left():
     stats.bytes_total = None
     assert "%" not in drawn(stats).replace("20% padding", "")
     assert "eta" not in drawn(stats)
+
+
+def screen(text):
+    """The lines that stand on a terminal after what rich writes there."""
+    lines, at = [""], 0
+    for piece in re.findall(r"\r|\n|\x1b\[[0-9;?]*[A-Za-z]|[^\r\n\x1b]+", text):
+        if piece == "\n":
+            at += 1
+            lines += [""] * (at == len(lines))
+        elif piece == "\x1b[1A":
+            at -= 1
+        elif piece == "\x1b[2K":
+            lines[at] = ""
+        elif piece[0] not in "\r\x1b":
+            lines[at] += piece
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def left_behind(stats, fault=None):
+    """What stands on a terminal of 80 columns after a run."""
+    stream = io.StringIO()
+    made = Reporter("bar", stream)
+    with suppress(ValueError), made.watching(stats):
+        made.report("a sentence")
+        if fault is not None:
+            raise fault
+    return screen(stream.getvalue())
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Rich takes any stream for a terminal of 80 columns."""
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("fault", [None, ValueError("broken")])
+def test_a_run_leaves_one_line_behind_without_a_time_left(terminal, fault):
+    sentence, line = left_behind(going_on(), fault)
+    assert sentence == "rerank: a sentence"
+    assert line.strip("━╸╺ ") == "50% · 14.3k pairs · 1234 pairs/s · 3 failed · 00:00:10"
+
+
+@pytest.mark.parametrize("fault", [None, ValueError("broken")])
+def test_a_run_that_scored_nothing_leaves_no_line_behind(terminal, fault):
+    assert left_behind(Stats(Clock(), doing="loading the model"), fault) == ["rerank: a sentence"]
 
 
 # the reporter

@@ -13,11 +13,12 @@ from rerank_cli.core.config import ModelConfig, WriteConfig
 from rerank_cli.core.errors import DeviceError, PassingFault
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.ranking import Ranking
-from rerank_cli.core.records import Failure, Mark
+from rerank_cli.core.records import Blank, Failure, Mark
 from rerank_cli.core.scorer import Batch, OutOfMemory
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.reranking.reranker import WindowReranker
+from rerank_cli.reranking.windows import SLICE_PAIRS
 
 
 def reranker(scorer=None, tokens=10**6, records=4096, budget=8192, write=None, **more):
@@ -109,6 +110,33 @@ def test_the_progress_counters_follow_the_batches():
     live = made.stats.live
     assert (live.batches, live.tokens, live.padded_tokens) == (total.batches, total.tokens, total.padded_tokens)
     assert live.pairs == total.pairs
+
+
+class WatchedStats(Stats):
+    """Keeps the share that is done after each step."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.shares = []
+
+    def advance(self, bytes_, records):
+        Stats.advance(self, bytes_, records)
+        self.shares.append(self.share_done)
+
+
+@pytest.mark.parametrize("faults", ["", "oom_above=60", "oom_at=2"])
+@pytest.mark.parametrize("records", [1, 3, 4096])
+def test_progress_goes_from_nothing_to_all_of_the_input_with_each_batch(faults, records):
+    long = {"query": "q", "candidates": [f"{n} and more" for n in range(3 * SLICE_PAIRS)]}
+    entries = entries_of(*some(4), b"{", long, b"", {"query": "q", "candidates": []}, *some(2), b"{")
+    made, _ = reranker(fake(faults), budget=100, records=records)
+    made.stats = stats = WatchedStats(Clock(), bytes_total=entries[-1].end.disk)
+    list(made.windows(iter(entries), Mark()))
+    shares = stats.shares
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+    assert len({round(share, 4) for share in shares}) > 100, "it moves within the window of the long record, too"
+    assert stats.records_scored == pytest.approx(sum(not isinstance(entry, Blank) for entry in entries))
 
 
 def test_top_k_min_score_and_the_kind_of_score_are_passed_on():
