@@ -12,7 +12,7 @@ from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadCon
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.core.stats import Stats
 from rerank_cli.display.dry_run_report import dry_run_lines
-from rerank_cli.display.messages import report
+from rerank_cli.display.messages import print_line, report
 from rerank_cli.display.progress import Reporter, choose_mode, monotonic_seconds
 from rerank_cli.jobs.dry_run import dry_run
 from rerank_cli.jobs.score import Run
@@ -70,7 +70,11 @@ def score(
     progress: o.ProgressOption = "auto",
     stats: Annotated[str | None, o.option("stats", "Write the run statistics here, as JSON.")] = None,
     dry_run: Annotated[
-        bool, o.option("dry-run", "Read, tokenize and plan only: lengths, what is cut, padding, batches.")
+        bool,
+        o.option(
+            "dry-run",
+            "Read, tokenize and plan only: lengths, what is cut, padding, batches, and the time a run would take.",
+        ),
     ] = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -122,12 +126,12 @@ def score(
 
 
 def run_dry(config: RunConfig, reporter: Reporter) -> int:
-    """A dry run, and its report on standard error."""
+    """A dry run, and its report on standard output."""
     stats = Stats(monotonic_seconds)
     with reporter.watching(stats):
-        found = dry_run(config, stats, reporter.report)
+        found = dry_run(config, stats, reporter.report, reporter.announce)
     for line in dry_run_lines(found):
-        reporter.report_line(line)
+        print_line(line)
     if config.files.stats is not None:
         write_stats(config.files.stats, found.as_dict())
     return found.status

@@ -8,7 +8,7 @@ def dry_run_lines(run: DryRun) -> list[str]:
     """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
     count, figures = run.counters, run.as_dict()
     rows = [
-        ("shape", run.format),
+        ("format", run.format),
         ("records", f"{count.records:,} ({count.failed:,} would fail)"),
         ("pairs", f"{count.pairs:,} ({count.duplicate_pairs:,} identical ones are scored once)"),
         ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),
@@ -18,9 +18,37 @@ def dry_run_lines(run: DryRun) -> list[str]:
     ]
     if count.chunked:
         rows.append(("in parts", f"{count.chunked:,} documents in {count.chunks:,} parts"))
+    rows.append(("time", time_of(run)))
     lengths = [f"{figures[name]:,}" for name in ("median_tokens", "p95_tokens", "max_tokens")]
     rows.append(("pair lengths", f"median {lengths[0]}, 95 % within {lengths[1]}, longest {lengths[2]}"))
     return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(run)]
+
+
+def time_of(run: DryRun) -> str:
+    """How long a run would take here, and what says so."""
+    found = run.estimate
+    if found is None:
+        return "nothing to score"
+    shape = f"{found.rows:,} pairs × {found.tokens:,} tokens, the plan's median"
+    if found.seconds is None:
+        return f"unknown: out of memory with a batch of {shape} (lower --batch-tokens)"
+    batches = "1 batch" if found.batches == 1 else f"{found.batches} batches"
+    return f"{about(found.seconds)} to score on this machine, by {batches} of {shape}"
+
+
+def about(seconds: float) -> str:
+    """A time to come, as exact as an estimate is.
+
+    >>> [about(seconds) for seconds in (0.2, 7.3, 89, 372, 7000, 400_000)]
+    ['less than 1 s', 'about 7 s', 'about 89 s', 'about 6 min', 'about 1.9 h', 'about 4.6 days']
+    """
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"about {seconds / 86400:.1f} days"
 
 
 def histogram(run: DryRun) -> list[str]:

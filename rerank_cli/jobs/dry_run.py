@@ -1,6 +1,7 @@
-"""A run without scoring: `rerank score --dry-run` reads, tokenizes and plans, and says what a run would meet.
+"""A run without results: `rerank score --dry-run` reads, tokenizes and plans, and reports what a run would meet.
 
 It goes the way of a run as far as the device, so its windows, batches and padding are those that the run will have.
+Then it scores a few batches, for the time that the run will take.
 """
 
 from collections import Counter
@@ -15,8 +16,10 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Mark
 from rerank_cli.core.scorer import PreparedPair, budgets_of
 from rerank_cli.core.stats import Counters, Stats
-from rerank_cli.engines.choice import open_scorer
+from rerank_cli.engines.choice import expected_engine, open_scorer
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
+from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
+from rerank_cli.jobs.opening import opening_sentence, records_of
 from rerank_cli.jobs.preflight import check_first_records, checked_paths
 from rerank_cli.reranking.counting import count_batch, counters_of
 from rerank_cli.reranking.windows import windows
@@ -36,6 +39,7 @@ class DryRun:
     fate: str  # of pairs longer than max_length
     counters: Counters = field(default_factory=Counters)
     lengths: Counter[int] = field(default_factory=Counter)
+    estimate: Estimate | None = None  # None where there is nothing to score
 
     @property
     def status(self) -> ExitStatus:
@@ -50,6 +54,11 @@ class DryRun:
             if left <= 0:
                 return length
         return 0
+
+    @property
+    def estimated_s(self) -> float | None:
+        """Seconds that scoring will take; None where that is not known."""
+        return self.estimate.seconds if self.estimate is not None else None if self.counters.batches else 0.0
 
     def bins(self) -> list[tuple[int, int, int]]:
         """Lengths in ranges, (from, to, pairs): equally wide, none across `max_length`, the last as wide as needed."""
@@ -78,15 +87,23 @@ class DryRun:
             "median_tokens": self.percentile(0.5),
             "p95_tokens": self.percentile(0.95),
             "max_tokens": max(self.lengths, default=0),
+            "estimated_s": None if (seconds := self.estimated_s) is None else round(seconds, 3),
         }
 
 
-def dry_run(config: RunConfig, stats: Stats, report: Report) -> DryRun:
-    """Go through the input as a run would. `stats` may be watched. Raises what reading and finding the model raise."""
+def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -> DryRun:
+    """Go through the input as a run would. `stats` may be watched, `announce` gets what will happen.
+
+    Raises what reading, finding and loading the model raise.
+    """
+    stats.doing = "reading the first records"
     inputs = open_inputs(config.read)
     checked_paths(config)  # refuses what a run would refuse
     format = open_format(config.read, replace(config.write, scored=True), inputs)
     entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
+    records = records_of(inputs, format, config.read.limit)
+    announce(opening_sentence(config, inputs, records, expected_engine(config.model), verb="planning"))
+    stats.doing = "loading the tokenizer"
     scorer = open_scorer(config.model)
     for note in scorer.notes:
         report(note)
@@ -114,9 +131,11 @@ def dry_run(config: RunConfig, stats: Stats, report: Report) -> DryRun:
         refuse_cut=config.model.long_docs == "error",
         candidates_path=format.candidates_path,
     )
+    planned = PlannedShapes()
     for slice_ in slices:
         for plan in plan_batches([pair.cost for pair in slice_.pairs], Budget(found.batch_tokens), multiple):
             count_batch(plan, 0.0, found.counters, stats)
+            planned.add(plan, slice_.pairs)
         if (window := slice_.closes) is not None:
             counters = counters_of(window, window.entries)
             found.counters = found.counters + counters
@@ -124,4 +143,10 @@ def dry_run(config: RunConfig, stats: Stats, report: Report) -> DryRun:
             stats.bytes_done = window.end.disk
     for note in format.notes:
         report(note)
+    if planned.batches:
+        stats.doing = "loading the model"
+        scorer.load()
+        stats.doing = "scoring a few batches for the time"
+        found.estimate = estimate(scorer, planned, stats.clock)
+    scorer.close()
     return found

@@ -17,7 +17,9 @@ def records_of(inputs: Inputs, format: Format, limit: int | None) -> int | None:
     return records if records is None or limit is None else min(records, limit)
 
 
-def opening_sentence(config: RunConfig, inputs: Inputs, records: int | None, engine: tuple[str, ...] | None) -> str:
+def opening_sentence(
+    config: RunConfig, inputs: Inputs, records: int | None, engine: tuple[str, ...] | None, verb: str = "scoring"
+) -> str:
     """What a run is about to do, in one line; `engine` is its name with its dtype, where that is known."""
     names = [source.name for source in inputs.sources]
     known = []
@@ -33,7 +35,7 @@ def opening_sentence(config: RunConfig, inputs: Inputs, records: int | None, eng
     if engine is not None and engine[0] == "fake":  # which needs no model, whatever was named
         model, engine = model if model.startswith("fake") else "fake", engine[1:]
     computes = " ".join(engine or ())
-    return f"scoring {read} with {model}{f', {computes}' if computes else ''}"
+    return f"{verb} {read} with {model}{f', {computes}' if computes else ''}"
 
 
 def engine_of(identity: Identity) -> tuple[str, str]:

@@ -313,14 +313,15 @@ def test_a_dry_run_finds_the_windows_and_batches_of_the_run(tmp_path: Path) -> N
     arguments = api(tmp_path, native(50))
     options = (*SMALL, *FAKE, "--max-length", "20")
     dry = forked("score", *arguments, *options, "--dry-run", "--stats", "dry.json", cwd=tmp_path)
-    assert (dry.code, dry.stdout) == (0, b"")
+    assert dry.code == 0
     wet = forked("score", *arguments, *options, "-o", "-", "-q", "--stats", "wet.json", cwd=tmp_path)
     assert wet.code == 0
     planned, measured = (json.loads((tmp_path / name).read_bytes()) for name in ("dry.json", "wet.json"))
     same = ("records", "pairs", "truncated", "batches", "tokens", "padded_tokens", "windows", "duplicate_pairs")
     assert {name: planned[name] for name in same} == {name: measured[name] for name in same}
     assert measured["truncated"] > 5
-    assert "20 tokens: longer pairs are cut" in dry.said
+    assert "20 tokens: longer pairs are cut" in dry.stdout.decode()
+    assert planned["estimated_s"] > 0
 
 
 @pytest.mark.parametrize("mode", ["chunk", "error"])
@@ -338,11 +339,15 @@ def test_a_dry_run_knows_what_becomes_of_long_documents(mode: str, tmp_path: Pat
 
 def test_a_dry_run_needs_no_output_and_a_real_one_does(tmp_path: Path) -> None:
     arguments = api(tmp_path, native(3))
-    assert forked("score", *arguments, *FAKE, "--dry-run", cwd=tmp_path).code == 0
+    dry = forked("score", *arguments, *FAKE, "--dry-run", cwd=tmp_path)
+    assert dry.code == 0
+    assert dry.stdout.startswith(b"format        rerank-api\nrecords       3 (0 would fail)\n")
+    assert dry.said.startswith("rerank: ")
     assert set(files_of(tmp_path)) == {"in"}
     done = forked("score", *arguments, *FAKE, cwd=tmp_path)
     assert (done.code, "no --output" in done.said) == (2, True)
-    assert forked("score", *arguments, *FAKE, "--dry-run", "-q", cwd=tmp_path).stderr == b""
+    quiet = forked("score", *arguments, *FAKE, "--dry-run", "-q", cwd=tmp_path)
+    assert (quiet.stdout, quiet.stderr) == (dry.stdout, b"")
 
 
 # tables
