@@ -15,7 +15,7 @@ from rerank_cli.display.dry_run_report import dry_run_lines
 from rerank_cli.display.messages import print_line, report
 from rerank_cli.display.progress import Reporter, choose_mode, monotonic_seconds
 from rerank_cli.jobs.dry_run import dry_run
-from rerank_cli.jobs.score import Run
+from rerank_cli.jobs.score import Run, errors_name
 from rerank_cli.jobs.statistics import write_stats
 
 R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults
@@ -121,7 +121,7 @@ def score(
         if stats is not None:
             write_stats(stats, run.document)
     if status == ExitStatus.SOME_FAILED:
-        report(f"{run.stats.total.failed} of {run.stats.total.records} records failed: see {run.errors_name}")
+        report(f"{run.stats.total.failed} of {run.stats.total.records} records failed: see {errors_name(config.files)}")
     return status
 
 

@@ -48,8 +48,7 @@ class FileOutput:
         self._locks = [Lock(paths.beside(".lock"))]
         self._files: list[AppendOnlyFile] = []
         self._journal: Journal | None = None
-        self._unfinished = False  # whether files beside FILE may be ours; before that they were there already
-        self.finished = False  # whether FILE is final, by this run
+        self._unfinished = self.finished = False  # whether files beside FILE may be ours; whether we made FILE final
         self._committed = Commit()
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
@@ -167,12 +166,6 @@ class FileOutput:
             self._append(finishing_line(self.paths, complete, replaces))
             finish_renames(self.paths, failed, replaces)
         self._unfinished, self.finished = False, True
-
-    @property
-    def kept_records(self) -> int | None:
-        """Records that are durable in an unfinished output, as its journal says now; None where there is none."""
-        found = read_journal(self.paths.beside(".journal"))
-        return None if found is None else found.commit.counters.records
 
     def disk_errors(self, verb: Literal["read", "write"]) -> AbstractContextManager[None]:
         """A block in which what the disk refuses becomes an OutputError."""

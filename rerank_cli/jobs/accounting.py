@@ -19,11 +19,11 @@ class Accounts:
     records_read: int = 0
     records_written: int = 0  # to the output or the errors file
 
-    def begin(self, earlier: Counters, start: Mark, bytes_total: int | None) -> None:
+    def begin(self, earlier: Counters, start: Mark, bytes_total: int | None, records_total: int | None = None) -> None:
         """Begin at `start`, after what earlier processes of this run counted."""
         self.end = start
         self.stats.earlier = earlier
-        self.stats.bytes_total = bytes_total
+        self.stats.bytes_total, self.stats.records_total = bytes_total, records_total
         self.stats.bytes_at_start = self.stats.bytes_done = start.disk
         self.stats.bytes_scored, self.stats.records_scored = start.disk, earlier.records
 

@@ -5,7 +5,7 @@ Then it scores a few batches, for the time that the run will take.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
 from rerank_cli.jobs.opening import opening_sentence, records_of
 from rerank_cli.jobs.preflight import check_first_records, checked_paths
 from rerank_cli.reranking.counting import count_batch, counters_of
-from rerank_cli.reranking.windows import windows
+from rerank_cli.reranking.windows import Slice, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
 BINS = 8  # below the cut, and at most as many above it
@@ -116,7 +116,6 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
         FATES[config.model.long_docs],
     )
     stats.bytes_total = inputs.size
-    multiple = scorer.traits.multiple
 
     def prepare(pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         prepared = scorer.prepare(pairs)
@@ -131,6 +130,19 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
         refuse_cut=config.model.long_docs == "error",
         candidates_path=format.candidates_path,
     )
+    planned = _plan(slices, scorer.traits.multiple, found, stats)
+    for note in format.notes:
+        report(note)
+    if planned.batches:
+        stats.doing = "scoring a few batches for the time"
+        scorer.load()
+        found.estimate = estimate(scorer, planned, stats.clock)
+    scorer.close()
+    return found
+
+
+def _plan(slices: Iterator[Slice], multiple: int, found: DryRun, stats: Stats) -> PlannedShapes:
+    """Plan the batches of all windows, and count."""
     planned = PlannedShapes()
     for slice_ in slices:
         for plan in plan_batches([pair.cost for pair in slice_.pairs], Budget(found.batch_tokens), multiple):
@@ -141,12 +153,4 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
             found.counters = found.counters + counters
             stats.done = stats.done + counters
             stats.bytes_done = window.end.disk
-    for note in format.notes:
-        report(note)
-    if planned.batches:
-        stats.doing = "loading the model"
-        scorer.load()
-        stats.doing = "scoring a few batches for the time"
-        found.estimate = estimate(scorer, planned, stats.clock)
-    scorer.close()
-    return found
+    return planned

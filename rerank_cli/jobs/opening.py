@@ -4,7 +4,9 @@ It is reported before a model is looked for, so nothing is imported or downloade
 """
 
 from rerank_cli.core.config import RunConfig
-from rerank_cli.core.scorer import Identity
+from rerank_cli.core.protocols import Report
+from rerank_cli.core.scorer import Identity, Scorer
+from rerank_cli.engines.choice import expected_engine
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.translated import Format
 
@@ -41,6 +43,25 @@ def opening_sentence(
 def engine_of(identity: Identity) -> tuple[str, str]:
     """An engine's name with its dtype."""
     return identity.engine, identity.dtype
+
+
+def announce_run(
+    config: RunConfig, inputs: Inputs, records: int | None, opened: Scorer | None, announce: Report
+) -> tuple[str, ...] | None:
+    """Report what a run is about to do; returns the engine and dtype that are expected, None while unknown."""
+    expected = expected_engine(config.model) if opened is None else engine_of(opened.identity)
+    announce(opening_sentence(config, inputs, records, expected))
+    return expected
+
+
+def sizes_of(inputs: Inputs, records: int | None, limit: int | None) -> tuple[int | None, int | None]:
+    """The bytes and the records that progress is a share of, None where they say nothing of it.
+
+    Records are for compressed input, of which decompressors read far ahead, and for a limit, which ends a run early.
+    """
+    if inputs.compressed and records is not None:
+        return None, records
+    return inputs.size, None if limit is None else limit if records is None else records
 
 
 def count_of(number: int, noun: str) -> str:

@@ -14,6 +14,7 @@ from rerank_cli.core.records import Mark
 from rerank_cli.files.existing import Action, decide, existing_at, finished_meta, refuse_others, why_damaged
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
+from rerank_cli.files.journal import read_journal
 from rerank_cli.files.output import OF_FILES
 from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.jobs.fingerprint import differing
@@ -74,11 +75,12 @@ def what_is_kept(output: FileOutput | StreamOutput, inputs: Inputs, records: int
         return ""
     if output.finished:
         return f"; {output.paths.final} is complete"
-    kept = output.kept_records
-    if kept is None:
+    journal = read_journal(output.paths.beside(".journal"))
+    if journal is None:
         return "; nothing was saved yet, the same command starts again"
     if not inputs.resumable:
         return "; the input is a pipe, which cannot be resumed: the same command with --overwrite starts again"
+    kept = journal.commit.counters.records
     of_all = f"{kept:,}" if records is None else f"{kept:,} of {records:,}"
     if not kept:
         why = "the first window was not saved, the same command with --resume starts again"

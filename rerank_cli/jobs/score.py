@@ -7,14 +7,14 @@ the model is looked for, and the files found at the output before its weights ar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rerank_cli.core.config import RunConfig
+from rerank_cli.core.config import FileConfig, RunConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
 from rerank_cli.core.scorer import Scorer, budgets_of
 from rerank_cli.core.stats import Clock, Stats
-from rerank_cli.engines.choice import expected_engine, open_scorer
+from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.existing import Action
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
@@ -26,7 +26,7 @@ from rerank_cli.formats.registry import failure_line, open_format, open_inputs, 
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
-from rerank_cli.jobs.opening import engine_of, opening_sentence, records_of
+from rerank_cli.jobs.opening import announce_run, engine_of, records_of, sizes_of
 from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, find_beginning, what_is_kept
 from rerank_cli.jobs.statistics import document_of, write_stats
@@ -60,12 +60,6 @@ class Run:
         """A run not yet begun. `clock` gives seconds."""
         return cls(config, report, Stats(clock), announce=announce)
 
-    @property
-    def errors_name(self) -> str:
-        """Where failed records go, for a sentence."""
-        files = self.config.files
-        return files.errors or (f"{files.output}.errors.jsonl" if is_file(files.output) else "above")
-
     def execute(self) -> ExitStatus:
         """Score the input into the output. Returns OK or SOME_FAILED.
 
@@ -84,7 +78,9 @@ class Run:
         given_scorer = self.scorer
         output = open_output(config.files, paths)
         try:
-            beginning = self._beginning(output, inputs, format)
+            beginning = Beginning(Action.START)
+            if isinstance(output, FileOutput):
+                beginning = find_beginning(output, inputs, config, lambda: self._fingerprint_of(format), self.report)
             if beginning.action is Action.NOTHING:
                 if config.files.stats is not None and beginning.document is not None:
                     write_stats(config.files.stats, beginning.document)
@@ -98,11 +94,6 @@ class Run:
             raise
         finally:
             output.close()
-
-    def _beginning(self, output: StreamOutput | FileOutput, inputs: Inputs, format: Format) -> Beginning:
-        if isinstance(output, StreamOutput):
-            return Beginning(Action.START)
-        return find_beginning(output, inputs, self.config, lambda: self._fingerprint_of(format), self.report)
 
     def _fingerprint_of(self, format: Format) -> dict[str, Any]:
         if self._fingerprint is None:
@@ -123,11 +114,9 @@ class Run:
         """Score to the end of the input and make the output final."""
         config = self.config
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
-            self._report_opening(inputs, format)
+            sizes = self._report_opening(inputs, format)
             if output.found is not None:  # to be seen while the model is loaded
-                self._accounts.begin(
-                    output.found.commit.counters, beginning.place or Mark(), self._bytes_to_read(inputs)
-                )
+                self._accounts.begin(output.found.commit.counters, beginning.place or Mark(), *sizes)
             scorer = self._loaded_scorer()
             commit = output.resume()
             budgets = output.found.header["resolved"] if output.found else {}
@@ -136,44 +125,27 @@ class Run:
         else:
             entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
             self._report_once(format.first_notes)
-            self._report_opening(inputs, format)
+            sizes = self._report_opening(inputs, format)
             scorer = self._loaded_scorer()
             budgets = budgets_of(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)
-        self._accounts.begin(commit.counters, beginning.place or Mark(), self._bytes_to_read(inputs))
+        self._accounts.begin(commit.counters, beginning.place or Mark(), *sizes)
         budget = commit.budget or Budget(budgets["batch_tokens"])
         _write_header(format.header, output, commit, self._accounts.end, budget)
-        reranker = WindowReranker(
-            scorer=scorer,
-            limits=WindowLimits(budgets["window_tokens"]),
-            budget=budget,
-            write=config.write,
-            stats=self.stats,
-            report=self.report,
-            candidates_path=format.candidates_path,
-            refuse_cut=config.model.long_docs == "error",
-            refuse_empty=format.needs_candidates,
-        )
+        reranker = _reranker(self, scorer, format, WindowLimits(budgets["window_tokens"]), budget)
         for window in reranker.windows(self._accounts.counted(entries), self._accounts.end):
             self._commit(window, format, output)
         return self._finish(format, inputs, output, budgets)
 
-    def _report_opening(self, inputs: Inputs, format: Format) -> None:
-        """Report what will happen before libraries are loaded, and the engine once it is known."""
-        config, opened = self.config, self.scorer
-        self._records = records_of(inputs, format, config.read.limit)
-        if config.read.limit is not None or inputs.compressed:
-            self.stats.records_total = self._records if self._records is not None else config.read.limit
-        expected = expected_engine(config.model) if opened is None else engine_of(opened.identity)
+    def _report_opening(self, inputs: Inputs, format: Format) -> tuple[int | None, int | None]:
+        """Report what will happen, before libraries are loaded; returns what progress is a share of (`sizes_of`)."""
+        self._records = records_of(inputs, format, self.config.read.limit)
         announce = self.announce or self.report
-        announce(opening_sentence(config, inputs, self._records, expected))
+        expected = announce_run(self.config, inputs, self._records, self.scorer, announce)
         identity = self._opened_scorer().identity
         if engine_of(identity) != expected:
             announce(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
-
-    def _bytes_to_read(self, inputs: Inputs) -> int | None:
-        """What progress is a share of; None where records tell it better, since decompressors read far ahead."""
-        return None if inputs.compressed and self._records is not None else inputs.size
+        return sizes_of(inputs, self._records, self.config.read.limit)
 
     def _report_once(self, notes: list[str]) -> None:
         for note in notes:
@@ -212,6 +184,25 @@ class Run:
         )
         output.finish(self.document)
         return ExitStatus.SOME_FAILED if self.stats.total.failed else ExitStatus.OK
+
+
+def errors_name(files: FileConfig) -> str:
+    """Where failed records go, for a sentence."""
+    return files.errors or (f"{files.output}.errors.jsonl" if is_file(files.output) else "above")
+
+
+def _reranker(run: Run, scorer: Scorer, format: Format, limits: WindowLimits, budget: Budget) -> WindowReranker:
+    return WindowReranker(
+        scorer=scorer,
+        limits=limits,
+        budget=budget,
+        write=run.config.write,
+        stats=run.stats,
+        report=run.report,
+        candidates_path=format.candidates_path,
+        refuse_cut=run.config.model.long_docs == "error",
+        refuse_empty=format.needs_candidates,
+    )
 
 
 def _write_header(header: bytes, output: Output, commit: Commit, end: Mark, budget: Budget) -> None:
