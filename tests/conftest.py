@@ -50,6 +50,7 @@ def points(request: pytest.FixtureRequest) -> Iterator[Points]:
 
 def pytest_configure(config: pytest.Config) -> None:
     keep_bytecode()
+    os.environ.pop("RERANK_CACHE", None)
     os.environ["XDG_CACHE_HOME"] = str(ROOT / ".pytest_cache" / "xdg")  # graphs made once, away from the user's
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a shell's background: our runs would inherit it

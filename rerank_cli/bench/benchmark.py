@@ -28,6 +28,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.engines.machine import device_name, machine
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.find import find_model
+from rerank_cli.models.libraries import CACHE
 
 
 def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
 def _measure(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
     config = replace(config, model=_model(config, folder, report))
     if config.random_weights is not None:  # nobody wants graphs of random numbers in the user's cache
-        config = replace(config, environment={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")})
+        config = replace(config, environment={**os.environ, CACHE: str(folder / "cache")})
     if config.growth:
         return {"machine": machine(), "model": config.model.model, "growth": list(_growth(config, folder, report))}
     return _compare(config, folder, report)
@@ -200,7 +201,7 @@ def _growth(config: BenchConfig, folder: Path, report: Report) -> Iterator[Answe
         if config.batch_tokens[0] is not None:
             options += ["--batch-tokens", str(config.batch_tokens[0])]
         around = config.environment or os.environ
-        kept = {name: value for name, value in around.items() if not name.startswith("RERANK_")}
+        kept = {name: value for name, value in around.items() if name == CACHE or not name.startswith("RERANK_")}
         ended = subprocess.run([*command, *options], stderr=subprocess.PIPE, text=True, check=False, env=kept)
         if ended.returncode != 0:
             raise ModelError(f"rerank score ended with {ended.returncode}: {ended.stderr[-300:]}", "Run it by hand.")

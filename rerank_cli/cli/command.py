@@ -1,19 +1,30 @@
-"""A command: typer's, which reads no variable of the environment but those that `environment` lists."""
+"""A command: typer's, with --config and --show-config, and with few variables of the environment."""
 
 import os
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from typer._click.shell_completion import CompletionItem
 from typer.core import TyperCommand
+from typer.main import get_command
 
 from rerank_cli.cli.completing import for_shells
-from rerank_cli.cli.environment import refuse_earlier_variables
+from rerank_cli.cli.config_file import read_config_file, refuse_writing_over
+from rerank_cli.cli.environment import refuse_earlier_variables, variable
+from rerank_cli.cli.origins import FILE, shown_lines
+from rerank_cli.display.messages import print_line
 
 HELP = frozenset({"-h", "--help"})
+SHOW = f"{__name__}.show"  # in a context's meta: that nothing is run
 
 
 class Command(TyperCommand):
     """Every command of `rerank` is one of these."""
+
+    def __init__(self, name: str | None, **settings: Any) -> None:
+        super().__init__(name, **settings)
+        if name != "help":
+            self.params += CONFIGURING
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line. Help and completion work whatever the environment holds."""
@@ -24,3 +35,61 @@ class Command(TyperCommand):
     def shell_complete(self, ctx: Any, incomplete: str) -> list[CompletionItem]:
         """The options that begin with what was typed, each with one short sentence."""
         return for_shells(super().shell_complete(ctx, incomplete))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, or show what it would use. Raises ConfigError where it would write over the file."""
+        if file := ctx.meta.get(FILE):
+            refuse_writing_over(file, ctx.params)
+        if not ctx.meta.get(SHOW):
+            return super().invoke(ctx)
+        for line in shown_lines(ctx):
+            print_line(line)
+        return 0
+
+
+def _read(context: typer.Context, path: str | None) -> None:
+    """Let a file fill what is neither typed nor in the environment."""
+    if path is None or context.resilient_parsing:
+        return
+    if not path:
+        raise typer.BadParameter("it is empty (an unset variable?)")
+    source = context.get_parameter_source("config")
+    named = variable("config") if source is not None and source.name == "ENVIRONMENT" else "--config"
+    file = read_config_file(path, context.command, named)  # type: ignore[arg-type]
+    context.default_map = file.values
+    context.meta[FILE] = file
+
+
+def _show(context: typer.Context, wanted: bool) -> None:
+    context.meta[SHOW] = wanted
+
+
+def _configuring(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            envvar=variable("config"),
+            show_envvar=False,
+            callback=_read,
+            is_eager=True,
+            expose_value=False,
+            help="TOML file with options, one a line by their long names; what is typed wins over it.",
+        ),
+    ] = None,
+    show_config: Annotated[
+        bool,
+        typer.Option(
+            "--show-config",
+            callback=_show,
+            expose_value=False,
+            help="Print what a run would use, and where each value came from; run nothing.",
+        ),
+    ] = False,
+) -> None:
+    """Declares the two options, for typer to make parameters of."""
+
+
+_alone = typer.Typer(add_completion=False)
+_alone.command()(_configuring)
+CONFIGURING = get_command(_alone).params

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
+from rerank_cli.cli.origins import origins_of
 from rerank_cli.core.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.display.messages import report
 from rerank_cli.files.paths import is_file
@@ -47,7 +48,12 @@ def convert_command(
     read = o.reading(context)
     write = WriteConfig(format=o.format_to_write(context), model=model)
     done = convert(
-        RunConfig(read=read, write=write, files=FileConfig(output=output, errors=errors, overwrite=overwrite)),
+        RunConfig(
+            read=read,
+            write=write,
+            files=FileConfig(output=output, errors=errors, overwrite=overwrite),
+            origins=origins_of(context),
+        ),
         _silent if quiet else report,
     )
     count = done.counters

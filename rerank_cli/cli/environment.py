@@ -6,6 +6,7 @@ refused, command by command. Any other RERANK_* is ignored: Kubernetes sets RERA
 
 from collections.abc import Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 from typer.core import TyperCommand
@@ -41,6 +42,8 @@ EARLIER = {  # a closed list: the options of each command whose variables earlie
     "revision max-length",
     "doctor": "revision max-length query-max-length acceptance cases",
 }
+LIKE = 0.87  # how alike a variable and a name of ours are, with the prefix that they share
+SERVICES = (PREFIX + "SERVICE_", PREFIX + "PORT")  # as Kubernetes names them, for a service `rerank`
 TRUE = ("1", "true", "t", "yes", "y", "on")
 
 
@@ -71,6 +74,27 @@ def refuse_earlier_variables(command: TyperCommand, environment: Mapping[str, st
         f"{', '.join(lines)} in the environment: no longer read",
         f"Unset {'it' if len(lines) == 1 else 'them'}, and write into the file of --config{each}: {shown}",
     )
+
+
+def near_misses(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Variables that look like ours and that no command reads, each with a sentence on what was probably meant.
+
+    >>> near_misses({"RERANK_TREADS": "4", "RERANK_SERVICE_HOST": "10.0.0.1"})
+    [('RERANK_TREADS', 'not read: close to RERANK_THREADS')]
+    """
+    read = {variable(name) for name in READ}
+    earlier = {
+        variable(name): name.removeprefix(f"{command}-") for command, names in EARLIER.items() for name in names.split()
+    }
+    found = []
+    for name in sorted(environment):
+        if not name.upper().startswith(PREFIX) or name.startswith(SERVICES) or name in read or not environment[name]:
+            continue
+        if name in earlier:
+            found.append((name, f"no longer read: use --config or --{earlier[name]}"))
+        elif close := get_close_matches(name.upper(), [*read, *earlier], n=1, cutoff=LIKE):
+            found.append((name, f"not read: close to {close[0]}"))
+    return found
 
 
 def value_of(option: str, text: str, command: TyperCommand) -> bool | int | float | str | list[str]:

@@ -268,7 +268,7 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
 def format_to_write(context: typer.Context) -> str:
     """The format that --output-format and the suffix of -o name. Raises ConfigError where they do not agree."""
     source = context.get_parameter_source("output_format")
-    by_user = source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+    by_user = source is not None and source.name != "DEFAULT"
     return output_format(context.params["output"] or "-", context.params["output_format"], by_user=by_user)
 
 

@@ -18,6 +18,8 @@ from typer.exceptions import TyperException
 
 from rerank_cli.cli.app import app
 from rerank_cli.cli.completing import COMPLETING, prepare_completion
+from rerank_cli.cli.config_file import key_of
+from rerank_cli.cli.origins import FILE
 from rerank_cli.core.errors import ExitStatus, Interrupted, PipeClosed, RerankError
 from rerank_cli.display.messages import report
 from rerank_cli.display.progress import show_cursor
@@ -148,6 +150,8 @@ def usage_message(fault: TyperException) -> str:
         source = fault.ctx.get_parameter_source(fault.param.name)
         if source is not None and source.name == "ENVIRONMENT":
             fault.param_hint = f"{fault.param.envvar} in the environment"
+        elif source is not None and source.name == "DEFAULT_MAP":
+            fault.param_hint = f"{key_of(fault.param)} in {fault.ctx.meta[FILE].path}"
         elif source is not None and source.name == "COMMANDLINE" and fault.param.param_type_name == "option":
             fault.param_hint = f"'{max(fault.param.opts, key=len)}'"
     return fault.format_message()

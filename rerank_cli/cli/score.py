@@ -1,5 +1,6 @@
 """`rerank score`: the main job."""
 
+import dataclasses
 import os
 import sys
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.cli.limits import error_limit
+from rerank_cli.cli.origins import origins_of
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.core.stats import Stats
@@ -106,6 +108,7 @@ def score(
             output="-" if output is None else output, errors=errors, stats=stats, overwrite=overwrite, resume=resume
         ),
         error_limit=error_limit(max_errors, strict),
+        origins=origins_of(context),
     )
     shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would be drawn into the records
     terminal = sys.stderr is not None and sys.stderr.isatty() and not shared
@@ -133,5 +136,5 @@ def run_dry(config: RunConfig, reporter: Reporter) -> int:
     for line in dry_run_lines(found):
         print_line(line)
     if config.files.stats is not None:
-        write_stats(config.files.stats, found.as_dict())
+        write_stats(config.files.stats, {**found.as_dict(), **dataclasses.asdict(config.origins)})
     return found.status

@@ -8,6 +8,7 @@ import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.cli.limits import folder_to_make
+from rerank_cli.cli.origins import origins_of
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.dtypes import TRAINING_DTYPES
 from rerank_cli.core.errors import ConfigError
@@ -128,6 +129,7 @@ def train_command(
         early_stopping=early_stopping,
         resume=resume,
         overwrite=overwrite,
+        origins=origins_of(context),
     )
     with TrainingProgress(reporter) as shown:
         result = train(config, reporter.report, shown)

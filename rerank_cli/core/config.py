@@ -4,6 +4,7 @@ Each group goes to the wing that needs it: reading and writing to formats, model
 files to the output protocol. `None` in batching means "decide by the device".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -125,6 +126,15 @@ class FileConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origins:
+    """Where the values of a run came from. Two runs that differ in this alone are the same run."""
+
+    config_file: str | None = None  # as named with --config
+    config_file_sha256: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)  # flag, environment or file, of what is no default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """One whole run of `rerank score`."""
 
@@ -134,3 +144,4 @@ class RunConfig:
     batch: BatchConfig = field(default_factory=BatchConfig)
     files: FileConfig = field(default_factory=FileConfig)
     error_limit: ErrorLimit = field(default_factory=ErrorLimit)
+    origins: Origins = field(default_factory=Origins)

@@ -50,7 +50,7 @@ def convert(config: RunConfig, report: Report) -> Conversion:
         for note in (*inputs.notes, *format.notes):
             report(note)
         about_input = {"input_bytes": end.total, "input_sha256": end.sha256, "options": readable(asdict(config.read))}
-        output.finish({**about, **counters.as_dict(), **about_input})
+        output.finish({**about, **counters.as_dict(), **about_input, **asdict(config.origins)})
     finally:
         output.close()
     status = ExitStatus.SOME_FAILED if counters.failed else ExitStatus.OK

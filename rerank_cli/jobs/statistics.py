@@ -15,6 +15,8 @@ from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
 from rerank_cli.jobs.fingerprint import readable
 
+NO_OPTIONS = ("files", "origins")
+
 
 def document_of(
     config: RunConfig,
@@ -40,7 +42,8 @@ def document_of(
         "input_offset": end.offset,
         "input_bytes": end.total,
         "input_sha256": end.sha256,
-        "options": readable({name: value for name, value in asdict(config).items() if name != "files"}),
+        "options": readable({name: value for name, value in asdict(config).items() if name not in NO_OPTIONS}),
+        **asdict(config.origins),
         "fingerprint": fingerprint,
     }
 

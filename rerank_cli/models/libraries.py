@@ -30,11 +30,14 @@ QUIET = {  # unless the user's environment says otherwise
     "TOKENIZERS_PARALLELISM": "true",
 }
 BARS = "HF_HUB_DISABLE_PROGRESS_BARS"  # "1" forbids them, "0" forbids forbidding them
+CACHE = "RERANK_CACHE"  # the folder of what this tool keeps
 NO_BARS = {BARS: "1", "TQDM_DISABLE": "1"}
 
 
 def user_cache() -> Path:
-    """Where this tool keeps what it can make again: `rerank` in XDG_CACHE_HOME, by default ~/.cache."""
+    """The folder of what can be made again: RERANK_CACHE, else `rerank` in XDG_CACHE_HOME, by default ~/.cache."""
+    if own := os.environ.get(CACHE):
+        return Path(os.path.abspath(os.path.expanduser(own)))
     base = os.environ.get("XDG_CACHE_HOME", "")
     return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache")) / "rerank"
 

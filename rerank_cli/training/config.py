@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rerank_cli.core.config import ModelConfig, ReadConfig
+from rerank_cli.core.config import ModelConfig, Origins, ReadConfig
 
 LEARNING_RATE = 2e-5
 LORA_LEARNING_RATE = 2e-4  # ten times as high, as adapters want it (Schulman et al., "LoRA Without Regret", 2025)
@@ -43,6 +43,7 @@ class TrainConfig:
     early_stopping: int | None = None
     resume: bool = False
     overwrite: bool = False
+    origins: Origins = field(default_factory=Origins)
 
     @property
     def rate(self) -> float:

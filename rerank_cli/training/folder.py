@@ -33,7 +33,7 @@ KNOWN = re.compile(  # in a checkpoint that has no such list, and in a model of 
     r"(sentencepiece\.bpe|spiece|spm|tokenizer)\.model|chat_template\.jinja"
 )
 
-OUTCOMES = ("training", "held_out", "files")  # of a note: what the training came to, not which one it is
+OUTCOMES = ("training", "held_out", "files", "origins")  # of a note: what the training came to, not which one it is
 
 
 def _note_in(folder: Path) -> dict[str, Any] | None:

@@ -14,7 +14,17 @@ from rerank_cli.evaluation.evaluate import Evaluation
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.data import TrainingData
 
-NO_OPTIONS = ("read", "held_out", "qrels", "fields", "model", "output", "resume", "overwrite")  # noted otherwise
+NO_OPTIONS = (
+    "read",
+    "held_out",
+    "qrels",
+    "fields",
+    "model",
+    "output",
+    "resume",
+    "overwrite",
+    "origins",
+)  # noted otherwise
 
 
 def note_of(config: TrainConfig, data: TrainingData, base: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The steps are made by sentence-transformers' CrossEncoderTrainer (`fit`, `traine
 Everything happens in OUT.partial, checkpoints too, and OUT appears when it is complete.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progr
     if data.held_out is not None and before is not None:
         evaluation = measure_held_out(data.held_out, _score_trained(config, folder, data.held_out), before)
         note["held_out"] = held_out_figures(evaluation)
+    note["origins"] = asdict(config.origins)
     folder.finish(note, card(folder.final.name, LOSSES[config.loss].description, note))
     return TrainingResult(config.output, note, evaluation)
 

@@ -89,7 +89,7 @@ def test_help_works_whatever_the_environment_holds(arguments: tuple[str, ...]) -
 
 def test_no_option_has_a_variable_but_those_of_the_machine_and_the_person() -> None:
     variables = {each.envvar for command in COMMANDS.values() for each in command.params if each.envvar}
-    assert variables == {variable(name) for name in OPTIONS if name != "config"}
+    assert variables == {variable(name) for name in OPTIONS}
     for command in ("train", "mine", "export"):
         assert all(each.envvar is None for each in COMMANDS[command].params if "--dtype" in each.opts), command
 
@@ -125,4 +125,4 @@ def test_verbose_says_what_the_run_was_made_of(ten: Path) -> None:
 
 def test_the_page_lists_the_variables_that_are_read() -> None:
     rows = re.findall(r"^\| `(RERANK_\w+)` \|", PAGE.read_text(), re.MULTILINE)
-    assert sorted(rows) == sorted(variable(name) for name in READ if name not in ("cache", "config"))
+    assert sorted(rows) == sorted(variable(name) for name in READ)

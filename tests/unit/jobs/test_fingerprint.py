@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from rerank_cli import __version__
-from rerank_cli.core.config import BatchConfig, ErrorLimit, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
+from rerank_cli.core.config import (
+    BatchConfig,
+    ErrorLimit,
+    FileConfig,
+    ModelConfig,
+    Origins,
+    ReadConfig,
+    RunConfig,
+    WriteConfig,
+)
 from rerank_cli.core.scorer import Identity, Traits, budgets_of
 from rerank_cli.engines.machine import python_version
 from rerank_cli.files.journal import decode, encode
@@ -56,6 +65,7 @@ def test_an_option_that_can_change_the_result_changes_the_fingerprint(group):
         RunConfig(read=ReadConfig(need_texts=False)),
         RunConfig(files=FileConfig(output="out", errors="errors", stats="stats", overwrite=True, resume=True)),
         RunConfig(error_limit=ErrorLimit(count=3)),
+        RunConfig(origins=Origins(config_file="a.toml", config_file_sha256="0", sources={"top-k": "file"})),
     ],
     ids=repr,
 )

@@ -178,6 +178,17 @@ def test_a_relative_cache_folder_of_the_environment_is_ignored(monkeypatch: pyte
     assert cache_folder() == Path("/home/me/.cache/rerank/graphs")
 
 
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [("/var/cache/of-us", "/var/cache/of-us"), ("~/ours", "/home/me/ours"), ("", "/elsewhere/rerank")],
+)
+def test_the_cache_is_where_our_variable_says(monkeypatch: pytest.MonkeyPatch, value: str, folder: str) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("RERANK_CACHE", value)
+    assert cache_folder() == Path(folder) / "graphs"
+
+
 def test_a_cache_without_room_is_left_as_it_was_and_the_graph_made_elsewhere(cache: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
