@@ -46,8 +46,8 @@ def parts_of(stats: Stats, over: bool = False) -> Iterator[Part]:
     total, share = stats.total, stats.share_done
     if share is not None:
         yield Part(0, f"{share:>4.0%}", 4)
-    if stats.doing:
-        yield Part(0, stats.doing, len(stats.doing), "dim")
+    if doing := stats.doing or ("" if stats.live.batches else "starting"):
+        yield Part(0, doing, len(doing), "dim")
         return
     yield counted(4, short(stats.pairs_scored), "pairs")
     yield counted(3, short(stats.per_second(stats.live.pairs)), "pairs/s")
@@ -97,6 +97,7 @@ class Frame:
             yield Control(*((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * above)
         figures = Text(between).join(Text(part.text, part.style) for part in parts)
         figures = Text(" " if bar else "", end="", no_wrap=True, overflow="ellipsis").append(figures)
+        figures.truncate(max(1, options.max_width - bar - 1), overflow="ellipsis")
         self._drawn = bar + figures.cell_len
         if bar:
             share = self._stats.share_done

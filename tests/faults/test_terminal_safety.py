@@ -41,7 +41,8 @@ CODES = (0, 2, 3, 4, 5, 6, 8, 11)  # no bug, and no death
 
 # What rich may send for the bar and the table: hide and show the cursor; go to the start of the line and clear it and
 # those above; these colours of text: none, bold, dim, bold red, one of eight, of their bright ones, or of 256.
-RICH = re.compile(r"\x1b\[\?25[lh]|\r\x1b\[2K(?:\x1b\[1A\x1b\[2K)*|\x1b\[(?:0|1|2|1;31|3[0-7]|9[0-7]|38;5;\d{1,3})m")
+LINES = r"\r\x1b\[2K(?:\x1b\[1A\x1b\[2K)*|\r(?:\x1b\[1A\x1b\[2K)+"
+RICH = re.compile(LINES + r"|\x1b\[\?25[lh]|\x1b\[(?:0|1|2|1;31|3[0-7]|9[0-7]|38;5;\d{1,3})m")
 DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 DISPLAYS = ("bar", "lines", "none")
 GOOD: dict[str, Any] = {"id": "q1", "query": "q", "candidates": [{"id": "d1", "text": "a"}]}

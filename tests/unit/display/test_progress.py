@@ -220,6 +220,20 @@ def test_before_the_first_batch_the_bar_says_what_is_waited_for():
     assert drawn(stats).endswith(" 43% · loading the model")
 
 
+@pytest.mark.parametrize("width", [5, 12, 20, 30])
+def test_a_line_is_never_as_wide_as_a_narrow_terminal(width):
+    console, stream = console_of(width, terminal=True)
+    (frame,) = run_bar(Stats(Clock(), doing="reading the first records"), console).get_renderables()
+    for _ in range(2):
+        console.print(frame)
+    assert "\x1b[1A" not in stream.getvalue()
+    assert len(drawn(Stats(Clock(), doing="reading the first records"), width)) < width
+
+
+def test_a_run_not_begun_shows_no_figures():
+    assert drawn(Stats(Clock())).endswith("━ starting")
+
+
 def test_an_input_without_a_size_has_no_percentage_and_no_time_left():
     stats = going_on()
     stats.bytes_total = None
