@@ -724,7 +724,7 @@ def assert_left_well(terminal: Terminal) -> None:
 def test_ctrl_c_while_the_bar_is_drawn_gives_130_and_the_cursor_back(
     points: Points, new_folder: NewFolder, golden: dict[str, bytes]
 ) -> None:
-    begun = {HIDDEN: "slow=0.01", b"loading the model": "slow=0.01,slow_load=0.3", b" records": "slow=0.01"}
+    begun = {HIDDEN: "slow=0.01", b"loading the model": "slow=0.01,slow_load=0.3", b" pairs/s": "slow=0.01"}
     for seen, more, milliseconds in points.of(list(product(begun, (0, 1, 2), (0, 1, 10))), sample=2):
         fault = "then again" if more else "once"
         with points.trying(f"terminal: Ctrl-C while the bar is drawn, {fault}"):
