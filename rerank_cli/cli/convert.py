@@ -11,7 +11,7 @@ from rerank_cli.display.messages import report
 from rerank_cli.files.paths import is_file
 from rerank_cli.jobs.convert import convert
 
-R, M = ReadConfig(), ModelConfig()
+R, W, M = ReadConfig(), WriteConfig(), ModelConfig()
 
 
 def convert_command(
@@ -35,6 +35,7 @@ def convert_command(
     corpus: o.Corpus = None,
     output_format: o.OutputFormat = "native",
     model: Annotated[str, o.option("model", "The model that requests to an API name.", "-m")] = M.model,
+    tag: o.Tag = W.tag,
     overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output, when all is read.")] = False,
     errors: Annotated[str | None, o.option("errors", "Where bad records go (default: OUT.errors.jsonl).")] = None,
     quiet: o.Quiet = False,
@@ -46,7 +47,7 @@ def convert_command(
     rerank convert scifact --run bm25.run -o scifact.jsonl
     """
     read = o.reading(context)
-    write = WriteConfig(format=o.format_to_write(context), model=model)
+    write = WriteConfig(format=o.format_to_write(context), model=model, tag=tag)
     done = convert(
         RunConfig(
             read=read,

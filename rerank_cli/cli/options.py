@@ -161,6 +161,9 @@ Corpus = Annotated[
 QueryTemplate = Annotated[str | None, option("query-template", "Query composed of a record's {fields}.")]
 DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of fields, such as "{title} {text}".')]
 
+# writing
+Tag = Annotated[str, option("tag", "Last column of a TREC run: the name of what made it.")]
+
 # model
 Model = Annotated[
     str,

@@ -11,6 +11,7 @@ from rerank_cli.cli import options as o
 from rerank_cli.cli.limits import error_limit
 from rerank_cli.cli.origins import origins_of
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
+from rerank_cli.core.decimals import MOST_DIGITS
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.core.stats import Stats
 from rerank_cli.display.dry_run_report import dry_run_lines
@@ -51,6 +52,16 @@ def score(
     min_score: Annotated[float | None, o.option("min-score", "Drop candidates below this score.")] = None,
     no_text: Annotated[bool, o.option("no-text", "Leave the candidates' texts out of the output.")] = False,
     score_kind: Annotated[o.ScoreKind, o.option("score", "What `score` holds.")] = W.score,
+    digits: Annotated[
+        int | None,
+        o.option(
+            "digits",
+            "Significant digits of scores and logits (default: as many as tell them apart).",
+            min=1,
+            most=MOST_DIGITS,
+        ),
+    ] = None,
+    tag: o.Tag = W.tag,
     overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output, when the run succeeds.")] = False,
     resume: Annotated[bool, o.option("resume", "Continue an interrupted run; do nothing if it is done.")] = False,
     errors: Annotated[str | None, o.option("errors", "Where bad records go (default: OUT.errors.jsonl).")] = None,
@@ -100,6 +111,8 @@ def score(
             min_score=min_score,
             no_text=no_text,
             score=score_kind,
+            digits=digits,
+            tag=tag,
             model="fake" if engine == "fake" else model,
         ),
         model=o.model_of(context),

@@ -66,6 +66,8 @@ class WriteConfig:
     min_score: float | None = None
     no_text: bool = False
     score: ScoreKind = "sigmoid"
+    digits: int | None = None  # significant ones of scores and logits; None: as many as tell them apart
+    tag: str = "rerank"  # last column of a run
     model: str = ""  # as the answers of APIs name it
     scored: bool = False  # a ranking will be written, so scores of the input decide nothing
 

@@ -5,20 +5,21 @@ apart, where a half-precision sigmoid makes both 1.0 and the order a matter of l
 """
 
 import math
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rerank_cli.core.config import ScoreKind
+from rerank_cli.core.decimals import score_with_digits, short_score, shortest_float32, with_digits
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """A request's candidates, best first.
 
-    `indices` are positions in the input's list, from 0; `logits` and `scores` stand in the same order. `truncated`
-    holds the input positions of candidates of which the model saw only a part; `chunks` gives, for candidates that were
-    scored in parts, the characters of the best part. `tokens` is what scoring all of the request took.
+    `indices` are positions in the input's list, from 0; `logits` and `scores` stand in the same order, with as many
+    digits as are written (see `decimals`). `truncated` holds the input positions of candidates of which the model saw
+    only a part; `chunks` gives, for candidates that were scored in parts, the characters of the best part. `tokens` is
+    what scoring all of the request took.
     """
 
     indices: tuple[int, ...]
@@ -31,17 +32,6 @@ class Ranking:
     def first(self, count: int) -> "Ranking":
         """The best `count` candidates alone."""
         return replace(self, indices=self.indices[:count], logits=self.logits[:count], scores=self.scores[:count])
-
-
-def as_float32(value: float) -> float:
-    """The nearest float32, as a Python float, which holds each float32 exactly.
-
-    Beyond the range of float32 it is infinite, as a cast in C has it: so evaluators read a run.
-
-    >>> as_float32(0.1), as_float32(3.4e38), as_float32(-1e39)
-    (0.10000000149011612, 3.3999999521443642e+38, -inf)
-    """
-    return array("f", (value,))[0]
 
 
 def sigmoid(logit: float) -> float:
@@ -58,6 +48,7 @@ def rank(
     top_k: int | None = None,
     min_score: float | None = None,
     score: ScoreKind = "sigmoid",
+    digits: int | None = None,
     truncated: frozenset[int] = frozenset(),
     chunks: Mapping[int, tuple[int, int]] | None = None,
     tokens: int = 0,
@@ -65,15 +56,20 @@ def rank(
     """Order candidates by float32 `logits` (one per candidate, in input order).
 
     Keeps at most `top_k`, and of those only the ones whose score, in units of `score`, is at least `min_score`.
+    `digits` are how many significant ones logits and scores have at most; they change neither order nor choice.
     Raises ValueError on a logit that is not finite: a sort with a NaN gives a wrong order and no error.
     """
     if not all(map(math.isfinite, logits)):
         raise ValueError("cannot rank logits that are not finite. This is a bug: they are failures of their record.")
     order = sorted(range(len(logits)), key=logits.__getitem__, reverse=True)[:top_k]
-    kept = [logits[index] for index in order]
-    scores = kept if score == "logit" else list(map(sigmoid, kept))
+    raw = [logits[index] for index in order]
+    kept = list(map(shortest_float32, raw))
+    scores = kept if score == "logit" else [short_score(sigmoid(logit)) for logit in raw]
     if min_score is not None:
         count = sum(value >= min_score for value in scores)
         order, kept, scores = order[:count], kept[:count], scores[:count]
+    if digits is not None:
+        kept = [with_digits(logit, digits) for logit in kept]
+        scores = kept if score == "logit" else [score_with_digits(sigmoid(logit), digits) for logit in raw[: len(kept)]]
     cut = truncated & frozenset(order) if truncated else truncated
     return Ranking(tuple(order), tuple(kept), tuple(scores), cut, chunks or {}, tokens)

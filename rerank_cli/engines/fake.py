@@ -23,8 +23,8 @@ from zlib import crc32
 
 from rerank_cli.core.chunking import divided
 from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.decimals import as_float32
 from rerank_cli.core.errors import ConfigError, PassingFault
-from rerank_cli.core.ranking import as_float32
 from rerank_cli.core.scorer import Batch, Identity, OutOfMemory, PreparedPair, Traits
 
 LONGEST_S = 3600.0  # of a delay

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.decimals import as_float32
 from rerank_cli.core.errors import InputError
-from rerank_cli.core.ranking import as_float32
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.evaluation.column_files import MAX_LINE_BYTES, lines_with_columns, refused
 from rerank_cli.evaluation.judgements import TWICE_ADVICE, Qrels, add_judgements, carried_judgements

@@ -8,6 +8,8 @@ Commas stand between columns only where a header or --run-columns shows it: an i
 from contextlib import suppress
 from typing import NamedTuple
 
+from rerank_cli.core.config import WriteConfig
+from rerank_cli.core.decimals import shortest_float32
 from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats.cells import cells_of
 from rerank_cli.formats.json_values import Malformed, check_utf8, number_of
@@ -16,7 +18,7 @@ COMMENT = b"#"
 TABS, BLANKS, COMMAS = "\t", "", ","  # between columns
 RUN = "qid Q0 docid rank score tag"
 RUN_COLUMNS = 6
-TAG = "rerank"  # of runs that are written here: their scores are logits
+TAG = WriteConfig().tag  # of runs that are written here: their scores are logits
 SHOWN = 40  # characters of a value in a message
 LARGEST_SCORE = 3e38  # evaluators read scores as float32, which ends at 3.4e38
 
@@ -144,13 +146,13 @@ def rank_as_score(text: str) -> float:
     return check_score(-rank)
 
 
-def run_line(qid: str, docid: str, rank: int, score: float) -> str:
-    """A line of a run as it is written.
+def run_line(qid: str, docid: str, rank: int, score: float, tag: str = TAG) -> str:
+    """A line of a run as it is written; `score` is a float32.
 
     >>> row_of_run(run_line("q1", "d9", 1, 12.5).encode())
     RunRow(qid='q1', docid='d9', score=12.5, tag='rerank')
     """
-    return f"{qid} Q0 {docid} {rank} {score!r} {TAG}\n"
+    return f"{qid} Q0 {docid} {rank} {shortest_float32(score)!r} {tag}\n"
 
 
 def _is_plain(columns: list[str]) -> bool:

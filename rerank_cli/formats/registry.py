@@ -21,7 +21,7 @@ from rerank_cli.core.records import Blank, Entry, Failure, Mark, Request
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import source_text
 from rerank_cli.formats.cells import DELIMITERS, format_of_header
-from rerank_cli.formats.columns import is_comment
+from rerank_cli.formats.columns import TAG, is_comment
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.kinds import kind_of
 from rerank_cli.formats.known import FORMATS, format_of
@@ -65,6 +65,12 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     if inputs is not None and (begin := getattr(record_format, "begin", None)):
         begin(inputs, read.max_line_bytes)
     source: Format = (Groups if hasattr(record_format, "join_lines") else Records)(name, record_format, read, write)
+    written = name if write.format == "same" else write.format
+    if write.tag != TAG and not _are_one(written, "trec"):
+        raise ConfigError(
+            f"--tag {write.tag}: {written} records have no tag",
+            "Write a TREC run: --output-format trec, or -o FILE.run.",
+        )
     if write.format == "beir" != name:
         raise ConfigError("--output-format beir: folders are read, not written", "trec writes a run.")
     if write.format == "same" or (_are_one(write.format, name) and not (name == "native" and read.has_own_fields)):

@@ -12,8 +12,9 @@ import struct
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.decimals import as_float32
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.core.ranking import Ranking, as_float32
+from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.columns import COMMENT, LARGEST_SCORE, is_comment, row_of_run, run_line
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import BLANKS, Malformed, id_of
@@ -30,8 +31,13 @@ class TrecRun:
     titled = needs_candidates = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Look over the run and index its texts where one is read. Raises ConfigError for a run without texts."""
-        self._scored = write.scored
+        """Look over the run and index its texts where one is read.
+
+        Raises ConfigError for a run without texts, and for a tag that is no column.
+        """
+        if not write.tag.isprintable() or " " in write.tag:
+            raise ConfigError(f"--tag {write.tag!r}: a column of a run has no blanks in it", "Write it in one word.")
+        self._scored, self._tag = write.scored, write.tag
         self._run = None if read.run is None else RunWithTexts(read)
         self.hashes: dict[str, str] = {} if self._run is None else self._run.hashes
 
@@ -120,7 +126,7 @@ class TrecRun:
         written, last = [], math.inf
         for rank, (docid, score) in enumerate(best.items(), 1):
             last = min(as_float32(score), below(last))
-            written.append(run_line(value["qid"], docid, rank, last))
+            written.append(run_line(value["qid"], docid, rank, last, self._tag))
         return "".join(written).encode("utf-8")
 
 

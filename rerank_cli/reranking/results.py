@@ -101,6 +101,7 @@ class WindowRanker:
             top_k=write.top_k if ranked else None,
             min_score=write.min_score if ranked else None,
             score=write.score,
+            digits=write.digits,
             truncated=entry.truncated,
             chunks={position: span for position, span in spans.items() if span is not None},
             tokens=entry.tokens,

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import pty
-import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -174,8 +173,8 @@ def test_candidates_come_best_first_with_index_score_and_logit() -> None:
     for candidate in out["candidates"]:
         assert candidate["id"] == str(candidate["index"])
         assert candidate["text"] == f"text {candidate['index']}"
-        assert math.isclose(candidate["score"], 1 / (1 + math.exp(-candidate["logit"])), rel_tol=1e-12)
-        assert struct.unpack("f", struct.pack("f", candidate["logit"]))[0] == candidate["logit"]
+        assert math.isclose(candidate["score"], 1 / (1 + math.exp(-candidate["logit"])), rel_tol=1e-6)
+        assert len(repr(abs(candidate["logit"])).replace(".", "")) <= 9
         assert "truncated" not in candidate
         assert "previous_score" not in candidate
 

@@ -18,7 +18,7 @@ import pytest
 from support.hostile import BOM, Stricter, naughty_strings
 from support.hostile import lines as hostile_lines
 from support.hostile_cases import CASES, Verdict
-from support.making import fake_logit, jsonl
+from support.making import fake_logit, jsonl, written_logit
 from support.points import Points
 from support.running import files_of, forked, lines
 
@@ -202,7 +202,7 @@ def assert_came_back(written: dict[str, Any], value: dict[str, Any]) -> None:
     for candidate in written["candidates"]:
         old = before[candidate["index"]]
         text = old if isinstance(old, str) else old["text"]
-        assert candidate["logit"] == fake_logit(value["query"], text)
+        assert candidate["logit"] == written_logit(fake_logit(value["query"], text))
         if isinstance(old, dict):
             assert ("previous_score" in candidate) == ("score" in old)
             assert exactly(candidate.get("previous_score")) == exactly(old.get("score"))

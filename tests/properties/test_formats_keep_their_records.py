@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from itertools import product
 
 import pytest
+from support.making import written_score
 from support.spellings import BUILT, SPELLINGS, UNDERSTOOD
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
-from rerank_cli.core.ranking import rank, sigmoid
+from rerank_cli.core.ranking import rank
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.cells import format_of_header
@@ -450,4 +451,4 @@ def test_a_score_stands_beside_the_text_that_has_it_in_every_format(read, source
         request = entry.body.get("body", entry.body) if target == "openai-batch" else entry.body
         asked = target in (*APIS, "openai-batch") and request.get("raw_scores") is True
         raw = asked or target in ("nvidia", *IN_PLACE)
-        assert dict(scores) == {text: logit if raw else sigmoid(logit) for text, logit in logits.items()}
+        assert dict(scores) == {text: logit if raw else written_score(logit) for text, logit in logits.items()}

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.making import float32
 
-from rerank_cli.core.ranking import as_float32, rank, sigmoid
+from rerank_cli.core.decimals import as_float32, short_score, shortest_float32
+from rerank_cli.core.ranking import rank, sigmoid
 from rerank_cli.reranking.scoreboard import ScoreBoard
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -31,7 +32,8 @@ def naive_ranking(logits, top_k, min_score, kind):
                 best = index
         left.remove(best)
         picked.append(best)
-    scores = {index: logits[index] if kind == "logit" else sigmoid(logits[index]) for index in picked}
+    shown = shortest_float32 if kind == "logit" else lambda logit: short_score(sigmoid(logit))
+    scores = {index: shown(logits[index]) for index in picked}
     return [index for index in picked if min_score is None or scores[index] >= min_score]
 
 
@@ -39,7 +41,7 @@ def naive_ranking(logits, top_k, min_score, kind):
 def test_a_ranking_is_that_of_picking_the_best_again_and_again(logits, top_k, min_score, kind):
     ranking = rank(logits, top_k=top_k, min_score=min_score, score=kind)
     assert list(ranking.indices) == naive_ranking(logits, top_k, min_score, kind)
-    assert list(ranking.logits) == [logits[index] for index in ranking.indices]
+    assert list(map(as_float32, ranking.logits)) == [logits[index] for index in ranking.indices]
 
 
 @given(LOGITS)

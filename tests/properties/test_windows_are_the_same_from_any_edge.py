@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.making import Clock, after, entries_of, fake, fake_logit
+from support.making import Clock, after, entries_of, fake, fake_logit, written_logit
 
 from rerank_cli.core.config import WriteConfig
 from rerank_cli.core.plan import Budget, WindowLimits
@@ -132,4 +132,4 @@ def test_rankings_are_those_of_scoring_each_record_alone(lines, limits, budget, 
         logits = [fake_logit(entry.query, text) for text in entry.texts]
         order = sorted(range(len(logits)), key=lambda index: (-logits[index], index))
         assert list(result[1].indices) == order
-        assert list(result[1].logits) == [logits[index] for index in order]
+        assert list(result[1].logits) == [written_logit(logits[index]) for index in order]

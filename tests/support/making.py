@@ -9,6 +9,8 @@ from typing import Any
 from zlib import crc32
 
 from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
+from rerank_cli.core.decimals import short_score, shortest_float32
+from rerank_cli.core.ranking import sigmoid
 from rerank_cli.core.records import Entry, Mark, Origin, Request
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.files.inputs import Line
@@ -80,6 +82,16 @@ def fake_logit(query: str, text: str) -> float:
     """What the fake engine gives a pair when it is well: a hash, spread over [-8, 8), as a float32."""
     digest = crc32((query + text).encode("utf-8"))
     return float32(digest / 2**32 * 16 - 8)
+
+
+def written_logit(logit: float) -> float:
+    """A logit as it is written: the same float32 in a short decimal."""
+    return shortest_float32(logit)
+
+
+def written_score(logit: float) -> float:
+    """The score that is written for a logit."""
+    return short_score(sigmoid(logit))
 
 
 def float32(value: float) -> float:

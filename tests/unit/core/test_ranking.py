@@ -3,8 +3,10 @@
 import math
 
 import pytest
+from support.making import float32
 
-from rerank_cli.core.ranking import Ranking, as_float32, rank, sigmoid
+from rerank_cli.core.decimals import as_float32
+from rerank_cli.core.ranking import Ranking, rank, sigmoid
 from rerank_cli.evaluation import results
 from rerank_cli.formats import trec
 
@@ -23,7 +25,7 @@ def test_zero_and_minus_zero_are_a_tie():
 
 
 def test_scores_are_sigmoids_unless_logits_are_asked_for():
-    assert rank([0.0, 2.0]).scores == (1 / (1 + math.exp(-2.0)), 0.5)
+    assert rank([0.0, 2.0]).scores == (0.880797078, 0.5)
     assert rank([0.0, 2.0], score="logit").scores == (2.0, 0.0)
 
 
@@ -42,6 +44,20 @@ def test_min_score_is_in_units_of_the_score_and_keeps_what_equals_it():
     assert rank([0.0, 1.0, -1.0], min_score=0.5).indices == (1, 0)
     assert rank([0.0, 1.0, -1.0], min_score=1.0, score="logit").indices == (1,)
     assert rank([0.0, 1.0], min_score=0.99) == Ranking((), (), ())
+
+
+def test_digits_are_those_of_score_and_logit_and_choose_nothing():
+    logits = [float32(value) for value in (2.4268472, 2.4272, -3.17)]
+    assert rank(logits, digits=3).logits == (2.43, 2.43, -3.17)
+    assert rank(logits, digits=3).indices == (1, 0, 2)
+    assert rank(logits, digits=3).scores == (0.9189, 0.9189, 0.0403)
+    assert rank(logits, digits=2, score="logit").scores == (2.4, 2.4, -3.2)
+    assert rank(logits, digits=1, min_score=0.91887).indices == (1,)  # 0.92, as the other is too
+
+
+def test_digits_beyond_those_of_a_float32_show_no_more_of_a_logit():
+    assert rank([float32(2.4268472)], digits=17).logits == (2.4268472,)
+    assert rank([float32(2.4268472)], digits=17).scores == (sigmoid(float32(2.4268472)),)
 
 
 def test_no_candidates_give_an_empty_ranking():

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from support.making import jsonl, lines_of
+from support.making import jsonl, lines_of, written_score
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.core.ranking import rank, sigmoid
+from rerank_cli.core.ranking import rank
 from rerank_cli.core.records import Failure, Request
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format
@@ -310,13 +310,13 @@ def test_passages_keep_their_places_and_get_a_score_and_a_logit(tmp_path):
         "docid": "p",
         "title": "T",
         "text": "a pond",
-        "score": sigmoid(-1),
+        "score": written_score(-1),
         "logit": -1.0,
         "previous_score": 3,
     }
     assert negatives == [
-        {"docid": "n", "title": None, "text": "a kettle", "score": sigmoid(2), "logit": 2.0},
-        {"text": "a kite", "score": sigmoid(0.5), "logit": 0.5, "truncated": True},
+        {"docid": "n", "title": None, "text": "a kettle", "score": written_score(2), "logit": 2.0},
+        {"text": "a kite", "score": written_score(0.5), "logit": 0.5, "truncated": True},
     ]
     assert json.loads(format.lines_of(entry)) == record
 
@@ -400,9 +400,9 @@ def test_objects_keep_their_places_and_get_a_score_and_a_logit(tmp_path):
     assert answer == {
         **record,
         "passages": [
-            {**first, "score": sigmoid(-1), "logit": -1.0},
-            {**second, "score": sigmoid(2), "logit": 2.0, "previous_score": 3},
-            {"is_selected": 0, "url": "w", "passage_text": "a kite", "score": sigmoid(0.5), "logit": 0.5},
+            {**first, "score": written_score(-1), "logit": -1.0},
+            {**second, "score": written_score(2), "logit": 2.0, "previous_score": 3},
+            {"is_selected": 0, "url": "w", "passage_text": "a kite", "score": written_score(0.5), "logit": 0.5},
         ],
     }
     assert recognised(answer, tmp_path) == "ms-marco"
@@ -418,7 +418,7 @@ def test_columns_stay_columns(tmp_path):
     assert answer["passages"] == {
         **COLUMNS["passages"],
         "source": "s",
-        "score": [sigmoid(-1), sigmoid(2), sigmoid(0.5)],
+        "score": [written_score(-1), written_score(2), written_score(0.5)],
         "logit": LOGITS,
         "previous_score": [9, None, 7],
         "truncated": [None, True, None],

@@ -228,7 +228,7 @@ def test_candidates_come_back_best_first_with_index_score_and_logit():
         "query": "q",
         "candidates": [
             {"index": 1, "text": "good", "score": 0.5, "logit": 0.0},
-            {"index": 0, "text": "bad", "score": 0.11920292202211755, "logit": -2.0},
+            {"index": 0, "text": "bad", "score": 0.119202922, "logit": -2.0},
         ],
     }
 

@@ -5,12 +5,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.making import fake, fake_logit, jsonl, lines_of
+from support.making import fake, fake_logit, jsonl, lines_of, written_logit, written_score
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.plan import Budget, WindowLimits
-from rerank_cli.core.ranking import sigmoid
 from rerank_cli.core.records import Failure, Mark, Request
 from rerank_cli.core.stats import Stats
 from rerank_cli.evaluation.results import read_results
@@ -57,7 +56,7 @@ PAIRS = st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6)
 @given(st.lists(PAIRS, min_size=1, max_size=4), st.sampled_from(NAMES))
 def test_each_text_is_scored_with_its_own_query_and_answered_at_its_place(requests, names):
     records = [line([query for query, _ in pairs], [text for _, text in pairs], names) for pairs in requests]
-    expected = [list(enumerate(sigmoid(fake_logit(query, text)) for query, text in pairs)) for pairs in requests]
+    expected = [list(enumerate(written_score(fake_logit(query, text)) for query, text in pairs)) for pairs in requests]
     assert answers(*records) == expected
 
 
@@ -71,12 +70,12 @@ def test_a_request_of_more_pairs_than_a_slice_is_scored_alike():
     count = SLICE_PAIRS + 7
     pairs = [(f"q{number % 5}", f"t{number % 11}") for number in range(count)]
     (scores,) = answers(line([query for query, _ in pairs], [text for _, text in pairs]))
-    assert scores == [(place, sigmoid(fake_logit(*pair))) for place, pair in enumerate(pairs)]
+    assert scores == [(place, written_score(fake_logit(*pair))) for place, pair in enumerate(pairs)]
 
 
 def test_raw_scores_of_pairs_are_logits():
     (scores,) = answers(line(["tea", "kite"], ["a", "b"], raw_scores=True))
-    assert scores == [(0, fake_logit("tea", "a")), (1, fake_logit("kite", "b"))]
+    assert scores == [(0, written_logit(fake_logit("tea", "a"))), (1, written_logit(fake_logit("kite", "b")))]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support.making import jsonl, lines_of
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.decimals import shortest_float32
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.ranking import rank
 from rerank_cli.core.records import Failure, Request
@@ -173,9 +174,9 @@ def test_scores_fall_strictly_as_float32_in_our_order(logits):
     assert [row[2] for row in rows] == [f"d{index:03}" for index in ranking.indices]
     assert [int(row[3]) for row in rows] == list(range(1, len(rows) + 1))
     scores = [struct.unpack("<f", struct.pack("<f", float(row[4])))[0] for row in rows]
-    assert scores == [float(row[4]) for row in rows]
+    assert [shortest_float32(score) for score in scores] == [float(row[4]) for row in rows]
     assert all(later < earlier for earlier, later in pairwise(scores))
-    assert all(score <= logit for score, logit in zip(scores, ranking.logits, strict=True))
+    assert all(shortest_float32(score) <= logit for score, logit in zip(scores, ranking.logits, strict=True))
 
 
 MEASURES = ["nDCG@10", "RR@10", "AP", "R@20", "P@5", "Success@1"]

@@ -7,7 +7,7 @@ import math
 import random
 
 import pytest
-from support.making import Clock, entries_of, fake, fake_logit
+from support.making import Clock, entries_of, fake, fake_logit, written_logit
 
 from rerank_cli.core.config import ModelConfig, WriteConfig
 from rerank_cli.core.errors import DeviceError, PassingFault
@@ -58,7 +58,7 @@ def naive(record):
     """The ranking of a record, the plain way."""
     logits = [fake_logit(record["query"], text) for text in record["candidates"]]
     order = sorted(range(len(logits)), key=lambda index: (-logits[index], index))
-    return tuple(order), tuple(logits[index] for index in order)
+    return tuple(order), tuple(written_logit(logits[index]) for index in order)
 
 
 def test_no_entries_give_no_windows():
