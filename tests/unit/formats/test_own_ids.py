@@ -56,7 +56,7 @@ def refused(read, target, record):
     ("read", "record", "run"),
     [
         (ELASTIC, OF_ELASTIC, ["q1 Q0 e1 1 0.0 rerank", "q1 Q0 e2 2 -1.0 rerank"]),
-        (RANK_GPT, OF_RANK_GPT, ["7 Q0 r1 1 0.8999999761581421 rerank", "7 Q0 r2 2 0.800000011920929 rerank"]),
+        (RANK_GPT, OF_RANK_GPT, ["7 Q0 r1 1 0.9 rerank", "7 Q0 r2 2 0.8 rerank"]),
     ],
 )
 def test_records_with_ids_of_other_names_become_a_run(read, record, run):
