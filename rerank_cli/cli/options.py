@@ -15,7 +15,7 @@ import typer
 from rerank_cli.cli.environment import OPTIONS, variable
 from rerank_cli.core.config import DEFAULT_MODEL, LongDocs, ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError
-from rerank_cli.engines.registry import ENGINE_DTYPES, ENGINES
+from rerank_cli.engines.registry import ENGINE_DTYPES, OFFERED
 from rerank_cli.formats.beir import in_folder, text_files
 from rerank_cli.formats.known import FORMATS
 from rerank_cli.formats.run_layouts import read_run_columns
@@ -177,7 +177,7 @@ Model = Annotated[
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
 Offline = Annotated[bool, option("offline", "Never open a network connection.")]
 Engine = Annotated[
-    str, option("engine", "auto, torch, openvino, onnx, bi-encoder (cosine) or fake.", values=["auto", *ENGINES])
+    str, option("engine", "auto, torch, openvino, onnx or bi-encoder (cosine).", values=["auto", *OFFERED])
 ]
 Device = Annotated[str, option("device", "auto, cpu, cuda, cuda:1 or mps.", values=("auto", "cpu", "cuda", "mps"))]
 Dtype = Annotated[

@@ -10,7 +10,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.engines.machine import default_device, has_no_gpu
-from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, not_installed
+from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, OFFERED, not_installed
 from rerank_cli.models.find import find_model, is_local, refuse_empty
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import silence_libraries
@@ -63,7 +63,7 @@ def refuse_options(config: ModelConfig) -> None:
     """Raises ConfigError for a model without a name, and for an engine, dtype or device that there is not."""
     refuse_empty(config)
     if config.engine not in ("auto", *ENGINES):
-        raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(ENGINES))}.")
+        raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(OFFERED))}.")
     if config.dtype not in ENGINE_DTYPES:
         raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(ENGINE_DTYPES)}.")
     if not DEVICES.fullmatch(config.device):

@@ -99,6 +99,8 @@ ENGINES = {
     "bi-encoder": Engine(module="torch_bi_encoder", scorer="TorchBiEncoder", dtypes=("fp32", "fp16", "bf16")),
     "fake": Engine(module="fake", scorer="FakeScorer", dtypes=("fp32",)),
 }
+FOR_TESTS = frozenset({"fake"})  # engines that help, completion and messages do not offer
+OFFERED = tuple(name for name in ENGINES if name not in FOR_TESTS)
 GRAPHS = {name: engine.graphs for name, engine in ENGINES.items() if engine.graphs is not None}  # what can be exported
 
 

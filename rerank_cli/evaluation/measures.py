@@ -7,7 +7,7 @@ all the same is a ConfigError that names the measure.
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
@@ -19,6 +19,7 @@ from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
 BETWEEN = re.compile(r"[\s,]+(?![^(]*\))")  # white space and commas outside brackets
 MEASURES_ADVICE = "See https://ir-measur.es for measures, and which of them need another program."
+NAME = re.compile(r"[^(@]*")  # of a measure, without its parameters
 AT_ONCE = 1000  # queries given to ir-measures together
 MAX_CUTOFF = 2**31 - 1
 PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")  # pytrec_eval reads 1e-05 as 1
@@ -33,13 +34,13 @@ def parse_measures(names: str | None) -> list[Any]:
         if find_spec(package) is None:
             raise ConfigError(f"{package} is not installed", "pip install 'rerank-cli[eval]'")
     ir_measures: Any = import_module("ir_measures")
-    found = []
+    registry, found = ir_measures.measures.registry, []
     wanted = list(filter(None, BETWEEN.split(names or " ".join(MEASURES))))
     if not wanted:
         raise ConfigError(f"--measures {names!r}: names none", MEASURES_ADVICE)
     for name in wanted:
         try:
-            measure = ir_measures.parse_measure({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name))
+            measure = ir_measures.parse_measure(_usual_name({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name), registry))
             able = any(each.is_available() and each.supports(measure) for each in ir_measures.DefaultPipeline.providers)
         except Exception as fault:  # whatever its parser raises
             raise ConfigError(f"--measures: {name!r} is no measure ({fault})", MEASURES_ADVICE) from None
@@ -53,6 +54,21 @@ def parse_measures(names: str | None) -> list[Any]:
                 )
         found.append(measure)
     return found
+
+
+def _usual_name(name: str, known: Mapping[str, Any]) -> str:
+    """A measure's name in the letter case that ir-measures knows it by, where one measure alone has such a name.
+
+    >>> _usual_name("ndcg@10", {"nDCG": 1, "NDCG": 1}), _usual_name("x", {"X": 1})
+    ('nDCG@10', 'X')
+    >>> _usual_name("bpm", {"Bpm": 1, "BPM": 2}), _usual_name("P@5", {"P": 1, "p": 2})
+    ('bpm', 'P@5')
+    """
+    word = NAME.match(name)[0]  # type: ignore[index] # it matches every string
+    same = {each: measure for each, measure in known.items() if each.lower() == word.lower()}
+    if word in same or len(set(map(str, same.values()))) != 1:
+        return name
+    return next(iter(same)) + name[len(word) :]
 
 
 SOUND = {

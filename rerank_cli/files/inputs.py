@@ -18,6 +18,7 @@ from rerank_cli.files.sources import OpenSource, Source
 
 BOM = b"\xef\xbb\xbf"
 LOOK_AT_MOST = 10_000  # lines, for the first that is not blank
+SHOWN = 3  # names in a sentence
 NEXT_INPUT = b"\x00next input\x00"  # hashed between two inputs, so that moving a line from one to the other shows
 
 
@@ -77,6 +78,11 @@ class Inputs:
         self._delimiter = delimiter
         if self.resumable:
             self._seen = None
+
+    @property
+    def names(self) -> str:
+        """The names of all inputs, for a sentence."""
+        return ", ".join(source.name for source in self.sources[:SHOWN]) + (", …" if len(self.sources) > SHOWN else "")
 
     @property
     def size(self) -> int | None:

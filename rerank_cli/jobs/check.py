@@ -78,4 +78,6 @@ def check_input(config: ReadConfig) -> Check:
     for entry in read_entries(format, inputs, config, None):
         check.count(entry)
     check.notes = [*inputs.notes, *format.notes]
+    if not check.records and config.limit != 0:
+        check.notes.append(f"{inputs.names}: no records")
     return check

@@ -174,6 +174,8 @@ class Run:
     def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         self._accounts.check()
         self._report_once([*inputs.notes, *format.notes])
+        if not self.stats.total.records and self.config.read.limit != 0:
+            self.report(f"{inputs.names}: no records; the output is empty")
         self.document = document_of(
             self.config,
             self.stats,

@@ -76,6 +76,14 @@ def test_judgements_may_stand_in_the_candidates(tmp_path: Path) -> None:
     assert done.records[0][0]["measures"] == {"RR@10": 0.5}
 
 
+def test_a_measure_is_known_in_any_letter_case(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text(
+        json.dumps({"id": "q", "query": "w", "candidates": [{"id": "a", "text": "t", "grade": 1}]})
+    )
+    done = forked("eval", tmp_path / "in", "--relevance-field", "grade", "--measures", "ndcg@10 Mrr@5 map", "--json")
+    assert list(done.records[0][0]["measures"]) == ["nDCG@10", "RR@5", "AP"]
+
+
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
