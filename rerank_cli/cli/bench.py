@@ -14,6 +14,7 @@ from rerank_cli.bench.peers import PEERS
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.installation import installation
 from rerank_cli.display.bench_tables import report_table
 from rerank_cli.display.chart import draw
 from rerank_cli.display.messages import print_json, report
@@ -65,7 +66,7 @@ def bench_command(
     if plot is not None and plot.suffix not in (".svg", ".png", ".pdf"):
         raise ConfigError(f"--plot {plot}: not a .svg, .png or .pdf", "Name for example chart.svg.")
     if plot is not None and find_spec("matplotlib") is None:
-        raise ConfigError("--plot: matplotlib is not installed", "pip install 'rerank-cli[bench]'")
+        raise ConfigError("--plot: matplotlib is not installed", installation("bench"))
     if plot is not None and not os.path.isdir(plot.parent):
         raise ConfigError(f"--plot {plot}: no such folder", "Make it first.")
     config = BenchConfig(

@@ -1,12 +1,14 @@
 """`rerank check`: is this input good?"""
 
+import json
+
 import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.printable import printable
 from rerank_cli.core.records import Request
-from rerank_cli.display.messages import print_line
+from rerank_cli.display.messages import print_json, print_line
 from rerank_cli.jobs.check import Check, check_input
 
 R = ReadConfig()
@@ -34,6 +36,7 @@ def check(
     corpus: o.Corpus = None,
     query_template: o.QueryTemplate = None,
     doc_template: o.DocTemplate = None,
+    as_json: o.Json = False,
 ) -> int:
     """Validate input without a model: counts, first errors, and the first record as understood.
 
@@ -42,6 +45,9 @@ def check(
     """
     config = o.reading(context)
     result = check_input(config)
+    if as_json:
+        print_json(json.dumps(result.as_dict()))
+        return result.status
     for line in check_lines(result):
         print_line(line)
     return result.status

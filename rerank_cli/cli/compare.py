@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
-from rerank_cli.cli.limits import refuse_overwriting
+from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.display.comparison_tables import as_dict, comparison_lines
@@ -47,6 +47,7 @@ def compare_command(
     if len(runs) < 2:
         raise ConfigError("one file of results cannot be compared", "Name two or more.")
     refuse_overwriting({"--html": html}, [*runs, qrels])
+    refuse_files_of_others({"--html": html})
     chosen = parse_measures(measures) if qrels is not None else []
     judged = None if qrels is None else read_qrels(qrels)
     read = ReadConfig(**o.of_records(context.params))

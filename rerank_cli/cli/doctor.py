@@ -1,6 +1,8 @@
 """`rerank doctor`: is everything here that a run needs?"""
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
-from rerank_cli.display.messages import print_line
+from rerank_cli.display.messages import print_json, print_line
 from rerank_cli.jobs.doctor import examine
 
 M = ModelConfig()
@@ -35,8 +37,9 @@ def doctor(
     cases: Annotated[
         list[str] | None, o.option("cases", "The files of these cases (default: those of sample_data).")
     ] = None,
+    as_json: o.Json = False,
 ) -> int:
-    """Check versions, device, hub cache and model, and the model against known scores.
+    """Check the installation, the device, the caches and the model, and the model against known scores.
 
     \b
     rerank doctor
@@ -45,11 +48,16 @@ def doctor(
     status = ExitStatus.OK
     files = sample_cases(cases or []) if acceptance or cases else []
     config = o.model_of(context)
+    found = []
     for finding in examine(config, files):
-        print_line(f"{MARKS[finding.verdict]} {finding.question:<16} {finding.answer}")
-        if finding.advice:
-            print_line(f"     {'':<16} {finding.advice}")
         status = max(status, finding.status)
+        found.append(asdict(finding))
+        if not as_json:
+            print_line(f"{MARKS[finding.verdict]} {finding.question:<17} {finding.answer}")
+            if finding.advice:
+                print_line(f"     {'':<17} {finding.advice}")
+    if as_json:
+        print_json(json.dumps({"findings": found, "status": status}))
     return status
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
-from rerank_cli.cli.limits import refuse_overwriting
+from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, json_text, write_csv
@@ -50,6 +50,7 @@ def eval_command(
     rerank eval reranked.run --before bm25.run --qrels qrels/test.tsv --measures "nDCG@10 R@100"
     """
     refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
+    refuse_files_of_others({"--per-query": per_query, "--html": html})
     chosen = parse_measures(measures)
     read = ReadConfig(**o.of_records(context.params))
     given = None if qrels is None else read_qrels(qrels)

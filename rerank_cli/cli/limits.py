@@ -7,7 +7,10 @@ from pathlib import Path
 
 from rerank_cli.cli.options import MOST_OF_ANY
 from rerank_cli.core.config import ErrorLimit
-from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.errors import ConfigError, Refused
+
+BEGIN = 1024  # bytes of a report that show what it is
+REPORTS = {"--html": b'<meta name="generator" content="rerank">', "--per-query": b"run,query,measure,before,after\n"}
 
 
 def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:
@@ -20,6 +23,19 @@ def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | No
     for option, path in outputs.items():
         if path is not None and os.path.exists(path) and any(os.path.samefile(path, name) for name in read):
             raise ConfigError(f"{option} {path}: is one of the files that are read", "Write to another file.")
+
+
+def refuse_files_of_others(reports: dict[str, str | None]) -> None:
+    """Raises Refused when a report, named by its option, would replace a file that is no such report of ours."""
+    for option, path in reports.items():
+        if path is None or not os.path.isfile(path):
+            continue
+        with open(path, "rb") as file:
+            begin = file.read(BEGIN)
+        if begin and REPORTS[option] not in begin:
+            raise Refused(
+                f"{option} {path}: exists, and rerank did not write it", "Move it away, or choose another name."
+            )
 
 
 def folder_to_make(output: str) -> Path:

@@ -195,6 +195,7 @@ Threads = Annotated[
 ]
 
 # talking
+Json = Annotated[bool, option("json", "Print one line of JSON instead.")]
 Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q", callback=without_bars)]
 Verbose = Annotated[bool, option("verbose", "Say also what the run was made of: hashes, versions, budgets.", "-v")]
 ProgressOption = Annotated[

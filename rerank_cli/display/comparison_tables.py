@@ -4,7 +4,7 @@ from typing import Any
 
 from rerank_cli.core.printable import printable
 from rerank_cli.display.evaluation_tables import COUNTED, as_row, counted, difference_table
-from rerank_cli.evaluation.compare import TOP, Comparison, side_by_side
+from rerank_cli.evaluation.compare import SAME, TOP, Comparison, side_by_side
 from rerank_cli.evaluation.results import Results
 
 WIDTH = 24  # columns of a document's id
@@ -14,7 +14,7 @@ def as_dict(comparison: Comparison, moved: int) -> dict[str, Any]:
     """A comparison as JSON."""
     moves = [
         {"query": move.qid, "overlap": move.overlap, "rbo": move.rbo, "tau": move.tau, "gain": move.gain}
-        for move in comparison.moves[:moved]
+        for move in comparison.moved_most(moved)
     ]
     return {
         **comparison.as_dict(),
@@ -41,10 +41,16 @@ def comparison_lines(comparison: Comparison, first: Results, other: Results, mov
     for name, results in (("A", first), ("B", other)) if comparison.evaluations is None else ():
         if results.left_out:
             lines.append(f"{name}: {results.left_out:,} {COUNTED['documents_left_out']}")
-    for move in comparison.moves[:moved]:
+    if moved and not comparison.moved_most(1):
+        lines += ["", "no query moved"]
+    for move in comparison.moved_most(moved):
         gain = "" if move.gain is None else f"gain {move.gain:+.4f}, "
         lines += ["", f"{move.qid}: {gain}overlap@{TOP} {move.overlap:.2f}, RBO {move.rbo:.2f}"]
-        for place, (a, b, how) in enumerate(side_by_side(first.queries[move.qid], other.queries[move.qid]), 1):
+        rows = side_by_side(first.queries[move.qid], other.queries[move.qid])
+        if all(how == SAME for _, _, how in rows):
+            lines.append(f"      the first {TOP} are the same")
+            continue
+        for place, (a, b, how) in enumerate(rows, 1):
             lines.append(f"  {place:>2}  {_cut(a):<{WIDTH}}  {_cut(b):<{WIDTH}}  {how}")
     return lines
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from rerank_cli import __version__
 from rerank_cli.core.errors import ConfigError, OutputError
+from rerank_cli.core.installation import installation
 from rerank_cli.core.printable import printable_page
 from rerank_cli.evaluation.compare import TOP, Comparison, side_by_side
 from rerank_cli.evaluation.evaluate import Difference, Evaluation
@@ -134,7 +135,7 @@ def _comparison_section(first: Results, other: Results, comparison: Comparison, 
         ("Kendall tau", number(comparison.tau)),
         ("mean |score B - A|", number(comparison.drift)),
     ]
-    moved = comparison.moves[:DRILLED]
+    moved = comparison.moved_most(DRILLED)
     pairs = {move.qid: (first.queries.get(move.qid), other.queries.get(move.qid)) for move in moved}
     notes = {
         move.qid: f"RBO {move.rbo:.2f}" + ("" if move.gain is None else f", gain {move.gain:+.4f}") for move in moved
@@ -228,7 +229,7 @@ def gains_chart(gains: Sequence[float], measure: str, width: int = 960, height: 
 
 def _write(path: str, title: str, sections: list[Section]) -> None:
     if find_spec("jinja2") is None:
-        raise ConfigError("--html: jinja2 is not installed", "pip install 'rerank-cli[eval]'")
+        raise ConfigError("--html: jinja2 is not installed", installation("eval"))
     jinja2: Any = import_module("jinja2")
     around = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_printable

@@ -23,12 +23,9 @@ def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer
     """
     refuse_options(config)
     silence_libraries(config.offline)
-    name = config.engine
-    if name == "auto" and config.model.partition(":")[0] == "fake":
-        name = "fake"
-    elif name == "auto":
-        found = find_model(config) if found is None else found
-        name = _fitting(config, found)
+    if found is None and config.engine == "auto" and not is_fake(config):
+        found = find_model(config)
+    name, _ = choose_engine(config, found)
     engine = ENGINES[name]
     if missing := not_installed(engine.packages):
         raise ConfigError(f"--engine {name}: {', '.join(missing)} is not installed", engine.installation)
@@ -43,7 +40,7 @@ def expected_engine(config: ModelConfig) -> tuple[str, str] | None:
     None where one is needed. Raises what `open_scorer` raises for options and folders.
     """
     refuse_options(config)
-    if "fake" in (config.engine, config.model.partition(":")[0]) and config.engine in ("auto", "fake"):
+    if is_fake(config):
         return "fake", "fp32"
     on_cpu = config.device == "cpu" or (config.device == "auto" and has_no_gpu())
     name, exported = config.engine, False
@@ -51,12 +48,26 @@ def expected_engine(config: ModelConfig) -> tuple[str, str] | None:
         folder = find_model(config)
         exported = folder.graph is not None
         if name == "auto" and config.dtype != "bf16":  # which not every CPU computes: a library says
-            name = _fitting(replace(config, device="cpu"), folder)
+            name, _ = _fitting(replace(config, device="cpu"), folder)
     if name == "auto":
         return None
     if config.dtype != "auto":
         return name, config.dtype
     return (name, "fp32") if on_cpu and not exported else None
+
+
+def is_fake(config: ModelConfig) -> bool:
+    """Whether the engine for tests is meant, which needs no model."""
+    return config.engine == "fake" or (config.engine == "auto" and config.model.partition(":")[0] == "fake")
+
+
+def choose_engine(config: ModelConfig, folder: ModelFolder | None) -> tuple[str, str]:
+    """The engine for a model, and why it is that one. `auto` needs the model's folder."""
+    if is_fake(config):
+        return "fake", "for tests"
+    if config.engine != "auto" or folder is None:
+        return config.engine, f"--engine {config.engine}"
+    return _fitting(config, folder)
 
 
 def refuse_options(config: ModelConfig) -> None:
@@ -70,19 +81,21 @@ def refuse_options(config: ModelConfig) -> None:
         raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
 
 
-def _fitting(config: ModelConfig, folder: ModelFolder) -> str:
+def _fitting(config: ModelConfig, folder: ModelFolder) -> tuple[str, str]:
     """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO, where it can be used; else torch."""
     if folder.graph is not None:
-        return folder.graph.format
+        return folder.graph.format, "the model was exported for it"
     if folder.encoding is not None:
-        return "bi-encoder"
-    openvino = ENGINES["openvino"]
-    if not_installed(openvino.export_packages) or config.device not in ("auto", "cpu"):
-        return "torch"
-    if folder.config.get("model_type") not in openvino.compared_with_torch:
-        return "torch"
+        return "bi-encoder", "the model embeds texts one by one"
+    openvino, model_type = ENGINES["openvino"], folder.config.get("model_type")
+    if config.device not in ("auto", "cpu") or (config.device == "auto" and default_device() != "cpu"):
+        return "torch", "openvino is for CPUs"
+    if missing := not_installed(openvino.export_packages):
+        return "torch", f"openvino needs {', '.join(missing)}"
+    if model_type not in openvino.compared_with_torch:
+        return "torch", f"openvino is not tested with {model_type} models"
     if config.dtype not in ("auto", *openvino.dtypes):
-        return "torch"
+        return "torch", f"openvino does not compute in {config.dtype}"
     if config.dtype == "bf16" and not import_module("rerank_cli.engines.openvino_runtime").computes_bfloat16():
-        return "torch"  # which emulates it
-    return "torch" if config.device == "auto" and default_device() != "cpu" else "openvino"
+        return "torch", "openvino would emulate bf16 on this CPU"
+    return "openvino", "the fastest on CPUs"

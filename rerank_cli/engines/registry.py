@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from rerank_cli.core.dtypes import DTYPES
+from rerank_cli.core.installation import installation
 
 ENGINE_DTYPES = ("auto", *DTYPES)  # values of --dtype
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")  # values of --device
@@ -57,7 +58,7 @@ class Engine:
     @property
     def installation(self) -> str:
         """The command that installs what the engine needs."""
-        return f"pip install 'rerank-cli[{self.extra}]'"
+        return installation(self.extra)
 
 
 ENGINES = {

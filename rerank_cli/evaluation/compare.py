@@ -8,7 +8,7 @@ import math
 import statistics
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from rerank_cli.core.errors import InputError
@@ -18,6 +18,7 @@ from rerank_cli.evaluation.results import Ranked, Results
 
 TOP = 10
 PERSISTENCE = 0.9  # of rank-biased overlap: the first ten ranks have 86 % of its weight
+SAME = "="  # of a document that did not move
 SHOWN = 5  # queries that moved most
 
 
@@ -30,6 +31,7 @@ class Move:
     rbo: float
     tau: float | None
     gain: float | None = None
+    moved: bool = True  # whether the two rankings differ at all
 
 
 @dataclass(slots=True)
@@ -52,6 +54,10 @@ class Comparison:
     moves: list[Move]
     differences: list[Difference] = field(default_factory=list)
     evaluations: tuple[Evaluation, Evaluation] | None = None
+
+    def moved_most(self, count: int) -> list[Move]:
+        """The queries whose rankings differ, at most `count`, those that moved most first."""
+        return [move for move in self.moves if move.moved][:count]
 
     def as_dict(self) -> dict[str, Any]:
         """Its figures, without the queries."""
@@ -99,7 +105,7 @@ def _add_measures(
     comparison.differences = differences(before, after, means[0], means[1], qids)
     leading = next(iter(after))
     gains = {qid: after[leading].get(qid, 0.0) - before[leading].get(qid, 0.0) for qid in qids}
-    judged = [Move(m.qid, m.overlap, m.rbo, m.tau, gains[m.qid]) for m in comparison.moves if m.qid in gains]
+    judged = [replace(move, gain=gains[move.qid]) for move in comparison.moves if move.qid in gains]
     comparison.moves = sorted(judged, key=lambda move: (-abs(move.gain or 0.0), move.rbo))
 
 
@@ -107,7 +113,7 @@ def _move(qid: str, first: Ranked, other: Ranked) -> Move:
     a, b = first.docids, other.docids
     depth = min(TOP, max(len(a), len(b)))
     shared = len(set(a[:TOP]) & set(b[:TOP])) / depth if depth else 1.0
-    return Move(qid, shared, rank_biased_overlap(a, b), tau_of_orders(a, b))
+    return Move(qid, shared, rank_biased_overlap(a, b), tau_of_orders(a, b), moved=a != b)
 
 
 def rank_biased_overlap(a: Sequence[str], b: Sequence[str], p: float = PERSISTENCE) -> float:
@@ -208,4 +214,4 @@ def movement(before: int | None, after: int) -> str:
     """How far a document moved from one place to another, in a word."""
     if before is None:
         return "new"
-    return "=" if before == after else f"↑{before - after}" if after < before else f"↓{after - before}"
+    return SAME if before == after else f"↑{before - after}" if after < before else f"↓{after - before}"

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.installation import installation
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
@@ -32,7 +33,7 @@ def parse_measures(names: str | None) -> list[Any]:
     """The measures of ir-measures for names such as "nDCG@10 RR@10". Raises ConfigError."""
     for package in ("ir_measures", "scipy"):
         if find_spec(package) is None:
-            raise ConfigError(f"{package} is not installed", "pip install 'rerank-cli[eval]'")
+            raise ConfigError(f"{package} is not installed", installation("eval"))
     ir_measures: Any = import_module("ir_measures")
     registry, found = ir_measures.measures.registry, []
     wanted = list(filter(None, BETWEEN.split(names or " ".join(MEASURES))))

@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import IO, cast
 
+from rerank_cli.core.installation import installation
 from rerank_cli.files.raw import PeekableStream
 
 if sys.version_info >= (3, 14):
@@ -54,7 +55,7 @@ def decompressed(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
     """
     if head.startswith(PARQUET_MAGIC) and not TEXT_NEXT.match(head, len(PARQUET_MAGIC)):
         if find_spec("pyarrow") is None:
-            raise OSError(errno.ENOPKG, "is a parquet file, and pyarrow is missing: pip install 'rerank-cli[parquet]'")
+            raise OSError(errno.ENOPKG, f"is a parquet file, and pyarrow is missing: {installation('parquet')}")
         rows: io.RawIOBase = import_module("rerank_cli.files.parquet").RowLines(raw)
         return rows
     if head.startswith(GZIP_MAGIC):

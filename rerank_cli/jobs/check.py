@@ -8,6 +8,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
+from rerank_cli.jobs.fingerprint import readable
 
 FIRST_FAILURES = 10
 
@@ -57,7 +58,7 @@ class Check:
 
     def figures(self) -> Iterator[tuple[str, Any]]:
         """Names and values to print."""
-        yield "shape", self.format
+        yield "format", self.format
         yield "records", self.records
         yield "good", self.good
         yield "bad", self.bad
@@ -68,6 +69,20 @@ class Check:
         yield "most in one record", self.max_candidates
         yield "records without candidates", self.empty_candidates
         yield "empty texts", self.empty_texts
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON values: counts, the first bad records with their places, and the exit code."""
+        counts = ("records", "good", "bad", "blank", "passed_over", "candidates", "empty_candidates", "empty_texts")
+        return {
+            "format": self.format,
+            **{name: getattr(self, name) for name in (*counts, "max_candidates")},
+            "failures": [
+                {"source": readable(bad.origin.source), "line": bad.origin.line, "reason": bad.reason, "path": bad.path}
+                for bad in self.failures
+            ],
+            "notes": [readable(note) for note in self.notes],
+            "status": int(self.status),
+        }
 
 
 def check_input(config: ReadConfig) -> Check:

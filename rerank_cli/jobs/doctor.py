@@ -1,40 +1,24 @@
 """Is everything here that a run needs? What `rerank doctor` finds out, one question at a time."""
 
-import importlib.metadata
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
-from rerank_cli import __version__
 from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus, InputError, RerankError
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.core.scorer import Scorer
-from rerank_cli.engines.choice import open_scorer
-from rerank_cli.engines.machine import python_version
+from rerank_cli.engines.choice import choose_engine, is_fake, open_scorer, refuse_options
 from rerank_cli.engines.self_test import known_scores, self_test
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
+from rerank_cli.jobs.surroundings import Finding, caches, device, installed
+from rerank_cli.models.find import find_model
 from rerank_cli.models.libraries import silence_libraries
 from rerank_cli.reranking.in_memory import score_texts
 
-PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")
-
-Verdict = Literal["ok", "note", "bad"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The answer to one question. A bad one says in `advice` what to do."""
-
-    verdict: Verdict
-    question: str
-    answer: str
-    advice: str = ""
-    status: ExitStatus = ExitStatus.OK
+SHOWN = 40  # characters of a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +62,41 @@ def _ids(request: Request) -> list[Any]:
 def examine(config: ModelConfig, cases: Sequence[str] = ()) -> Iterator[Finding]:
     """Findings, cheap ones first; stops at the first that makes the rest pointless. `cases` are for `rank_cases`."""
     silence_libraries(config.offline)
-    yield Finding("ok", "rerank", f"{__version__}, {python_version()}")
-    for package in PACKAGES:
-        yield _version(package)
-    yield Finding("ok", "hub cache", _cache_folder())
+    yield from installed()
+    yield from caches()
     try:
-        scorer = open_scorer(config)
+        refuse_options(config)
+    except RerankError as fault:
+        yield Finding.of(fault, "options")
+        return
+    if not is_fake(config):
+        yield (there := device(config.device))
+        if there.verdict == "bad":
+            yield from _model_there(config)
+            return
+    try:
+        found = None if is_fake(config) else find_model(config)
+        name, why = choose_engine(config, found)
+        yield Finding("ok", "engine", f"{name} ({why})")
+        scorer = open_scorer(config, found)
         yield from _identity(scorer)
         scorer.load()
     except RerankError as fault:
-        yield Finding("bad", "model", fault.message, fault.advice, fault.status)
+        yield Finding.of(fault, "model")
         return
     yield Finding("ok", "weights", f"sha256 {scorer.identity.weights_sha256 or '(none)'}")
     yield from _self_test(scorer)
     for path in cases:
         yield from _try_cases(scorer, path)
     scorer.close()
+
+
+def _model_there(config: ModelConfig) -> Iterator[Finding]:
+    """Whether the model could be found, where it cannot be loaded."""
+    try:
+        yield Finding("ok", "model", str(find_model(config).path))
+    except RerankError as fault:
+        yield Finding.of(fault, "model")
 
 
 def _try_cases(scorer: Scorer, path: str) -> Iterator[Finding]:
@@ -105,7 +108,7 @@ def _try_cases(scorer: Scorer, path: str) -> Iterator[Finding]:
             answer = f"{case.place} of {case.count}, {case.margin:+.2f}  {case.query}"
             yield Finding("ok" if case.place == 1 else "note", f"  {case.name}", answer)
     except RerankError as fault:
-        yield Finding("bad", "cases", fault.message, fault.advice, fault.status)
+        yield Finding.of(fault, "cases")
         return
     first = sum(case.place == 1 for case in done)
     answer = f"{path}: the answer is first in {first} of {len(done)}"
@@ -113,28 +116,15 @@ def _try_cases(scorer: Scorer, path: str) -> Iterator[Finding]:
     yield Finding("ok" if right else "note", "cases", answer, status=ExitStatus.OK if right else ExitStatus.SOME_FAILED)
 
 
-def _version(package: str) -> Finding:
-    try:
-        return Finding("ok", package, importlib.metadata.version(package))
-    except importlib.metadata.PackageNotFoundError:
-        return Finding("bad", package, "not installed", f"pip install {package}", ExitStatus.MODEL)
-
-
-def _cache_folder() -> str:
-    constants: Any = import_module("huggingface_hub.constants")
-    folder = constants.HF_HUB_CACHE
-    return f"{folder} ({'exists' if os.path.isdir(folder) else 'nothing there yet'})"
-
-
 def _identity(scorer: Scorer) -> Iterator[Finding]:
     identity = scorer.identity
     yield Finding("ok", "model", f"{identity.model}" + (f" at {identity.revision}" if identity.revision else ""))
-    yield Finding("ok", "device", f"{identity.device}, {identity.dtype}, {identity.threads} threads")
+    yield Finding("ok", "computes", f"{identity.dtype} on {identity.device}, {identity.threads} threads")
     yield Finding(
         "ok", "lengths", f"{identity.max_length} tokens a pair, {identity.query_max_length} of them a query's"
     )
     for note in scorer.notes:
-        yield Finding("note", "note", note)
+        yield Finding("note", "model", note)
 
 
 def _self_test(scorer: Scorer) -> Iterator[Finding]:
@@ -144,7 +134,7 @@ def _self_test(scorer: Scorer) -> Iterator[Finding]:
     try:
         scores = self_test(scorer)
     except RerankError as fault:
-        yield Finding("bad", "self-test", fault.message, fault.advice, fault.status)
+        yield Finding.of(fault, "self-test")
         return
     answer = f"'what is panda?': 'hi' {scores['irrelevant']:.4f}, a description of pandas {scores['relevant']:.4f}"
     yield Finding("ok", "self-test", f"{answer}; batch against singles {scores['batch_delta']:.1e}")
@@ -156,8 +146,8 @@ def _self_test(scorer: Scorer) -> Iterator[Finding]:
         close = abs(ours - published.expected) <= tolerance
         answer = f"{published.kind} {ours:.5f}, published {published.expected:.5f} ± {tolerance}"
         answer += f" ({published.source})"
-        question = f"{published.query} | {published.document}"[:60]
+        answer = f"{published.query} | {published.document[:SHOWN]}: {answer}"
         if close:
-            yield Finding("ok", question, answer)
+            yield Finding("ok", "known scores", answer)
         else:
-            yield Finding("bad", question, answer, "The weights or the libraries differ.", ExitStatus.MODEL)
+            yield Finding("bad", "known scores", answer, "The weights or the libraries differ.", ExitStatus.MODEL)

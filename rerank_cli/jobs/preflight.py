@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rerank_cli.core.config import FileConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
+from rerank_cli.core.installation import installation
 from rerank_cli.core.records import Blank, Entry, Failure
 from rerank_cli.files.paths import Paths, is_file, real_path
 from rerank_cli.formats.cells import DELIMITERS
@@ -54,7 +55,7 @@ def checked_paths(config: RunConfig) -> Paths | None:
     if paths is not None:
         _refuse_long_names(paths)
         if paths.is_table and find_spec("pyarrow") is None:
-            raise ConfigError(f"-o {files.output}: pyarrow is missing", "pip install 'rerank-cli[parquet]'")
+            raise ConfigError(f"-o {files.output}: pyarrow is missing", installation("parquet"))
     _refuse_inputs(config, uses)
     return paths
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from rerank_cli.core.dtypes import TRAINING_DTYPES
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.installation import installation
 from rerank_cli.training.config import TrainConfig
 from rerank_cli.training.rows import LOSSES
 
@@ -34,7 +35,7 @@ def _refuse_missing_packages(config: TrainConfig) -> None:
     needed = [*NEEDED, "peft"] if config.lora else [*NEEDED]
     missing = [package for package in needed if find_spec(package) is None]
     if missing:
-        raise ConfigError(f"{', '.join(missing)}: not installed", "pip install 'rerank-cli[train]'")
+        raise ConfigError(f"{', '.join(missing)}: not installed", installation("train"))
 
 
 def _refuse_device(config: TrainConfig) -> None:

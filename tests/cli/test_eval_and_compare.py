@@ -223,9 +223,10 @@ def test_a_page_needs_no_network_and_holds_nothing_that_data_brought(tmp_path: P
 
 def test_no_character_that_acts_on_a_terminal_reaches_a_page_or_a_document(tmp_path: Path) -> None:
     acts = "".join(char for char in ACTING.findall("".join(map(chr, range(0x3000)))) if char not in "\t\n")
-    record = {"id": f"q{acts}", "query": acts, "candidates": [{"id": "d1", "text": acts, "index": 0, "logit": 1}]}
+    record = {"id": f"q{acts}", "query": acts, "candidates": [{"id": name, "text": acts} for name in ("d1", "d2")]}
     (tmp_path / "a").write_text(json.dumps(record) + "\n")
-    done = forked("compare", "a", "a", "--json", "--html", "page.html", cwd=tmp_path)
+    (tmp_path / "b").write_text(json.dumps({**record, "candidates": record["candidates"][::-1]}) + "\n")
+    done = forked("compare", "a", "b", "--json", "--html", "page.html", cwd=tmp_path)
     assert done.code == 0, done.said
     assert ACTING.findall(done.stdout.decode()) == ["\n"]
     assert json.loads(done.stdout)[0]["moved_most"][0]["query"] == f"q{acts}"
@@ -233,11 +234,12 @@ def test_no_character_that_acts_on_a_terminal_reaches_a_page_or_a_document(tmp_p
 
 
 def test_a_document_is_json_in_any_encoding_of_standard_output(tmp_path: Path) -> None:
-    record = {"id": "é", "query": "茶", "candidates": [{"id": "d1", "text": "tea", "index": 0, "logit": 1}]}
+    record = {"id": "é", "query": "茶", "candidates": [{"id": name, "text": "tea"} for name in ("d1", "d2")]}
     (tmp_path / "a").write_text(json.dumps(record) + "\n")
+    (tmp_path / "b").write_text(json.dumps({**record, "candidates": record["candidates"][::-1]}) + "\n")
     documents = []
     for encoding in ("utf-8", "ascii", "latin-1"):
-        done = rerank("compare", "a", "a", "--json", cwd=tmp_path, PYTHONIOENCODING=encoding)
+        done = rerank("compare", "a", "b", "--json", cwd=tmp_path, PYTHONIOENCODING=encoding)
         assert done.code == 0, done.said
         documents.append(json.loads(done.stdout.decode(encoding)))
     assert documents[0] == documents[1] == documents[2]

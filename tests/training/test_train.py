@@ -600,7 +600,7 @@ def test_training_needs_its_extra(toy: TrainConfig, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("rerank_cli.training.preflight.find_spec", lambda name: None if name == "peft" else object())
     with pytest.raises(ConfigError, match="peft") as caught:
         train(replace(toy, lora=4), lambda _: None, Quiet())
-    assert "rerank-cli[train]" in str(caught.value.advice)
+    assert "sentence-transformers" in str(caught.value.advice)
 
 
 @pytest.mark.slow

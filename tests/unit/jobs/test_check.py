@@ -26,7 +26,7 @@ def test_good_bad_and_blank_lines_and_candidates_are_counted(tmp_path):
         {"query": "q"},
     )
     assert dict(found.figures()) == {
-        "shape": "native",
+        "format": "native",
         "records": 4,
         "good": 2,
         "bad": 2,
