@@ -80,11 +80,6 @@ class Inputs:
             self._seen = None
 
     @property
-    def names(self) -> str:
-        """The names of all inputs, for a sentence."""
-        return ", ".join(source.name for source in self.sources[:SHOWN]) + (", …" if len(self.sources) > SHOWN else "")
-
-    @property
     def size(self) -> int | None:
         """Bytes on disk of all inputs; None when one of them has no size."""
         sizes = [source.size for source in self.sources]
@@ -186,6 +181,12 @@ class Inputs:
 
     def _disk_before(self, index: int) -> int:
         return sum(source.size or 0 for source in self.sources[:index])
+
+
+def names_of(inputs: Inputs) -> str:
+    """The names of inputs, for a sentence."""
+    names = [source.name for source in inputs.sources]
+    return ", ".join([*names[:SHOWN], "…"] if len(names) > SHOWN else names)
 
 
 def _next_input(mark: Mark) -> Mark:

@@ -7,6 +7,7 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus
 from rerank_cli.core.records import Blank, Failure, Request
+from rerank_cli.files.inputs import names_of
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.jobs.fingerprint import readable
 
@@ -94,5 +95,5 @@ def check_input(config: ReadConfig) -> Check:
         check.count(entry)
     check.notes = [*inputs.notes, *format.notes]
     if not check.records and config.limit != 0:
-        check.notes.append(f"{inputs.names}: no records")
+        check.notes.append(f"{names_of(inputs)}: no records")
     return check

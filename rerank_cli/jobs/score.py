@@ -17,7 +17,7 @@ from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.existing import Action
 from rerank_cli.files.file_output import FileOutput
-from rerank_cli.files.inputs import Inputs
+from rerank_cli.files.inputs import Inputs, names_of
 from rerank_cli.files.journal import Commit
 from rerank_cli.files.output import Output, open_output
 from rerank_cli.files.paths import is_file
@@ -175,7 +175,7 @@ class Run:
         self._accounts.check()
         self._report_once([*inputs.notes, *format.notes])
         if not self.stats.total.records and self.config.read.limit != 0:
-            self.report(f"{inputs.names}: no records; the output is empty")
+            self.report(f"{names_of(inputs)}: no records; the output is empty")
         self.document = document_of(
             self.config,
             self.stats,
