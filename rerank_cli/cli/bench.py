@@ -1,6 +1,7 @@
 """`rerank bench`: how fast is this machine, and beside whom?"""
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -56,8 +57,11 @@ def bench_command(
     device: o.Device = M.device,
     max_length: Annotated[int, o.option("max-length", "Tokens of a pair at most.", min=16)] = 512,
     threads: o.Threads = None,
+    as_json: Annotated[bool, o.option("json", "Print the line of JSON on a terminal, too.")] = False,
 ) -> int:
     """Measure throughput from file to file, beside every installed peer, in one interleaved run.
+
+    It takes many minutes; fewer --pairs, --rounds, --engines and --peers take less.
 
     \b
     rerank bench
@@ -85,7 +89,8 @@ def bench_command(
     )
     document = bench(config, report)
     report_table(document)
-    print_json(orjson.dumps(document).decode())
+    if as_json or sys.stdout is None or not sys.stdout.isatty():
+        print_json(orjson.dumps(document).decode())
     if plot is not None:
         draw(document, plot)
     return 0

@@ -154,6 +154,7 @@ def usage_message(fault: TyperException) -> str:
             fault.param_hint = f"{key_of(fault.param)} in {fault.ctx.meta[FILE].path}"
         elif source is not None and source.name == "COMMANDLINE" and fault.param.param_type_name == "option":
             fault.param_hint = f"'{max(fault.param.opts, key=len)}'"
+        fault.message = fault.message.replace("Input should be", "must be")
     return fault.format_message()
 
 

@@ -31,6 +31,8 @@ def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer
         raise ConfigError(f"--engine {name}: {', '.join(missing)} is not installed", engine.installation)
     make_scorer = getattr(import_module(f"rerank_cli.engines.{engine.module}"), engine.scorer)
     scorer: Scorer = make_scorer(config) if found is None else make_scorer(config, found)
+    if name == "torch" and config.dtype == "fp16" and scorer.identity.device == "cpu":
+        scorer.notes.append("--dtype fp16 is slow on most CPUs, and only torch offers it there; fp32 is faster")
     return scorer
 
 
@@ -91,6 +93,8 @@ def _fitting(config: ModelConfig, folder: ModelFolder) -> tuple[str, str]:
     if config.device not in ("auto", "cpu") or (config.device == "auto" and default_device() != "cpu"):
         return "torch", "openvino is for CPUs"
     if missing := not_installed(openvino.export_packages):
+        if config.dtype == "int8":
+            raise ConfigError(f"--dtype int8: {', '.join(missing)} is not installed", openvino.installation)
         return "torch", f"openvino needs {', '.join(missing)}"
     if model_type not in openvino.compared_with_torch:
         return "torch", f"openvino is not tested with {model_type} models"

@@ -34,6 +34,14 @@ WAYS_OUT = (
 )
 
 
+def ways_out(config: ModelConfig) -> str:
+    """What to do without the model; `mini` is no way where a bi-encoder is needed."""
+    advice = WAYS_OUT.format(model=config.model)
+    if config.engine == "bi-encoder":
+        return advice.partition("; `--model mini`")[0].replace("Three", "Two") + "."
+    return advice
+
+
 def from_hub(name: str, config: ModelConfig) -> ModelFolder:
     """A model of the hub, checked, its weights byte for byte what the hub holds: cached if complete, else fetched now.
 
@@ -112,13 +120,13 @@ def _download(name: str, config: ModelConfig) -> Path:
     from huggingface_hub import constants, snapshot_download
 
     if config.offline or constants.HF_HUB_OFFLINE:
-        raise ModelError(f"{name}: not in the hub cache, and we are offline", WAYS_OUT.format(model=name))
+        raise ModelError(f"{name}: not in the hub cache, and we are offline", ways_out(config))
     _bound_waiting()
     for attempt in range(1, TRIES + 1):
         try:
             return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
         except Exception as fault:  # whatever the HTTP stack of the day raises
-            explained, wait = _explain(name, config.revision, fault)
+            explained, wait = _explain(name, config, fault)
         wait = 2.0**attempt if wait is None else wait
         if not isinstance(explained, PassingFault) or attempt == TRIES or wait > LONGEST_WAIT_S:
             break
@@ -155,39 +163,39 @@ def _bound_waiting() -> None:
     set_client_factory(client)
 
 
-def _explain(name: str, revision: str | None, fault: BaseException) -> tuple[RerankError, float | None]:
+def _explain(name: str, config: ModelConfig, fault: BaseException) -> tuple[RerankError, float | None]:
     """What a failed download means, and how many seconds the hub asks us to wait, if it does.
 
     The hub's library wraps the answer of the server in other exceptions; the first answer in the chain counts.
     """
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
-    ways_out = WAYS_OUT.format(model=name)
+    advice = ways_out(config)
     chain = list(_chain(fault))
     busy = next((each for each in chain if isinstance(each, PassingFault)), None)
     if busy is not None:
-        return PassingFault(f"{name}: {busy.message}", f"Try again then. {ways_out}"), math.inf
+        return PassingFault(f"{name}: {busy.message}", f"Try again then. {advice}"), math.inf
     answer = next((each for each in chain if isinstance(each, HfHubHTTPError)), None)
     if isinstance(answer, RevisionNotFoundError):
-        return ModelError(f"{name}: no revision {revision!r} on the hub", "Check --revision."), None
+        return ModelError(f"{name}: no revision {config.revision!r} on the hub", "Check --revision."), None
     if isinstance(answer, GatedRepoError):
         return ModelError(
             f"{name}: the hub wants you to accept its terms first", "Accept them, then set HF_TOKEN."
         ), None
     if isinstance(answer, RepositoryNotFoundError):
-        return ModelError(f"{name}: the hub has no such model, or it is private", f"Check the name. {ways_out}"), None
+        return ModelError(f"{name}: the hub has no such model, or it is private", f"Check the name. {advice}"), None
     if answer is not None:
         code = answer.response.status_code
         if code == 429 or code >= 500:
             asked = answer.response.headers.get("Retry-After", "")
-            return PassingFault(f"{name}: the hub answers {code}", f"Try again later. {ways_out}"), float(
+            return PassingFault(f"{name}: the hub answers {code}", f"Try again later. {advice}"), float(
                 asked
             ) if asked.isdigit() else None
-        return ModelError(f"{name}: the hub answers {code}", ways_out), None
+        return ModelError(f"{name}: the hub answers {code}", advice), None
     disk = next((each for each in chain if isinstance(each, OSError) and type(each) in DISK_FAULTS), None)
     if disk is not None and disk.errno is not None:
         return ModelError(f"{name}: cannot be kept in the hub cache ({disk})", "Check the disk and HF_HOME."), None
-    return ModelError(f"{name}: not in the hub cache, and the hub cannot be reached", ways_out), None
+    return ModelError(f"{name}: not in the hub cache, and the hub cannot be reached", advice), None
 
 
 def _chain(fault: BaseException | None) -> Iterator[BaseException]:

@@ -122,7 +122,7 @@ def _refuse_early(config: MineConfig) -> ModelFolder:
     if has_head(folder.config):
         raise ConfigError(
             f"{folder.name}: is a cross-encoder, which makes no vectors",
-            "Name a bi-encoder, such as multilingual-e5-small.",
+            "Name a bi-encoder, such as intfloat/multilingual-e5-small.",
         )
     return folder
 

@@ -1,0 +1,53 @@
+"""Advice that can be followed: the way out that a message names is one for the command that was typed."""
+
+from pathlib import Path
+
+import pytest
+from support.running import forked
+from support.tiny import write_reranker
+
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
+from rerank_cli.engines import choice
+from rerank_cli.models.folder import inspect_folder
+
+
+def test_a_number_out_of_range_says_so_of_the_option_as_typed(ten: Path) -> None:
+    done = forked("score", ten, "-o", "-", "--engine", "fake", "--top-k", "0")
+    assert (done.code, "'--top-k': must be greater than or equal to 1" in done.said) == (2, True)
+
+
+def test_a_url_is_read_through_a_pipe() -> None:
+    done = forked("score", "https://example.org/in.jsonl?a=1", "-o", "-", "--engine", "fake")
+    assert done.code == 4
+    assert "URLs are not read: curl -sL 'https://example.org/in.jsonl?a=1' | rerank score -" in done.said
+
+
+def test_mine_is_not_sent_to_a_model_that_it_refuses(tmp_path: Path) -> None:
+    for name in ("queries.jsonl", "pool.jsonl"):
+        (tmp_path / name).write_text('{"query": "q", "pos": ["a"], "text": "t"}\n')
+    mine = ("mine", "queries.jsonl", "--pool", "pool.jsonl", "-o", "out.jsonl", "--offline")
+    lacking = forked(*mine, "--model", "nobody/nothing", cwd=tmp_path)
+    assert lacking.code == 6
+    assert "Two ways out" in lacking.said
+    assert "--model mini" not in lacking.said
+    assert "such as intfloat/multilingual-e5-small" in forked(*mine, "--model", "mini", cwd=tmp_path).said
+    scored = forked("score", "pool.jsonl", "-o", "-", "--model", "nobody/nothing", "--offline", cwd=tmp_path)
+    assert "`--model mini`" in scored.said
+
+
+def test_int8_without_its_packages_names_what_installs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = inspect_folder("a/b", write_reranker(tmp_path / "model"), None)
+    monkeypatch.setattr(choice, "not_installed", lambda packages: [each for each in packages if each == "nncf"])
+    with pytest.raises(ConfigError, match="--dtype int8: nncf is not installed") as caught:
+        choice.open_scorer(ModelConfig(model="a/b", dtype="int8", device="cpu"), found)
+    assert "nncf>=" in caught.value.advice
+    assert choice.choose_engine(ModelConfig(model="a/b", device="cpu"), found) == ("torch", "openvino needs nncf")
+
+
+def test_fp16_on_a_cpu_is_noted(tmp_path: Path) -> None:
+    found = inspect_folder("a/b", write_reranker(tmp_path / "model"), None)
+    notes = choice.open_scorer(ModelConfig(model="a/b", dtype="fp16", device="cpu"), found).notes
+    assert [note for note in notes if "fp16" in note] == [
+        "--dtype fp16 is slow on most CPUs, and only torch offers it there; fp32 is faster"
+    ]
