@@ -1,6 +1,7 @@
 """`rerank check`: is this input good?"""
 
 import json
+from typing import Annotated
 
 import typer
 
@@ -36,7 +37,7 @@ def check(
     corpus: o.Corpus = None,
     query_template: o.QueryTemplate = None,
     doc_template: o.DocTemplate = None,
-    as_json: o.Json = False,
+    as_json: Annotated[bool, o.option("json", "Print one line of JSON instead.")] = False,
 ) -> int:
     """Validate input without a model: counts, first errors, and the first record as understood.
 

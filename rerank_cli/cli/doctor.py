@@ -37,7 +37,7 @@ def doctor(
     cases: Annotated[
         list[str] | None, o.option("cases", "The files of these cases (default: those of sample_data).")
     ] = None,
-    as_json: o.Json = False,
+    as_json: Annotated[bool, o.option("json", "Print one line of JSON instead.")] = False,
 ) -> int:
     """Check the installation, the device, the caches and the model, and the model against known scores.
 

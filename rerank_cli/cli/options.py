@@ -126,6 +126,7 @@ OutputFormat = Annotated[
         values=["same", *(name for name in FORMATS if name != "beir")],
     ),
 ]
+Tag = Annotated[str, option("tag", "Last column of a TREC run: the name of what made it.")]
 QueryField = Annotated[str, option("query-field", "Where the query is in a record (dotted path).")]
 CandidatesField = Annotated[str, option("candidates-field", "Where the list of candidates is (dotted path).")]
 TextField = Annotated[str, option("text-field", "Where the text is in a candidate (dotted path).")]
@@ -161,9 +162,6 @@ Corpus = Annotated[
 QueryTemplate = Annotated[str | None, option("query-template", "Query composed of a record's {fields}.")]
 DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of fields, such as "{title} {text}".')]
 
-# writing
-Tag = Annotated[str, option("tag", "Last column of a TREC run: the name of what made it.")]
-
 # model
 Model = Annotated[
     str,
@@ -195,7 +193,6 @@ Threads = Annotated[
 ]
 
 # talking
-Json = Annotated[bool, option("json", "Print one line of JSON instead.")]
 Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q", callback=without_bars)]
 Verbose = Annotated[bool, option("verbose", "Say also what the run was made of: hashes, versions, budgets.", "-v")]
 ProgressOption = Annotated[

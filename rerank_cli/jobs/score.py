@@ -173,9 +173,7 @@ class Run:
 
     def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         self._accounts.check()
-        self._report_once([*inputs.notes, *format.notes])
-        if not self.stats.total.records and self.config.read.limit != 0:
-            self.report(f"{names_of(inputs)}: no records; the output is empty")
+        self._report_once([*inputs.notes, *format.notes, *_on_nothing(self, inputs)])
         self.document = document_of(
             self.config,
             self.stats,
@@ -191,6 +189,12 @@ class Run:
 def errors_name(files: FileConfig) -> str:
     """Where failed records go, for a sentence."""
     return files.errors or (f"{files.output}.errors.jsonl" if is_file(files.output) else "above")
+
+
+def _on_nothing(run: Run, inputs: Inputs) -> list[str]:
+    """What to say where no record was found, and some were wanted."""
+    expected = run.stats.total.records or run.config.read.limit == 0
+    return [] if expected else [f"{names_of(inputs)}: no records; the output is empty"]
 
 
 def _reranker(run: Run, scorer: Scorer, format: Format, limits: WindowLimits, budget: Budget) -> WindowReranker:

@@ -39,7 +39,7 @@ def test_mine_is_not_sent_to_a_model_that_it_refuses(tmp_path: Path) -> None:
 def test_int8_without_its_packages_names_what_installs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = inspect_folder("a/b", write_reranker(tmp_path / "model"), None)
     monkeypatch.setattr(choice, "not_installed", lambda packages: [each for each in packages if each == "nncf"])
-    with pytest.raises(ConfigError, match="--dtype int8: nncf is not installed") as caught:
+    with pytest.raises(ConfigError, match="nncf") as caught:
         choice.open_scorer(ModelConfig(model="a/b", dtype="int8", device="cpu"), found)
     assert "nncf>=" in caught.value.advice
     assert choice.choose_engine(ModelConfig(model="a/b", device="cpu"), found) == ("torch", "openvino needs nncf")
