@@ -40,6 +40,12 @@ def score(
     columns: o.ColumnNames = None,
     candidate_id_field: o.CandidateIdField = R.candidate_id_field,
     limit: o.Limit = None,
+    sample: Annotated[
+        int | None, o.option("sample", "Score only N records, drawn at random from all of the input.", min=1)
+    ] = None,
+    seed: Annotated[
+        int | None, o.option("seed", "Seed of --sample: another one draws other records (default 0).", min=0)
+    ] = None,
     max_line_bytes: o.MaxLineBytes = R.max_line_bytes,
     max_candidates: o.MaxCandidates = None,
     run_file: o.RunFile = None,
@@ -105,8 +111,10 @@ def score(
         raise ConfigError("no --output", "Say where results go with -o FILE, or -o - for standard output.")
     if stats == "-":
         raise ConfigError("--stats -: standard output carries only records", "Name a file.")
+    if seed is not None and sample is None:
+        raise ConfigError("--seed needs --sample", "It decides which records are drawn.")
     config = RunConfig(
-        read=o.reading(context),
+        read=dataclasses.replace(o.reading(context), sample=sample, seed=seed or 0),
         write=WriteConfig(
             format=o.format_to_write(context),
             top_k=top_k,

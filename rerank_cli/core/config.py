@@ -27,6 +27,8 @@ class ReadConfig:
     columns: str | None = None  # the names of CSV's columns, with commas, where no header has them
     candidate_id_field: str = "id"
     limit: int | None = None
+    sample: int | None = None  # so many of the records, drawn at random
+    seed: int = 0  # of that
     max_line_bytes: int = 64 * 1024 * 1024
     max_candidates: int | None = None
     run: str | None = None  # a run, read instead of `inputs`, with the files that hold its texts

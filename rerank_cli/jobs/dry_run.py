@@ -17,10 +17,11 @@ from rerank_cli.core.records import Mark
 from rerank_cli.core.scorer import PreparedPair, budgets_of
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import expected_engine, open_scorer
-from rerank_cli.formats.registry import open_format, open_inputs, read_entries
+from rerank_cli.formats.registry import open_format, open_inputs
 from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
-from rerank_cli.jobs.opening import opening_sentence, records_of
+from rerank_cli.jobs.opening import opening_sentence
 from rerank_cli.jobs.preflight import check_first_records, checked_paths
+from rerank_cli.jobs.sampling import records_to_score
 from rerank_cli.reranking.counting import count_batch, counters_of
 from rerank_cli.reranking.windows import Slice, windows
 
@@ -100,9 +101,11 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
     inputs = open_inputs(config.read)
     checked_paths(config)  # refuses what a run would refuse
     format = open_format(config.read, replace(config.write, scored=True), inputs)
-    entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
-    records = records_of(inputs, format, config.read.limit)
-    announce(opening_sentence(config, inputs, records, expected_engine(config.model), verb="planning"))
+    source = records_to_score(format, inputs, config.read)
+    if source.note:
+        report(source.note)
+    entries = check_first_records(source.after(None, 0), format.name)
+    announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
     stats.doing = "loading the tokenizer"
     scorer = open_scorer(config.model)
     for note in scorer.notes:
@@ -125,7 +128,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
     slices = windows(
         entries,
         prepare,
-        WindowLimits(found.window_tokens),
+        WindowLimits(found.window_tokens, bytes=source.window_bytes),
         Mark(),
         refuse_cut=config.model.long_docs == "error",
         candidates_path=format.candidates_path,

@@ -20,15 +20,16 @@ from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs, names_of
 from rerank_cli.files.journal import Commit
 from rerank_cli.files.output import Output, open_output
-from rerank_cli.files.paths import is_file
+from rerank_cli.files.paths import Paths, is_file
 from rerank_cli.files.stream_output import StreamOutput
-from rerank_cli.formats.registry import failure_line, open_format, open_inputs, read_entries
+from rerank_cli.formats.registry import failure_line, open_format, open_inputs
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
-from rerank_cli.jobs.opening import announce_run, engine_of, records_of, sizes_of
+from rerank_cli.jobs.opening import announce_run, engine_of
 from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, find_beginning, what_is_kept
+from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
 from rerank_cli.jobs.statistics import document_of, write_stats
 from rerank_cli.reranking.reranker import WindowReranker
 from rerank_cli.reranking.results import RankedWindow
@@ -50,6 +51,7 @@ class Run:
     _accounts: Accounts = field(init=False)
     _reported: set[str] = field(default_factory=set)  # notes on the input
     _fingerprint: dict[str, Any] | None = None
+    _source: Whole | Sample = field(init=False)
     _records: int | None = None  # in the input, where that is known before it is read
 
     def __post_init__(self) -> None:
@@ -71,10 +73,8 @@ class Run:
         paths = checked_paths(config)
         format = open_format(config.read, replace(config.write, scored=True), inputs)
         refuse_table_of_lines(config, paths, format.name)
-        if config.read.format == "auto" and format.name != "native":
-            self.report(f"the records are read as {format.name} (--format {format.name})")
-        if paths is not None and not inputs.resumable:
-            self.report("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
+        self._source = records_to_score(format, inputs, config.read)
+        self._report_once(_notes_on_input(config, format.name, self._source, inputs, paths))
         given_scorer = self.scorer
         output = open_output(config.files, paths)
         try:
@@ -97,7 +97,8 @@ class Run:
 
     def _fingerprint_of(self, format: Format) -> dict[str, Any]:
         if self._fingerprint is None:
-            self._fingerprint = fingerprint(self.config, format.name, self._opened_scorer().identity, format.hashes)
+            hashes = {**format.hashes, **self._source.hashes}
+            self._fingerprint = fingerprint(self.config, format.name, self._opened_scorer().identity, hashes)
         return self._fingerprint
 
     def _opened_scorer(self) -> Scorer:
@@ -114,38 +115,39 @@ class Run:
         """Score to the end of the input and make the output final."""
         config = self.config
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
-            sizes = self._report_opening(inputs, format)
+            sizes = self._report_opening(inputs)
             if output.found is not None:  # to be seen while the model is loaded
                 self._accounts.begin(output.found.commit.counters, beginning.place or Mark(), *sizes)
             scorer = self._loaded_scorer()
             commit = output.resume()
             budgets = output.found.header["resolved"] if output.found else {}
-            entries = read_entries(format, inputs, config.read, beginning.place, skip=commit.counters.records)
+            entries = self._source.after(beginning.place, commit.counters.records)
             self.report(f"continuing after {commit.counters.records} records")
         else:
-            entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
+            entries = check_first_records(self._source.after(None, 0), format.name)
             self._report_once(format.first_notes)
-            sizes = self._report_opening(inputs, format)
+            sizes = self._report_opening(inputs)
             scorer = self._loaded_scorer()
             budgets = budgets_of(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)
         self._accounts.begin(commit.counters, beginning.place or Mark(), *sizes)
         budget = commit.budget or Budget(budgets["batch_tokens"])
         _write_header(format.header, output, commit, self._accounts.end, budget)
-        reranker = _reranker(self, scorer, format, WindowLimits(budgets["window_tokens"]), budget)
+        limits = WindowLimits(budgets["window_tokens"], bytes=self._source.window_bytes)
+        reranker = _reranker(self, scorer, format, limits, budget)
         for window in reranker.windows(self._accounts.counted(entries), self._accounts.end):
             self._commit(window, format, output)
         return self._finish(format, inputs, output, budgets)
 
-    def _report_opening(self, inputs: Inputs, format: Format) -> tuple[int | None, int | None]:
+    def _report_opening(self, inputs: Inputs) -> tuple[int | None, int | None]:
         """Report what will happen, before libraries are loaded; returns what progress is a share of (`sizes_of`)."""
-        self._records = records_of(inputs, format, self.config.read.limit)
+        self._records = self._source.count()
         announce = self.announce or self.report
         expected = announce_run(self.config, inputs, self._records, self.scorer, announce)
         identity = self._opened_scorer().identity
         if engine_of(identity) != expected:
             announce(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
-        return sizes_of(inputs, self._records, self.config.read.limit)
+        return self._source.sizes(self._records)
 
     def _report_once(self, notes: list[str]) -> None:
         for note in notes:
@@ -179,7 +181,7 @@ class Run:
             self.stats,
             identity=self._opened_scorer().identity,
             budgets=budgets,
-            end=self._accounts.end,
+            end=self._source.end(self._accounts.end),
             fingerprint=self._fingerprint_of(format),
         )
         output.finish(self.document)
@@ -189,6 +191,18 @@ class Run:
 def errors_name(files: FileConfig) -> str:
     """Where failed records go, for a sentence."""
     return files.errors or (f"{files.output}.errors.jsonl" if is_file(files.output) else "above")
+
+
+def _notes_on_input(
+    config: RunConfig, format_name: str, source: Whole | Sample, inputs: Inputs, paths: Paths | None
+) -> list[str]:
+    """What to say of the input before a model is looked for."""
+    notes = [source.note] if source.note else []
+    if config.read.format == "auto" and format_name != "native":
+        notes.append(f"the records are read as {format_name} (--format {format_name})")
+    if paths is not None and not inputs.resumable:
+        notes.append("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
+    return notes
 
 
 def _on_nothing(run: Run, inputs: Inputs) -> list[str]:
