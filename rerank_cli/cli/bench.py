@@ -25,37 +25,44 @@ M = ModelConfig()
 
 def bench_command(
     context: typer.Context,
-    source: Annotated[str | None, o.argument("[INPUT]", "Records (default: generated).")] = None,
+    source: Annotated[str | None, o.argument("[INPUT]", "Records to measure with (default: generated).")] = None,
     lengths: Annotated[
-        str, o.option("lengths", "Of generated pairs: lognormal, lognormal:MEAN or fixed:TOKENS.")
+        str, o.option("lengths", "Lengths of generated pairs: lognormal, lognormal:MEAN or fixed:TOKENS.")
     ] = "lognormal",
-    pairs: Annotated[int, o.option("pairs", "How many pairs to generate.", min=1)] = 320,
+    pairs: Annotated[int, o.option("pairs", "Number of pairs to generate.", min=1)] = 320,
     engines: Annotated[
-        str | None, o.option("engines", "Of ours, such as torch:fp32,openvino:int8 (default: all that are installed).")
+        str | None,
+        o.option(
+            "engines", "Engines of rerank to measure (default: all installed). Example: torch:fp32,openvino:int8."
+        ),
     ] = None,
     batch_tokens: Annotated[
-        str | None, o.option("batch-tokens", "Our budgets, such as 512,1024 (default: auto).")
+        str | None, o.option("batch-tokens", "Token budgets of rerank to measure (default: auto). Example: 512,1024.")
     ] = None,
     peers: Annotated[
-        str | None, o.option("peers", "Names, separated by commas, or none (default: all that are installed).")
+        str | None, o.option("peers", "Peers to measure, with commas, or none (default: all installed).")
     ] = None,
     batch_sizes: Annotated[
-        str | None, o.option("batch-sizes", "The peers' batch sizes (default: a list for each).")
+        str | None, o.option("batch-sizes", "Batch sizes of the peers (default: a list for each). Example: 8,32.")
     ] = None,
-    rounds: Annotated[int, o.option("rounds", "Interleaved rounds, after a warm-up.", min=1)] = 3,
+    rounds: Annotated[int, o.option("rounds", "Interleaved rounds after a warm-up.", min=1)] = 3,
     growth: Annotated[
-        str | None, o.option("growth", "Instead: one engine on ever more pairs, such as 2000,20000.")
+        str | None, o.option("growth", "Measure one engine on ever more pairs instead. Example: 2000,20000.")
     ] = None,
-    plot: Annotated[Path | None, o.option("plot", "Draw a chart into this file (.svg or .png).")] = None,
+    plot: Annotated[Path | None, o.option("plot", "Draw a chart into this file: .svg, .png or .pdf.")] = None,
     random_weights: Annotated[
-        str | None, o.option("random-weights", "xlmr-large, xlmr-base or xlmr-mini: a shape without its weights.")
+        str | None,
+        o.option(
+            "random-weights",
+            "Model of random weights, to measure without a download: xlmr-large, xlmr-base or xlmr-mini.",
+        ),
     ] = None,
-    tokenizer: Annotated[str | None, o.option("tokenizer", "The folder of its tokenizer.")] = None,
+    tokenizer: Annotated[str | None, o.option("tokenizer", "Folder of the tokenizer for --random-weights.")] = None,
     model: o.Model = "mini",
     revision: o.Revision = None,
     offline: o.Offline = False,
     device: o.Device = M.device,
-    max_length: Annotated[int, o.option("max-length", "Tokens of a pair at most.", min=16)] = 512,
+    max_length: Annotated[int, o.option("max-length", "Most tokens of a pair.", min=16)] = 512,
     threads: o.Threads = None,
     as_json: Annotated[bool, o.option("json", "Print the line of JSON on a terminal, too.")] = False,
 ) -> int:

@@ -1,4 +1,4 @@
-"""A command: typer's, with --config and --show-config, and with few variables of the environment."""
+"""A command: typer's, with our help, with --config and --show-config, and with few variables of the environment."""
 
 import os
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from typer.main import get_command
 from rerank_cli.cli.completing import for_shells
 from rerank_cli.cli.config_file import read_config_file, refuse_writing_over
 from rerank_cli.cli.environment import refuse_earlier_variables, variable
+from rerank_cli.cli.help_text import WHOLE, described_help, write_options, write_purpose, write_usage
 from rerank_cli.cli.origins import FILE, shown_lines
 from rerank_cli.display.messages import print_line
 
@@ -28,9 +29,20 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line. Help and completion work whatever the environment holds."""
+        ctx.meta[WHOLE] = "--help" in args
         if not ctx.resilient_parsing and HELP.isdisjoint(args):
             refuse_earlier_variables(self, os.environ)
         return super().parse_args(ctx, args)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option -h or --help."""
+        return described_help(super().get_help_option(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help: whole for --help, else short."""
+        write_usage(ctx, formatter, self.params)
+        write_purpose(formatter, self.help or "", whole=ctx.meta[WHOLE])
+        write_options(ctx, formatter, self.get_params(ctx))
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[CompletionItem]:
         """The options that begin with what was typed, each with one short sentence."""
@@ -74,7 +86,7 @@ def _configuring(
             callback=_read,
             is_eager=True,
             expose_value=False,
-            help="TOML file with options, one a line by their long names; what is typed wins over it.",
+            help="TOML file with options by their long names. What is typed wins over it.",
         ),
     ] = None,
     show_config: Annotated[
@@ -83,7 +95,7 @@ def _configuring(
             "--show-config",
             callback=_show,
             expose_value=False,
-            help="Print what a run would use, and where each value came from; run nothing.",
+            help="Print what a run would use, and run nothing. Shows where each value came from.",
         ),
     ] = False,
 ) -> None:

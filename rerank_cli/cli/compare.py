@@ -21,21 +21,26 @@ R = ReadConfig()
 
 def compare_command(
     context: typer.Context,
-    runs: Annotated[list[str], o.argument("A B...", "Results: records with ids, or runs (TREC, JSON, columns).")],
+    runs: Annotated[
+        list[str], o.argument("A B...", "Rankings to compare: records with ids, or runs (TREC, JSON, columns).")
+    ],
     run_columns: o.RunColumns = None,
     skip_self: o.SkipSelf = False,
-    qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, BEIR's table, JSON or parquet.")] = None,
-    measures: Annotated[
-        str | None, o.option("measures", 'As ir-measures names them, such as "nDCG@5 RR@10" (default: eight of them).')
+    qrels: Annotated[
+        str | None, o.option("qrels", "Judgements to measure by: TREC qrels, the table of BEIR, JSON or parquet.")
     ] = None,
-    moved: Annotated[int, o.option("moved", "How many of the queries that moved most to show.", min=0)] = SHOWN,
+    measures: Annotated[
+        str | None,
+        o.option("measures", "Measures by the names of ir-measures (default: eight). Example: 'nDCG@5 RR@10'."),
+    ] = None,
+    moved: Annotated[int, o.option("moved", "Show the N queries that moved most.", min=0)] = SHOWN,
     format: o.Format = R.format,
     query_field: o.QueryField = R.query_field,
     candidates_field: o.CandidatesField = R.candidates_field,
     text_field: o.TextField = R.text_field,
     id_field: o.IdField = R.id_field,
     candidate_id_field: o.CandidateIdField = R.candidate_id_field,
-    html: Annotated[str | None, o.option("html", "Write a report here, one page that needs no network.")] = None,
+    html: Annotated[str | None, o.option("html", "Write a report to this file: one page of HTML.")] = None,
     as_json: Annotated[bool, o.option("json", "Print one JSON document instead of tables.")] = False,
 ) -> int:
     """Compare rankings of the same queries: with judgements by measures, without by how far they agree.

@@ -1,5 +1,6 @@
 """What a shell and typer tell each other when Tab is pressed."""
 
+import re
 from collections.abc import MutableMapping
 
 from typer._click.shell_completion import CompletionItem
@@ -36,9 +37,9 @@ def for_shells(items: list[CompletionItem]) -> list[CompletionItem]:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a help text, without its full stop.
+    """What a help text says first: without the values, the default and the full stop.
 
-    >>> first_sentence("Where results go; .gz by suffix. - is standard output.")
-    'Where results go; .gz by suffix'
+    >>> first_sentence("Device that runs the model: auto, cpu or cuda."), first_sentence("Keep N (default: all).")
+    ('Device that runs the model', 'Keep N')
     """
-    return text.partition(". ")[0].removesuffix(".")
+    return re.split(r"\. |: | \(default", text, maxsplit=1)[0].removesuffix(".")

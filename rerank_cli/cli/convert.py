@@ -16,7 +16,7 @@ R, W, M = ReadConfig(), WriteConfig(), ModelConfig()
 
 def convert_command(
     context: typer.Context,
-    output: Annotated[str, o.option("output", "Where records go; .gz and .zst by suffix; - is standard output.", "-o")],
+    output: Annotated[str, o.option("output", "Where records go. - is standard output; .gz and .zst compress.", "-o")],
     inputs: o.Inputs = None,
     format: o.Format = R.format,
     query_field: o.QueryField = R.query_field,
@@ -34,9 +34,9 @@ def convert_command(
     queries: o.Queries = None,
     corpus: o.Corpus = None,
     output_format: o.OutputFormat = "native",
-    model: Annotated[str, o.option("model", "The model that requests to an API name.", "-m")] = M.model,
+    model: Annotated[str, o.option("model", "Model that requests to an API name.", "-m")] = M.model,
     tag: o.Tag = W.tag,
-    overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output, when all is read.")] = False,
+    overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output when all is read.")] = False,
     errors: Annotated[str | None, o.option("errors", "Where bad records go (default: OUT.errors.jsonl).")] = None,
     quiet: o.Quiet = False,
 ) -> int:

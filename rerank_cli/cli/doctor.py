@@ -31,11 +31,9 @@ def doctor(
     max_length: o.MaxLength = M.max_length,
     query_max_length: o.QueryMaxLength = M.query_max_length,
     threads: o.Threads = None,
-    acceptance: Annotated[
-        bool, o.option("acceptance", "Rank cases in many languages whose answers are known, and word traps.")
-    ] = False,
+    acceptance: Annotated[bool, o.option("acceptance", "Rank cases with known answers, in many languages.")] = False,
     cases: Annotated[
-        list[str] | None, o.option("cases", "The files of these cases (default: those of sample_data).")
+        list[str] | None, o.option("cases", "Files of the cases of --acceptance (default: those of sample_data).")
     ] = None,
     as_json: Annotated[bool, o.option("json", "Print one line of JSON instead.")] = False,
 ) -> int:

@@ -20,18 +20,23 @@ R = ReadConfig()
 
 def eval_command(
     context: typer.Context,
-    runs: Annotated[list[str], o.argument("RUN...", "Results: records with ids, or runs (TREC, JSON, columns).")],
+    runs: Annotated[
+        list[str], o.argument("RUN...", "Rankings to measure: records with ids, or runs (TREC, JSON, columns).")
+    ],
     run_columns: o.RunColumns = None,
     skip_self: o.SkipSelf = False,
-    qrels: Annotated[str | None, o.option("qrels", "Judgements: TREC qrels, BEIR's table, JSON or parquet.")] = None,
+    qrels: Annotated[
+        str | None, o.option("qrels", "Judgements to measure by: TREC qrels, the table of BEIR, JSON or parquet.")
+    ] = None,
     before: Annotated[
-        str | None, o.option("before", "Results of the first stage (default: the input order, by `index`).")
+        str | None, o.option("before", "Ranking of the first stage (default: the order of the input).")
     ] = None,
     measures: Annotated[
-        str | None, o.option("measures", 'As ir-measures names them, such as "nDCG@5 RR@10" (default: eight of them).')
+        str | None,
+        o.option("measures", "Measures by the names of ir-measures (default: eight). Example: 'nDCG@5 RR@10'."),
     ] = None,
     relevance_field: Annotated[
-        str, o.option("relevance-field", "Field of candidates that holds their judgement, without --qrels.")
+        str, o.option("relevance-field", "Field of a candidate with its judgement. Read without --qrels.")
     ] = "relevance",
     format: o.Format = R.format,
     query_field: o.QueryField = R.query_field,
@@ -39,8 +44,10 @@ def eval_command(
     text_field: o.TextField = R.text_field,
     id_field: o.IdField = R.id_field,
     candidate_id_field: o.CandidateIdField = R.candidate_id_field,
-    per_query: Annotated[str | None, o.option("per-query", "Write every query's measures here, as CSV.")] = None,
-    html: Annotated[str | None, o.option("html", "Write a report here, one page that needs no network.")] = None,
+    per_query: Annotated[
+        str | None, o.option("per-query", "Write the measures of each query to this CSV file.")
+    ] = None,
+    html: Annotated[str | None, o.option("html", "Write a report to this file: one page of HTML.")] = None,
     as_json: Annotated[bool, o.option("json", "Print one JSON document instead of tables.")] = False,
 ) -> int:
     """Measure rankings against judgements, before and after: means, intervals, and how many queries got better.

@@ -24,10 +24,14 @@ def own(name: str, text: str, values: Iterable[str] = ()) -> Any:
 
 def export_command(
     context: typer.Context,
-    output: Annotated[str, o.option("output", "The folder to make.", "-o")],
-    format: Annotated[str, own("format", "openvino or onnx.", GRAPHS)] = "openvino",
-    dtype: Annotated[str, own("dtype", "fp32, fp16 or int8.", GRAPH_DTYPES)] = "fp32",
-    records: Annotated[str | None, o.option("records", "Show on these records that it scores the same.")] = None,
+    output: Annotated[str, o.option("output", "Folder to make.", "-o")],
+    format: Annotated[str, own("format", "Format of the exported model: openvino or onnx.", GRAPHS)] = "openvino",
+    dtype: Annotated[
+        str, own("dtype", "Precision of the exported weights: fp32, fp16 or int8.", GRAPH_DTYPES)
+    ] = "fp32",
+    records: Annotated[
+        str | None, o.option("records", "Records on which the exported model is compared with torch.")
+    ] = None,
     limit: o.Limit = None,
     overwrite: Annotated[bool, own("overwrite", "Replace a folder that was exported before.")] = False,
     model: o.Model = M.model,

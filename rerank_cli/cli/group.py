@@ -12,8 +12,13 @@ from typer.main import get_command
 
 from rerank_cli.cli.command import Command
 from rerank_cli.cli.completing import for_shells
+from rerank_cli.cli.help_text import WHOLE, described_help, record, write_paragraph, write_purpose, write_table
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+ADVICE = (
+    "`rerank COMMAND -h` shows the options used most and `rerank COMMAND --help` all of them. "
+    "`rerank help` lists the topics of the documentation."
+)
 
 
 class Row(NamedTuple):
@@ -74,10 +79,24 @@ class Commands(TyperGroup):
         """Each name with what the command does. None is imported."""
         return [(name, row.says) for name, row in self.rows.items()]
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands. A long description is folded, never cut."""
-        with formatter.section("Commands"):
-            formatter.write_dl(self.described())
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the command."""
+        ctx.meta[WHOLE] = "--help" in args
+        return super().parse_args(ctx, args)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option -h or --help."""
+        return described_help(super().get_help_option(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write what rerank does and its commands; with --help its options, too."""
+        formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND ...")
+        write_purpose(formatter, self.help or "", whole=True)
+        write_table(formatter, "Commands", self.described())
+        if ctx.meta[WHOLE]:
+            write_table(formatter, "Options", [record(ctx, each) for each in self.get_params(ctx)])
+        formatter.write("\n")
+        write_paragraph(formatter, ADVICE)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[CompletionItem]:
         """The commands and the options that begin with what was typed."""

@@ -6,6 +6,7 @@ import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.cli.guesses import close_to
+from rerank_cli.cli.help_text import write_table
 from rerank_cli.cli.topics import described, for_developers, page, topics
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.display.help_page import show_page
@@ -51,10 +52,8 @@ def help_command(
 def listing(context: typer.Context, pages: list[tuple[str, str]], commands: list[tuple[str, str]]) -> list[str]:
     """The lines of the list of topics, folded to the terminal."""
     formatter = context.make_formatter()
-    with formatter.section("Topics, read with `rerank help TOPIC`"):
-        formatter.write_dl(pages)
-    with formatter.section("Commands, read with `rerank help COMMAND` or `rerank COMMAND --help`"):
-        formatter.write_dl(commands)
-    formatter.write_paragraph()
-    formatter.write(f"For developers: {', '.join(for_developers())}.")
-    return formatter.getvalue().splitlines()
+    column = max(len(name) for name, _ in [*pages, *commands])
+    write_table(formatter, "Topics (rerank help TOPIC)", pages, column)
+    write_table(formatter, "Commands (rerank help COMMAND, or rerank COMMAND --help)", commands, column)
+    formatter.write(f"\nFor developers: {', '.join(for_developers())}.\n")
+    return formatter.getvalue().lstrip("\n").splitlines()

@@ -108,7 +108,7 @@ Inputs = Annotated[
     list[str] | None,
     argument(
         "INPUT...",
-        "JSONL files, .gz and .zst too; - is standard input. Several are one stream.",
+        "Files of records: JSON lines, .gz and .zst too. - is standard input; several files are one stream.",
         show_default=False,
     ),
 ]
@@ -116,87 +116,126 @@ Inputs = Annotated[
 # reading
 Format = Annotated[
     str,
-    option("format", f"Record format of the input: auto, {', '.join(sorted(FORMATS))}.", values=["auto", *FORMATS]),
+    option("format", f"Format of the input records: auto, {', '.join(sorted(FORMATS))}.", values=["auto", *FORMATS]),
 ]
 OutputFormat = Annotated[
     str,
     option(
         "output-format",
-        "Record format of the output: same, or one of them; -o *.csv, .tsv, .run or .trec chooses its own.",
+        "Format of the output records: same, or a name of --format. -o *.csv, .tsv, .run and .trec choose theirs.",
         values=["same", *(name for name in FORMATS if name != "beir")],
     ),
 ]
 Tag = Annotated[str, option("tag", "Last column of a TREC run: the name of what made it.")]
-QueryField = Annotated[str, option("query-field", "Where the query is in a record (dotted path).")]
-CandidatesField = Annotated[str, option("candidates-field", "Where the list of candidates is (dotted path).")]
-TextField = Annotated[str, option("text-field", "Where the text is in a candidate (dotted path).")]
+QueryField = Annotated[str, option("query-field", "Dotted path of the query in a record.")]
+CandidatesField = Annotated[str, option("candidates-field", "Dotted path of the list of candidates in a record.")]
+TextField = Annotated[str, option("text-field", "Dotted path of the text in a candidate.")]
 ColumnNames = Annotated[
-    str | None, option("columns", "Columns of CSV or TSV that has no header, such as query,text,id,label.")
+    str | None, option("columns", "Column names of CSV or TSV without a header. Example: query,text,id,label.")
 ]
 IdField = Annotated[
-    str, option("id-field", "Where the id is in a record (dotted path; a number is a place in a list: hits.0.qid).")
+    str, option("id-field", "Dotted path of the id in a record. A number is a place in a list: hits.0.qid.")
 ]
-CandidateIdField = Annotated[str, option("candidate-id-field", "Where the id is in a candidate (dotted path).")]
-Limit = Annotated[int | None, option("limit", "Read at most this many records.", min=0, most=MOST_OF_ANY)]
-MaxLineBytes = Annotated[int, option("max-line-bytes", "A longer line is a bad record.", min=1, most=MOST_OF_ANY)]
-MaxCandidates = Annotated[int | None, option("max-candidates", "A record with more candidates is bad.", min=1)]
+CandidateIdField = Annotated[str, option("candidate-id-field", "Dotted path of the id in a candidate.")]
+Limit = Annotated[int | None, option("limit", "Read at most N records.", min=0, most=MOST_OF_ANY)]
+MaxLineBytes = Annotated[
+    int, option("max-line-bytes", "Longest line in bytes. A longer one is a bad record.", min=1, most=MOST_OF_ANY)
+]
+MaxCandidates = Annotated[
+    int | None, option("max-candidates", "Most candidates in a record. A record with more is a bad record.", min=1)
+]
 RunFile = Annotated[
     str | None,
-    option("run", "Run that names the candidates; INPUT is then a BEIR folder, or --queries and --corpus are."),
+    option("run", "Run file that names the candidates. INPUT is a BEIR folder, or --queries and --corpus give texts."),
 ]
 RunColumns = Annotated[
     str | None,
-    option("run-columns", "Columns of a run without a header: qid, docid, score or rank, _ for others, with commas."),
+    option("run-columns", "Column names of a run file without a header. Example: qid,docid,score,_ (_ is ignored)."),
 ]
-SkipSelf = Annotated[bool, option("skip-self", "Leave out the document that has the query's id (ArguAna, Quora).")]
+SkipSelf = Annotated[bool, option("skip-self", "Leave out a document with the id of its query. For ArguAna, Quora.")]
 Queries = Annotated[
     str | None,
-    option("queries", "Texts of the run's queries: JSON lines, tab-separated or parquet, or a folder of these."),
+    option("queries", "Texts of the queries of --run: JSON lines, TSV or parquet, or a folder of such files."),
 ]
 Corpus = Annotated[
     list[str] | None,
-    option(
-        "corpus", "Texts of the run's documents, in such a file or a folder of its shards; again for each further one."
-    ),
+    option("corpus", "Texts of the documents of --run: JSON lines, TSV or parquet, or a folder of shards. Repeatable."),
 ]
-QueryTemplate = Annotated[str | None, option("query-template", "Query composed of a record's {fields}.")]
-DocTemplate = Annotated[str | None, option("doc-template", 'Document composed of fields, such as "{title} {text}".')]
+QueryTemplate = Annotated[
+    str | None, option("query-template", "Compose the query from {fields} of the record. Example: '{title} {query}'.")
+]
+DocTemplate = Annotated[
+    str | None,
+    option("doc-template", "Compose each document from {fields} of the candidate. Example: '{title} {text}'."),
+]
 
 # model
 Model = Annotated[
     str,
     option(
         "model",
-        "Hub id, local folder, or mini (the embedded multilingual model).",
+        "Model that scores: a hub id, a local folder, or mini (small, multilingual, in this package).",
         "-m",
         values=known_models,
     ),
 ]
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
-Offline = Annotated[bool, option("offline", "Never open a network connection.")]
+Offline = Annotated[bool, option("offline", "Open no network connection.")]
 Engine = Annotated[
-    str, option("engine", "auto, torch, openvino, onnx or bi-encoder (cosine).", values=["auto", *OFFERED])
+    str,
+    option(
+        "engine",
+        "Engine that runs the model: auto, torch, openvino, onnx or bi-encoder (cosine).",
+        values=["auto", *OFFERED],
+    ),
 ]
-Device = Annotated[str, option("device", "auto, cpu, cuda, cuda:1 or mps.", values=("auto", "cpu", "cuda", "mps"))]
+Device = Annotated[
+    str,
+    option(
+        "device", "Device that runs the model: auto, cpu, cuda, cuda:1 or mps.", values=("auto", "cpu", "cuda", "mps")
+    ),
+]
 Dtype = Annotated[
-    str, option("dtype", "auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.", values=ENGINE_DTYPES)
+    str,
+    option(
+        "dtype",
+        "Precision of the model: auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.",
+        values=ENGINE_DTYPES,
+    ),
 ]
-MaxLength = Annotated[int, option("max-length", "Tokens of a query and document together; more are cut.", min=16)]
-QueryMaxLength = Annotated[int, option("query-max-length", "Tokens of a query; at most 3/4 of --max-length.", min=4)]
+MaxLength = Annotated[
+    int, option("max-length", "Most tokens of a query and a document together. Longer documents are truncated.", min=16)
+]
+QueryMaxLength = Annotated[
+    int,
+    option(
+        "query-max-length", "Most tokens of a query, at most 3/4 of --max-length. Longer queries are truncated.", min=4
+    ),
+]
 LongDocsOption = Annotated[
-    LongDocs, option("long-docs", "What does not fit: truncate, score in parts (chunk), or fail.")
+    LongDocs,
+    option(
+        "long-docs", "What to do with longer documents: truncate them, score them in parts (chunk), or fail (error)."
+    ),
 ]
-ChunkOverlap = Annotated[int, option("chunk-overlap", "Tokens that neighbouring parts share.", min=0)]
+ChunkOverlap = Annotated[
+    int, option("chunk-overlap", "Tokens that neighbouring parts share with --long-docs chunk.", min=0)
+]
 Threads = Annotated[
     int | None,
     option("threads", "CPU threads of the engine (default: physical cores).", min=1, most=MOST_THREADS),
 ]
 
 # talking
-Quiet = Annotated[bool, option("quiet", "Say nothing unless it fails.", "-q", callback=without_bars)]
-Verbose = Annotated[bool, option("verbose", "Say also what the run was made of: hashes, versions, budgets.", "-v")]
+Quiet = Annotated[bool, option("quiet", "Print nothing unless the run fails.", "-q", callback=without_bars)]
+Verbose = Annotated[bool, option("verbose", "Print also the hashes, versions and token budgets of the run.", "-v")]
 ProgressOption = Annotated[
-    Progress, option("progress", "Bar on a terminal, a line every 30 s elsewhere.", callback=without_bars)
+    Progress,
+    option(
+        "progress",
+        "How progress is shown: auto is a bar on a terminal, a line every 30 s elsewhere.",
+        callback=without_bars,
+    ),
 ]
 
 

@@ -30,7 +30,7 @@ def score(
     context: typer.Context,
     inputs: o.Inputs = None,
     output: Annotated[
-        str | None, o.option("output", "Where results go; .gz and .zst by suffix; - is standard output.", "-o")
+        str | None, o.option("output", "Where results go. - is standard output; .gz and .zst compress.", "-o")
     ] = None,
     format: o.Format = R.format,
     query_field: o.QueryField = R.query_field,
@@ -56,10 +56,14 @@ def score(
     query_template: o.QueryTemplate = None,
     doc_template: o.DocTemplate = None,
     output_format: o.OutputFormat = W.format,
-    top_k: Annotated[int | None, o.option("top-k", "Keep the best K candidates (default: all).", min=1)] = None,
-    min_score: Annotated[float | None, o.option("min-score", "Drop candidates below this score.")] = None,
-    no_text: Annotated[bool, o.option("no-text", "Leave the candidates' texts out of the output.")] = False,
-    score_kind: Annotated[o.ScoreKind, o.option("score", "What `score` holds.")] = W.score,
+    top_k: Annotated[
+        int | None, o.option("top-k", "Keep the best N candidates of each record (default: all).", min=1)
+    ] = None,
+    min_score: Annotated[float | None, o.option("min-score", "Drop candidates with a lower score.")] = None,
+    no_text: Annotated[bool, o.option("no-text", "Leave the texts of candidates out of the output.")] = False,
+    score_kind: Annotated[
+        o.ScoreKind, o.option("score", "What the field score holds: the sigmoid of the logit, or the logit.")
+    ] = W.score,
     digits: Annotated[
         int | None,
         o.option(
@@ -70,11 +74,15 @@ def score(
         ),
     ] = None,
     tag: o.Tag = W.tag,
-    overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output, when the run succeeds.")] = False,
-    resume: Annotated[bool, o.option("resume", "Continue an interrupted run; do nothing if it is done.")] = False,
+    overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output when the run succeeds.")] = False,
+    resume: Annotated[bool, o.option("resume", "Continue an interrupted run. Does nothing if it is finished.")] = False,
     errors: Annotated[str | None, o.option("errors", "Where bad records go (default: OUT.errors.jsonl).")] = None,
-    max_errors: Annotated[str | None, o.option("max-errors", "End the run beyond N or N% failed records.")] = None,
-    strict: Annotated[bool, o.option("strict", "The same as --max-errors 0.")] = False,
+    max_errors: Annotated[
+        str | None, o.option("max-errors", "End the run when more than N or N% of the records fail.")
+    ] = None,
+    strict: Annotated[
+        bool, o.option("strict", "End the run at the first bad record. The same as --max-errors 0.")
+    ] = False,
     model: o.Model = M.model,
     revision: o.Revision = None,
     offline: o.Offline = False,
@@ -86,10 +94,14 @@ def score(
     long_docs: o.LongDocsOption = M.long_docs,
     chunk_overlap: o.ChunkOverlap = M.chunk_overlap,
     threads: o.Threads = None,
-    batch_tokens: Annotated[int | None, o.option("batch-tokens", "Tokens a batch, padding included.", min=1)] = None,
-    window_tokens: Annotated[int | None, o.option("window-tokens", "Tokens sorted and saved together.", min=1)] = None,
+    batch_tokens: Annotated[
+        int | None, o.option("batch-tokens", "Most tokens in a batch, padding included (default: by device).", min=1)
+    ] = None,
+    window_tokens: Annotated[
+        int | None, o.option("window-tokens", "Tokens that are sorted and saved together (default: by device).", min=1)
+    ] = None,
     progress: o.ProgressOption = "auto",
-    stats: Annotated[str | None, o.option("stats", "Write the run statistics here, as JSON.")] = None,
+    stats: Annotated[str | None, o.option("stats", "Write the statistics of the run to this file, as JSON.")] = None,
     dry_run: Annotated[
         bool,
         o.option(

@@ -28,54 +28,65 @@ M = ModelConfig()
 def train_command(
     context: typer.Context,
     inputs: o.Inputs = None,
-    output: Annotated[str, o.option("output", "The folder to make.", "-o")] = ...,  # type: ignore[assignment]
+    output: Annotated[str, o.option("output", "Folder to make.", "-o")] = ...,  # type: ignore[assignment]
     model: o.Model = M.model,
-    loss: Annotated[str, o.option("loss", f"{', '.join(LOSSES)}.", values=LOSSES)] = "bce",
+    loss: Annotated[str, o.option("loss", f"Loss to train with: {', '.join(LOSSES)}.", values=LOSSES)] = "bce",
     held_out: Annotated[
         str | None,
         o.option(
-            "eval", "Judged records, or a BEIR folder with --run: measured before, during and after, never learnt."
+            "eval",
+            "Judged records to measure with, never trained on: a file, or a BEIR folder with --run.",
         ),
     ] = None,
-    run_file: Annotated[str | None, o.option("run", "Run that names the candidates of --eval's folder.")] = None,
+    run_file: Annotated[
+        str | None, o.option("run", "Run file that names the candidates of the folder of --eval.")
+    ] = None,
     run_columns: o.RunColumns = None,
     skip_self: o.SkipSelf = False,
-    qrels: Annotated[str | None, o.option("qrels", "Judgements of --eval's records, where they carry none.")] = None,
-    epochs: Annotated[float, o.option("epochs", "How often each row is learnt.", min=0.0, most=10**6)] = 1.0,
-    max_steps: Annotated[
-        int | None, o.option("max-steps", "End after this many steps (instead of --epochs).", min=1)
+    qrels: Annotated[
+        str | None, o.option("qrels", "Judgements of the records of --eval, where they carry none.")
     ] = None,
-    batch_size: Annotated[int, o.option("batch-size", "Pairs a step.", min=1)] = 32,
-    negatives: Annotated[int, o.option("negatives", "Of each relevant text, or a list, at most.", min=1)] = 7,
+    epochs: Annotated[float, o.option("epochs", "Number of passes over the training rows.", min=0.0, most=10**6)] = 1.0,
+    max_steps: Annotated[int | None, o.option("max-steps", "End after N steps, instead of --epochs.", min=1)] = None,
+    batch_size: Annotated[int, o.option("batch-size", "Pairs in a step.", min=1)] = 32,
+    negatives: Annotated[int, o.option("negatives", "Most negatives for each relevant text, or in a list.", min=1)] = 7,
     learning_rate: Annotated[
         float | None,
         o.option(
             "learning-rate",
-            f"Its peak; it rises, then falls to 0 (default: {LEARNING_RATE:g}, with --lora {LORA_LEARNING_RATE:g}).",
+            f"Peak of the learning rate (default: {LEARNING_RATE:g}, with --lora {LORA_LEARNING_RATE:g}).",
             min=0.0,
             most=1,
         ),
     ] = None,
-    warmup: Annotated[float, o.option("warmup", "Share of the steps in which it rises.", min=0.0, max=1.0)] = 0.1,
-    weight_decay: Annotated[float, o.option("weight-decay", "As AdamW takes it.", min=0.0, most=100)] = 0.01,
+    warmup: Annotated[
+        float, o.option("warmup", "Share of the steps in which the learning rate rises.", min=0.0, max=1.0)
+    ] = 0.1,
+    weight_decay: Annotated[float, o.option("weight-decay", "Weight decay of AdamW.", min=0.0, most=100)] = 0.01,
     lora: Annotated[bool, o.option("lora", "Train low-rank adapters and merge them at the end.")] = False,
-    lora_rank: Annotated[int, o.option("lora-rank", "Their rank.", min=1)] = 16,
+    lora_rank: Annotated[int, o.option("lora-rank", "Rank of the LoRA adapters of --lora.", min=1)] = 16,
     freeze_embeddings: Annotated[bool, o.option("freeze-embeddings", "Do not train the token embeddings.")] = False,
     dtype: Annotated[
         str,
-        o.option("dtype", "fp32, bf16 or fp16: of the computation.", in_environment=False, values=TRAINING_DTYPES),
+        o.option(
+            "dtype", "Precision of a training step: fp32, bf16 or fp16.", in_environment=False, values=TRAINING_DTYPES
+        ),
     ] = "fp32",
     seed: Annotated[
-        int, o.option("seed", "Of the drawing, the order and the dropout.", min=0, max=2**32 - 1, most=2**32)
+        int, o.option("seed", "Seed of negatives, order and dropout.", min=0, max=2**32 - 1, most=2**32)
     ] = 42,
-    checkpoints: Annotated[int, o.option("checkpoints", "How often it is saved and measured on the way.", min=1)] = 10,
+    checkpoints: Annotated[
+        int, o.option("checkpoints", "Number of times the model is saved and measured.", min=1)
+    ] = 10,
     early_stopping: Annotated[
-        int | None, o.option("early-stopping", "End when so many measurements brought no gain.", min=1)
+        int | None, o.option("early-stopping", "End when N measurements in a row bring no gain.", min=1)
     ] = None,
     relevance_field: Annotated[
         str, o.option("relevance-field", "Field of a candidate with its judgement.")
     ] = "relevance",
-    teacher_field: Annotated[str, o.option("teacher-field", "Field of a candidate with a teacher's logit.")] = "logit",
+    teacher_field: Annotated[
+        str, o.option("teacher-field", "Field of a candidate with the logit of a teacher.")
+    ] = "logit",
     resume: Annotated[bool, o.option("resume", "Continue from the last checkpoint.")] = False,
     overwrite: Annotated[bool, o.option("overwrite", "Replace a folder that was trained before.")] = False,
     format: o.Format = "auto",

@@ -67,7 +67,7 @@ VALUES: list[tuple[str, str, Callable[[], set[str]]]] = [
     ("score", "--format", lambda: {"auto", *FORMATS}),
     ("convert", "--output-format", lambda: {"same", *FORMATS} - {"beir"}),
     ("score", "--output-format", lambda: {"same", *FORMATS} - {"beir"}),
-    ("score", "--engine", lambda: {"auto", *ENGINES}),
+    ("score", "--engine", lambda: {"auto", *ENGINES} - {"fake"}),
     ("doctor", "--dtype", lambda: set(ENGINE_DTYPES)),
     ("train", "--dtype", lambda: set(TRAINING_DTYPES)),
     ("mine", "--dtype", lambda: set(ENGINE_DTYPES) - {"int8"}),
