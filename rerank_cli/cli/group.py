@@ -13,6 +13,7 @@ from typer.main import get_command
 from rerank_cli.cli.command import Command
 from rerank_cli.cli.completing import for_shells
 from rerank_cli.cli.help_text import WHOLE, described_help, record, write_paragraph, write_purpose, write_table
+from rerank_cli.cli.usage import no_command
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 ADVICE = (
@@ -83,6 +84,12 @@ class Commands(TyperGroup):
         """Parse what stands before the command."""
         ctx.meta[WHOLE] = "--help" in args
         return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of the first word, and the words behind it. Raises ConfigError where there is no such command."""
+        if args[0] not in self.commands and not ctx.resilient_parsing:
+            raise no_command(args, self.rows)
+        return super().resolve_command(ctx, args)
 
     def get_help_option(self, ctx: Any) -> Any:
         """The option -h or --help."""

@@ -8,6 +8,7 @@ from rerank_cli.cli import options as o
 from rerank_cli.cli.guesses import close_to
 from rerank_cli.cli.help_text import write_table
 from rerank_cli.cli.topics import described, for_developers, page, topics
+from rerank_cli.cli.usage import named_closest
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.display.help_page import show_page
 from rerank_cli.display.messages import print_line
@@ -43,8 +44,7 @@ def help_command(
     elif topic in (known := [*topics(), *for_developers()]):
         show_page(page(topic))
     else:
-        guesses = close_to(topic, [*known, *dict(commands)])
-        closest = f"The closest is {' or '.join(guesses)}. " if guesses else ""
+        closest = named_closest(close_to(topic, [*known, *dict(commands)]))
         raise ConfigError(f"help: no topic {topic}", f"{closest}`rerank help` lists the topics.")
     return 0
 

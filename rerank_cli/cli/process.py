@@ -18,8 +18,7 @@ from typer.exceptions import TyperException
 
 from rerank_cli.cli.app import app
 from rerank_cli.cli.completing import COMPLETING, prepare_completion
-from rerank_cli.cli.config_file import key_of
-from rerank_cli.cli.origins import FILE
+from rerank_cli.cli.usage import usage_error
 from rerank_cli.core.errors import ExitStatus, Interrupted, PipeClosed, RerankError
 from rerank_cli.display.messages import report
 from rerank_cli.display.progress import show_cursor
@@ -104,8 +103,9 @@ def _report_end(fault: BaseException) -> int:
         case typer.Abort() | KeyboardInterrupt():
             return ExitStatus.INT
         case TyperException():
-            report(f"error: {usage_message(fault)}")
-            report(help_advice(fault))
+            message, advice = usage_error(fault)
+            report(f"error: {message}")
+            report(advice)
             return ExitStatus.USAGE
         case RerankError():
             report(f"error: {fault.message}")
@@ -142,27 +142,6 @@ def exit_code_of_typer(code: int) -> int:
         return code
     report("error: no shell completion here: it is for bash, zsh, fish and PowerShell, called from one of them")
     return ExitStatus.USAGE
-
-
-def usage_message(fault: TyperException) -> str:
-    """What is wrong with the command line, or with the environment where the value came from there."""
-    if isinstance(fault, typer.BadParameter) and fault.ctx and fault.param and fault.param.name:
-        source = fault.ctx.get_parameter_source(fault.param.name)
-        if source is not None and source.name == "ENVIRONMENT":
-            fault.param_hint = f"{fault.param.envvar} in the environment"
-        elif source is not None and source.name == "DEFAULT_MAP":
-            fault.param_hint = f"{key_of(fault.param)} in {fault.ctx.meta[FILE].path}"
-        elif source is not None and source.name == "COMMANDLINE" and fault.param.param_type_name == "option":
-            fault.param_hint = f"'{max(fault.param.opts, key=len)}'"
-        fault.message = fault.message.replace("Input should be", "must be")
-    return fault.format_message()
-
-
-def help_advice(fault: TyperException) -> str:
-    """Which help to read, of the command that was typed."""
-    context = getattr(fault, "ctx", None)
-    command = context.command_path if context is not None and context.parent is not None else "rerank COMMAND"
-    return f"`rerank --help` lists the commands, `{command} --help` its options."
 
 
 def occupy_closed_streams() -> None:

@@ -10,6 +10,7 @@ import typer
 from rerank_cli.cli import options as o
 from rerank_cli.cli.limits import error_limit
 from rerank_cli.cli.origins import origins_of
+from rerank_cli.cli.usage import no_output
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.decimals import MOST_DIGITS
 from rerank_cli.core.errors import ConfigError, ExitStatus
@@ -120,7 +121,7 @@ def score(
     rerank score today.jsonl -o ranked.jsonl --overwrite --resume -q     # for cron
     """
     if output is None and not dry_run:
-        raise ConfigError("no --output", "Say where results go with -o FILE, or -o - for standard output.")
+        raise no_output(context, inputs or [])
     if stats == "-":
         raise ConfigError("--stats -: standard output carries only records", "Name a file.")
     if seed is not None and sample is None:

@@ -108,8 +108,6 @@ def test_2_for_an_unknown_command() -> None:
         (["train", "--epochs", "x"], "train"),
         (["mine", "q", "-o", "m", "--margin", "nan"], "mine"),
         (["bench", "--rounds", "0"], "bench"),
-        (["frobnicate"], "COMMAND"),
-        (["--foo"], "COMMAND"),
     ],
     ids=lambda each: str(each),
 )

@@ -1,0 +1,63 @@
+"""What is said about a command line that is nearly right: what to type instead, of the command that was typed."""
+
+from pathlib import Path
+
+import pytest
+from support.running import files_of, forked
+
+REFUSED = [  # what is typed, what the error names, what the advice says to type
+    (["in.jsonl"], "in.jsonl is no command", "rerank score in.jsonl -o OUTPUT"),
+    (["in.jsonl", "-o", "out.jsonl"], "in.jsonl is no command", "rerank score in.jsonl -o out.jsonl"),
+    (["-", "--output=x"], "- is no command", "rerank score - --output=x"),
+    (["evaluate"], "evaluate is no command", "The closest is eval."),
+    (["version"], "version is no command", "`rerank --version`"),
+    (["-v"], "no option -v", "`rerank --version`"),
+    (["score", "--modle", "x"], "rerank score has no option --modle", "The closest is --model. `rerank score --help`"),
+    (["score", "--topk", "3"], "rerank score has no option --topk", "The closest is --top-k. `rerank score --help`"),
+    (["eval", "--qrel", "x"], "rerank eval has no option --qrel", "The closest is --qrels. `rerank eval --help`"),
+    (["score", "in.jsonl", "out.jsonl"], "out.jsonl is taken for an input", "rerank score in.jsonl -o out.jsonl"),
+    (["convert", "in.jsonl", "out.jsonl"], "out.jsonl is taken for an input", "rerank convert in.jsonl -o out.jsonl"),
+    (["score", "in.jsonl"], "no --output", "-o FILE"),
+    (["train", "in.jsonl"], "no --output", "-o FOLDER"),
+    (["score", "s3://b/x", "-o", "y"], "s3://b/x: URLs are not read", "aws s3 cp s3://b/x - | rerank score -"),
+    (["check", "https://h/x?a&b"], "https://h/x?a&b: URLs", "curl -sSfL 'https://h/x?a&b' | rerank check -"),
+    (["check", "hdfs://h/x"], "hdfs://h/x: URLs are not read", "Copy it to this machine"),
+    (["eval", "https://h/x"], "https://h/x: URLs are not read", "Copy it to this machine"),
+    (["eval", "in.jsonl", "--qrels", "gs://h/x"], "--qrels gs://h/x: URLs", "Name a file on this machine"),
+    (
+        ["score", "in.jsonl", "-o", "s3://b/y"],
+        "--output s3://b/y: URLs",
+        "rerank score INPUT -o - | aws s3 cp - s3://b/y",
+    ),
+]
+
+
+@pytest.mark.parametrize(("typed", "error", "advice"), REFUSED, ids=[" ".join(each[0]) for each in REFUSED])
+def test_2_and_what_to_type_instead(typed: list[str], error: str, advice: str, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").touch()
+    done = forked(*typed, cwd=tmp_path)
+    assert (done.code, done.stdout) == (2, b"")
+    wrong, do = done.said.splitlines()
+    assert error in wrong
+    assert advice in do
+    assert list(files_of(tmp_path)) == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("typed", [["frobnicate"], ["score", "--instruction", "x"], ["bench", "--zzz"], ["--zzz"]])
+def test_nothing_is_guessed_where_nothing_is_close(typed: list[str]) -> None:
+    done = forked(*typed)
+    assert done.code == 2
+    assert "closest" not in done.said
+    assert "--help`" in done.said
+
+
+def test_an_output_that_is_there_is_an_input_among_others(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).touch()
+    assert "is taken for" not in forked("score", "a.jsonl", "b.jsonl", cwd=tmp_path).said
+
+
+def test_a_template_may_hold_a_url(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"query": "q", "candidates": ["a"]}\n')
+    done = forked("check", "in.jsonl", "--query-template", "https://{query}", cwd=tmp_path)
+    assert (done.code, b"https://q" in done.stdout) == (0, True)
