@@ -41,6 +41,8 @@ VALUES = {
     "TEMPLATE": "query-template doc-template",
     "NAMES": "columns run-columns measures engines peers",
     "NUMBERS": "batch-sizes growth",
+    "N|N%": "max-errors",
+    "FIRST:LAST": "ranks",
 }
 GROUP_OF = {name: group for group, names in GROUPS.items() for name in names.split()}
 VALUE_OF = {name: value for value, names in VALUES.items() for name in names.split()}

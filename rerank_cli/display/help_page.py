@@ -19,8 +19,9 @@ def show_page(text: str) -> None:
         return
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.theme import Theme
 
-    console = Console()
+    console = Console(theme=Theme({"markdown.code": "bold cyan"}))  # rich's own is on black, also where all is light
     page = Markdown(with_topics(text), hyperlinks=False, code_theme="ansi_dark")
     os.environ["LESS"] = f"-R {os.environ.get('LESS', '-FX')}"  # R: colours are shown, not their codes
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's: to die before it spoils the terminal

@@ -92,6 +92,7 @@ def test_the_environment_has_no_extras(python: Path, tmp_path: Path) -> None:
     [
         "--help",
         "check in.jsonl",
+        "help guide",
         "score in.jsonl -o out.jsonl --engine fake",
         pytest.param("score in.jsonl -o out.jsonl --model mini --offline", marks=pytest.mark.slow),
     ],
