@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
-from rerank_cli.cli.options import MOST_OF_ANY
+from rerank_cli.cli.option import MOST_OF_ANY
 from rerank_cli.core.config import ErrorLimit
 from rerank_cli.core.errors import ConfigError, Refused
 
