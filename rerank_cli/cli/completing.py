@@ -30,7 +30,7 @@ def prepare_completion(environment: MutableMapping[str, str]) -> None:
 
 
 def for_shells(items: list[CompletionItem]) -> list[CompletionItem]:
-    """Candidates with the first sentence of their help: zsh and fish show one line beside each."""
+    """Candidates with the first sentence of their help: zsh and fish show it on the line of the candidate."""
     for item in items:
         item.help = first_sentence(item.help or "")
     return items

@@ -29,8 +29,8 @@ def option(
 ) -> Any:
     """A typer option `--name` (and other `names`), with its environment variable if it is one that has one.
 
-    `in_environment=False` is for an option of the same name that means something else. Numbers beyond `most` are
-    refused, and empty words, unless a `callback` sees to the value; `values` are what a shell completes.
+    `in_environment=False` is for an option of the same name with another meaning. Numbers beyond `most` and empty
+    strings are refused, unless a `callback` checks the value; `values` are for shell completion.
     """
     known = completion(values) if values else None
     return typer.Option(
@@ -71,7 +71,7 @@ def finite_and_not_empty(most: float) -> Callable[[Any], Any]:
     def checked(value: Any) -> Any:
         for each in value if isinstance(value, list | tuple) else (value,):
             if each == "":
-                raise typer.BadParameter("it is empty (an unset variable?)")
+                raise typer.BadParameter("the value is empty")
             if isinstance(each, float) and not math.isfinite(each):
                 raise typer.BadParameter(f"{each} is not a finite number")
             if isinstance(each, int | float) and abs(each) > most:
