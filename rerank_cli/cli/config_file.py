@@ -8,18 +8,17 @@ import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from typer.core import TyperCommand
 
+from rerank_cli.cli.guesses import close_to
 from rerank_cli.cli.toml_text import toml_text
 from rerank_cli.core.errors import ConfigError
 
 INPUT = "input"  # the key for what has no option: the files named on the command line
 OUTPUTS = ("output", "errors", "stats", "html", "per_query", "plot")  # the parameters that name files to write
-LIKE = 0.75  # how alike a wrong key and the one that is suggested are
 
 
 def _is_whole(value: Any) -> bool:
@@ -107,7 +106,7 @@ def _known(path: str, table: dict[str, Any], command: TyperCommand) -> Iterable[
         if key in known:
             yield key, value
         else:
-            close = get_close_matches(key, known, n=1, cutoff=LIKE)
+            close = close_to(key, known)
             raise ConfigError(
                 f"{path}: {key}: `rerank {command.name}` has no such option",
                 f"The closest is {close[0]}."
