@@ -49,7 +49,7 @@ OutputFormat = Annotated[
         values=["same", *(name for name in FORMATS if name != "beir")],
     ),
 ]
-Tag = Annotated[str, option("tag", "Last column of a TREC run: the name of what made it.")]
+Tag = Annotated[str, option("tag", "Name of the run, the last column of a TREC run.")]
 QueryField = Annotated[str, option("query-field", "Dotted path of the query in a record.")]
 CandidatesField = Annotated[str, option("candidates-field", "Dotted path of the list of candidates in a record.")]
 TextField = Annotated[str, option("text-field", "Dotted path of the text in a candidate.")]

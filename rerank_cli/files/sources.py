@@ -2,7 +2,6 @@
 
 import io
 import os
-import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -87,9 +86,7 @@ class Source:
                     raise InputError(f"{path}: permission denied", "Check who may read it.")
         except (OSError, ValueError, AttributeError) as fault:
             reason = getattr(fault, "strerror", None) or "cannot be opened"
-            remote = f"URLs are not read: curl -sL {shlex.quote(path)} | rerank score -"
-            advice = remote if "://" in path else "Check the path; `-` means standard input."
-            raise InputError(f"{path}: {reason}", advice) from None
+            raise InputError(f"{path}: {reason}", "Check the path; `-` means standard input.") from None
         regular = stat.S_ISREG(status.st_mode)
         size, identity = (status.st_size, (status.st_dev, status.st_ino)) if regular else (None, None)
         begins = os.lseek(sys.stdin.fileno(), 0, os.SEEK_CUR) if regular and path == "-" else 0

@@ -17,12 +17,6 @@ def test_a_number_out_of_range_says_so_of_the_option_as_typed(ten: Path) -> None
     assert (done.code, "'--top-k': must be greater than or equal to 1" in done.said) == (2, True)
 
 
-def test_a_url_is_read_through_a_pipe() -> None:
-    done = forked("score", "https://example.org/in.jsonl?a=1", "-o", "-", "--engine", "fake")
-    assert done.code == 4
-    assert "URLs are not read: curl -sL 'https://example.org/in.jsonl?a=1' | rerank score -" in done.said
-
-
 def test_mine_is_not_sent_to_a_model_that_it_refuses(tmp_path: Path) -> None:
     for name in ("queries.jsonl", "pool.jsonl"):
         (tmp_path / name).write_text('{"query": "q", "pos": ["a"], "text": "t"}\n')
