@@ -1,5 +1,5 @@
-"""Speed, beside every installed peer.
+"""Speed, compared with every installed peer.
 
-`benchmark` runs the rounds, `contestants` and `peers` are who is compared, `worker` is the process that one of them
-runs in. `generated` makes the input.
+`benchmark` runs the rounds, `contestants` and `peers` are the compared programs, `worker` is the process of a
+contestant. `generated` generates the input.
 """

@@ -1,9 +1,9 @@
-"""Throughput on this machine, from file to file, beside every installed peer, in one interleaved run.
+"""Throughput on this machine, from file to file, compared with every installed peer in one interleaved run.
 
-Each contestant is a process that has loaded; a round runs each in turn on the same file, so that a noisy machine is
-noisy for all. The first round is a warm-up (its seconds are kept apart), and medians of the others are compared. The
-machine's own matrix rate is measured in each round too: work over rate is the floor, and what a contestant reaches of
-it is its share.
+Each contestant is a process with a loaded model. A round runs each contestant on the same file, so that other load on
+the machine affects all. The first round is a warm-up and is reported separately; the medians of the other rounds are
+compared. Each round also measures the matrix rate of the machine: it gives a lower bound of the time, and each
+contestant's share of that rate.
 """
 
 import json
@@ -32,28 +32,31 @@ from rerank_cli.models.libraries import CACHE
 
 
 def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
-    """Measure; returns the document that `rerank bench` prints. Raises ConfigError, ModelError or OutputError."""
+    """Run the benchmark.
+
+    Returns the document that `rerank bench` prints. Raises ConfigError, ModelError or OutputError.
+    """
     if config.source is None:
         kind, tokens = kind_and_tokens(config.lengths)
         if kind == "fixed" and tokens > config.model.max_length:
             raise ConfigError(f"--lengths {config.lengths}: longer than --max-length", "Raise --max-length as well.")
     if config.growth and config.source is not None:
-        raise ConfigError("--growth generates its records", "Leave INPUT out.")
+        raise ConfigError("--growth needs no INPUT: it generates records", "Leave INPUT out.")
     if config.model.model.partition(":")[0] == "fake" and not config.growth:
-        raise ConfigError("--model fake: no peer loads it", "Use it with --growth.")
+        raise ConfigError("--model fake needs --growth: peers cannot load it", "Add --growth, or name another model.")
     try:
         with tempfile.TemporaryDirectory(prefix="rerank-bench-") as folder:
             return _measure(config, Path(folder), report)
     except OSError as fault:
         reason = f"{fault.filename or tempfile.gettempdir()}: {fault.strerror}"
         raise OutputError(
-            reason, "Records and outputs of a benchmark go there: free some space, or set TMPDIR."
+            reason, "Free some space, or set TMPDIR to a folder for the records and outputs of the benchmark."
         ) from None
 
 
 def _measure(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
     config = replace(config, model=_model(config, folder, report))
-    if config.random_weights is not None:  # nobody wants graphs of random numbers in the user's cache
+    if config.random_weights is not None:  # graphs of random weights do not belong in the user's cache
         config = replace(config, environment={**os.environ, CACHE: str(folder / "cache")})
     if config.growth:
         return {"machine": machine(), "model": config.model.model, "growth": list(_growth(config, folder, report))}
@@ -61,10 +64,10 @@ def _measure(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
 
 
 def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
-    """The model in a folder that every contestant can load."""
+    """The model of the benchmark, in a folder that every contestant can load."""
     if config.random_weights is not None:
         if config.tokenizer is None:
-            raise ConfigError("--random-weights needs a tokenizer", "Name its folder: --tokenizer DIR.")
+            raise ConfigError("--random-weights needs --tokenizer", "Name the folder of a tokenizer: --tokenizer DIR.")
         report(f"making random weights in the shape of {config.random_weights}")
         made = folder / "random"
         made.mkdir()
@@ -92,7 +95,7 @@ def _compare(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
             contestant.first_seconds, contestant.seconds = contestant.seconds, []
         for number in range(config.rounds):
             report(f"round {number + 1} of {config.rounds}")
-            order = random.Random(number).sample(contestants, len(contestants))  # nobody has always the same neighbour
+            order = random.Random(number).sample(contestants, len(contestants))  # a random order in each round
             for contestant in order:
                 run_once(contestant, str(source), target, absent)
             for dtype in sorted({contestant.dtype for contestant in contestants}):
@@ -100,7 +103,9 @@ def _compare(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
     measured = [contestant for contestant in contestants if str(contestant) not in absent]
     if not measured:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in absent.items())
-        raise ModelError(f"nobody could be measured: {reasons}", "Choose with --engines and --peers.")
+        raise ModelError(
+            f"no contestant could be measured: {reasons}", "Choose contestants with --engines and --peers."
+        )
     work = gflop(model.folder.config, lengths)
     return {
         "machine": machine()
@@ -119,7 +124,7 @@ def _compare(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
 
 
 def _write_records(config: BenchConfig, target: Path) -> int:
-    """Put the records where every contestant reads them; returns the tokens a pair at most."""
+    """Write the records for all contestants. Returns the maximal tokens per pair."""
     records: Iterable[dict[str, Any]]
     if config.source is None:
         longest = lengths_of(config.lengths, config.model.max_length)
@@ -135,9 +140,9 @@ def _write_records(config: BenchConfig, target: Path) -> int:
 
 
 def gflop(config: dict[str, Any], lengths: dict[str, int]) -> float | None:
-    """The arithmetic of a BERT-like model on all pairs, padding left out, in 10⁹ operations; None for other shapes.
+    """The operations of a BERT-like model on all pairs, without padding, in 10⁹; None for other architectures.
 
-    A token costs 2 (4 h² + 2 h f) in each layer's six matrices and 4 L h in attention to the L tokens of its pair.
+    Per layer, a token costs 2 (4 h² + 2 h f) in the six matrices and 4 L h in attention to the L tokens of its pair.
     """
     layers, hidden, inner = (config.get(name) for name in ("num_hidden_layers", "hidden_size", "intermediate_size"))
     if layers is None or hidden is None or inner is None:
@@ -186,7 +191,7 @@ def _results(
 
 
 def _growth(config: BenchConfig, folder: Path, report: Report) -> Iterator[Answer]:
-    """`rerank score` as a process of its own on ever more pairs: does the pace hold, does memory stay flat?"""
+    """Run `rerank score` in a separate process on growing numbers of pairs, to measure speed and memory."""
     model = config.model
     engine, _, dtype = (config.engines or (f"{model.engine}:{model.dtype}",))[0].partition(":")
     for pairs in config.growth:
@@ -204,7 +209,10 @@ def _growth(config: BenchConfig, folder: Path, report: Report) -> Iterator[Answe
         kept = {name: value for name, value in around.items() if name == CACHE or not name.startswith("RERANK_")}
         ended = subprocess.run([*command, *options], stderr=subprocess.PIPE, text=True, check=False, env=kept)
         if ended.returncode != 0:
-            raise ModelError(f"rerank score ended with {ended.returncode}: {ended.stderr[-300:]}", "Run it by hand.")
+            raise ModelError(
+                f"rerank score ended with {ended.returncode}: {ended.stderr[-300:]}",
+                "Run the command to see the full error.",
+            )
         meta = json.loads(target.with_name(target.name + ".meta.json").read_bytes())
         wanted = ("pairs", "pairs_per_s", "tokens_per_s", "wall_s", "padding_share", "busy_share", "peak_memory_bytes")
         yield {**{name: meta[name] for name in wanted}, "engine": meta["engine"], "dtype": meta["dtype"]}

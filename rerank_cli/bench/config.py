@@ -1,4 +1,4 @@
-"""What a benchmark is asked for."""
+"""The configuration of a benchmark."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class BenchConfig:
     source: str | None = None
     lengths: str = "lognormal"
     pairs: int = 320
-    engines: tuple[str, ...] = ()  # "engine:dtype"; empty: all that are installed
+    engines: tuple[str, ...] = ()  # "engine:dtype"; empty: all installed ones
     batch_tokens: tuple[int | None, ...] = (None,)
     peers: tuple[str, ...] = tuple(PEERS)
     batch_sizes: tuple[int, ...] = ()  # empty: each peer's own list
     rounds: int = 3
     random_weights: str | None = None
     tokenizer: str | None = None
-    growth: tuple[int, ...] = ()  # numbers of pairs; instead of the comparison
-    environment: Mapping[str, str] | None = None  # of the processes, where it is not this one's
+    growth: tuple[int, ...] = ()  # numbers of pairs, in place of the comparison
+    environment: Mapping[str, str] | None = None  # environment of the processes; None: that of this one

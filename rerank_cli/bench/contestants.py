@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark: every engine of ours and every peer that is installed, each in its own process."""
+"""The contestants of a benchmark: every installed engine and peer, each in its own process."""
 
 import json
 import statistics
@@ -17,7 +17,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.engines.machine import default_device
 from rerank_cli.engines.registry import ENGINES, not_installed
 
-RUN_MODULE = (  # as `python -m`, but never a module of the user's working folder
+RUN_MODULE = (  # like `python -m`, but never a module in the current folder
     f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); sys.argv[:] = sys.argv[1:]; "
     "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
@@ -27,13 +27,13 @@ Answer = dict[str, Any]
 
 @dataclass(slots=True)
 class Contestant:
-    """A process and one way to run it. `told` goes with each request; `seconds` and `last` come back."""
+    """A process and one way to run it. `arguments` are sent with each request; `seconds` and `last` are results."""
 
     name: str
     dtype: str
     batch: str
     worker: "Worker"
-    told: dict[str, Any]
+    arguments: dict[str, Any]
     ours: bool
     seconds: list[float] = field(default_factory=list)
     first_seconds: list[float] = field(default_factory=list)  # those of the warm-up
@@ -44,9 +44,9 @@ class Contestant:
 
 
 class Worker:
-    """A contestant's process, alive until closed."""
+    """The process of a contestant, running until closed."""
 
-    def __init__(self, told: dict[str, Any], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, request: dict[str, Any], environment: Mapping[str, str] | None = None) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         self._process = subprocess.Popen(
             [*PYTHON, "rerank_cli.bench.worker"],
@@ -56,14 +56,14 @@ class Worker:
             text=True,
             env=environment,
         )
-        self.failed: str | None = self.ask(told).get("failed")
+        self.failed: str | None = self.ask(request).get("failed")
 
-    def ask(self, told: dict[str, Any]) -> Answer:
-        """Send a request and wait for its answer; a process that died answers with `failed`."""
+    def ask(self, request: dict[str, Any]) -> Answer:
+        """Send a request and wait for the answer. The answer of a process that ended has the key `failed`."""
         if self._process.stdin is None or self._process.stdout is None:
             return {"failed": "no pipe to the process"}
         try:
-            self._process.stdin.write(json.dumps(told) + "\n")
+            self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except OSError:
@@ -74,9 +74,9 @@ class Worker:
         return answer
 
     def _last_words(self) -> str:
-        """The last line that the process wrote to its standard error."""
+        """The last line of the process's standard error."""
         self._said.seek(0)
-        return (self._said.read().decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
+        return (self._said.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1][:300]
 
     def close(self) -> None:
         """End the process."""
@@ -86,7 +86,7 @@ class Worker:
 
 
 def device_of(config: BenchConfig) -> str:
-    """Where all contestants compute: "cpu" or "cuda…"."""
+    """The device of all contestants: "cpu" or "cuda…"."""
     if config.model.device != "auto":
         return config.model.device
     return "cuda" if default_device() == "cuda" else "cpu"
@@ -94,14 +94,14 @@ def device_of(config: BenchConfig) -> str:
 
 @contextmanager
 def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[Contestant], dict[str, str]]]:
-    """Every way that can be run here, loaded; and the others, with the reason. Ends all processes on leaving."""
+    """The loaded contestants, and the reasons of those that cannot run here. Ends all processes at the end."""
     workers: list[Worker] = []
     absent: dict[str, str] = {}
     found: list[Contestant] = []
 
-    def loaded(name: str, told: dict[str, Any]) -> Worker | None:
+    def loaded(name: str, request: dict[str, Any]) -> Worker | None:
         report(f"loading {name}")
-        worker = Worker(told, config.environment)
+        worker = Worker(request, config.environment)
         if worker.failed:
             absent[name] = worker.failed
             worker.close()
@@ -119,7 +119,7 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
                 batch = f"{budget} tokens" if budget else "auto"
                 found.append(Contestant(f"rerank {engine}", dtype, batch, worker, {"batch_tokens": budget}, ours=True))
         dtype = "fp32" if device_of(config) == "cpu" else "fp16"
-        told = {
+        request = {
             "folder": config.model.model,
             "device": device_of(config),
             "dtype": dtype,
@@ -130,7 +130,7 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
             if not installed_peers()[name]:
                 absent[name] = "not installed"
                 continue
-            worker = loaded(name, {"kind": name, "model": told})
+            worker = loaded(name, {"kind": name, "model": request})
             if worker is None:
                 continue
             for size in config.batch_sizes or PEERS[name].batch_sizes:
@@ -143,22 +143,22 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
 
 
 class Matrix:
-    """The machine's own matrix rate, measured by a process of its own; `rates`: median GFLOP/s by dtype."""
+    """The matrix rate of the machine, measured in a separate process; `rates`: median GFLOP/s by dtype."""
 
     def __init__(self, config: BenchConfig) -> None:
         self._config = config
         self._found: dict[str, list[float]] = {}
 
     def __enter__(self) -> "Matrix":
-        told = {"kind": "matrix", "device": device_of(self._config), "threads": self._config.model.threads}
-        self._worker = Worker(told)
+        request = {"kind": "matrix", "device": device_of(self._config), "threads": self._config.model.threads}
+        self._worker = Worker(request)
         return self
 
     def __exit__(self, *_fault: object) -> None:
         self._worker.close()
 
     def measure(self, dtype: str) -> None:
-        """Once more; nothing where torch has no such product."""
+        """Measure once more; does nothing if torch has no product in `dtype`."""
         if (rate := self._worker.ask({"dtype": dtype}).get("gflops")) is not None:
             self._found.setdefault(dtype, []).append(rate)
 
@@ -181,14 +181,14 @@ def _engines(config: BenchConfig) -> Iterator[tuple[str, str]]:
 
 
 def run_once(contestant: Contestant, source: str, target: str, absent: dict[str, str]) -> None:
-    """Score a file and note the seconds; one that fails is out, with the reason in `absent`."""
+    """Score a file and store the seconds. A contestant that fails is excluded, with the reason in `absent`."""
     if str(contestant) in absent:
         return
-    answer = contestant.worker.ask({**contestant.told, "source": source, "target": target})
+    answer = contestant.worker.ask({**contestant.arguments, "source": source, "target": target})
     if "failed" in answer:
         absent[str(contestant)] = answer["failed"]
         return
     contestant.last = answer
-    if contestant.ours:  # where "auto" was asked for, what it came to
+    if contestant.ours:  # resolves "auto"
         contestant.name, contestant.dtype = f"rerank {answer['engine']}", answer["dtype"]
     contestant.seconds.append(answer["seconds"])

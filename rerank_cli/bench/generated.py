@@ -1,4 +1,4 @@
-"""Records for a benchmark, of given lengths: common words, which most tokenizers know as one token each.
+"""Generate records of given lengths for a benchmark, from common words that are one token in most tokenizers.
 
 lognormal        documents of log-normal length, mean 230 tokens a pair, sigma 0.6, cut at 512
 lognormal:64     the same with mean 64, cut at four times the mean
@@ -20,29 +20,29 @@ WORDS = (  # noqa: SIM905 (a list of words reads better as text)
     "idea body information back list face others level office door health person art war history party result "
     "change sun reason research girl star moment air test fire course "
 ).split()
-CANDIDATES = 20  # a record
+CANDIDATES = 20  # per record
 MEAN, SIGMA, QUERY_WORDS, SPECIALS = 230, 0.6, 6, 4
 
 
 def kind_and_tokens(spec: str) -> tuple[str, int]:
-    """A kind and its number of tokens. Raises ConfigError."""
+    """The kind and the number of tokens of `--lengths`. Raises ConfigError."""
     kind, _, number = spec.partition(":")
     if kind not in ("lognormal", "fixed") or (number and not number.isdigit()) or (kind == "fixed" and not number):
         raise ConfigError(f"--lengths {spec}: unknown", "Use lognormal, lognormal:MEAN or fixed:TOKENS.")
     tokens = int(number) if number else MEAN
     if not 16 <= tokens <= 8192:
-        raise ConfigError(f"--lengths {spec}: not between 16 and 8192 tokens", "Use for example fixed:512.")
+        raise ConfigError(f"--lengths {spec}: not between 16 and 8192 tokens", "Example: fixed:512.")
     return kind, tokens
 
 
 def lengths_of(spec: str, max_length: int) -> int:
-    """Tokens a pair at most, under `--max-length`."""
+    """The maximal tokens per pair, limited by `--max-length`."""
     kind, tokens = kind_and_tokens(spec)
     return min(max_length, tokens if kind == "fixed" else max(512, 4 * tokens) if tokens > 128 else 4 * tokens)
 
 
 def generate_records(spec: str, pairs: int) -> Iterator[dict[str, Any]]:
-    """Records of 20 candidates, `pairs` in all; the same each time, and fewer are a prefix of more."""
+    """Records with 20 candidates, `pairs` in total. They are reproducible; fewer pairs are a prefix of more."""
     kind, tokens = kind_and_tokens(spec)
     rng = random.Random(7)
     mean = max(1, tokens - QUERY_WORDS - SPECIALS)

@@ -1,6 +1,6 @@
-"""The other ways to score pairs with a cross-encoder in Python, each used as its own documentation shows.
+"""Other Python libraries that score pairs with a cross-encoder, used as in their documentation.
 
-Each is given a model folder, a device, a dtype and a length, and turns pairs into scores; that is all a benchmark asks.
+Each gets a model folder, a device, a dtype and a length, and turns pairs into scores.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class Peer(Protocol):
-    """A way to score pairs, its model loaded. `batch_size` 0 means its default."""
+    """Scores pairs with a loaded model. `batch_size` 0 means the default."""
 
     def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
         """One score a pair, in order."""
@@ -21,7 +21,7 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PeerModel:
-    """What a peer is asked to load: a folder, "cpu" or "cuda", "fp32", "fp16" or "bf16", and tokens a pair at most."""
+    """The model for a peer: a folder, "cpu" or "cuda", "fp32", "fp16" or "bf16", and the maximal tokens per pair."""
 
     folder: str
     device: str
@@ -65,7 +65,7 @@ class FlagEmbedding:
         self._model = FlagReranker(
             model.folder, use_fp16=model.dtype == "fp16", devices=[model.device], max_length=model.max_length
         )
-        self._model.model.to(model.torch_dtype)  # without use_fp16 it keeps what the weights are stored in
+        self._model.model.to(model.torch_dtype)  # without use_fp16 it keeps the dtype of the file
         self._max_length = model.max_length
 
     def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
@@ -106,7 +106,7 @@ class Rerankers:
 
 
 class TutorialLoop:
-    """What tutorials show: tokenize a list of pairs with padding, call the model, take the logits; in input order."""
+    """The loop of tutorials: tokenize a list of pairs with padding, call the model, take the logits; in input order."""
 
     def __init__(self, model: PeerModel) -> None:
         import transformers
@@ -138,7 +138,7 @@ class TutorialLoop:
 
 
 class PeerRow(NamedTuple):
-    """How a peer is made, the package that it needs, and the batch sizes to try (0: its default)."""
+    """The class of a peer, the package that it needs, and the batch sizes to try (0: the default)."""
 
     make: Callable[[PeerModel], Peer]
     package: str
@@ -154,5 +154,5 @@ PEERS = {
 
 
 def installed_peers() -> dict[str, bool]:
-    """Which peers can be run here."""
+    """The peers, and whether each is installed."""
     return {name: find_spec(peer.package) is not None for name, peer in PEERS.items()}

@@ -1,6 +1,6 @@
-"""Architectures without their weights: a folder with random numbers in the shape of a real model, for speed alone.
+"""Write a model with random weights in a real architecture, to measure speed only.
 
-The tokenizer must be given: lengths, and so speed, depend on it. The scores mean nothing.
+A tokenizer is required, since lengths, and so speed, depend on it. The scores are meaningless.
 """
 
 import json
@@ -16,7 +16,7 @@ from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.libraries import quietly
 
 SHAPES: dict[str, dict[str, int]] = {  # layers, width, heads, width of the feed-forward layers
-    "xlmr-large": {"layers": 24, "hidden": 1024, "heads": 16, "intermediate": 4096},  # that of bge-reranker-v2-m3
+    "xlmr-large": {"layers": 24, "hidden": 1024, "heads": 16, "intermediate": 4096},  # as bge-reranker-v2-m3
     "xlmr-base": {"layers": 12, "hidden": 768, "heads": 12, "intermediate": 3072},
     "xlmr-mini": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
 }
@@ -24,14 +24,14 @@ POSITIONS = 8194
 
 
 def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
-    """Fill `target` with a model of `shape` and the tokenizer in the folder `tokenizer`; the same numbers each time.
+    """Write a model of `shape` and the tokenizer of the folder `tokenizer` to `target`; the weights are reproducible.
 
     Raises ConfigError for an unknown shape, ModelError without a tokenizer.
     """
     if shape not in SHAPES:
         raise ConfigError(f"--random-weights {shape}: unknown", f"Use {', '.join(SHAPES)}.")
     if not (tokenizer / "tokenizer.json").is_file():
-        raise ModelError(f"{tokenizer / 'tokenizer.json'}: missing", "Name a folder with a tokenizer: --tokenizer DIR.")
+        raise ModelError(f"{tokenizer / 'tokenizer.json'}: missing", "Name the folder of a tokenizer: --tokenizer DIR.")
     sizes = SHAPES[shape]
     config: Any = XLMRobertaConfig(
         vocab_size=_rows(tokenizer / "tokenizer.json"),
@@ -53,7 +53,7 @@ def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
 
 
 def _rows(tokenizer: Path) -> int:
-    """How many rows the embeddings need, with the added tokens."""
+    """The number of rows that the embeddings need, added tokens included."""
     content = json.loads(tokenizer.read_text(encoding="utf-8"))
     added = max((token["id"] + 1 for token in content.get("added_tokens", ())), default=0)
     return max(len(content["model"]["vocab"]), added)

@@ -1,7 +1,7 @@
-"""One contestant of a benchmark, in a process of its own: loads a model once, then scores files when told to.
+"""The process of a contestant: it loads a model once, then scores a file per request.
 
-Requests and answers are JSON lines on standard input and output; what libraries print goes to standard error. A process
-each keeps thread pools apart and makes the peak of memory the contestant's own.
+Requests and answers are JSON lines on standard input and output; output of libraries goes to standard error. Separate
+processes have separate thread pools and memory peaks.
 """
 
 import json
@@ -36,13 +36,13 @@ class Ours:
         self._scorer: Scorer = open_scorer(self._model)
         self._scorer.load()
 
-    def __call__(self, told: dict[str, Any]) -> Answer:
-        """Score a file and answer with what the run counted."""
+    def __call__(self, request: dict[str, Any]) -> Answer:
+        """Score a file. The answer has the counters of the run."""
         config = RunConfig(
-            read=ReadConfig(inputs=(told["source"],)),
+            read=ReadConfig(inputs=(request["source"],)),
             model=self._model,
-            batch=BatchConfig(batch_tokens=told["batch_tokens"]),
-            files=FileConfig(output=told["target"], overwrite=True),
+            batch=BatchConfig(batch_tokens=request["batch_tokens"]),
+            files=FileConfig(output=request["target"], overwrite=True),
         )
         run = Run(config, lambda _sentence: None, Stats(time.monotonic), self._scorer)
         run.execute()
@@ -61,7 +61,7 @@ class Ours:
 
 
 class Theirs:
-    """What one writes around a peer: read, score, sort, write."""
+    """The code around a peer: read, score, sort, write."""
 
     def __init__(self, name: str, model: dict[str, Any]) -> None:
         threads = model.pop("threads")
@@ -76,11 +76,11 @@ class Theirs:
             "versions": {name: version(name) for name in {"torch", "transformers", peer.package.replace("_", "-")}},
         }
 
-    def __call__(self, told: dict[str, Any]) -> Answer:
+    def __call__(self, request: dict[str, Any]) -> Answer:
         """Score a file."""
-        records = read_records(told["source"])
-        scores = iter(self._peer(pairs_of(records), told["batch_size"]))
-        with open(told["target"], "w", encoding="utf-8") as file:
+        records = read_records(request["source"])
+        scores = iter(self._peer(pairs_of(records), request["batch_size"]))
+        with open(request["target"], "w", encoding="utf-8") as file:
             for record in records:
                 ranked = [
                     {**(text if isinstance(text, dict) else {"text": text}), "score": next(scores)}
@@ -92,7 +92,7 @@ class Theirs:
 
 
 class Matrix:
-    """The machine's own rate: products of 4096 × 1024 by 1024 × 4096 (on CUDA of 8192 × 8192), random numbers."""
+    """The matrix rate of the machine: random products of 4096 × 1024 by 1024 × 4096 (on CUDA 8192 × 8192)."""
 
     SHAPES: ClassVar = {"cpu": (4096, 1024, 4096), "cuda": (8192, 8192, 8192)}
     SECONDS = 0.5
@@ -104,10 +104,10 @@ class Matrix:
         if threads:
             torch.set_num_threads(threads)
 
-    def __call__(self, told: dict[str, Any]) -> Answer:
-        """Answer with GFLOP/s in `dtype`; None where torch has no such product."""
+    def __call__(self, request: dict[str, Any]) -> Answer:
+        """The answer has GFLOP/s in `dtype`; None if torch has no such product."""
         torch, (m, k, n) = self._torch, self.SHAPES["cuda" if self._device.startswith("cuda") else "cpu"]
-        dtype = import_module("rerank_cli.engines.torch_device").TORCH_DTYPES[told["dtype"]]
+        dtype = import_module("rerank_cli.engines.torch_device").TORCH_DTYPES[request["dtype"]]
         if dtype is torch.int8:
             a, b = (torch.randint(-127, 127, shape, device=self._device, dtype=dtype) for shape in ((m, k), (k, n)))
         else:
@@ -120,7 +120,7 @@ class Matrix:
         return {"gflops": round(2 * m * k * n / self._time_of(lambda: multiply(a, b)) / 1e9, 1)}
 
     def _time_of(self, multiply: Callable[[], Any]) -> float:
-        """Seconds a product, the best of half a second: a floor is to be one. On CUDA queues of ten are timed."""
+        """Seconds per product, the minimum within half a second. On CUDA groups of ten are timed."""
         queued = 10 if self._device.startswith("cuda") else 1
         times: list[float] = []
         end = time.perf_counter() + self.SECONDS
@@ -154,16 +154,16 @@ def pairs_of(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
     ]
 
 
-def open_task(told: dict[str, Any]) -> Task:
-    """The contestant that the first line asks for."""
-    kind = told.pop("kind")
+def open_task(request: dict[str, Any]) -> Task:
+    """The contestant that the first request names."""
+    kind = request.pop("kind")
     if kind == "ours":
-        return Ours(told["model"])
-    return Matrix(told["device"], told["threads"]) if kind == "matrix" else Theirs(kind, told["model"])
+        return Ours(request["model"])
+    return Matrix(request["device"], request["threads"]) if kind == "matrix" else Theirs(kind, request["model"])
 
 
-def run_timed(task: Task, told: dict[str, Any]) -> Answer:
-    """Run it and add `seconds` and the peaks of memory meanwhile (where the kernel lets a process forget its peak)."""
+def run_timed(task: Task, request: dict[str, Any]) -> Answer:
+    """Run a task and add `seconds` and the memory peaks during it (if the kernel can reset the peak)."""
     torch = sys.modules.get("torch")
     cuda = torch.cuda if torch is not None and torch.cuda.is_available() else None
     with suppress(OSError):
@@ -172,7 +172,7 @@ def run_timed(task: Task, told: dict[str, Any]) -> Answer:
         for number in range(cuda.device_count()):
             cuda.reset_peak_memory_stats(number)
     started = time.perf_counter()
-    answer = task(told)
+    answer = task(request)
     seconds = time.perf_counter() - started
     on_device = 0 if cuda is None else max(map(cuda.max_memory_allocated, range(cuda.device_count())))
     return {**answer, "seconds": seconds, "peak_memory_bytes": peak_memory(), "peak_device_bytes": on_device}
@@ -185,14 +185,14 @@ def main() -> None:
     silence_libraries(offline=True)
     task: Task | None = None
     for line in sys.stdin:
-        told = json.loads(line)
+        request = json.loads(line)
         answer: Answer
         try:
             if task is None:
-                task, answer = open_task(told), {"ready": True}
+                task, answer = open_task(request), {"ready": True}
             else:
-                answer = run_timed(task, told)
-        except Exception as fault:  # a peer may raise anything; the benchmark goes on without it
+                answer = run_timed(task, request)
+        except Exception as fault:  # a peer may raise anything; the benchmark continues without it
             answer = {"failed": f"{type(fault).__name__}: {fault}"[:300]}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

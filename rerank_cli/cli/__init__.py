@@ -1,4 +1,4 @@
-"""What a person types: commands, options, exit codes and signals.
+"""The command line: commands, options, exit codes and signals.
 
 `app` lists the commands, and `group` imports one when it is named. One file a command declares its options, calls one
 job and prints what `display` makes of the result. `options` has the options that commands share, and `option` makes

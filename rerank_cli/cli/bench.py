@@ -1,4 +1,4 @@
-"""`rerank bench`: how fast is this machine, and beside whom?"""
+"""`rerank bench`: throughput on this machine, compared with peers."""
 
 import os
 import sys
@@ -66,7 +66,7 @@ def bench_command(
     threads: o.Threads = None,
     as_json: Annotated[bool, o.option("json", "Print the line of JSON on a terminal, too.")] = False,
 ) -> int:
-    """Measure throughput from file to file, beside every installed peer, in one interleaved run.
+    """Measure throughput from file to file, compared with every installed peer, in one interleaved run.
 
     It takes many minutes; fewer --pairs, --rounds, --engines and --peers take less.
 
@@ -75,11 +75,11 @@ def bench_command(
     rerank bench records.jsonl --model BAAI/bge-reranker-v2-m3 --engines torch:fp16
     """
     if plot is not None and plot.suffix not in (".svg", ".png", ".pdf"):
-        raise ConfigError(f"--plot {plot}: not a .svg, .png or .pdf", "Name for example chart.svg.")
+        raise ConfigError(f"--plot {plot}: not a .svg, .png or .pdf", "Example: chart.svg.")
     if plot is not None and find_spec("matplotlib") is None:
         raise ConfigError("--plot: matplotlib is not installed", installation("bench"))
     if plot is not None and not os.path.isdir(plot.parent):
-        raise ConfigError(f"--plot {plot}: no such folder", "Make it first.")
+        raise ConfigError(f"--plot {plot}: no such folder", "Create the folder first.")
     config = BenchConfig(
         model=o.model_of(context, engine="auto", dtype="auto", query_max_length=max_length * 3 // 4),
         source=source,
@@ -110,12 +110,12 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
     except ValueError:
         found = ()
     if not found or min(found) < 1:
-        raise ConfigError(f"{option} {text}: not numbers", "Write for example 512,1024.")
+        raise ConfigError(f"{option} {text}: not numbers", "Example: 512,1024.")
     return found
 
 
 def chosen_peers(text: str) -> tuple[str, ...]:
-    """Names of peers, or none of them. Raises ConfigError."""
+    """The named peers; empty for "none". Raises ConfigError."""
     names = () if text == "none" else tuple(text.split(","))
     if unknown := [name for name in names if name not in PEERS]:
         raise ConfigError(f"--peers {', '.join(unknown)}: unknown", f"Known: {', '.join(PEERS)}; or none.")

@@ -1,4 +1,4 @@
-"""`rerank check`: is this input good?"""
+"""`rerank check`: validate input."""
 
 import json
 from typing import Annotated
@@ -55,7 +55,7 @@ def check(
 
 
 def check_lines(check: Check) -> list[str]:
-    """The lines to print, each harmless to a terminal."""
+    """The lines to print, safe for a terminal."""
     lines = [f"{name:<28}{printable(str(value))}" for name, value in check.figures()]
     if check.first is not None:
         lines += ["", f"first record ({printable(str(check.first.origin))})", *_first_record(check.first)]
@@ -66,7 +66,7 @@ def check_lines(check: Check) -> list[str]:
 
 
 def _first_record(first: Request) -> list[str]:
-    """Its query and its first texts; each text with its query where they have their own."""
+    """The query and the first texts; with its own query for each text if there are several."""
     lines = [] if first.queries else [f"  query: {_shown(first.query)}"]
     for index, (query, text) in enumerate(first.pairs(0, SHOWN_CANDIDATES)):
         lines += [f"  query {index}: {_shown(query)}"] if first.queries else []

@@ -68,7 +68,7 @@ def _read(context: typer.Context, path: str | None) -> None:
     if path is None or context.resilient_parsing:
         return
     if not path:
-        raise typer.BadParameter("it is empty (an unset variable?)")
+        raise typer.BadParameter("the value is empty")
     source = context.get_parameter_source("config")
     named = variable("config") if source is not None and source.name == "ENVIRONMENT" else "--config"
     file = read_config_file(path, context.command, named)  # type: ignore[arg-type]

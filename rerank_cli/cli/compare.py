@@ -1,4 +1,4 @@
-"""`rerank compare`: which ranking is better, and where do they differ?"""
+"""`rerank compare`: compare two or more rankings."""
 
 from typing import Annotated
 
@@ -50,7 +50,7 @@ def compare_command(
     rerank compare old.jsonl new.jsonl
     """
     if len(runs) < 2:
-        raise ConfigError("one file of results cannot be compared", "Name two or more.")
+        raise ConfigError("a comparison needs two files of results", "Name two or more.")
     refuse_overwriting({"--html": html}, [*runs, qrels])
     refuse_files_of_others({"--html": html})
     chosen = parse_measures(measures) if qrels is not None else []

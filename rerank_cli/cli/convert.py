@@ -67,4 +67,4 @@ def convert_command(
 
 
 def _silent(sentence: str) -> None:
-    """For --quiet: what is told is no fault."""
+    """For --quiet: drop notes."""

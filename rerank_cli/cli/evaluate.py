@@ -1,4 +1,4 @@
-"""`rerank eval`: did reranking help?"""
+"""`rerank eval`: measure rankings before and after reranking."""
 
 from typing import Annotated
 
@@ -61,17 +61,17 @@ def eval_command(
     chosen = parse_measures(measures)
     read = ReadConfig(**o.of_records(context.params))
     given = None if qrels is None else read_qrels(qrels)
-    former = None if before is None else read_results(before, None, read, by_text=given is None)
+    previous = None if before is None else read_results(before, None, read, by_text=given is None)
     done = []
     for run in runs:
         results = read_results(run, relevance_field if given is None else None, read, by_text=given is None)
         if given is None and results.cut:
             raise InputError(
-                f"{run}: candidates were left out (--top-k?), and their judgements with them",
+                f"{run}: candidates were left out, as with --top-k, and their judgements with them",
                 "Name judgements with --qrels, or results with all their candidates.",
             )
-        done.append((results, evaluate(results, results.relevance if given is None else given, chosen, former)))
-    for each in [*([] if former is None else [former]), *(results for results, _ in done)]:
+        done.append((results, evaluate(results, results.relevance if given is None else given, chosen, previous)))
+    for each in [*([] if previous is None else [previous]), *(results for results, _ in done)]:
         for note in each.notes:
             report(note)
     evaluations = [evaluation for _, evaluation in done]
@@ -86,6 +86,6 @@ def eval_command(
     if html is not None:
         from rerank_cli.display.page import write_evaluations
 
-        write_evaluations(html, done, former, given)
+        write_evaluations(html, done, previous, given)
         report(f"{html}: written")
     return 0

@@ -62,7 +62,7 @@ def export_command(
 
 
 def export_lines(exported: dict[str, Any]) -> list[str]:
-    """The lines to print, each harmless to a terminal."""
+    """The lines to print, safe for a terminal."""
     lines = [
         ("folder", printable(exported["output"])),
         ("format", f"{exported['format']}, {exported['dtype']}"),
@@ -81,10 +81,10 @@ def export_lines(exported: dict[str, Any]) -> list[str]:
 
 
 def in_deviations(drift: float | None) -> str:
-    """A difference beside the spread of the logits."""
+    """A difference in standard deviations of the logits."""
     return "" if drift is None else f" ({drift:.3g} standard deviations)"
 
 
 def of_orders(value: float | None, form: str) -> str:
-    """A figure that needs enough candidates to mean something."""
+    """A figure that is defined only with enough candidates."""
     return "too few candidates" if value is None else format(value, form)

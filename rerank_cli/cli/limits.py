@@ -1,4 +1,4 @@
-"""What commands check before they begin: where output may go, and how many records may fail."""
+"""Checks that commands share: where output may go, and how many records may fail."""
 
 import os
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ REPORTS = {"--html": b'<meta name="generator" content="rerank">', "--per-query":
 
 
 def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:
-    """Raises ConfigError when an output, named by its option, is read or is another output, under whatever name."""
+    """Raises ConfigError when an output, named by its option, is an input or another output, under any name."""
     named = [(option, path) for option, path in outputs.items() if path is not None and path != "-"]
     for (first, one), (second, other) in combinations(named, 2):
         if os.path.realpath(one) == os.path.realpath(other):
@@ -22,7 +22,7 @@ def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | No
     read = [name for name in inputs if name is not None and os.path.exists(name)]
     for option, path in outputs.items():
         if path is not None and os.path.exists(path) and any(os.path.samefile(path, name) for name in read):
-            raise ConfigError(f"{option} {path}: is one of the files that are read", "Write to another file.")
+            raise ConfigError(f"{option} {path}: is also read", "Name another file.")
 
 
 def refuse_files_of_others(reports: dict[str, str | None]) -> None:
@@ -39,9 +39,9 @@ def refuse_files_of_others(reports: dict[str, str | None]) -> None:
 
 
 def folder_to_make(output: str) -> Path:
-    """The folder to make. Raises ConfigError for one that always is there."""
+    """The folder to create. Raises ConfigError for one that always exists."""
     if not os.path.basename(os.path.abspath(output)):
-        raise ConfigError(f"-o {output}: cannot be made", "Name a folder of its own.")
+        raise ConfigError(f"-o {output}: cannot be created", "Name a new folder.")
     return Path(output)
 
 
@@ -62,4 +62,4 @@ def error_limit(max_errors: str | None, strict: bool) -> ErrorLimit:
                 return ErrorLimit(count=count)
     except ValueError:
         pass
-    raise ConfigError(f"--max-errors {max_errors}: not a count or a percentage", "Write for example 10 or 1%.")
+    raise ConfigError(f"--max-errors {max_errors}: not a count or a percentage", "Example: 10 or 1%.")

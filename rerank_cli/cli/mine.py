@@ -74,7 +74,7 @@ def mine_command(
     """
     window = re.fullmatch(r"(\d+):(\d+)", ranks)
     if window is None:
-        raise ConfigError(f"--ranks {ranks}: not a window", "Write for example 5:50.")
+        raise ConfigError(f"--ranks {ranks}: not a range", "Example: 5:50.")
     refuse_overwriting({"--output": output}, [queries, *pool])
     config = MineConfig(
         queries=queries,
@@ -100,5 +100,5 @@ def mine_command(
         f"{counts.queries:,} queries, {counts.negatives:,} negatives of {counts.pool:,} texts: {printable(output)}"
     )
     if counts.short:
-        print_line(f"{counts.short:,} queries have fewer than {negatives}: widen --ranks, or lower --margin")
+        print_line(f"{counts.short:,} queries have fewer than {negatives} negatives: widen --ranks, or lower --margin")
     return 0

@@ -215,7 +215,7 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
             )
         return ReadConfig(inputs=chosen_inputs(inputs, context), **of_records(values))
     if len(inputs or []) > 1 or (inputs and not os.path.isdir(inputs[0])):
-        raise ConfigError(f"--run {run}: is what is read", "INPUT can only be one BEIR folder beside it.")
+        raise ConfigError(f"--run {run}: is what is read", "With --run, INPUT can only be one BEIR folder.")
     folder = inputs[0] if inputs else None
     queries_there, corpus_there = in_folder(folder) if folder else ((), ())
     return ReadConfig(

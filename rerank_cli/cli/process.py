@@ -1,6 +1,6 @@
-"""The process: which exit code, which signal.
+"""The process: exit codes and signals.
 
-Typer parses; what ends a run badly is mapped here to one line on standard error and a stable exit code.
+Typer parses the command line. Errors are mapped here to a message on standard error and a stable exit code.
 """
 
 import errno
@@ -23,21 +23,21 @@ from rerank_cli.core.errors import ExitStatus, Interrupted, PipeClosed, RerankEr
 from rerank_cli.display.messages import report
 from rerank_cli.display.progress import show_cursor
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what writing to standard output may end in
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # errors of writing to standard output
 COMPLETION = frozenset({"typer.completion", "typer._completion_classes", "typer._completion_shared"})
 FISH_ASKS = "_TYPER_COMPLETE_FISH_ACTION"  # whether to complete at all, by exit code
-PROMPT_STOP_S = 6.0  # after a first signal: then the process ends, within ten even if a library holds the interpreter
+PROMPT_STOP_S = 6.0  # after a first signal the process ends, within 10 s even if a library holds the interpreter lock
 
 
 class _Interrupt:
-    """The signal handler: the first signal leaves by the shortest way that keeps what was committed.
+    """The signal handler: the first signal stops the run and keeps committed records.
 
-    Later ones are for `_end_after_signal`: an exception in the midst of leaving would spoil it.
+    Later signals are handled by `_end_after_signal`, since an exception during the exit would disturb it.
     """
 
     def __init__(self) -> None:
         self.over = False
-        self.heard: Interrupted | None = None  # libraries may swallow it, or make another exception of it
+        self.heard: Interrupted | None = None  # libraries may swallow or replace the exception
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         if not self.over:
@@ -49,10 +49,10 @@ _interrupt = _Interrupt()
 
 
 def _end_after_signal(signals: int) -> None:
-    """In a thread: after a first signal end the process within PROMPT_STOP_S, after a second at once.
+    """In a thread: end the process within PROMPT_STOP_S after the first signal, and immediately after the second.
 
-    Python runs signal handlers between two steps of the main thread, which may be deep inside a library; the numbers
-    of signals arrive on the file descriptor `signals` regardless.
+    Python runs signal handlers only between bytecodes of the main thread, which may be inside a library. The numbers of
+    signals arrive on the file descriptor `signals` in any case.
     """
     number = os.read(signals, 1)[0]
     select.select([signals], [], [], PROMPT_STOP_S)
@@ -61,12 +61,12 @@ def _end_after_signal(signals: int) -> None:
 
 
 def _report_unraisable(fault: "sys.UnraisableHookArgs") -> None:
-    if not isinstance(fault.exc_value, Interrupted):  # that one has been heard, wherever it was raised
+    if not isinstance(fault.exc_value, Interrupted):  # it was handled, wherever it was raised
         sys.__unraisablehook__(fault)
 
 
 def install_signal_handlers() -> None:
-    """For HUP, INT and TERM, except those that are ignored already (nohup)."""
+    """Install handlers for HUP, INT and TERM, except those that are ignored (nohup)."""
     signals, wakeup = os.pipe()
     os.set_blocking(wakeup, False)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -82,7 +82,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         result = app(arguments, standalone_mode=False, prog_name="rerank")
         return exit_code_of_typer(result) if isinstance(result, int) else ExitStatus.OK
-    except BaseException as fault:  # the process's last door: everything ends in a line and a code
+    except BaseException as fault:  # the last handler: every error ends in a message and a code
         stop = fault if isinstance(fault, Interrupted) else _interrupt.heard
         if stop is None:
             return _report_end(fault)
@@ -91,7 +91,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _report_end(fault: BaseException) -> int:
-    """Report what ended the run; returns the exit code."""
+    """Report the error that ended the run. Returns the exit code."""
     match fault:
         case PipeClosed() | BrokenPipeError() | SystemExit(__context__=BrokenPipeError()):  # the last is typer's own
             return ExitStatus.PIPE
@@ -116,28 +116,28 @@ def _report_end(fault: BaseException) -> int:
             report(f"error: standard output: cannot write ({fault.strerror})")
             return ExitStatus.OUTPUT
     traceback.print_exception(fault)
-    report("error: this is a bug of rerank. What was committed is kept. Please report it with the lines above.")
+    report("error: this is a bug of rerank. Committed records are kept. Please report it with the lines above.")
     return ExitStatus.BUG
 
 
 def raised_in(fault: BaseException, package: str) -> bool:
-    """Whether the line that raised is one of a package's. A library that wants to end us in mid-run is not heard."""
+    """Whether a package raised the exception. (A library must not end the process during a run.)"""
     modules = modules_of(fault)
     return bool(modules) and modules[-1].partition(".")[0] == package
 
 
 def passed_through(fault: BaseException, modules: frozenset[str]) -> bool:
-    """Whether one of these modules was at work."""
+    """Whether one of these modules is in the traceback."""
     return not modules.isdisjoint(modules_of(fault))
 
 
 def modules_of(fault: BaseException) -> list[str]:
-    """The modules whose lines were being run, the one that raised last."""
+    """The modules in the traceback; the last one raised."""
     return [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(fault.__traceback__)]
 
 
 def exit_code_of_typer(code: int) -> int:
-    """The exit code for one that typer ended with; it has said why. 1, which is a bug's, is an answer to fish alone."""
+    """The exit code for typer's own, which was explained already. 1 is a bug, except as an answer to fish."""
     if code != ExitStatus.BUG or os.environ.get(FISH_ASKS) == "is-args":
         return code
     report("error: no shell completion here: it is for bash, zsh, fish and PowerShell, called from one of them")
@@ -145,9 +145,9 @@ def exit_code_of_typer(code: int) -> int:
 
 
 def occupy_closed_streams() -> None:
-    """Where a standard stream was closed by the caller, put the null device, lest a file we open takes its number.
+    """Open the null device for closed standard streams, so that files we open do not get their numbers.
 
-    sys.stdout stays None then: that is how `-o -` knows that nobody can read it.
+    sys.stdout stays None then, which `-o -` checks.
     """
     for number in (0, 1, 2):
         try:
@@ -167,13 +167,13 @@ def main() -> NoReturn:
             prepare_completion(os.environ)
         status = int(run())
         _interrupt.over = True
-    except Interrupted as fault:  # before a command took care of it, or after
+    except Interrupted as fault:  # before or after a command
         status = fault.status
     leave(status)
 
 
 def leave(status: int) -> NoReturn:
-    """End the process without waiting for a scoring thread that nobody needs any more."""
+    """End the process without waiting for the scoring thread."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -182,5 +182,5 @@ def leave(status: int) -> NoReturn:
             if stream is sys.stdout:
                 status = status or (ExitStatus.PIPE if isinstance(fault, BrokenPipeError) else ExitStatus.OUTPUT)
     if _interrupt.heard is not None:
-        show_cursor()  # a second Ctrl-C may have made the terminal discard that of the bar's end
+        show_cursor()  # after a second Ctrl-C the terminal may have discarded the end of the bar
     os._exit(status)

@@ -146,7 +146,7 @@ def score(
         error_limit=error_limit(max_errors, strict),
         origins=origins_of(context),
     )
-    shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would be drawn into the records
+    shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would mix with the records
     terminal = sys.stderr is not None and sys.stderr.isatty() and not shared
     mode = choose_mode(progress, quiet, terminal, os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)

@@ -116,7 +116,7 @@ def train_command(
     mode = choose_mode(progress, quiet, sys.stderr is not None and sys.stderr.isatty(), os.environ.get("TERM", ""))
     reporter = Reporter(mode, sys.stderr, quiet)
     if context.get_parameter_source("lora_rank").name != "DEFAULT" and not lora:  # type: ignore[union-attr]
-        raise ConfigError("--lora-rank: of what?", "Add --lora.")
+        raise ConfigError("--lora-rank needs --lora", "Add --lora, or leave --lora-rank out.")
     config = TrainConfig(
         read=o.reading(context, run_file=None, run_columns=None, skip_self=False),
         model=o.model_of(context, engine="torch", dtype="fp32"),

@@ -1,6 +1,6 @@
 """Values and arithmetic, with the standard library alone; and the contract of an engine, `scorer`.
 
-`records` travel between stages, `config` is what was asked for, `errors` has every exit code. `plan` cuts pairs into
-batches, `ranking` orders candidates by their logits, `stats` counts. `printable` has the characters that could act on
-a terminal or a page, and what is put in their place.
+`records` has the values that pass between stages, `config` the options of a run, `errors` every exit code. `plan` cuts
+pairs into batches, `ranking` orders candidates by their logits, `stats` counts. `printable` escapes characters that
+could control a terminal or a page.
 """

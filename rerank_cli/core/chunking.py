@@ -1,16 +1,16 @@
-"""Where a document that is too long is divided: overlapping windows of its tokens, cut between words where possible.
+"""Divide a document that is too long into overlapping windows of its tokens, cut between words where possible.
 
     >>> divided(20, room=8, overlap=2, breaks=[0, 3, 5, 7, 10, 12, 15, 18])
     [(0, 7), (5, 12), (10, 18), (15, 20)]
 
-Every token is in a window, no window has more than `room`, and two neighbours share about `overlap` tokens (a little
-more or less, for the sake of whole words).
+Every token is in a window. No window has more than `room` tokens. Two neighbours share about `overlap` tokens: a few
+more or less, so that words stay whole.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-SLACK = 8  # a window may be shorter than it could by one part in this many, to end between words
+SLACK = 8  # to end between words, a window may be shorter than `room` by this fraction: 1/8
 
 
 def divided(
@@ -22,8 +22,8 @@ def divided(
 ) -> list[tuple[int, int]]:
     """Windows [start, end) of `count` tokens, in order. `breaks` are the tokens at which a word begins, ascending.
 
-    `alone` says how many tokens a window has when its text is encoded alone: that must not be more than `room` either,
-    unless it is a single token. `overlap` must be smaller than `room`; raises ValueError else.
+    `alone` gives the number of tokens of a window when its text is encoded as a single text. That is at most `room`
+    too, unless the window is one token. Raises ValueError unless `overlap` is smaller than `room`.
     """
     if not 0 <= overlap < room:
         raise ValueError(f"an overlap of {overlap} tokens in windows of {room}")

@@ -1,7 +1,7 @@
-"""What the user asked for, resolved once into frozen values; nothing reads options or the environment later.
+"""The options of a run, resolved once into frozen values. Nothing reads options or the environment later.
 
 Each group goes to the wing that needs it: reading and writing to formats, model to engines, batching to reranking,
-files to the output protocol. `None` in batching means "decide by the device".
+files to the output protocol. In batching, `None` means a default that depends on the device.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ LongDocs = Literal["truncate", "chunk", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadConfig:
-    """Which records are read, and where in them the texts are (fields are dotted paths)."""
+    """Which records are read, and the fields that hold their texts (dotted paths)."""
 
     inputs: tuple[str, ...] = ("-",)
     format: str = "auto"
@@ -24,7 +24,7 @@ class ReadConfig:
     candidates_field: str = "candidates"
     text_field: str = "text"
     id_field: str = "id"
-    columns: str | None = None  # the names of CSV's columns, with commas, where no header has them
+    columns: str | None = None  # names of CSV columns, separated by commas, for rows without a header
     candidate_id_field: str = "id"
     limit: int | None = None
     sample: int | None = None  # so many of the records, drawn at random
@@ -32,36 +32,36 @@ class ReadConfig:
     max_line_bytes: int = 64 * 1024 * 1024
     max_candidates: int | None = None
     run: str | None = None  # a run, read instead of `inputs`, with the files that hold its texts
-    run_columns: tuple[str, ...] = ()  # names of its columns, where nothing else tells them
-    skip_self: bool = False  # the document whose id is the query's is left out
+    run_columns: tuple[str, ...] = ()  # names of its columns, for a run without a header
+    skip_self: bool = False  # skip the document whose id is the query's
     queries: tuple[str, ...] = ()
     corpus: tuple[str, ...] = ()
-    folder: str | None = None  # the BEIR folder that these were found in
+    folder: str | None = None  # the BEIR folder that holds them
     query_template: str | None = None
     doc_template: str | None = None
-    need_texts: bool = True  # False: a candidate may lack its text, as after --no-text; only its id and place count
+    need_texts: bool = True  # False: candidates may lack their texts, as after --no-text; only id and position count
 
     @property
     def has_own_fields(self) -> bool:
-        """Whether the fields of native records have other names than usual."""
+        """Whether a field of native records has another name than the default."""
         of_records = (self.query_field, self.candidates_field, self.id_field)
         of_candidates = (self.text_field, self.candidate_id_field)
         return (of_records, of_candidates) != (("query", "candidates", "id"), ("text", "id"))
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What is read line by line."""
+        """The files that are read line by line."""
         return self.inputs if self.run is None else (self.run,)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Everything that is read."""
+        """All files that are read."""
         return (*self.sources, *self.queries, *self.corpus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfig:
-    """What of a ranking is written, and in which units its score is."""
+    """What is written of a ranking, and the unit of its score."""
 
     format: str = "same"
     top_k: int | None = None
@@ -70,13 +70,13 @@ class WriteConfig:
     score: ScoreKind = "sigmoid"
     digits: int | None = None  # significant ones of scores and logits; None: as many as tell them apart
     tag: str = "rerank"  # last column of a run
-    model: str = ""  # as the answers of APIs name it
-    scored: bool = False  # a ranking will be written, so scores of the input decide nothing
+    model: str = ""  # the model's name in API responses
+    scored: bool = False  # a new ranking will be written, so scores of the input are ignored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """Which model scores, on what, with how many tokens."""
+    """Which model scores, on which device, with how many tokens."""
 
     model: str = DEFAULT_MODEL
     revision: str | None = None
@@ -94,7 +94,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchConfig:
-    """Tokens a batch and tokens a window; None = by the device."""
+    """Tokens per batch and tokens per window; None: the default of the device."""
 
     batch_tokens: int | None = None
     window_tokens: int | None = None
@@ -102,12 +102,12 @@ class BatchConfig:
 
 @dataclass(frozen=True, slots=True)
 class ErrorLimit:
-    """How many failed records end the run: a count, a percentage of the records read, or no limit."""
+    """How many failed records stop the run: a count, a percentage of the records read, or no limit."""
 
     count: int | None = None
     percent: float | None = None
 
-    PERCENT_FROM = 100  # a percentage says nothing about the first few records
+    PERCENT_FROM = 100  # records read before a percentage is checked
 
     def exceeded(self, failed: int, read: int) -> bool:
         """Whether `failed` of `read` records are too many."""
@@ -120,7 +120,7 @@ class ErrorLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileConfig:
-    """Where the output goes and what may happen to files found there."""
+    """Where the output goes, and whether existing files there may be replaced."""
 
     output: str = "-"
     errors: str | None = None
@@ -140,7 +140,7 @@ class Origins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """One whole run of `rerank score`."""
+    """The complete configuration of a `rerank score` run."""
 
     read: ReadConfig = field(default_factory=ReadConfig)
     write: WriteConfig = field(default_factory=WriteConfig)

@@ -1,8 +1,8 @@
-"""How many digits of a score are written: as few as tell it apart, so that a file is short and its order is kept.
+"""How many digits of a score are written: as few as distinguish it, so that files are short and keep their order.
 
 A logit is a float32, of which the shortest decimal that reads back as the same float32 is enough: 2.4268472 for
 2.426847219467163. A score between 0 and 1 is written with DIGITS significant digits of its distance to the nearer end,
-so that scores near 1 are told apart as well as those near 0.
+so that scores near 1 are distinguished as well as those near 0.
 
 The values stay Python floats; rounded ones are those whose `repr`, and whose JSON, is short. The trade refused: numpy,
 which writes float32 in this way, but takes longer to import than a small run takes.

@@ -1,5 +1,5 @@
-"""Precisions by name, as options, notes of graphs and statistics know them."""
+"""Precisions by name, as in options, graph notes and statistics."""
 
-DTYPES = ("fp32", "fp16", "bf16", "int8")  # that an engine computes in
-GRAPH_DTYPES = ("fp32", "fp16", "int8")  # that the weights of a graph are stored in
-TRAINING_DTYPES = ("fp32", "bf16", "fp16")  # that a training step is computed in
+DTYPES = ("fp32", "fp16", "bf16", "int8")  # an engine computes in these
+GRAPH_DTYPES = ("fp32", "fp16", "int8")  # a graph stores its weights in these
+TRAINING_DTYPES = ("fp32", "bf16", "fp16")  # a training step computes in these

@@ -1,16 +1,16 @@
-"""Every way a run can end badly, each with its exit code and what to do next.
+"""Every way a run can fail, with its exit code and the advice to the user.
 
-    RerankError                 has a status and an advice
-    ├── ConfigError        2    options that cannot be or do not go together
+    RerankError                 base class: exit status, message, advice
+    ├── ConfigError        2    options that are invalid or contradict each other
     ├── InputError         4    input cannot be read, ends early, or is bad beyond the limit
     ├── OutputError        5    output cannot be written
     ├── ModelError         6    model or tokenizer unusable
     ├── DeviceError        7    device unusable, or scores not finite
-    ├── Refused            8    the files found beside the output forbid it
+    ├── Refused            8    existing files at the output forbid the run
     ├── OutputBusy        11    another run holds the output
     ├── AccountingError   70    records read and records written do not add up
-    ├── PassingFault      75    a fault that may be gone next time: device lost, network
-    └── PipeClosed       141    the reader of our standard output went away
+    ├── PassingFault      75    a temporary fault: device lost, network
+    └── PipeClosed       141    the reader of standard output closed it
     Interrupted (BaseException)  129, 130, 143: HUP, INT, TERM
 
 The codes are a contract with scripts (README, "Exit codes"); an unknown code means failure.
@@ -42,7 +42,7 @@ class ExitStatus(IntEnum):
 
 
 class RerankError(Exception):
-    """An expected failure: what happened, and what the user can do next."""
+    """An expected failure: what is wrong and where (`message`), and what to do (`advice`)."""
 
     status = ExitStatus.BUG
 
@@ -53,7 +53,7 @@ class RerankError(Exception):
 
 
 class ConfigError(RerankError):
-    """Options that cannot be, or do not go together."""
+    """Options that are invalid or contradict each other."""
 
     status = ExitStatus.USAGE
 
@@ -71,25 +71,25 @@ class OutputError(RerankError):
 
 
 class ModelError(RerankError):
-    """The model or its tokenizer is missing, damaged, or of a kind we do not score with."""
+    """The model or its tokenizer is missing, damaged, or of an unsupported kind."""
 
     status = ExitStatus.MODEL
 
 
 class DeviceError(RerankError):
-    """The device cannot be used, or what it computes is not finite."""
+    """The device cannot be used, or its scores are not finite."""
 
     status = ExitStatus.DEVICE
 
 
 class Refused(RerankError):
-    """Going on would overwrite or mix results; see the table in `files/existing.py`."""
+    """The run would overwrite or mix results; see the table in `files/existing.py`."""
 
     status = ExitStatus.REFUSED
 
 
 class OutputBusy(RerankError):
-    """Another living process holds the lock of this output."""
+    """Another running process holds the lock of this output."""
 
     status = ExitStatus.BUSY
 
@@ -101,19 +101,19 @@ class AccountingError(RerankError):
 
 
 class PassingFault(RerankError):
-    """A fault outside our reach that may be gone next time; the run is resumable."""
+    """A temporary fault of the device or the network; the run is resumable."""
 
     status = ExitStatus.PASSING_FAULT
 
 
 class PipeClosed(RerankError):
-    """The reader of our standard output closed it (as `head` does): end quietly."""
+    """The reader of standard output closed it, as `head` does: end silently."""
 
     status = ExitStatus.PIPE
 
 
 class Interrupted(BaseException):
-    """A signal asks us to stop. Not an Exception, so that no `except Exception` on the way swallows it."""
+    """A signal stopped the run. Not an Exception, so that no `except Exception` catches it on the way."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)

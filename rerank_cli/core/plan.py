@@ -1,9 +1,8 @@
 """Which pairs are scored together: windows of records, then batches inside a window.
 
-Sorting the pairs of a window by cost and cutting them under a token budget leaves little padding; keeping the sort
-inside a bounded window keeps memory bounded and the output in input order. Plans are lists of integers, so that they
-can be printed and tested without a device. The trade refused: sorting the whole file, which pads less still and
-forgets both.
+Pairs of a window are sorted by cost and cut under a token budget, which leaves little padding. The window bounds memory
+and keeps the output in input order. Plans are lists of integers, so they can be printed and tested without a device.
+Rejected alternative: sorting the complete file. It pads less, but needs unbounded memory and loses the order.
 
     >>> [batch.indices for batch in plan_batches([3, 9, 4, 8], Budget(tokens=18), multiple=1)]
     [(1, 3), (2, 0)]
@@ -17,9 +16,9 @@ MAX_SQUARE = 2**27  # rows × length²: two rows of 8192 tokens, or 128 of 1024
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one batch may cost: `tokens` (padding included) and `square`, the sum of length² (attention's memory).
+    """The limits of a batch: `tokens` (padding included) and `square`, the sum of length² (memory of attention).
 
-    A single pair is always allowed: it cannot be made smaller here.
+    A single pair is always allowed, since it cannot be divided here.
     """
 
     tokens: int
@@ -32,7 +31,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """One batch: positions of its pairs, and its cost in tokens without (`tokens`) and with (`padded`) padding."""
+    """A batch: positions of its pairs, and its cost in tokens without (`tokens`) and with (`padded`) padding."""
 
     indices: tuple[int, ...]
     tokens: int
@@ -42,25 +41,25 @@ class BatchPlan:
 
 @dataclass(frozen=True, slots=True)
 class WindowLimits:
-    """A window closes at the first of `tokens`, `records` and `bytes`; time never closes one."""
+    """A window closes when it reaches `tokens`, `records` or `bytes`. Time never closes a window."""
 
     tokens: int
     records: int = 4096
     bytes: int = 32 * 1024 * 1024
 
     def overflows(self, tokens: int, records: int, bytes_: int) -> bool:
-        """Whether a window with these sums is too large (one record alone is always allowed)."""
+        """Whether a window with these sums is too large. (A single record is always allowed.)"""
         return tokens > self.tokens or records > self.records or bytes_ > self.bytes
 
 
 def plan_batches(
     costs: Sequence[int], budget: Budget, multiple: int, indices: Sequence[int] | None = None
 ) -> list[BatchPlan]:
-    """Cut pairs into batches, longest first, none above the budget unless it is a single pair.
+    """Cut pairs into batches, longest first. No batch exceeds the budget, unless it is a single pair.
 
-    `costs` are tokens per pair; `indices` says which of them to plan (default all). An engine that pads pays for each
-    row of the batch its longest one, filled up to a `multiple`; one that packs (`multiple` 0) the sum of its rows.
-    Equal costs keep their order, so the same window always gives the same batches.
+    `costs` are tokens per pair; `indices` selects pairs to plan (default: all). An engine that pads pays for every row
+    the length of the longest one, rounded up to a `multiple`. An engine that packs (`multiple` 0) pays the sum of its
+    rows. Equal costs keep their order, so the same window always gives the same batches.
     """
     order = sorted(range(len(costs)) if indices is None else indices, key=costs.__getitem__, reverse=True)
     plans: list[BatchPlan] = []

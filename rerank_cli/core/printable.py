@@ -1,16 +1,16 @@
-"""Text that cannot act on the terminal or page it lands on: one set of characters, replaced as each place needs."""
+"""Escape characters that could control a terminal or a page, in the way that each output needs."""
 
 import json
 import re
 
-# Controls (C0, DEL, C1), changes of direction, separators of lines and paragraphs, surrogates. Characters that are only
-# invisible, such as joiners, are not among them: scripts and emoji need those.
+# Controls (C0, DEL, C1), changes of direction, line and paragraph separators, surrogates. Characters that are only
+# invisible, such as joiners, are not included: scripts and emoji need them.
 ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 CAP = 2000  # characters of one message
 
 
 def printable(text: str) -> str:
-    r"""One line of a message: what can act, an end of line too, is escaped as in Python. Longer text is cut at CAP.
+    r"""Text as one line of a message: control characters and line ends are escaped as in Python. Cut at CAP.
 
     >>> printable("a\nb\x1b[31m")
     'a\\nb\\x1b[31m'
@@ -19,9 +19,9 @@ def printable(text: str) -> str:
 
 
 def printable_json(line: str) -> str:
-    r"""JSON lines, and lines of other formats, for a terminal: what can act is escaped as in JSON; ends of lines stay.
+    r"""Lines of JSON or another format for a terminal: control characters are escaped as in JSON, line ends stay.
 
-    JSON without tabs between its values, such as ours, stays the same value: it has these characters in strings only.
+    JSON without tabs between its values, such as ours, keeps its value: these characters stand in strings only.
 
     >>> printable_json('{"id": "é\x9b"}')
     '{"id": "é\\u009b"}'
@@ -30,7 +30,7 @@ def printable_json(line: str) -> str:
 
 
 def ascii_json(line: bytes) -> bytes:
-    r"""The same JSON line in printable ASCII, for standard error, whose encoding a descriptor does not tell.
+    r"""The same JSON line in printable ASCII, for standard error, since a descriptor has no encoding.
 
     >>> ascii_json(b'{"raw":"\xc3\xa9\x7f"}\n')
     b'{"raw": "\\u00e9\\u007f"}\n'
@@ -39,7 +39,7 @@ def ascii_json(line: bytes) -> bytes:
 
 
 def printable_page(text: str) -> str:
-    r"""Text of a page, not yet escaped for HTML: U+FFFD for each character that can act; tabs and ends of lines stay.
+    r"""Text of a page, before HTML escaping: U+FFFD for each control character; tabs and line ends stay.
 
     >>> printable_page("a\tb\x1b")
     'a\tb\ufffd'

@@ -1,7 +1,7 @@
-"""From logits to an order: best first, ties by input position, cut by top-k and threshold.
+"""From logits to a ranking: best first, ties by input position, limited by top-k and threshold.
 
-The order is by the raw float32 logit. A score is for people: `sigmoid(logit)` in float64, which still tells 17 from 18
-apart, where a half-precision sigmoid makes both 1.0 and the order a matter of luck.
+The order is by the raw float32 logit. The score is for people: `sigmoid(logit)` in float64, which still distinguishes
+logits of 17 and 18. A half-precision sigmoid is 1.0 for both, which leaves their order to chance.
 """
 
 import math
@@ -30,7 +30,7 @@ class Ranking:
     tokens: int = 0
 
     def first(self, count: int) -> "Ranking":
-        """The best `count` candidates alone."""
+        """The ranking of the best `count` candidates."""
         return replace(self, indices=self.indices[:count], logits=self.logits[:count], scores=self.scores[:count])
 
 
@@ -53,14 +53,14 @@ def rank(
     chunks: Mapping[int, tuple[int, int]] | None = None,
     tokens: int = 0,
 ) -> Ranking:
-    """Order candidates by float32 `logits` (one per candidate, in input order).
+    """Rank candidates by float32 `logits` (one per candidate, in input order).
 
     Keeps at most `top_k`, and of those only the ones whose score, in units of `score`, is at least `min_score`.
     `digits` are how many significant ones logits and scores have at most; they change neither order nor choice.
     Raises ValueError on a logit that is not finite: a sort with a NaN gives a wrong order and no error.
     """
     if not all(map(math.isfinite, logits)):
-        raise ValueError("cannot rank logits that are not finite. This is a bug: they are failures of their record.")
+        raise ValueError("cannot rank logits that are not finite. This is a bug.")
     order = sorted(range(len(logits)), key=logits.__getitem__, reverse=True)[:top_k]
     raw = [logits[index] for index in order]
     kept = list(map(shortest_float32, raw))

@@ -1,7 +1,7 @@
-"""The frozen values that travel between the stages of a run.
+"""The frozen values that pass between the stages of a run.
 
-A line of input becomes exactly one of Request, Failure or Blank; a Request becomes a line of output or, when it
-cannot be scored, a Failure. Nothing here reads a file or knows JSON beyond "the user's record is a dict".
+A line of input becomes one Request, Failure or Blank. A Request becomes a line of output, or a Failure when it cannot
+be scored. Nothing here reads files or JSON; the user's record is a dict.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ RAW_CAP = 64 * 1024  # bytes of a record kept for the errors file
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place between two lines of the input, with a running SHA-256 of everything before it.
+    """A position between two lines of the input, with the SHA-256 of all input before it.
 
-    `source` counts the inputs from 0; `line` and `offset` count the lines and the (decompressed) bytes consumed of
-    that input; `total` counts the bytes consumed of all inputs, `disk` the same as they lie on disk (for progress). The
-    digest of a single input is the SHA-256 of its content, decompressed.
+    `source` is the number of the input, from 0. `line` and `offset` count the lines and the decompressed bytes consumed
+    of that input. `total` counts the decompressed bytes consumed of all inputs; `disk` counts bytes on disk, for
+    progress. The digest of a single input is the SHA-256 of its decompressed content.
     """
 
     source: int = 0
@@ -38,7 +38,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a record stands: input name, line number from 1, byte offset of the line's start from 0."""
+    """The position of a record: input name, line number from 1, byte offset of the line from 0."""
 
     source: str
     line: int
@@ -50,16 +50,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One query and its candidates' texts, with the user's whole record `body` riding along untouched.
+    """A query and the texts of its candidates. `body` is the user's complete record, unchanged.
 
-    Where each text has a query of its own, `queries` holds them, `query` is empty, and the texts are not ranked against
-    each other.
+    If each text has its own query, `queries` holds them and `query` is empty; such texts are not ranked against each
+    other.
 
-    `raw` is the record's line, at most RAW_CAP bytes of it, for the errors file should scoring fail. `fields` says
-    where in each text the candidate's own text stands (characters, None: nowhere); empty means that it is all of it.
-    `followed` counts the entries that stood inside the record and come after it: they end where it ends. With
-    `refuses_cut` the record itself says that a text which does not fit is an error; `top` is how many results it asks
-    for (None: all).
+    `raw` is the record's line, up to RAW_CAP bytes, for the errors file. `fields` gives the span of the candidate's own
+    text in each composed text (characters; None: absent); empty means the complete text. `followed` counts the entries
+    that stood inside the record and come after it; they end where the record ends. `refuses_cut`: the record itself
+    forbids truncation. `top` is the number of results that it requests (None: all).
     """
 
     origin: Origin
@@ -80,22 +79,22 @@ class Request:
         return self.end.offset - self.origin.byte_offset
 
     def pairs(self, start: int = 0, end: int | None = None) -> list[tuple[str, str]]:
-        """Each text with its query, from one place to another."""
+        """The (query, text) pairs from position `start` to `end`."""
         texts = self.texts[start:end]
         return list(zip(self.queries[start:end] or (self.query,) * len(texts), texts, strict=True))
 
     @property
     def by_query(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Each query with the texts that are ranked for it."""
+        """Each query with the texts ranked for it."""
         return [(query, (text,)) for query, text in self.pairs()] if self.queries else [(self.query, self.texts)]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that gives no output: why (`reason`), where inside it (`path`, JSON path), and its bytes.
+    """A record without output: the `reason`, the JSON `path` of the fault, and the record's bytes.
 
-    `length` is said where `end` is not that of its own line, but of the record that it stands in. `content`: the record
-    is of the format that it is read as, and the fault lies in what it holds.
+    `length` is set if `end` is not that of its own line but of the record that contains it. `content`: the record has
+    the expected format, and its content is at fault.
     """
 
     origin: Origin
@@ -118,17 +117,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Blank:
-    """A line that holds no record: one with nothing on it, a header or a comment. Counted, otherwise ignored."""
+    """A line without a record: blank, a header or a comment. It is counted and otherwise ignored."""
 
     end: Mark
-    empty: bool = True  # nothing but white space stands on it
+    empty: bool = True  # white space only
 
-    size = 1  # hardly anything
+    size = 1  # negligible
 
 
 Entry = Request | Failure | Blank
 
 
 def failed(request: Request, reason: str, path: str = "$") -> Failure:
-    """The failure of a request that was read well and could not be scored."""
+    """The failure of a valid request that could not be scored."""
     return Failure(request.origin, request.end, request.raw, reason, path, content=True)

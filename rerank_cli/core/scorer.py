@@ -1,7 +1,7 @@
 """The contract of an engine: pairs of texts in, raw float32 logits out.
 
-Making an engine is cheap: it finds its model and device and fills `identity`, which is compared before a run is
-continued; `load` then pays for the weights.
+Constructing an engine is cheap: it finds its model and device and fills `identity`, which is compared before a run is
+resumed. `load` then reads the weights.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ from rerank_cli.core.config import RunConfig
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an engine is and runs on: everything of it that can change a score.
+    """The engine, its model and its device: everything that can change a score.
 
-    `device` is the class of hardware ("cpu", or a GPU's name), not which of several it is. `versions` are those of the
-    libraries that compute. Hashes are SHA-256 in hex.
+    `device` is the class of hardware ("cpu", or the name of a GPU), not the number of one of several. `versions` are
+    those of the libraries that compute. Hashes are SHA-256 in hex.
     """
 
     engine: str
@@ -33,17 +33,17 @@ class Identity:
     versions: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """By name, for the journal's fingerprint and the statistics."""
+        """The fields by name, for the fingerprint and the statistics."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What the planner must know of an engine.
+    """What the planner needs to know about an engine.
 
-    `multiple`: a batch costs its rows times its longest pair, filled up to a multiple of this (0: the sum of pairs).
-    `batch_tokens` and `window_batches` are the defaults for its device: tokens a batch, and batches' worth of tokens a
-    window.
+    `multiple`: a batch costs its rows times its longest pair, rounded up to this multiple (0: the sum of its pairs).
+    `batch_tokens` and `window_batches` are the defaults for its device: tokens per batch, and the size of a window in
+    batches.
     """
 
     multiple: int
@@ -53,11 +53,11 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPair:
-    """A pair ready for the device: its cost in tokens, whether a text was cut, and what the engine made of it.
+    """A pair ready for the device: its cost in tokens, whether it was truncated, and the engine's `payload`.
 
-    A document that is scored in parts gives its first part, with `span` (the characters of the document in it), and the
-    others in `more`. `uncut` is the pair's length in tokens before it was cut or divided, 0 for parts after the first;
-    None where nothing was.
+    For a document scored in chunks this is the first chunk, with its characters in `span` and the other chunks in
+    `more`. `uncut` is the length of the pair in tokens before it was truncated or divided: 0 for chunks after the
+    first, None for a pair that was not cut.
     """
 
     cost: int
@@ -69,13 +69,13 @@ class PreparedPair:
 
     @property
     def parts(self) -> "tuple[PreparedPair, ...]":
-        """Itself and the others."""
+        """This pair and its further chunks."""
         return (self, *self.more)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Pairs to be scored together, longest first; `tokens` and `padded` as planned."""
+    """Pairs that are scored together, longest first; `tokens` and `padded` as planned."""
 
     pairs: tuple[PreparedPair, ...]
     tokens: int
@@ -83,7 +83,7 @@ class Batch:
 
     @classmethod
     def of(cls, pairs: "Sequence[PreparedPair]") -> "Batch":
-        """A few pairs as one batch, padded to the longest."""
+        """A batch of these pairs, padded to the longest."""
         return cls(tuple(pairs), sum(pair.cost for pair in pairs), max(pair.cost for pair in pairs) * len(pairs))
 
 
@@ -100,27 +100,27 @@ class Scorer(Protocol):
 
     identity: Identity
     traits: Traits
-    notes: list[str]  # for the user, once: what was adjusted and why
+    notes: list[str]  # reported to the user once: what was adjusted and why
 
     def load(self) -> None:
-        """Bring the model to the device and test it with known pairs. Raises ModelError or DeviceError."""
+        """Load the model onto the device and self-test it. Raises ModelError or DeviceError."""
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""
+        """Tokenize (query, document) pairs on the CPU. Returns one prepared pair each, in the same order."""
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """Yield for each batch, in order, one raw float32 logit per pair.
+        """Yield the raw float32 logits of each batch, one per pair, in order.
 
-        May draw a few batches ahead of what it has yielded. Raises OutOfMemory with the batch that did not fit,
-        DeviceError for a device that cannot go on and PassingFault for one that went away.
+        May read a few batches ahead. Raises OutOfMemory with the batch that did not fit, DeviceError when the device
+        fails, PassingFault when it was lost.
         """
 
     def close(self) -> None:
-        """Free the device."""
+        """Release the device."""
 
 
 def budgets_of(config: RunConfig, traits: Traits) -> dict[str, int]:
-    """The budgets that `auto` leaves to the device, decided once for the whole run."""
+    """The budgets of a run. `auto` is resolved once, by the device."""
     batch_tokens = config.batch.batch_tokens or traits.batch_tokens
     return {
         "batch_tokens": batch_tokens,

@@ -1,7 +1,7 @@
-"""Counters that add, and the rates that follow from them and a clock.
+"""Counters that can be added, and the rates that follow from them and a clock.
 
-Counters of a window add to those of the run, and those of a killed run to those of its continuation. Rates are of
-this process only. The progress bar and the reports read them; nothing here prints.
+The counters of a window are added to those of the run, and those of a killed run to those of the resumed one. Rates are
+of this process only. The progress bar and the reports read them; nothing here prints.
 """
 
 from collections.abc import Callable
@@ -13,18 +13,18 @@ Clock = Callable[[], float]  # seconds, from any zero, never backwards
 
 @dataclass(slots=True)
 class Counters:
-    """What happened, in numbers. `records` = `scored` + `failed`; blank lines are apart."""
+    """Counts of a run. `records` = `scored` + `failed`; blank lines are counted separately."""
 
     records: int = 0
     scored: int = 0
     failed: int = 0
     blank: int = 0
     pairs: int = 0  # (query, candidate) pairs of scored records
-    duplicate_pairs: int = 0  # of the pairs read: not scored, because the same pair of the window was
+    duplicate_pairs: int = 0  # of the pairs read: not scored again, since the window has the same pair
     empty_texts: int = 0
     truncated: int = 0
-    chunked: int = 0  # documents scored in parts
-    chunks: int = 0  # parts scored for them
+    chunked: int = 0  # documents scored in chunks
+    chunks: int = 0  # their chunks
     batches: int = 0
     tokens: int = 0  # scored, without padding
     padded_tokens: int = 0
@@ -51,13 +51,13 @@ class Counters:
 
     @property
     def balanced(self) -> bool:
-        """Whether each record read was either scored or failed."""
+        """Whether every record was either scored or failed."""
         return self.records == self.scored + self.failed
 
 
 @dataclass(slots=True)
 class Stats:
-    """The run so far: `earlier` was committed by earlier processes, `done` by this one, `live` runs ahead of `done`.
+    """The run so far: `earlier` was committed by earlier processes, `done` by this one; `live` is ahead of `done`.
 
     `live` counts what the engine has scored in this process, whether committed or not, for the progress bar. So do
     `bytes_scored` and `records_scored`, which move with each batch, within a window too.
@@ -68,7 +68,7 @@ class Stats:
     done: Counters = field(default_factory=Counters)
     live: Counters = field(default_factory=Counters)
     bytes_done: int = 0  # of the inputs as they lie on disk
-    bytes_at_start: int = 0  # where this process began
+    bytes_at_start: int = 0  # where this process started
     bytes_total: int | None = None
     bytes_scored: float = 0.0  # how far in the inputs the engine is
     records_scored: float = 0.0
@@ -95,23 +95,23 @@ class Stats:
 
     @property
     def total(self) -> Counters:
-        """All processes of this run together."""
+        """The counters of all processes of this run."""
         return self.earlier + self.done
 
     @property
     def wall_s(self) -> float:
-        """Seconds since this process began."""
+        """Seconds since this process started."""
         return self.clock() - self.started
 
     def per_second(self, amount: float) -> float:
-        """`amount` spread over the time since the first batch began (0 before it): start-up is not throughput."""
+        """`amount` per second since the first batch started; 0 before it. Start-up time does not count."""
         if self._first_batch is None:
             return 0.0
         return amount / max(self.clock() - self._first_batch, 1e-9)
 
     @property
     def busy_share(self) -> float:
-        """The share of the time since the first batch in which the engine was at work."""
+        """The share of the time since the first batch in which the engine computed."""
         return min(1.0, self.per_second(self.live.busy_s))
 
     @property
@@ -149,7 +149,7 @@ class Stats:
         return max(places, key=lambda place: place[1], default=None)
 
     def summary(self) -> dict[str, Any]:
-        """Flat figures for `--stats`, FILE.meta.json and the table after a run."""
+        """Flat values for `--stats`, FILE.meta.json and the table after a run."""
         return {
             **self.total.as_dict(),
             "resumed_records": self.earlier.records,

@@ -4,9 +4,9 @@ COLUMNS = 40  # of the longest bar
 
 
 def bar(count: int, most: int, *, show_few: bool = False) -> str:
-    """`count` as a bar; `most` fills all columns. Part of a column is rounded.
+    """`count` as a bar; `most` fills all columns. Fractions of a column are rounded.
 
-    With `show_few` it is rounded down, and a count that is less than one column is a sliver: only 0 shows nothing.
+    With `show_few`, fractions are rounded down, and a count below one column is a thin bar; only 0 is empty.
 
     >>> [len(bar(count, 80)) for count in (0, 1, 3, 80)]
     [0, 0, 2, 40]

@@ -1,4 +1,4 @@
-"""What `rerank bench` shows."""
+"""The tables of `rerank bench`."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from rerank_cli.core.printable import printable
 if TYPE_CHECKING:  # rich takes a tenth of a second, and only this command's end needs it
     from rich.table import Table
 
-WIDTH = 118  # where no terminal tells
+WIDTH = 118  # without a terminal
 
 
 def report_table(document: dict[str, Any]) -> None:
@@ -78,5 +78,5 @@ def growth_table(document: dict[str, Any]) -> "Table":
 
 
 def percent(share: float | None) -> str:
-    """A share for people; nothing where it is not known."""
+    """A share as a percentage; "" if unknown."""
     return "" if share is None else f"{share:.1%}"

@@ -1,4 +1,4 @@
-"""What `rerank compare` shows, for people and as JSON."""
+"""The results of `rerank compare`, as text and as JSON."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What `rerank eval` shows, for people, as JSON and as CSV."""
+"""The results of `rerank eval`, as text, JSON and CSV."""
 
 import csv
 import io
@@ -16,21 +16,21 @@ COUNTED = {
     "queries_without_judgements": "queries of the results are not judged and do not count",
     "judged_queries_without_results": "judged queries have no results and count as 0",
     "judged_queries_without_results_before": "judged queries have no results before and count as 0 there",
-    "documents_left_out": "documents have the id of their query and were left out (--skip-self)",
-    "documents_left_out_before": "documents of the ranking before have the id of their query and were left out",
-    "repeated_documents": "documents repeat one that came before in their query and do not count",
-    "repeated_queries": "records repeat a query that came before and do not count",
+    "documents_left_out": "documents have the id of their query and were skipped (--skip-self)",
+    "documents_left_out_before": "documents of the ranking before have the id of their query and were skipped",
+    "repeated_documents": "documents are repeated in their query and do not count",
+    "repeated_queries": "records repeat a query and do not count",
     "bad_records": "records could not be read and do not count",
 }
 
 
 def json_text(document: Any) -> str:
-    """A document as JSON, with null for what JSON has no number for."""
+    """A document as JSON, with null for infinity and NaN."""
     return json.dumps(finite(document), ensure_ascii=False)
 
 
 def finite(value: Any) -> Any:
-    """A JSON value without infinities and NaN."""
+    """A JSON value with null for infinity and NaN."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -72,26 +72,26 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
         gains = [value - evaluation.before[leading].get(qid, 0.0) for qid, value in evaluation.values[leading].items()]
         lines += ["", f"gain in {leading}, queries", *histogram_lines(gains)]
     if not evaluation.differences and count["queries_cut"]:
-        words = "queries lack candidates of the input: the order before is not known, name it with --before"
+        words = "queries lack candidates of the input, so their order before is unknown: name it with --before"
         lines += ["", f"{count['queries_cut']:,} {words}"]
     lines += ["", *counted(evaluation)]
     return lines
 
 
 def counted(evaluation: Evaluation) -> list[str]:
-    """What a reader of the means should know."""
+    """Counts that qualify the means."""
     count = evaluation.counts
     documents = f"{count['top_10']:,} documents in the top 10"
     unjudged = f"{count['unjudged_in_top_10']:,} of the {documents} are not judged"
     if count["top_10"] and count["unjudged_in_top_10"] == count["top_10"]:
-        unjudged = f"none of the {documents} is judged: do both files name documents alike?"
+        unjudged = f"none of the {documents} is judged: the files may name documents differently"
     elif count["top_10"]:
         unjudged += f" ({count['unjudged_in_top_10'] / count['top_10']:.1%})"
     return [unjudged, *(f"{count[name]:,} {words}" for name, words in COUNTED.items() if count.get(name))]
 
 
 def difference_table(differences: list[Difference], names: tuple[str, str]) -> list[str]:
-    """A row a measure."""
+    """A table with a row per measure."""
     width = max(len(each.measure) for each in differences) + 2
     head = f"{'':<{width}}{names[0]:>9}{names[1]:>9}{'gain':>10}  {'95 % interval':<20}{'p':>7}   better  worse   same"
     lines = [head]
@@ -106,20 +106,20 @@ def difference_table(differences: list[Difference], names: tuple[str, str]) -> l
 
 
 def histogram_lines(gains: list[float]) -> list[str]:
-    """Queries by what they gained, a bar each."""
+    """A histogram of the queries by their gain."""
     bins = histogram(gains)
     most = max(count for _, _, count in bins)
     return [f"{low:>+6.2f} … {high:>+5.2f}  {bar(count, most)} {count:,}" for low, high, count in bins]
 
 
 def write_csv(path: str, evaluations: list[Evaluation]) -> None:
-    """Every query's measures, long form. Raises OutputError."""
+    """Write the measures of every query in long form. Raises OutputError."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["run", "query", "measure", "before", "after"])
     for evaluation in evaluations:
-        for qid, measure, former, value in rows_of(evaluation):
-            table.writerow([evaluation.name, qid, measure, "" if former is None else former, value])
+        for qid, measure, previous, value in rows_of(evaluation):
+            table.writerow([evaluation.name, qid, measure, "" if previous is None else previous, value])
     try:
         put_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
     except OSError as fault:

@@ -1,4 +1,4 @@
-"""Everything said to a person goes through here, harmless to the terminal it lands on."""
+"""All messages to people, escaped for the terminal."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ from rerank_cli.core.printable import ascii_json, printable, printable_json
 
 
 def report(sentence: str, stream: TextIO | None = None) -> None:
-    """Print one line, named after the tool, to standard error. That it is closed or full is no reason to fail."""
+    """Print a line that begins with "rerank:" to standard error. A closed or full stream is ignored."""
     target = stream or sys.stderr
     with contextlib.suppress(OSError, ValueError):
         if target is not None:
@@ -17,12 +17,12 @@ def report(sentence: str, stream: TextIO | None = None) -> None:
 
 
 def print_line(line: str) -> None:
-    """Print one line of a report to standard output. Raises PipeClosed when its reader went away, else OutputError."""
+    """Print a line of a report to standard output. Raises PipeClosed when its reader closed it, else OutputError."""
     _write_to_stdout(printable(line))
 
 
 def print_json(text: str) -> None:
-    """Print a JSON text as one line of standard output, with JSON's escapes for what its encoding lacks.
+    """Print a JSON text as a line of standard output, with JSON escapes for characters that its encoding lacks.
 
     Raises what `print_line` raises.
     """
@@ -41,18 +41,18 @@ def _write_to_stdout(line: str) -> None:
     except BrokenPipeError:
         raise PipeClosed("the reader closed the pipe") from None
     except OSError as fault:
-        raise OutputError(f"standard output: cannot write ({fault.strerror})", "Make room there.") from None
+        raise OutputError(f"standard output: cannot write ({fault.strerror})", "Free some space there.") from None
 
 
 def _write(line: str, target: TextIO) -> None:
-    """Write what the stream's encoding has, and escapes for the rest."""
+    """Write a text, with escapes for characters that the stream's encoding lacks."""
     encoding = target.encoding or "utf-8"
     target.write(line.encode(encoding, "backslashreplace").decode(encoding))
     target.flush()
 
 
 def duration(seconds: float | None) -> str:
-    """hh:mm:ss; `--:--:--` while unknown.
+    """A duration as hh:mm:ss; `--:--:--` while unknown.
 
     >>> duration(3723.4)
     '01:02:03'

@@ -1,6 +1,6 @@
-"""A report as one page: no network, no scripts from elsewhere, light and dark, usable by keyboard.
+"""HTML reports: one file without network access or external scripts, light and dark, usable by keyboard.
 
-Everything that comes from data goes through the template's escaping (jinja2, autoescape). Charts are SVG drawn here.
+The template escapes all data (jinja2, autoescape). Charts are SVG.
 """
 
 from array import array
@@ -30,7 +30,7 @@ QUERY = 160
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A document of a top ten: its text, its judgement, and how it moved."""
+    """A document in the top ten: its text, judgement and movement."""
 
     docid: str
     text: str
@@ -40,7 +40,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A query with its documents in both rankings, `rows` of pairs."""
+    """A query with its documents in both rankings; `rows` are pairs."""
 
     qid: str
     query: str
@@ -50,7 +50,7 @@ class Drill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One pair of rankings: figures, a chart, the table of all queries, and those whose documents are shown."""
+    """A pair of rankings: figures, a chart, the table of queries, and the queries shown with documents."""
 
     title: str
     names: tuple[str, str]
@@ -64,27 +64,27 @@ class Section:
 
 
 def write_evaluations(
-    path: str, done: Sequence[tuple[Results, Evaluation]], former: Results | None, qrels: Qrels | None
+    path: str, done: Sequence[tuple[Results, Evaluation]], previous: Results | None, qrels: Qrels | None
 ) -> None:
-    """The page of `rerank eval`. Raises ConfigError without jinja2, OutputError when it cannot be written."""
+    """Write the page of `rerank eval`. Raises ConfigError without jinja2, OutputError when it cannot be written."""
     sections = [
-        _evaluation_section(results, evaluation, former, results.relevance if qrels is None else qrels)
+        _evaluation_section(results, evaluation, previous, results.relevance if qrels is None else qrels)
         for results, evaluation in done
     ]
     _write(path, "rerank eval", sections)
 
 
 def write_comparisons(path: str, first: Results, done: Sequence[tuple[Results, Comparison]], qrels: Qrels) -> None:
-    """The page of `rerank compare`."""
+    """Write the page of `rerank compare`."""
     _write(path, "rerank compare", [_comparison_section(first, other, comparison, qrels) for other, comparison in done])
 
 
-def _evaluation_section(results: Results, evaluation: Evaluation, former: Results | None, qrels: Qrels) -> Section:
+def _evaluation_section(results: Results, evaluation: Evaluation, previous: Results | None, qrels: Qrels) -> Section:
     leading = next(iter(evaluation.values))
     values, before = evaluation.values[leading], evaluation.before.get(leading, {})
     gains = {qid: value - before.get(qid, 0.0) for qid, value in values.items()} if before else {}
     moved = sorted(gains or values, key=lambda qid: -abs(gains.get(qid, 0.0)))[:DRILLED]
-    pairs = {qid: (_ranking_before(results, former, qid), results.queries.get(qid)) for qid in moved}
+    pairs = {qid: (_ranking_before(results, previous, qid), results.queries.get(qid)) for qid in moved}
     measures = list(evaluation.values)[:4]
     rows = [
         [
@@ -113,9 +113,9 @@ def _evaluation_section(results: Results, evaluation: Evaluation, former: Result
     )
 
 
-def _ranking_before(results: Results, former: Results | None, qid: str) -> Ranked | None:
-    if former is not None:
-        return former.queries.get(qid)
+def _ranking_before(results: Results, previous: Results | None, qid: str) -> Ranked | None:
+    if previous is not None:
+        return previous.queries.get(qid)
     ranked = results.queries.get(qid)
     return None if ranked is None or ranked.before is None else Ranked(ranked.before, ranked.scores)
 
@@ -194,7 +194,7 @@ def _drills(
 
 
 def _printable(value: Any) -> Any:
-    """What the template puts into the page. Markup, a subclass of str, is ours and stays as it is."""
+    """A value for the template. Markup, a subclass of str, is ours and is not escaped."""
     return printable_page(value) if type(value) is str else value
 
 
@@ -203,7 +203,7 @@ def _short(text: str, count: int) -> str:
 
 
 def gains_chart(gains: Sequence[float], measure: str, width: int = 960, height: int = 220) -> str:
-    """Every query's gain as a bar, the largest loss left and the largest gain right: inline SVG."""
+    """A bar chart of the queries' gains, sorted from the largest loss to the largest gain: inline SVG."""
     if not gains:
         return ""
     low, high = min(0.0, gains[0]), max(0.0, gains[-1])
@@ -236,7 +236,7 @@ def _write(path: str, title: str, sections: list[Section]) -> None:
     )
     around.filters["svg"] = lambda text: import_module("markupsafe").Markup(
         text
-    )  # drawn above, of numbers and an escaped name
+    )  # drawn by `gains_chart` from numbers and an escaped name
     page = around.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = page.render(title=title, sections=sections, version=__version__)
     try:

@@ -1,4 +1,4 @@
-"""What a person sees of a training, or of texts that are encoded: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a training, or of encoding texts: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -11,10 +11,10 @@ from rerank_cli.display.progress import LINE_EVERY_S, Mode, Reporter
 
 
 class TrainingProgress:
-    """Steps, the last loss and measure, and when it will be over. Used as a context manager."""
+    """Shows steps, the last loss and measure, and the remaining time. Used as a context manager."""
 
     def __init__(self, reporter: Reporter, clock: Clock = time.monotonic, unit: str = "step") -> None:
-        """`unit` is what is counted."""
+        """`unit` is the name of a step."""
         self._reporter, self._clock, self._unit = reporter, clock, unit
         self._mode: Mode = reporter.mode
         self._known: dict[str, float] = {}
@@ -31,7 +31,7 @@ class TrainingProgress:
             self._bar.stop()
 
     def begin(self, step: int, total: int) -> None:
-        """Training starts after `step` of `total` steps."""
+        """Start after `step` of `total` steps."""
         self._done, self._first, self._total = step, step, total
         self._started = self._said = self._clock()
         if self._mode == "bar":
@@ -44,23 +44,23 @@ class TrainingProgress:
             self._bar.start()
 
     def step(self, done: int) -> None:
-        """`done` steps are made."""
+        """Show that `done` steps are complete."""
         self._done = done
         self._show()
 
     def more(self, count: int) -> None:
-        """So many steps more are made."""
+        """Add `count` complete steps."""
         self.step(self._done + count)
 
     def figures(self, found: dict[str, float]) -> None:
-        """A loss or a measure; a measure is always shown."""
+        """Show a loss or a measure; a measure is always shown."""
         self._known.update(found)
         if self._mode == "lines" and "loss" not in found:
             self._line()
         self._show()
 
     def figures_now(self) -> str:
-        """The state of things in one line."""
+        """The current figures in one line."""
         seconds = self._clock() - self._started
         steps = self._done - self._first
         left = "?" if not steps else duration((self._total - self._done) * seconds / steps)

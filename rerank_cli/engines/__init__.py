@@ -1,11 +1,11 @@
-"""Pairs in, logits out: one file an engine, loaded by name.
+"""Engines score pairs: one file per engine, loaded by name.
 
-`registry` has a row for each engine: the packages it needs, the extra that installs them, the dtypes it offers.
-`choice` opens one and knows what `--engine auto` takes. `cross_encoder` and `bi_encoder` are the two kinds of models.
-`…_graph` files make a model's graph for another runtime, `graphs` has what their engines ask of it. `self_test` tests
-a loaded model, `machine` is what it runs on.
+`registry` has a row for each engine: its packages, the extra that installs them, its dtypes. `choice` opens an engine
+and resolves `--engine auto`. `cross_encoder` and `bi_encoder` are the two kinds of models. `…_graph` files convert a
+model to the graph of another runtime, `graphs` has what their engines share. `self_test` tests a loaded model,
+`machine` describes the hardware.
 """
 
 from rerank_cli.models.libraries import silence_libraries
 
-silence_libraries()  # before anything imports them, whichever command it is
+silence_libraries()  # before any command imports them

@@ -1,7 +1,7 @@
-"""A bi-encoder before it computes: query and document are texts apart, each encoded as if it stood alone.
+"""A bi-encoder without weights: query and document are encoded separately.
 
-The logit of a pair is the cosine of the two vectors. A query's vector serves all its candidates, so a pair costs the
-tokens of its document.
+The logit of a pair is the cosine of the two vectors. The vector of a query is used for all its candidates, so the cost
+of a pair is the tokens of its document.
 """
 
 from array import array
@@ -18,22 +18,22 @@ from rerank_cli.models.modules_json import Encoding
 from rerank_cli.models.text_model import TextModel, lengths_within, load_config, usable_positions
 from rerank_cli.models.tokens import TextTokenizer, load_tokenizer
 
-PROMPTS = "only --query-template and --doc-template put prompts before the texts"
+PROMPTS = "use --query-template and --doc-template to add prompts"
 
 
 @dataclass(frozen=True, slots=True)
 class TextPair:
     """A query and a document as token ids (int32), special tokens included."""
 
-    ids: "array[int]"  # of the document
+    ids: "array[int]"  # ids of the document
     query: "array[int]"
 
 
 class SingleTexts(TextTokenizer):
-    """Encodes queries and documents apart, each cut to its own length."""
+    """Encodes queries and documents separately, each truncated to its own limit."""
 
     def __init__(self, tokenizer: Any, encoding: Encoding, lengths: tuple[int, int]) -> None:
-        """`lengths`: tokens a document and tokens a query, special tokens and prompts included."""
+        """`lengths`: tokens per document and per query, special tokens and prompts included."""
         super().__init__(tokenizer)
         self._encoding = encoding
         self._head, self._tail = self.around_one()
@@ -41,11 +41,14 @@ class SingleTexts(TextTokenizer):
         self._rooms = tuple(length - specials for length in lengths)
 
     def around(self, ids: list[int], room: int) -> "array[int]":
-        """A text's ids, cut to `room`, between the special tokens."""
+        """The ids of a text, truncated to `room`, between the special tokens."""
         return array("i", [*self._head, *ids[:room], *self._tail])
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        """One prepared pair each, in the same order; its cost is its document's length, special tokens included."""
+        """One prepared pair each, in the same order.
+
+        The cost is the length of the document, special tokens included.
+        """
         documents = self.ids_of(self._encoding.document_prompt + document for _, document in pairs)
         queries = self.ids_of(self._encoding.query_prompt + query for query, _ in pairs)
         document_room, query_room = self._rooms
@@ -64,9 +67,9 @@ class SingleTexts(TextTokenizer):
 
 
 def open_bi_encoder(config: ModelConfig, folder: ModelFolder | None = None) -> TextModel[SingleTexts]:
-    """The bi-encoder that `config` names, in `folder` where that was found already; no weight is loaded.
+    """The bi-encoder that `config` names, in `folder` if that is known; loads no weights.
 
-    Raises ConfigError for a cross-encoder and for documents in parts, ModelError when its files do not fit together.
+    Raises ConfigError for a cross-encoder and for --long-docs chunk, ModelError when its files contradict each other.
     """
     folder = find_model(config) if folder is None else folder
     folder.refuse_other_kind("bi-encoder")
@@ -80,16 +83,16 @@ def open_bi_encoder(config: ModelConfig, folder: ModelFolder | None = None) -> T
         config = replace(config, max_length=longest)
     lengths = lengths_within(usable_positions(model_config.to_dict()), config, notes)
     if config.long_docs == "chunk":
-        raise ConfigError("--long-docs chunk: not offered by the bi-encoder engine", "Use truncate or error.")
+        raise ConfigError("--long-docs chunk: not supported by the bi-encoder engine", "Use truncate or error.")
     if encoding.assumed:
-        notes.append(f"no modules.json: the mean of all tokens is taken, and {PROMPTS}")
+        notes.append(f"no modules.json: the mean of all tokens is used; {PROMPTS}")
     elif not (encoding.query_prompt or encoding.document_prompt):
-        notes.append(f"the model's files name no prompts: {PROMPTS}")
+        notes.append(f"the model's files have no prompts; {PROMPTS}")
     tokenizer = SingleTexts(load_tokenizer(folder.path, model_config), encoding, (lengths.pair, lengths.query))
     return TextModel(folder, model_config, lengths, tokenizer, notes=notes)
 
 
 def encoding_in(folder: ModelFolder) -> Encoding:
-    """How the bi-encoder in a folder makes a vector of a text."""
-    assert folder.encoding is not None  # `find_model` was told, or found out
+    """The encoding of the bi-encoder in a folder."""
+    assert folder.encoding is not None  # `find_model` set it
     return folder.encoding

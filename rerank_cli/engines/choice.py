@@ -1,6 +1,6 @@
-"""Which engine scores: the one that is asked for, or the one that `auto` takes.
+"""Choose and open an engine: the requested one, or the one of `auto`.
 
-An engine is imported only here, when it is opened, so that commands which score nothing never pay for torch.
+Engines are imported only here, when they are opened, so that commands without scoring never import torch.
 """
 
 from dataclasses import replace
@@ -17,9 +17,9 @@ from rerank_cli.models.libraries import silence_libraries
 
 
 def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer:
-    """The engine that `config` asks for, not yet loaded; `found` is the model's folder, where it was found already.
+    """The engine that `config` requests, not yet loaded; `found` is the model's folder, if known.
 
-    Raises ConfigError for an unknown or absent engine, ModelError when the model cannot be found.
+    Raises ConfigError for an unknown engine or one that is not installed, ModelError when the model cannot be found.
     """
     refuse_options(config)
     silence_libraries(config.offline)
@@ -73,7 +73,7 @@ def choose_engine(config: ModelConfig, folder: ModelFolder | None) -> tuple[str,
 
 
 def refuse_options(config: ModelConfig) -> None:
-    """Raises ConfigError for a model without a name, and for an engine, dtype or device that there is not."""
+    """Raises ConfigError for an empty model, and for an unknown engine, dtype or device."""
     refuse_empty(config)
     if config.engine not in ("auto", *ENGINES):
         raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(OFFERED))}.")
@@ -84,7 +84,7 @@ def refuse_options(config: ModelConfig) -> None:
 
 
 def _fitting(config: ModelConfig, folder: ModelFolder) -> tuple[str, str]:
-    """What `auto` means: the engine a folder was exported for; on CPUs OpenVINO, where it can be used; else torch."""
+    """The engine of `auto`: that of an exported folder; on CPUs OpenVINO, if it supports the model; else torch."""
     if folder.graph is not None:
         return folder.graph.format, "the model was exported for it"
     if folder.encoding is not None:

@@ -1,4 +1,4 @@
-"""A cross-encoder before it computes: query and document are tokenized together."""
+"""A cross-encoder without weights: query and document are tokenized together."""
 
 from typing import TypeAlias
 
@@ -12,9 +12,9 @@ CrossEncoder: TypeAlias = TextModel[PairTokenizer]
 
 
 def open_cross_encoder(config: ModelConfig, folder: ModelFolder | None = None) -> CrossEncoder:
-    """The model that `config` names, in `folder` where that was found already; no weight is loaded.
+    """The cross-encoder that `config` names, in `folder` if that is known; loads no weights.
 
-    Raises ConfigError for a bi-encoder, ModelError when its files do not fit together.
+    Raises ConfigError for a bi-encoder, ModelError when its files contradict each other.
     """
     folder = find_model(config) if folder is None else folder
     folder.refuse_other_kind("cross-encoder")
@@ -25,7 +25,7 @@ def open_cross_encoder(config: ModelConfig, folder: ModelFolder | None = None) -
     overlap = config.chunk_overlap if config.long_docs == "chunk" else None
     most = (lengths.pair - lengths.query) // 2
     if overlap is not None and overlap > most:
-        notes.append(f"chunk-overlap of {overlap}: parts share at most half of what they hold, {most} or so")
+        notes.append(f"chunk-overlap of {overlap}: chunks share at most half of their tokens, about {most}")
     tokenizer = PairTokenizer(fast_tokenizer, lengths.pair, lengths.query, overlap)
     typed = tokenizer.typed and int(getattr(model_config, "type_vocab_size", 1) or 1) > 1
     return TextModel(folder, model_config, lengths, tokenizer, typed=typed, notes=notes)

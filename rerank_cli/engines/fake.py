@@ -1,17 +1,17 @@
-"""A deterministic engine without a model, for tests, dry runs of a pipeline, and measuring everything but the model.
+"""A deterministic engine without a model, for tests of pipelines and measurements without a model.
 
-A pair's logit is a hash of its two texts. Its faults are ordered by name, in the model option:
+The logit of a pair is a hash of its two texts. Faults are requested in the model option:
 
     --model fake:slow=0.01          each batch takes 0.01 s
-    --model fake:slow_load=1        loading takes 1 s; slow_prepare=1: so does each call of prepare
+    --model fake:slow_load=1        loading takes 1 s; slow_prepare=1: each call of prepare takes 1 s
     --model fake:nan=0.02           2 % of the pairs (by hash) score NaN
-    --model fake:nan_at=3           the first pair of the third batch scores NaN, this once
+    --model fake:nan_at=3           the first pair of the third batch scores NaN, once
     --model fake:oom_above=512      a batch of more than 512 tokens is out of memory
-    --model fake:oom_at=3           the third batch is out of memory, this once
+    --model fake:oom_at=3           the third batch is out of memory, once
     --model fake:lose_at=3          the device is lost at the third batch
-    --model fake:composition=1      logits depend on which pairs share a batch (as they do a little on real devices)
+    --model fake:composition=1      logits depend on the other pairs of the batch (as slightly on real devices)
 
-Several are joined by commas.
+Several faults are separated by commas.
 """
 
 import math
@@ -27,8 +27,8 @@ from rerank_cli.core.decimals import as_float32
 from rerank_cli.core.errors import ConfigError, PassingFault
 from rerank_cli.core.scorer import Batch, Identity, OutOfMemory, PreparedPair, Traits
 
-LONGEST_S = 3600.0  # of a delay
-FAULTS = {  # what it is without, and the range of it
+LONGEST_S = 3600.0  # the longest delay
+FAULTS = {  # default, and range
     "slow": (0.0, 0.0, LONGEST_S),
     "slow_load": (0.0, 0.0, LONGEST_S),
     "slow_prepare": (0.0, 0.0, LONGEST_S),
@@ -43,7 +43,7 @@ SPREAD = 16.0  # logits lie in [-8, 8)
 
 
 def parse_faults(model: str) -> dict[str, float]:
-    """The faults in a model name such as `fake:nan=0.02,slow=0.1`. Raises ConfigError for others."""
+    """The faults in a model name such as `fake:nan=0.02,slow=0.1`. Raises ConfigError for unknown ones."""
     faults = {name: without for name, (without, _, _) in FAULTS.items()}
     for part in filter(None, model.partition(":")[2].split(",")):
         name, _, value = part.partition("=")
@@ -53,7 +53,7 @@ def parse_faults(model: str) -> dict[str, float]:
         except ValueError:
             known = ", ".join(FAULTS)
             raise ConfigError(
-                f"--model {model}: the fake engine does not know {part!r}", f"Use name=number of: {known}."
+                f"--model {model}: unknown fault {part!r}", f"Use name=number with one of: {known}."
             ) from None
         if not least <= faults[name] <= most:  # NaN is neither
             raise ConfigError(f"--model {model}: {part!r} is out of range", f"{name} is {least:g} to {most:g}.")
@@ -61,14 +61,14 @@ def parse_faults(model: str) -> dict[str, float]:
 
 
 def as_bytes(text: str) -> bytes:
-    """Any text, half surrogate pairs too."""
+    """A text as bytes, lone surrogates included."""
     return text.encode("utf-8", "surrogatepass")
 
 
 class FakeScorer:
-    """Hashes instead of a model.
+    """An engine that hashes pairs instead of running a model.
 
-    A pair costs a token for each space and three more, cut (or divided between words) at `max_length`.
+    The cost of a pair is one token per space plus three, truncated or divided at `max_length`.
     """
 
     traits = Traits(multiple=1, batch_tokens=8192, window_batches=16)
@@ -95,7 +95,7 @@ class FakeScorer:
         )
 
     def load(self) -> None:
-        """Nothing to load."""
+        """Nothing to load; wait if `slow_load` is set."""
         time.sleep(self.faults["slow_load"])
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
@@ -116,7 +116,7 @@ class FakeScorer:
         return prepared
 
     def _in_parts(self, digest: int, tokens: int, text: str) -> PreparedPair:
-        """The pair in windows of whole words."""
+        """The pair in chunks of complete words."""
         words = [match.span() for match in re.finditer(r"[^ ]+", text)] or [(0, 0)]
         room = max(1, self.max_length - tokens)
         parts = []
@@ -135,7 +135,7 @@ class FakeScorer:
         return replace(parts[0], more=tuple(parts[1:]), uncut=tokens + text.count(" "))
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
+        """Yield the float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
 
         Raises PassingFault at the batch `lose_at`.
         """
@@ -165,4 +165,4 @@ class FakeScorer:
         return logits
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Nothing to release."""

@@ -1,4 +1,4 @@
-"""Turn a model into a folder that another engine loads: its graph, its configuration, its tokenizer."""
+"""Export a model to a folder for another engine: its graph, configuration and tokenizer."""
 
 import shutil
 from importlib import import_module
@@ -14,16 +14,16 @@ from rerank_cli.models.libraries import version_of
 
 
 def export_graph(model: ModelConfig, form: str, dtype: str, target: Path) -> None:
-    """Fill the empty folder `target`. `form` is a key of GRAPHS, `dtype` one of GRAPH_DTYPES.
+    """Write the export to the empty folder `target`. `form` is a key of GRAPHS, `dtype` one of GRAPH_DTYPES.
 
-    Raises ModelError when the model cannot be loaded, ConfigError when it is an exported one.
+    Raises ModelError when the model cannot be loaded, ConfigError when it was exported already.
     """
     graphs = GRAPHS[form]
     make_graph = import_module(graphs.maker).make_graph
     encoder = open_cross_encoder(model)
     folder = encoder.folder
     if folder.graph is not None:
-        raise ConfigError(f"{folder.name}: was exported already", "Export the model it was made from.")
+        raise ConfigError(f"{folder.name}: is an exported model", "Export the original model instead.")
     make_graph(encoder, dtype, target)
     note = graph_note(encoder, form, dtype, {name: version_of(name) for name in graphs.noted})
     write_note(target, {**note, "model": folder.name, "revision": folder.revision})

@@ -1,4 +1,4 @@
-"""The graphs that an engine computes on: what one is made from, when it is announced, which precision it allows."""
+"""What engines on graphs share: the note of a graph, the announcement of a conversion, and the dtypes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ LARGE = 2**28  # bytes of weights
 
 
 def graph_note(model: CrossEncoder, form: str, dtype: str, versions: dict[str, str]) -> dict[str, Any]:
-    """What a graph of a model is made from: everything that can change it."""
+    """The source of a graph: everything that can change it."""
     note = {
         "recipe": RECIPE,
         "format": form,
@@ -30,25 +30,25 @@ def graph_note(model: CrossEncoder, form: str, dtype: str, versions: dict[str, s
 
 
 def announce_graph(model: CrossEncoder, note: dict[str, Any]) -> None:
-    """Add to a model's notes that the graph of a large model will be made: it takes minutes, once."""
+    """Add a note that a large model will be converted once, which takes minutes."""
     size = sum(path.stat().st_size for path in model.folder.weights)
     if model.folder.graph is None and size > LARGE and not kept_path(note).exists():
-        model.notes.append(f"making the model's {note['format']} graph, once; it will be kept in {cache_folder()}")
+        model.notes.append(f"converting the model to {note['format']}, once; the graph is kept in {cache_folder()}")
 
 
 def computed_dtype(folder: ModelFolder, wanted: str, stored: Mapping[str, tuple[str, ...]], default: str) -> str:
-    """What `--dtype` means for an engine that computes in the keys of `stored` on graphs that hold its values.
+    """Resolve `--dtype` for an engine that computes in the keys of `stored`, on graphs with the dtypes of its values.
 
-    `auto` is `default`, or what fits an exported folder. Raises ConfigError for what the folder does not hold.
+    `auto` is `default`, or the dtype of an exported folder. Raises ConfigError for another dtype than the folder's.
     """
     exported = None if folder.graph is None else folder.graph.dtype
     if wanted == "auto":
         return default if exported is None else next((each for each in stored if exported in stored[each]), default)
     if wanted not in stored:
-        raise ConfigError(f"--dtype {wanted}: not offered by this engine", f"Use {', '.join(stored)} or auto.")
+        raise ConfigError(f"--dtype {wanted}: not supported by this engine", f"Use {', '.join(stored)} or auto.")
     if exported is not None and exported not in stored[wanted]:
         raise ConfigError(
             f"--dtype {wanted}: {folder.name} was exported as {exported}",
-            "Leave it out, or export anew.",
+            "Leave --dtype out, or export the model again.",
         )
     return wanted

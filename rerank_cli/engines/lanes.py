@@ -1,8 +1,8 @@
-"""Several batches at once, each on threads of its own: on a CPU, cores that wait for each other lose a tenth.
+"""Compute several batches at once, each with its own threads: on a CPU, synchronizing all cores costs a tenth.
 
-A layer of a small model is over in less than a millisecond, and after each of them all its threads meet; batches
-computed apart never do (docs/experiments.md, E13). The threads are daemons: an interrupted run leaves without
-waiting.
+A layer of a small model takes less than a millisecond, and all its threads synchronize after each layer. Separate
+batches never synchronize (docs/experiments.md, E13). The threads are daemons, so an interrupted run exits without
+waiting for them.
 """
 
 import threading
@@ -13,14 +13,14 @@ from queue import SimpleQueue
 
 from rerank_cli.core.scorer import Batch, OutOfMemory
 
-MOST = 4  # beyond, a short input has too few batches to go round; measured on two cores only
+MOST = 4  # with more, a short input has too few batches; measured on two cores only
 
-Compute = Callable[[Batch], "list[float] | None"]  # None for a batch that memory does not hold
+Compute = Callable[[Batch], "list[float] | None"]  # None for a batch that does not fit into memory
 Job = tuple[Batch, "Future[list[float] | None]"]
 
 
 def lanes_for(threads: int) -> int:
-    """How many batches to compute at once with `threads` threads, so that each has as many of them.
+    """How many batches to compute at once with `threads` threads, so that each has the same number of them.
 
     >>> [lanes_for(threads) for threads in (1, 2, 3, 4, 6, 7, 64)]
     [1, 2, 3, 4, 3, 1, 4]
@@ -31,8 +31,8 @@ def lanes_for(threads: int) -> int:
 def side_by_side(compute: Compute, lanes: int, batches: Iterator[Batch]) -> Iterator[list[float]]:
     """The logits of each batch, in order; `compute` is called in `lanes` threads at once.
 
-    Raises OutOfMemory in the turn of a batch for which it gave None, and what it raises. Nothing of ours is being
-    computed any more when this ends.
+    Raises OutOfMemory for a batch for which it returned None, and what it raises, in the order of the batches. No
+    computation is running when this ends.
     """
     waiting: SimpleQueue[Job | None] = SimpleQueue()
     threads: list[threading.Thread] = []
@@ -45,7 +45,7 @@ def side_by_side(compute: Compute, lanes: int, batches: Iterator[Batch]) -> Iter
         for batch in batches:
             begun.append((batch, Future()))
             waiting.put(begun[-1])
-            if len(begun) > lanes:  # one more than can be computed: whoever is done first has something to do
+            if len(begun) > lanes:  # one more than lanes, so that no lane is idle
                 yield _fetch(*begun.popleft())
         while begun:
             yield _fetch(*begun.popleft())

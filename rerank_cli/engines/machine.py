@@ -1,4 +1,4 @@
-"""What this process runs on and has used."""
+"""The hardware, the interpreter and the memory of this process."""
 
 import os
 import platform
@@ -15,9 +15,9 @@ TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 def physical_cores(topology: Path = TOPOLOGY) -> int:
-    """Physical cores this process may run on; logical ones where the kernel does not tell.
+    """The physical cores that this process may use; logical cores if the kernel does not report them.
 
-    So many threads are worth having: two threads of one core share its multipliers.
+    More threads do not help, since two threads of a core share its multipliers.
     """
     try:
         allowed = os.sched_getaffinity(0)
@@ -37,13 +37,13 @@ def _siblings(path: Path, number: int) -> str:
 
 
 def python_version() -> str:
-    """This interpreter, for the statistics."""
+    """The name and version of the interpreter."""
     return f"{platform.python_implementation()} {platform.python_version()}"
 
 
 def peak_memory() -> int:
     """The largest resident set of this process so far, in bytes."""
-    try:  # getrusage would begin with the peak of the process that started us
+    try:  # getrusage would include the peak of the parent process
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -53,7 +53,7 @@ def peak_memory() -> int:
 
 
 def cpu_info(path: Path = Path("/proc/cpuinfo")) -> list[str]:
-    """The lines of /proc/cpuinfo; none where a system has no such file."""
+    """The lines of /proc/cpuinfo; empty without such a file."""
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -61,9 +61,9 @@ def cpu_info(path: Path = Path("/proc/cpuinfo")) -> list[str]:
 
 
 def has_vnni(architecture: str = platform.machine(), lines: list[str] | None = None) -> bool:
-    """Whether the CPU adds products of unsigned and signed bytes exactly; `lines` are those of cpu_info.
+    """Whether the CPU adds products of unsigned and signed bytes exactly; `lines` are those of `cpu_info`.
 
-    x86 without VNNI adds pairs of them in sixteen bits, which saturate. Other processors have no such instruction.
+    x86 without VNNI adds pairs of products in 16 bits, which saturate. Other processors have no such instruction.
     """
     if architecture not in ("x86_64", "AMD64"):
         return True
@@ -71,7 +71,7 @@ def has_vnni(architecture: str = platform.machine(), lines: list[str] | None = N
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The hardware, for measurements."""
     names = [line.partition(":")[2].strip() for line in cpu_info() if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.processor() or platform.machine(),
@@ -83,7 +83,7 @@ def machine() -> dict[str, Any]:
 
 
 def default_device() -> str:
-    """What torch computes on unless told otherwise: "cuda", else "mps", else "cpu"."""
+    """The default device of torch: "cuda", else "mps", else "cpu"."""
     torch: Any = import_module("torch")
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 

@@ -1,7 +1,7 @@
-"""Cross-encoders on onnxruntime: fp32 and int8 on CPUs, fp16 and fp32 on CUDA where onnxruntime-gpu is installed.
+"""Cross-encoders on onnxruntime: fp32 and int8 on CPUs, fp16 and fp32 on CUDA with onnxruntime-gpu.
 
-The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 rounds the
-activations of a whole batch with one scale, so that a pair's logit depends on its batch; OpenVINO's int8 does not.
+The graph comes from `rerank export`, or is written to the user's cache by the first run. int8 rounds the activations of
+a batch with one scale, so the logit of a pair depends on its batch. OpenVINO's int8 does not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,9 +42,9 @@ class OnnxCrossEncoder:
         if device == "auto":
             device = "cuda" if there else "cpu"
         if device not in PROVIDERS:
-            raise ConfigError(f"--device {device}: not offered by the onnx engine", "Use cpu or cuda.")
+            raise ConfigError(f"--device {device}: not supported by the onnx engine", "Use cpu or cuda.")
         if device == "cuda" and not there:
-            raise DeviceError("--device cuda: this onnxruntime computes on CPUs only", "Install onnxruntime-gpu.")
+            raise DeviceError("--device cuda: the installed onnxruntime is for CPUs only", "Install onnxruntime-gpu.")
         self._device = device
         self._text_model = open_cross_encoder(config, found)
         folder = self._text_model.folder
@@ -73,22 +73,25 @@ class OnnxCrossEncoder:
         return torch.cuda.get_device_name(int(self._number or 0)) if torch.cuda.is_available() else self._device
 
     def load(self) -> None:
-        """Open a session on the graph, making it first where there is none, then self-test; once."""
+        """Open a session on the graph, converting the model first if needed, then self-test; once."""
         if self._session is not None:
             return
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads - self._lanes + 1  # the lanes share the others, and are one each
+        options.intra_op_num_threads = (
+            self._threads - self._lanes + 1
+        )  # each lane is a thread, and they share the others
         options.log_severity_level = 3
         provider = (PROVIDERS[self._device], {"device_id": self._number} if self._number else {})
         with scratch_folder() as scratch:
             graph = self._text_model.folder.graph or self._made_graph(scratch)
             try:
                 session = onnxruntime.InferenceSession(str(graph.main), options, providers=[provider])
-            except Exception as fault:  # the library has a dozen kinds, all of its own
+            except Exception as fault:  # the library has many exceptions of its own
                 raise ModelError(
-                    f"{graph.main}: cannot be opened ({in_short(fault)})", "Export the model anew, or use torch."
+                    f"{graph.main}: cannot be opened ({in_short(fault)})",
+                    "Export the model again, or use --engine torch.",
                 ) from None
-        if session.get_providers()[0] != provider[0]:  # it goes to the CPU by itself, and says so in a log
+        if session.get_providers()[0] != provider[0]:  # it falls back to the CPU and only logs that
             raise DeviceError(
                 f"--device {self._device}: onnxruntime cannot use it", "Check CUDA and cuDNN, or use cpu."
             )
@@ -96,14 +99,14 @@ class OnnxCrossEncoder:
         takes = [value.name for value in session.get_inputs()]
         if sorted(takes) != sorted(self._text_model.inputs):
             raise ModelError(
-                f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._text_model.inputs)}",
-                "The tokenizer belongs to another model: export the model anew.",
+                f"{graph.main}: inputs {', '.join(takes)}, but the tokenizer has {', '.join(self._text_model.inputs)}",
+                "Export the model again: the tokenizer belongs to another model.",
             )
         self._session = session
         prove(
             self,
             self._text_model.folder.path,
-            DeviceError(f"{self._device}: no memory for the model", "Use --dtype int8 or fp16."),
+            DeviceError(f"{self._device}: out of memory for the model", "Use --dtype int8 or fp16."),
         )
 
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
@@ -116,15 +119,18 @@ class OnnxCrossEncoder:
         return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit."""
+        """Yield the float32 logits of each batch, in order.
+
+        Raises OutOfMemory with the first batch that does not fit.
+        """
         return side_by_side(self._compute, self._lanes, batches)
 
     def _compute(self, batch: Batch) -> list[float] | None:
-        """The logits of a batch; None when there is no memory for it. A session may be run by several threads."""
+        """The logits of a batch; None when it does not fit into memory. Several threads can use the session."""
         names, padded = self._text_model.arrays(batch, masked=True)
         try:
             (logits,) = self._session.run(None, dict(zip(names, padded, strict=True)))
-        except Exception as fault:  # the library has a dozen kinds, all of its own
+        except Exception as fault:  # the library has many exceptions of its own
             if any(words in str(fault) for words in OUT_OF_MEMORY):
                 return None
             if "CUDA failure" in str(fault):

@@ -1,8 +1,8 @@
-"""Make an ONNX graph of a cross-encoder from its torch model, once.
+"""Convert the torch model of a cross-encoder to an ONNX graph.
 
-int8 stores weights in eight bits with a scale per output channel, but for upper layers where a model asks for it;
-activations are rounded as they come (onnxruntime's dynamic quantization). Weights are signed where the CPU has VNNI.
-Elsewhere they are unsigned: x86 without VNNI adds products with signed bytes in sixteen bits, which saturate.
+int8 stores weights in eight bits with a scale per output channel, except for upper layers that a model excludes.
+Activations are rounded at run time (onnxruntime's dynamic quantization). Weights are signed if the CPU has VNNI, else
+unsigned: x86 without VNNI adds products with signed bytes in 16 bits, which saturate.
 """
 
 import re
@@ -21,13 +21,13 @@ from rerank_cli.engines.torch_graph import LogitsOnly, example_inputs, exporting
 from rerank_cli.models.graph_files import MAIN
 from rerank_cli.models.libraries import quietly
 
-TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "int8": 0.5}  # of the largest logit, on random tokens
+TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "int8": 0.5}  # relative to the largest logit, on random tokens
 
 
 def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
     """Write the graph into the folder `target`: weights as `dtype` ("fp32", "fp16" or "int8"), the head in float32.
 
-    Raises ModelError when the model cannot be loaded or traced, or the graph does not compute the same.
+    Raises ModelError when the model cannot be loaded or traced, or the graph computes other logits.
     """
     model = LogitsOnly(encoder, TORCH_DTYPES["fp32" if dtype == "int8" else dtype])
     rows, longest = torch.export.Dim("rows"), torch.export.Dim("longest")
@@ -60,7 +60,7 @@ def _quantize(plain: Path, target: Path, spared: str) -> None:
 
     graph = onnx.load(str(plain))
     graph.graph.ClearField("value_info")  # shapes that torch's exporter notes and its optimizer then changes
-    external_data_helper.uuid = SimpleNamespace(uuid1=uuid.uuid4)  # its own opens a socket to learn an address
+    external_data_helper.uuid = SimpleNamespace(uuid1=uuid.uuid4)  # the original opens a socket to get an address
     scopes = {node.name: " ".join(each.value for each in node.metadata_props) for node in graph.graph.node}
     quantize_dynamic(
         graph,

@@ -1,9 +1,9 @@
 """Cross-encoders on OpenVINO, for CPUs: fp32, bf16 and int8.
 
-The graph comes from `rerank export` or is made at the first run and kept in the user's cache. int8 means weights in
-eight bits and activations rounded to eight bits as they come, in groups of a token's values, each with its own scale:
-nothing is calibrated, and a pair's logit does not depend on its batch. The trade refused is nncf's static quantization:
-perhaps faster, but its logits drifted many times as far where it was tried (docs/experiments.md, E16).
+The graph comes from `rerank export`, or is written to the user's cache by the first run. int8 means weights in eight
+bits, and activations rounded to eight bits at run time, in groups of a token's values with a scale each. There is no
+calibration, and the logit of a pair does not depend on its batch. Rejected alternative: nncf's static quantization. It
+may be faster, but its logits drifted many times as far in measurements (docs/experiments.md, E16).
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,8 @@ from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.graph_files import ExportedGraph, kept_graph, scratch_folder
 from rerank_cli.models.libraries import in_short
 
-# Rows are filled up to eights: each new shape costs OpenVINO some milliseconds once (docs/experiments.md, E14).
+# Rows are padded to multiples of eight: each new shape costs OpenVINO some milliseconds once (docs/experiments.md,
+# E14).
 TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)
 ENGINE, GRAPH = ENGINES["openvino"], GRAPHS["openvino"]
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
@@ -36,7 +37,10 @@ class OpenVinoCrossEncoder:
 
     def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         if config.device not in ("auto", "cpu"):
-            raise ConfigError(f"--device {config.device}: the openvino engine computes on the CPU", "Use --device cpu.")
+            raise ConfigError(
+                f"--device {config.device}: the openvino engine supports CPUs only",
+                "Use --device cpu, or --engine torch.",
+            )
         self._text_model = open_cross_encoder(config, found)
         folder = self._text_model.folder
         folder.refuse_graph("openvino")
@@ -54,9 +58,9 @@ class OpenVinoCrossEncoder:
         native = computes_bfloat16()
         if self._dtype == "bf16" and not native:
             raise DeviceError(
-                "--dtype bf16: this CPU does not compute with bfloat16", "Use fp32 or int8; --engine torch emulates it."
+                "--dtype bf16: this CPU has no bfloat16 instructions", "Use fp32 or int8; --engine torch emulates bf16."
             )
-        self._half = native and self._dtype != "fp32"  # for int8: what it leaves, softmax and norms
+        self._half = native and self._dtype != "fp32"  # with int8: softmax and norms
         cpu = "cpu with bfloat16" if self._half and self._dtype == "int8" else "cpu"
         self.identity = self._text_model.identity("openvino", cpu, self._dtype, self._threads, libraries)
         self._note = graph_note(self._text_model, "openvino", GRAPH.stored[self._dtype][0], self.identity.versions)
@@ -64,7 +68,7 @@ class OpenVinoCrossEncoder:
         self._request: Any = None
 
     def load(self) -> None:
-        """Compile the graph, making it first where there is none, then self-test; once."""
+        """Compile the graph, converting the model first if needed, then self-test; once."""
         if self._request is not None:
             return
         settings = settings_for(self._text_model.config, self._dtype, self._half, self._threads)
@@ -74,16 +78,17 @@ class OpenVinoCrossEncoder:
                 compiled = openvino.Core().compile_model(str(graph.main), "CPU", settings)
             except RuntimeError as fault:
                 raise ModelError(
-                    f"{graph.main}: cannot be compiled ({in_short(fault)})", "Export the model anew, or use torch."
+                    f"{graph.main}: cannot be compiled ({in_short(fault)})",
+                    "Export the model again, or use --engine torch.",
                 ) from None
         takes = [port.any_name for port in compiled.inputs]
         if sorted(takes) != sorted(self._text_model.inputs):
             raise ModelError(
-                f"{graph.main}: takes {', '.join(takes)}, the tokenizer gives {', '.join(self._text_model.inputs)}",
-                "The tokenizer belongs to another model: export the model anew.",
+                f"{graph.main}: inputs {', '.join(takes)}, but the tokenizer has {', '.join(self._text_model.inputs)}",
+                "Export the model again: the tokenizer belongs to another model.",
             )
         self._request = compiled.create_infer_request()
-        prove(self, self._text_model.folder.path, DeviceError("cpu: no memory for the model", "Use --dtype int8."))
+        prove(self, self._text_model.folder.path, DeviceError("cpu: out of memory for the model", "Use --dtype int8."))
 
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
         from rerank_cli.engines.openvino_graph import make_graph
@@ -96,7 +101,10 @@ class OpenVinoCrossEncoder:
         return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit."""
+        """Yield the float32 logits of each batch, in order.
+
+        Raises OutOfMemory with the first batch that does not fit.
+        """
         for batch in batches:
             names, padded = self._text_model.arrays(batch, masked=True, multiple=TRAITS.multiple)
             logits = self._compute(dict(zip(names, padded, strict=True)))
@@ -105,7 +113,7 @@ class OpenVinoCrossEncoder:
             yield logits
 
     def _compute(self, inputs: dict[str, Any]) -> list[float] | None:
-        """The logits of a batch; None when there is no memory for it."""
+        """The logits of a batch; None when it does not fit into memory."""
         try:
             return [float(logit) for logit in self._request.infer(inputs, share_inputs=True)[0].reshape(-1)]
         except RuntimeError as fault:

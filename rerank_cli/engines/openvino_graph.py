@@ -1,8 +1,8 @@
-"""Make OpenVINO's graph of a cross-encoder from its torch model, once.
+"""Convert the torch model of a cross-encoder to an OpenVINO graph.
 
-int8 stores each weight in eight bits with one scale per row of its matrix (nncf's data-free compression), except those
-of the head, and of upper layers where a model asks for it: near the top of a list they decide the order. (OpenVINO
-2026.4 also gives garbage for a compressed layer with one output, when it computes in bfloat16 on two streams.)
+int8 stores each weight in eight bits with one scale per row of its matrix (nncf's data-free compression). The head, and
+upper layers that a model excludes, stay in float: they decide the order of close candidates. (OpenVINO 2026.4 also
+returns wrong results for a compressed layer with one output in bfloat16 on two streams.)
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ from rerank_cli.engines.torch_graph import LogitsOnly, example_inputs, exporting
 from rerank_cli.models.graph_files import MAIN
 from rerank_cli.models.libraries import quiet_nncf, quietly
 
-TOLERANCE = {  # of the largest logit; random tokens, and texts of one, are far from what a model learnt from
+TOLERANCE = {  # relative to the largest logit; random tokens and one-token texts are far from the training data
     ("fp32", False): 1e-3,
     ("fp16", False): 2e-2,
     ("int8", False): 0.5,
@@ -32,7 +32,7 @@ TOLERANCE = {  # of the largest logit; random tokens, and texts of one, are far 
 def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
     """Write the graph into the folder `target`: weights as `dtype` ("fp32", "fp16" or "int8").
 
-    Raises ModelError when the model cannot be loaded or traced, or the graph does not compute the same.
+    Raises ModelError when the model cannot be loaded or traced, or the graph computes other logits.
     """
     model = LogitsOnly(encoder)
     written = target / MAIN["openvino"]

@@ -1,4 +1,4 @@
-"""How OpenVINO computes here: what the CPU has instructions for, and how a graph is compiled."""
+"""OpenVINO on this CPU: its instructions, and the settings to compile a graph."""
 
 import math
 from typing import Any
@@ -9,14 +9,14 @@ LARGEST_GROUP = 128
 
 
 def computes_bfloat16() -> bool:
-    """Whether this CPU has instructions for it."""
+    """Whether this CPU has bfloat16 instructions."""
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def settings_for(config: Any, dtype: str, half: bool, threads: int) -> dict[str, str]:
-    """How a graph is compiled, `half` with bfloat16 where the graph leaves the choice.
+    """The settings to compile a graph; `half`: with bfloat16 where the graph allows it.
 
-    One batch at a time: several at once are faster by a tenth, and sometimes wrong (docs/experiments.md, E8 and E13).
+    One batch at a time: several at once are a tenth faster and sometimes wrong (docs/experiments.md, E8 and E13).
     """
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -31,7 +31,7 @@ def settings_for(config: Any, dtype: str, half: bool, threads: int) -> dict[str,
 
 
 def group(hidden: int, intermediate: int) -> int:
-    """How many values of a token share a scale: as many as divide both widths of a layer, and at most 128.
+    """The number of a token's values that share a scale: the largest divisor of both widths of a layer, at most 128.
 
     >>> group(384, 1536), group(1024, 4096)
     (128, 128)

@@ -1,7 +1,7 @@
-"""The engines: one row each says what it needs and what it offers.
+"""The engines: one row each with its requirements and features.
 
-Everybody who asks reads the row, before anything of the engine is imported: the options, the choice of an engine, the
-export, the benchmark, and the engine itself. So this module imports no engine; `choice` opens one.
+Options, the choice of an engine, the export, the benchmark and the engine itself read the row before the engine is
+imported. So this module imports no engine; `choice` opens one.
 """
 
 import re
@@ -18,14 +18,14 @@ DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")  # values of --device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graphs:
-    """The graphs that an engine computes on: made by `rerank export`, or by the first run and kept.
+    """The graphs of an engine, written by `rerank export` or the first run.
 
-    `packages` are needed to make one, beyond those of the engine. `stored` has the precisions of a graph's weights on
-    which the engine computes in a precision, the preferred one first. `noted` are the libraries whose versions an
-    exported folder names.
+    `packages` are needed for the conversion, besides those of the engine. `stored` maps the dtype of the computation to
+    the dtypes of a graph's weights that support it, the preferred one first. `noted` are the libraries whose versions
+    an exported folder names.
     """
 
-    maker: str  # the module that has `make_graph`
+    maker: str  # module of `make_graph`
     packages: tuple[str, ...]
     stored: Mapping[str, tuple[str, ...]]
     noted: tuple[str, ...]
@@ -33,12 +33,12 @@ class Graphs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """What an engine needs and offers.
+    """The requirements and features of an engine.
 
-    `module` is one of this wing, and `scorer` the class in it. `packages` are needed beyond what rerank itself needs;
-    the `extra` of rerank-cli installs them, and those that make graphs. `dtypes` are offered on every device;
-    `benchmarked` has those that `rerank bench` compares unasked, by device. `compared_with_torch` are the architectures
-    of which tests compare the scores with torch's: `--engine auto` takes the engine for no other.
+    `module` is in this wing, and `scorer` is its class. `packages` are needed besides those of rerank; the `extra` of
+    rerank-cli installs them, and those for conversions. `dtypes` are supported on every device. `benchmarked` has the
+    dtypes that `rerank bench` compares by default, by device. `compared_with_torch` lists the architectures whose
+    scores are tested against torch: `--engine auto` uses the engine for these only.
     """
 
     module: str
@@ -52,7 +52,7 @@ class Engine:
 
     @property
     def export_packages(self) -> tuple[str, ...]:
-        """What is needed to make a graph and to compute on it."""
+        """The packages to convert a model and to compute on its graph."""
         return self.packages if self.graphs is None else (*self.packages, *self.graphs.packages)
 
     @property
@@ -102,9 +102,10 @@ ENGINES = {
 }
 FOR_TESTS = frozenset({"fake"})  # engines that help, completion and messages do not offer
 OFFERED = tuple(name for name in ENGINES if name not in FOR_TESTS)
-GRAPHS = {name: engine.graphs for name, engine in ENGINES.items() if engine.graphs is not None}  # what can be exported
+# formats of `rerank export`
+GRAPHS = {name: engine.graphs for name, engine in ENGINES.items() if engine.graphs is not None}
 
 
 def not_installed(packages: Iterable[str]) -> list[str]:
-    """Those of some packages that cannot be imported here; none of them is."""
+    """Those packages that are not installed; none is imported."""
     return [package for package in packages if find_spec(package) is None]

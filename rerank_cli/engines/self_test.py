@@ -1,16 +1,18 @@
-"""Is this the model it should be, and does it compute? A few known pairs tell, in a second.
+"""Test a loaded model on a few known pairs, in about a second.
 
-Run at the start of every run: scores must be finite, a batch must score like its singles, and a model whose scores
-are known must put the right passage first. `rerank doctor` prints the same comparison.
+Every run begins with this test: scores must be finite, a batch must score like its single pairs, and a known model must
+rank the right passage first. `rerank doctor` prints the same comparison.
 """
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from rerank_cli.core.dtypes import DTYPES
 from rerank_cli.core.errors import DeviceError, ModelError, RerankError
 from rerank_cli.core.ranking import sigmoid
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Scorer
+from rerank_cli.models.config_json import FETCH_AGAIN
 from rerank_cli.models.libraries import in_short
 
 PANDA = (
@@ -18,18 +20,14 @@ PANDA = (
     "endemic to China."
 )
 PAIRS = [("what is panda?", "hi"), ("what is panda?", PANDA)]
-SINGLES_TOLERANCE = {
-    "fp32": 1e-3,
-    "fp16": 2e-2,
-    "bf16": 2e-1,
-    "int8": 5e-1,
-}  # of a logit of size 1; padding moves rounding only
+# By dtype, for a logit of size 1; padding changes rounding only.
+SINGLES_TOLERANCE = dict(zip(DTYPES, (1e-3, 2e-2, 2e-1, 5e-1), strict=True))
 KNOWN_ORDER = {"mini", "bge-reranker-v2-m3"}
 
 
 @dataclass(frozen=True, slots=True)
 class KnownScore:
-    """A score that others published, as a `kind` of number: a logit, or its sigmoid."""
+    """A published score; its `kind` is a logit or its sigmoid."""
 
     query: str
     document: str
@@ -38,13 +36,13 @@ class KnownScore:
     source: str
 
     def tolerance(self, dtype: str) -> float:
-        """How far ours may lie from it: their rounding and ours."""
+        """The tolerance for our score: their rounding and ours."""
         return TOLERANCES[self.kind][dtype]
 
 
 TOLERANCES = {
-    "logit": {"fp32": 0.05, "fp16": 0.05, "bf16": 0.2, "int8": 1.0},
-    "sigmoid": {"fp32": 0.01, "fp16": 0.01, "bf16": 0.02, "int8": 0.1},
+    "logit": dict(zip(DTYPES, (0.05, 0.05, 0.2, 1.0), strict=True)),
+    "sigmoid": dict(zip(DTYPES, (0.01, 0.01, 0.02, 0.1), strict=True)),
 }
 
 
@@ -106,9 +104,9 @@ KNOWN_SCORES = {
 
 
 def known_name(scorer: Scorer) -> str:
-    """A hub id without its owner, or the name of a folder: the same model under all the names it usually has.
+    """A hub id without its owner, or the name of a folder: one name for a model.
 
-    Nothing is known of a cross-encoder whose body is taken for a bi-encoder.
+    A cross-encoder whose body is used as a bi-encoder has no known name.
     """
     if scorer.identity.engine == "bi-encoder":
         return ""
@@ -116,15 +114,15 @@ def known_name(scorer: Scorer) -> str:
 
 
 def score_together(scorer: Scorer, pairs: list[PreparedPair]) -> list[float]:
-    """The logits of a few prepared pairs in one batch."""
+    """The logits of prepared pairs in one batch."""
     return next(iter(scorer.score(iter([Batch.of(pairs)]))))
 
 
 def self_test(scorer: Scorer) -> dict[str, float]:
-    """Score the known pairs together and alone.
+    """Score the known pairs in one batch and one by one.
 
-    Returns the logits of the irrelevant and the relevant passage and the largest difference `batch_delta`. Raises
-    DeviceError when a score is not finite or depends on its batch, ModelError when a known model gets the order wrong.
+    Returns the logits of the irrelevant and the relevant passage, and the largest difference `batch_delta`. Raises
+    DeviceError when a score is not finite or depends on its batch, ModelError when a known model ranks them wrongly.
     """
     pairs = scorer.prepare(PAIRS)
     together = score_together(scorer, pairs)
@@ -135,13 +133,14 @@ def self_test(scorer: Scorer) -> dict[str, float]:
     size = max(1.0, *map(abs, together))
     if delta > SINGLES_TOLERANCE[scorer.identity.dtype] * size:
         raise DeviceError(
-            f"self-test: a pair's logit moves by {delta:.3g} with the batch it is in",
-            "The device or its libraries compute wrongly; `rerank doctor` shows versions. Try --device cpu.",
+            f"self-test: the logit of a pair changes by {delta:.3g} with its batch",
+            "Try --device cpu: the device or its libraries are faulty. `rerank doctor` shows their versions.",
         )
     irrelevant, relevant = together
     if known_name(scorer) in KNOWN_ORDER and relevant <= irrelevant:
         raise ModelError(
-            "self-test: the model puts 'hi' above a description of pandas", "Its files are damaged: fetch anew."
+            "self-test: the model ranks 'hi' above a description of pandas",
+            "Fetch the model again: its files are damaged.",
         )
     return {"irrelevant": irrelevant, "relevant": relevant, "batch_delta": delta}
 
@@ -149,7 +148,7 @@ def self_test(scorer: Scorer) -> dict[str, float]:
 def prove(scorer: Scorer, folder: Path, memory: DeviceError) -> None:
     """Test a scorer that has just loaded the model in `folder`.
 
-    Raises ModelError or DeviceError, and `memory` when the device has no room for a batch.
+    Raises ModelError or DeviceError, and `memory` when a batch does not fit into memory.
     """
     try:
         self_test(scorer)
@@ -157,15 +156,15 @@ def prove(scorer: Scorer, folder: Path, memory: DeviceError) -> None:
         raise memory from None
     except RerankError:
         raise
-    except Exception as fault:  # values that transformers takes, and then cannot compute with
+    except Exception as fault:  # values that transformers accepts and cannot compute with
         raise ModelError(
             f"{folder / 'config.json'}: the model it describes cannot score ({in_short(fault)})",
-            "Fetch the file anew.",
+            FETCH_AGAIN,
         ) from fault
 
 
 def known_scores(scorer: Scorer) -> list[tuple[KnownScore, float]]:
-    """The published scores of this model beside ours; empty for a model without any."""
+    """The published scores of this model with ours; empty for an unknown model."""
     known = KNOWN_SCORES.get(known_name(scorer), ())
     if not known:
         return []

@@ -1,7 +1,7 @@
-"""Bi-encoders on torch: the cosine of two vectors that were made apart.
+"""Bi-encoders on torch: the cosine of two vectors.
 
-A query is encoded alone, never in a batch of others, so that its vector is the same whatever it is scored with, and
-once for all its candidates. Vectors are pooled and compared in float32 in any body.
+A query is encoded once for all its candidates, and never in a batch with others, so that its vector is always the same.
+Vectors are pooled and compared in float32 for any dtype of the body.
 """
 
 from collections import OrderedDict
@@ -23,19 +23,22 @@ from rerank_cli.engines.torch_device import is_out_of_memory
 from rerank_cli.models.load import load_model
 
 SMALLER = "Use a smaller --max-length, or --device cpu."
-QUERIES_KEPT = 4096  # vectors of queries; a record's candidates stand close together
-TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 2048, 2**20  # tokenized together: some 40 MiB, at 20 KiB a text of 120 tokens
+QUERIES_KEPT = 4096  # cached query vectors; candidates of a record come close together
+TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = (
+    2048,
+    2**20,
+)  # tokenized together: about 40 MiB, with 20 KiB for a text of 120 tokens
 
 
 class TorchBiEncoder(TorchCrossEncoder):
-    """A bi-encoder in torch. The device is used as for a cross-encoder; batches hold documents."""
+    """A bi-encoder in torch. The device is used as for a cross-encoder; batches contain documents."""
 
     engine = "bi-encoder"
     open_model = staticmethod(open_bi_encoder)
 
     def _load_weights(self) -> Any:
         self._queries: OrderedDict[bytes, torch.Tensor] = OrderedDict()
-        self._lock = Lock()  # lanes share the vectors
+        self._lock = Lock()  # lanes share the cached vectors
         return load_model(self._text_model.folder, self._text_model.config, self._dtype, AutoModel, ("pooler.",))
 
     def _logits(self, batch: Batch) -> torch.Tensor:
@@ -51,24 +54,24 @@ class TorchBiEncoder(TorchCrossEncoder):
         return vectors
 
     def encoded_texts(
-        self, texts: Sequence[str], role: str, told: Callable[[int], None] = lambda _count: None
+        self, texts: Sequence[str], role: str, on_batch: Callable[[int], None] = lambda _count: None
     ) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        """Unit vectors (texts × hidden) of texts that play the `role` of a "query" or a "document".
+        """Unit vectors (texts × hidden) of texts with the `role` "query" or "document".
 
-        They are tokenized a slice at a time, because their tokens take ten times the room of their vectors. `told`
-        hears of each batch how many texts it held. Raises DeviceError when one does not fit.
+        The texts are tokenized in slices, because tokens take ten times the memory of vectors. `on_batch` is called
+        with the number of texts of each batch. Raises DeviceError when one does not fit into memory.
         """
         made = np.empty((len(texts), self._text_model.config.hidden_size), dtype=np.float32)
         for start, end in slices(texts):
             for places, vectors in self._encode_slice(texts[start:end], role):
                 made[[start + place for place in places]] = vectors
-                told(len(places))
+                on_batch(len(places))
         return made
 
     def _encode_slice(
         self, texts: Sequence[str], role: str
     ) -> "Iterator[tuple[tuple[int, ...], np.ndarray[Any, np.dtype[np.float32]]]]":
-        """Vectors of a slice, batch by batch, with their places in it."""
+        """The vectors of a slice, batch by batch, with their positions in it."""
         pairs = [(text, "") if role == "query" else ("", text) for text in texts]
         prepared = [pair.payload for pair in self.prepare(pairs)]
         ids = [pair.query if role == "query" else pair.ids for pair in prepared]
@@ -81,12 +84,12 @@ class TorchBiEncoder(TorchCrossEncoder):
 
     @torch.inference_mode()
     def _fetch(self, batch: Batch) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        """Vectors of a batch, on the host. Raises DeviceError."""
+        """The vectors of a batch, on the host. Raises DeviceError."""
         try:
             vectors: np.ndarray[Any, np.dtype[np.float32]] = self.vectors(self._inputs(batch)).cpu().numpy()
         except RuntimeError as fault:
             if is_out_of_memory(fault):
-                raise DeviceError(f"{self.device}: no memory for a batch of texts", SMALLER) from None
+                raise DeviceError(f"{self.device}: out of memory for a batch of texts", SMALLER) from None
             raise
         return vectors
 
@@ -105,7 +108,7 @@ class TorchBiEncoder(TorchCrossEncoder):
 
 
 def slices(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Start and end of slices of at most TEXTS_AT_ONCE texts and, unless one alone has more, CHARACTERS_AT_ONCE."""
+    """Start and end of slices of at most TEXTS_AT_ONCE texts and CHARACTERS_AT_ONCE (or one longer text)."""
     start = characters = 0
     for place, text in enumerate(texts):
         characters += len(text)
@@ -117,7 +120,7 @@ def slices(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def pool(hidden: torch.Tensor, mask: torch.Tensor | None, mode: str) -> torch.Tensor:
-    """One vector a row of `hidden` (rows × tokens × hidden), padded on the right where `mask` is 0."""
+    """One vector per row of `hidden` (rows × tokens × hidden), padded on the right where `mask` is 0."""
     if mode == "cls":
         return hidden[:, 0]
     if mask is None:

@@ -1,10 +1,9 @@
 """Cross-encoders of the sequence-classification family on torch: cpu, cuda, mps.
 
-The body runs in the chosen dtype, the head always in float32: near the top of a list half-precision logits collide.
-On CUDA one batch is in flight: while the device computes it, Python builds the next, and logits are fetched one batch
-late. On a CPU several batches are computed side by side. Attention is what transformers chooses, SDPA where the
-architecture has it (but see `torch_plain_attention`); rows of equal length get no mask, which lets SDPA take its
-fastest kernel.
+The body runs in the chosen dtype, the head always in float32, because half-precision logits of good candidates collide.
+On CUDA one batch is in flight: while the device computes it, Python builds the next one, and logits are fetched one
+batch later. On a CPU several batches are computed at once. Attention is that of transformers, SDPA if the architecture
+supports it (but see `torch_plain_attention`). Rows of equal length get no mask, which allows the fastest SDPA kernel.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,13 +30,13 @@ from rerank_cli.models.text_model import TextModel
 
 @dataclass(slots=True)
 class _InFlight:
-    """A batch that the device is computing; `logits` lie on the host once `done` has passed."""
+    """A batch that the device is computing; `logits` are on the host after the event `done`."""
 
     logits: torch.Tensor
     done: torch.cuda.Event
 
     def fetch(self) -> list[float]:
-        """Wait for the device. Raises PassingFault when it was lost meanwhile."""
+        """Wait for the logits. Raises PassingFault when the device was lost."""
         try:
             self.done.synchronize()
         except RuntimeError as fault:
@@ -55,7 +54,7 @@ class TorchCrossEncoder:
     def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         if config.dtype not in ("auto", *ENGINES[self.engine].dtypes):
             raise ConfigError(
-                f"--dtype {config.dtype}: not offered by the {self.engine} engine", "Use auto, fp32, fp16 or bf16."
+                f"--dtype {config.dtype}: not supported by the {self.engine} engine", "Use auto, fp32, fp16 or bf16."
             )
         self.device = choose_device(config.device)
         dtype = config.dtype if config.dtype != "auto" else "fp16" if self.device.type == "cuda" else "fp32"
@@ -73,7 +72,7 @@ class TorchCrossEncoder:
         self.identity = self._text_model.identity(self.engine, name, dtype, threads, ["torch"])
 
     def load(self) -> None:
-        """Bring the weights to the device, then self-test; once. Raises ModelError or DeviceError."""
+        """Load the weights onto the device, then self-test; once. Raises ModelError or DeviceError."""
         if self._model is not None:
             return
         model = self._load_weights()
@@ -81,7 +80,9 @@ class TorchCrossEncoder:
             pack_linear_layers(model.base_model)
             if self._dtype is torch.bfloat16:
                 use_plain_attention(model)
-        memory = DeviceError(f"{self.identity.device}: no memory for the model", "Use --dtype fp16 or --device cpu.")
+        memory = DeviceError(
+            f"{self.identity.device}: out of memory for the model", "Use --dtype fp16 or --device cpu."
+        )
         try:
             self._model = model.to(self.device).eval()
         except RuntimeError as fault:
@@ -102,7 +103,7 @@ class TorchCrossEncoder:
         return self._text_model.prepare(pairs)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
-        """Float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
+        """Yield the float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
 
         Raises PassingFault when the device is lost.
         """
@@ -117,7 +118,7 @@ class TorchCrossEncoder:
             if before is not None:
                 yield before.fetch()
                 before = None
-            if current is None:  # here, outside the except block, nothing holds the failed batch's tensors any more
+            if current is None:  # outside the except block, the tensors of the failed batch are freed
                 torch.cuda.empty_cache()
                 raise OutOfMemory(batch)
             before = current
@@ -126,7 +127,7 @@ class TorchCrossEncoder:
 
     @torch.inference_mode()
     def _launch(self, batch: Batch) -> _InFlight | None:
-        """Start a batch; None when the device has no memory for it."""
+        """Start a batch; None when it does not fit into memory."""
         try:
             with torch.cuda.device(self.device):  # events are recorded on the current device's stream
                 logits = self._logits(batch)
@@ -143,8 +144,8 @@ class TorchCrossEncoder:
 
     @torch.inference_mode()
     def _compute(self, batch: Batch) -> list[float] | None:
-        """The logits of a batch, computed in this thread; None when there is no memory for it."""
-        torch.set_num_threads(self._lane_threads)  # each thread has to say it for itself
+        """The logits of a batch, computed in this thread; None when it does not fit into memory."""
+        torch.set_num_threads(self._lane_threads)  # a setting of each thread
         try:
             return list(self._logits(batch).tolist())
         except RuntimeError as fault:
@@ -158,12 +159,12 @@ class TorchCrossEncoder:
         return logits.float().flatten()
 
     def _inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Padded int64 tensors (rows × longest), without a mask where all rows are equally long."""
+        """Padded int64 tensors (rows × longest), without a mask if all rows are equally long."""
         names, padded = self._text_model.arrays(batch, masked=False)
         return dict(zip(names, self._on_device(padded), strict=True))
 
     def _on_device(self, padded: "np.ndarray[Any, np.dtype[np.int64]]") -> torch.Tensor:
-        """One copy to the device for all tensors of a batch."""
+        """Copy all tensors of a batch to the device at once."""
         host = torch.from_numpy(padded)
         if self.device.type == "cuda":
             return host.pin_memory().to(self.device, non_blocking=True)

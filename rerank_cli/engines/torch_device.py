@@ -1,4 +1,4 @@
-"""Where torch computes: the device that is chosen, its defaults, and how it says that it cannot go on."""
+"""The device of torch: its choice, its defaults, and its failures."""
 
 import torch
 
@@ -16,7 +16,10 @@ OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`auto` is the first CUDA device, else MPS, else the CPU. Raises DeviceError for one that is not there."""
+    """Resolve --device:
+
+    `auto` is the first CUDA device, else MPS, else the CPU. Raises DeviceError for a missing one.
+    """
     if wanted == "auto":
         wanted = default_device()
     try:
@@ -36,12 +39,12 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def is_out_of_memory(fault: RuntimeError) -> bool:
-    """Whether a device ran out of memory; drivers and libraries say so in words, not in types."""
+    """Whether a device ran out of memory; drivers and libraries report it only in the message."""
     return isinstance(fault, torch.OutOfMemoryError) or any(words in str(fault) for words in OUT_OF_MEMORY)
 
 
 def raise_if_lost(fault: RuntimeError) -> None:
-    """Raises PassingFault when the device's context is gone and only a new process can go on."""
+    """Raises PassingFault when the context of the device was lost, so that only a new process can continue."""
     if "CUDA error" in str(fault) or isinstance(fault, torch.AcceleratorError):
         reason = str(fault).splitlines()[0]
         raise PassingFault(f"the device was lost: {reason}", "Run the same command with --resume.") from fault

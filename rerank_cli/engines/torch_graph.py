@@ -1,4 +1,4 @@
-"""A torch cross-encoder as graph exporters want it: named tensors in, logits out, nothing said."""
+"""A torch cross-encoder in the form that graph exporters need: named tensors in, logits out."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -16,13 +16,13 @@ from rerank_cli.models.libraries import in_short
 from rerank_cli.models.load import keep_head_in_float32, load_model
 
 PROBES = (((2, 3),), ((9, 20), (9, 20), (7, 13)), ((3, 8), (3, 8)), (*[(6, 12)] * 4, (1, 1)))
-"""Batches that a new graph is tried with: tokens of each pair's query and document."""
+"""Batches to test a new graph: tokens of the query and the document of each pair."""
 
 
 def upper_layers(config: Any) -> str:
-    """A pattern of the names of the body's upper layers that int8 leaves in float: as many as config.json asks for.
+    """A pattern for the names of the body's upper layers that int8 leaves in float, as config.json sets.
 
-    A key of ours, `layers_in_float`: most models need none, those that multiply small differences do
+    Our own key is `layers_in_float`. Most models do not need it; models that amplify small differences do
     (docs/experiments.md, E25).
     """
     count, asked = (getattr(config, name, None) for name in ("num_hidden_layers", "layers_in_float"))
@@ -39,7 +39,7 @@ class LogitsOnly(nn.Module):
         super().__init__()
         self._model = load_model(encoder.folder, encoder.config, dtype).eval()
         keep_head_in_float32(self._model, encoder.folder)
-        self.body: str = self._model.base_model_prefix  # the head is all that is not below it
+        self.body: str = self._model.base_model_prefix  # the head is everything outside it
         self.upper = upper_layers(encoder.config)
 
     def forward(
@@ -53,7 +53,7 @@ class LogitsOnly(nn.Module):
 
 
 def example_inputs(encoder: CrossEncoder) -> dict[str, torch.Tensor]:
-    """Two rows of different lengths, so that no exporter takes the mask for a constant."""
+    """Two rows of different lengths, so that no exporter treats the mask as a constant."""
     rows = {name: torch.ones(2, 16, dtype=torch.long) for name in encoder.inputs}
     rows["input_ids"] += 4
     rows["attention_mask"][1, 11:] = 0
@@ -63,10 +63,10 @@ def example_inputs(encoder: CrossEncoder) -> dict[str, torch.Tensor]:
 def prove_graph(
     encoder: CrossEncoder, model: LogitsOnly, compute: Callable[[dict[str, Any]], Any], tolerance: float = 1e-3
 ) -> None:
-    """Compare a new graph with the torch model it was made from; `compute` takes named int64 arrays, gives logits.
+    """Compare a new graph with its torch model; `compute` takes named int64 arrays and returns logits.
 
-    Random tokens where texts stand, in batches of several shapes, with and without padding: tracing may freeze any of
-    them. `tolerance` is of the largest logit of all. Raises ModelError.
+    The batches have random tokens and several shapes, with and without padding, since tracing can freeze any of them.
+    `tolerance` is relative to the largest logit. Raises ModelError.
     """
     draw, size = np.random.default_rng(1), int(encoder.config.vocab_size)
     expected, found = [], []
@@ -83,20 +83,20 @@ def prove_graph(
     delta = float(np.abs(one - other).max())
     if not delta <= tolerance * max(0.01, float(np.abs(one).max())):
         raise ModelError(
-            f"{encoder.folder.name}: its graph does not compute what the model does (|Δlogit| {delta:.3g})",
+            f"{encoder.folder.name}: the graph computes other logits than the model (|Δlogit| {delta:.3g})",
             "Use --engine torch.",
         )
 
 
 @contextlib.contextmanager
 def exporting(encoder: CrossEncoder, form: str) -> Iterator[None]:
-    """Turn whatever an exporter raises, for a model that it cannot take or a full disk, into NotMade."""
+    """Raise NotMade for any exception of an exporter, for an unsupported model or a full disk."""
     try:
         yield
     except (RerankError, MemoryError, OSError):
         raise
     except Exception as fault:
         raise NotMade(
-            f"{encoder.folder.name}: cannot be turned into a graph for {form} ({in_short(fault)})",
+            f"{encoder.folder.name}: cannot be converted to {form} ({in_short(fault)})",
             "Use --engine torch.",
         ) from fault

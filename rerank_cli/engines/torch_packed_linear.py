@@ -1,10 +1,10 @@
 """Linear layers through oneDNN with weights packed once, for float32 and bfloat16 on the CPU.
 
-torch multiplies float32 matrices through MKL, which packs the weight again on every call. oneDNN's inner product on a
-weight packed once gave 1.1 times its rate on an EPYC in every shape tried, and applies GELU while the product is still
-in the cache (docs/experiments.md, E3). In bfloat16 torch goes through oneDNN by itself, but packs the weight
-again each time. The operator is the one that torch's own compiler emits, but it is not public: it is tried on a layer
-of the model first, and where it is missing or does not compute the same, the model is left as it is.
+torch multiplies float32 matrices with MKL, which packs the weight again in every call. oneDNN's inner product with a
+packed weight was 1.1 times as fast on an EPYC in every tested shape, and applies GELU while the product is in the cache
+(docs/experiments.md, E3). In bfloat16 torch uses oneDNN, but packs the weight in every call. The operator is the one
+that torch's compiler emits, but it is not public. So it is tested on a layer of the model first. If it is missing or
+computes other values, the model is left unchanged.
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-CLOSE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # of the output's size: sums in another order, rounded
+CLOSE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # relative to the output: sums in another order, rounded
 
 
 class PackedLinear(nn.Module):
-    """The same map as an nn.Linear (any leading shape × in -> × out), inference only; with GELU if asked."""
+    """The same map as an nn.Linear (any leading shape × in -> × out), inference only; optionally with GELU."""
 
     def __init__(self, linear: nn.Linear, gelu: bool = False) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class PackedLinear(nn.Module):
 
 @torch.inference_mode()
 def computes_the_same(linear: nn.Linear) -> bool:
-    """Whether the packed forms of this layer are available and agree with it."""
+    """Whether the packed operator is available and agrees with this layer."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     dtype = linear.weight.dtype
@@ -40,13 +40,13 @@ def computes_the_same(linear: nn.Linear) -> bool:
     plain = linear(x)
     try:
         pairs = [(PackedLinear(linear)(x), plain), (PackedLinear(linear, gelu=True)(x), nn.functional.gelu(plain))]
-    except (AttributeError, RuntimeError):  # this torch has no such operator, or not for this CPU and dtype: go without
+    except (AttributeError, RuntimeError):  # no such operator in this torch, or for this CPU and dtype
         return False
     return all(bool((packed - exact).abs().max() <= CLOSE[dtype] * plain.abs().max()) for packed, exact in pairs)
 
 
 def pack_linear_layers(body: Any) -> int:
-    """Replace the linear layers below `body` by packed ones; returns how many, 0 where that is not possible."""
+    """Replace the linear layers below `body` by packed ones. Returns their number, 0 if that is not possible."""
     found = [
         (parent, name, child)
         for parent in body.modules()
@@ -56,7 +56,7 @@ def pack_linear_layers(body: Any) -> int:
     count = len(found)
     if not found or not computes_the_same(found[0][2]):
         return 0
-    while found:  # one at a time, so that no two copies of all weights exist
+    while found:  # one at a time, so that there are never two copies of all weights
         parent, name, child = found.pop()
         gelu = name == "dense" and is_exact_gelu(getattr(parent, "intermediate_act_fn", None))
         setattr(parent, name, PackedLinear(child, gelu))
@@ -68,6 +68,6 @@ def pack_linear_layers(body: Any) -> int:
 
 @torch.inference_mode()
 def is_exact_gelu(activation: Any) -> bool:
-    """Whether an activation, as BERT's family keeps it beside its first feed-forward layer, is GELU by erf."""
+    """Whether the activation after the first feed-forward layer of a BERT-like model is GELU with erf."""
     x = torch.linspace(-6, 6, 97)
     return activation is not None and bool(torch.equal(activation(x), nn.functional.gelu(x)))

@@ -1,8 +1,7 @@
 """Attention as two matrix products and a softmax, for bfloat16 on the CPU.
 
-torch's fused kernel for CPUs multiplies in float32 there and takes twice as long as this in every shape tried up to 512
-tokens (docs/experiments.md, E9). This one holds all weights of a batch at once, so long texts still go to the
-fused one.
+torch's fused CPU kernel multiplies in float32 and takes twice as long as this in every tested shape up to 512 tokens
+(docs/experiments.md, E9). This one holds all attention weights of a batch, so long texts use the fused kernel.
 """
 
 from typing import Any
@@ -15,8 +14,8 @@ from rerank_cli.core.errors import ModelError
 
 NAME = "rerank_plain"
 TRIED = ("bert", "xlm-roberta")
-IGNORED = frozenset({"dropout", "is_causal", "position_ids", "use_cache", "output_attentions"})  # nothing when scoring
-LONGEST = 1024  # tokens: heads × 2 MiB of weights a row
+IGNORED = frozenset({"dropout", "is_causal", "position_ids", "use_cache", "output_attentions"})  # unused in scoring
+LONGEST = 1024  # tokens: heads × 2 MiB of weights per row
 
 
 def plain_attention(
@@ -28,15 +27,15 @@ def plain_attention(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Queries, keys, values (rows × heads × length × width) to (rows × length × heads × width); the mask is added.
+    """Attention of queries, keys, values (rows × heads × length × width) to (rows × length × heads × width).
 
-    Raises ModelError for an option that it does not know.
+    The mask is added. Raises ModelError for an unknown option.
     """
     if unknown := [name for name, value in options.items() if name not in IGNORED and value is not None]:
-        # dropping them would score wrongly and say nothing; the self-test meets this before any record is scored
+        # ignoring them would silently change scores; the self-test raises this before any record is scored
         raise ModelError(
-            f"--dtype bf16: this model's attention has {', '.join(unknown)}",
-            "Use --dtype fp32, which leaves it to torch.",
+            f"--dtype bf16: the attention of this model needs {', '.join(unknown)}",
+            "Use --dtype fp32, which uses torch's attention.",
         )
     rows, heads, length, width = query.shape
     scale = width**-0.5 if scaling is None else scaling
@@ -54,7 +53,7 @@ def plain_attention(
 
 
 def use_plain_attention(model: Any) -> bool:
-    """Switch a model over; False for an architecture that was not tried: some pass what this would drop."""
+    """Use plain attention in a model. Returns False for an untested architecture, which may need other options."""
     config = getattr(model, "config", None)
     if not getattr(model, "_supports_attention_backend", False) or getattr(config, "model_type", None) not in TRIED:
         return False

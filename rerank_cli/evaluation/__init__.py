@@ -1,6 +1,6 @@
 """Quality: measures, the comparison of rankings, the agreement of logits.
 
-`results` reads rankings and `judgements` what they are measured by (`column_files`: the lines of both), `measures`
-hands them to ir-measures, `evaluate` asks whether it helped, `compare` which is better, `agreement` how far logits
-differ.
+`results` reads rankings and `judgements` reads judgements (`column_files`: the lines of both). `measures` computes
+measures with ir-measures, `evaluate` compares before and after, `compare` compares rankings, `agreement` compares
+logits.
 """

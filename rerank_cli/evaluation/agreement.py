@@ -1,4 +1,4 @@
-"""How far two scorings of the same candidates agree: in their logits, and in the order that follows.
+"""The agreement of two scorings of the same candidates: of their logits, and of their orders.
 
 >>> kendall_tau([3.0, 2.0, 1.0], [3.0, 1.0, 2.0])
 0.3333333333333333
@@ -16,10 +16,11 @@ TOP = 10
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of other logits with the reference's; `std` is the standard deviation of the reference's, the measure of drift.
+    """The agreement of logits with reference logits; `std` is the standard deviation of the reference, the unit of
+    drift.
 
     `kendall_tau` and `top_10` are means over the queries where they are defined (None: nowhere): tau-b of the two
-    orders, and the share of the reference's ten best among the other's ten best (with more than ten candidates).
+    orders, and the share of the reference's top ten in the other's top ten (with more than ten candidates).
     """
 
     queries: int
@@ -32,21 +33,24 @@ class Agreement:
 
     @property
     def max_drift(self) -> float | None:
-        """The largest difference of a logit, in standard deviations; None where the reference has none."""
+        """The largest difference of a logit, in standard deviations; None if that is zero."""
         return self.max_delta / self.std if self.std else None
 
     @property
     def mean_drift(self) -> float | None:
-        """The mean difference of a logit, in standard deviations; None where the reference has none."""
+        """The mean difference of a logit, in standard deviations; None if that is zero."""
         return self.mean_delta / self.std if self.std else None
 
     def as_dict(self) -> dict[str, Any]:
-        """By name, drifts included."""
+        """The fields by name, drifts included."""
         return {**asdict(self), "max_drift": self.max_drift, "mean_drift": self.mean_drift}
 
 
 def agreement(reference: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> Agreement:
-    """Compare logits, one list a query, candidates in the same order. Raises ValueError if shapes differ, for NaN."""
+    """Compare logits: one list per query, candidates in the same order.
+
+    Raises ValueError if lengths differ, or for NaN.
+    """
     if [len(logits) for logits in reference] != [len(logits) for logits in other]:
         raise ValueError("the two scorings are not of the same candidates")
     flat = [logit for logits in reference for logit in logits]
@@ -70,7 +74,7 @@ def agreement(reference: Sequence[Sequence[float]], other: Sequence[Sequence[flo
 
 
 def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Kendall's tau-b (1945) of two scorings; None where one of them has only ties."""
+    """Kendall's tau-b (1945) of two scorings; None if one of them has only ties."""
     agreeing = tied_a = tied_b = 0
     for i in range(len(a)):
         for j in range(i):
@@ -84,6 +88,6 @@ def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 
 def overlap(a: Sequence[float], b: Sequence[float], k: int = TOP) -> float:
-    """The share of the k best of `a` (all, if fewer) that are among the k best of `b`; ties by position."""
+    """The share of the top k of `a` (all, if fewer) that is in the top k of `b`; ties by position."""
     best_a, best_b = (set(sorted(range(len(x)), key=lambda i: (-x[i], i))[:k]) for x in (a, b))
     return len(best_a & best_b) / len(best_a)

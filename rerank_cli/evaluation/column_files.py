@@ -1,4 +1,4 @@
-"""Files whose lines are judgements or scores of documents: their lines, and what is said of one that cannot be read."""
+"""Read the lines of runs and judgements, and report lines that cannot be read."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
 def lines_with_columns(inputs: Inputs, advice: str) -> Iterator[Line]:
-    """The lines of an input that are neither blank nor comments. Raises InputError for one that is too long."""
+    """The lines of an input, without blank lines and comments. Raises InputError for a line that is too long."""
     for line in inputs.lines(MAX_LINE_BYTES):
         if line.too_long:
             raise InputError(f"{line.origin}: the line is too long", advice)
@@ -20,6 +20,6 @@ def lines_with_columns(inputs: Inputs, advice: str) -> Iterator[Line]:
 
 
 def refused(line: Line, fault: Malformed, advice: str) -> InputError:
-    """What is said of a line that cannot be read."""
+    """The error for a line that cannot be read."""
     place = "" if fault.path == "$" else f" (at {fault.path})"
     return InputError(f"{line.origin}: {fault.reason}{place}", advice)

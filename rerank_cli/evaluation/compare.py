@@ -1,7 +1,7 @@
-"""Which ranking is better, and where do they differ? Two or more files of results, with or without judgements.
+"""Compare two or more files of results, with or without judgements.
 
-Without judgements rankings can only be told apart: by the documents they share at the top, by rank-biased overlap, by
-Kendall's tau, and by their scores. With them, measures are set side by side; the first file is the one compared with.
+Without judgements, rankings are compared by their common top documents, rank-biased overlap, Kendall's tau, and scores.
+With judgements, their measures are compared too. The first file is the reference.
 """
 
 import math
@@ -17,14 +17,14 @@ from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.evaluation.results import Ranked, Results
 
 TOP = 10
-PERSISTENCE = 0.9  # of rank-biased overlap: the first ten ranks have 86 % of its weight
+PERSISTENCE = 0.9  # parameter of rank-biased overlap: the first ten ranks have 86 % of the weight
 SAME = "="  # of a document that did not move
 SHOWN = 5  # queries that moved most
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One query in both rankings. `gain` is the difference of the first measure, where there are judgements."""
+    """A query in both rankings. `gain` is the difference of the first measure, if there are judgements."""
 
     qid: str
     overlap: float
@@ -36,9 +36,9 @@ class Move:
 
 @dataclass(slots=True)
 class Comparison:
-    """One file against the first. `drift` is the mean |difference| of a document's scores, `std` the first's spread.
+    """A file compared with the first. `drift` is the mean |difference| of scores, `std` the first's standard deviation.
 
-    `moves` are all queries of both, those that moved most first: by `gain` where there are judgements, else by `rbo`.
+    `moves` are the queries of both files, those that moved most first: by `gain` with judgements, else by `rbo`.
     """
 
     first: str
@@ -60,18 +60,19 @@ class Comparison:
         return [move for move in self.moves if move.moved][:count]
 
     def as_dict(self) -> dict[str, Any]:
-        """Its figures, without the queries."""
+        """The figures by name, without the queries."""
         names = ("first", "other", "queries", "only_first", "only_other", "overlap", "rbo", "tau", "drift", "std")
         return {name: getattr(self, name) for name in names}
 
 
 def compare(first: Results, other: Results, qrels: Qrels | None = None, measures: Sequence[Any] = ()) -> Comparison:
-    """Compare two files. Raises InputError when they have no query in common, or none that is judged."""
+    """Compare two files. Raises InputError when they have no query, or no judged query, in common."""
     common = [qid for qid in first.queries if qid in other.queries]
     if not common:
         names = [next(iter(each.queries), "none") for each in (first, other)]
         raise InputError(
-            f"{first.name} and {other.name}: no query in common ({names[0]!r}, {names[1]!r})", "Ids must be the same."
+            f"{first.name} and {other.name}: no query in common ({names[0]!r}, {names[1]!r})",
+            "Use the same ids in both files.",
         )
     moves = [_move(qid, first.queries[qid], other.queries[qid]) for qid in common]
     taus = [move.tau for move in moves if move.tau is not None]
@@ -97,7 +98,7 @@ def compare(first: Results, other: Results, qrels: Qrels | None = None, measures
 def _add_measures(
     comparison: Comparison, first: Results, other: Results, qrels: Qrels, measures: Sequence[Any]
 ) -> None:
-    """Add the measures of both, and put the queries first that gained or lost most by the first of them."""
+    """Add the measures of both, and sort the queries by their difference of the first measure."""
     comparison.evaluations = evaluate(first, qrels, measures), evaluate(other, qrels, measures)
     before, after = (each.values for each in comparison.evaluations)
     qids = list(qrels)
@@ -117,7 +118,7 @@ def _move(qid: str, first: Ranked, other: Ranked) -> Move:
 
 
 def rank_biased_overlap(a: Sequence[str], b: Sequence[str], p: float = PERSISTENCE) -> float:
-    """Rank-biased overlap of two rankings, extrapolated beyond their ends: 1 is the same, 0 disjoint.
+    """Rank-biased overlap of two rankings, extrapolated beyond their ends: 1 if they are equal, 0 if disjoint.
 
     Source: Webber, Moffat and Zobel, A similarity measure for indefinite rankings, TOIS 28 (2010), equation 32, which
     for rankings of equal length is their equation 23.
@@ -147,7 +148,7 @@ def rank_biased_overlap(a: Sequence[str], b: Sequence[str], p: float = PERSISTEN
 
 
 def tau_of_orders(a: Sequence[str], b: Sequence[str]) -> float | None:
-    """Kendall's tau of the documents that both rankings have; None with fewer than two.
+    """Kendall's tau over the common documents of two rankings; None with fewer than two.
 
     >>> tau_of_orders("abcd", "abdc"), tau_of_orders("ab", "ba"), tau_of_orders("a", "a")
     (0.6666666666666667, -1.0, None)
@@ -165,7 +166,7 @@ def tau_of_orders(a: Sequence[str], b: Sequence[str]) -> float | None:
 
 
 def _drift(first: Results, other: Results, common: Sequence[str]) -> tuple[float | None, float | None]:
-    """The mean |difference| of the scores of documents that both have, and the standard deviation of the first's."""
+    """The mean |difference| of the scores of common documents, and the standard deviation of the first's scores."""
     count = 0
     total = squares = differences = 0.0
     for qid in common:
@@ -181,13 +182,13 @@ def _drift(first: Results, other: Results, common: Sequence[str]) -> tuple[float
         return None, None
     mean = total / count
     drift, variance = differences / count, squares / count - mean * mean
-    if not (math.isfinite(drift) and math.isfinite(variance)):  # scores near the end of what a float can hold
+    if not (math.isfinite(drift) and math.isfinite(variance)):  # overflow of very large scores
         return None, None
     return drift, max(0.0, variance) ** 0.5
 
 
 class Places(NamedTuple):
-    """The documents of two rankings at one rank, "" for none, and how far the other's moved."""
+    """The documents of two rankings at one rank ("" for none), and the movement of the other's."""
 
     first: str
     other: str
@@ -211,7 +212,7 @@ def side_by_side(first: Ranked, other: Ranked, depth: int = TOP) -> list[Places]
 
 
 def movement(before: int | None, after: int) -> str:
-    """How far a document moved from one place to another, in a word."""
+    """The movement of a document between two ranks, as text."""
     if before is None:
         return "new"
     return SAME if before == after else f"↑{before - after}" if after < before else f"↓{after - before}"

@@ -1,7 +1,7 @@
-"""Did reranking help? Measures before and after, per query and in the mean, with their uncertainty.
+"""Measures before and after reranking, per query and in the mean, with their uncertainty.
 
-ir-measures computes every measure; here are only differences of them. Queries count as trec_eval counts them with -c:
-those that are judged, with 0 where there are no results.
+ir-measures computes every measure; this file computes differences. Queries count as in trec_eval with -c: all judged
+queries, with 0 for queries without results.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ RESAMPLES = 5000
 CONFIDENCE = 0.95
 SEED = 7
 MEAN_ROUNDING = 1e-9
-EQUAL = 1e-12  # measures closer than this are the same
+EQUAL = 1e-12  # measures closer than this are equal
 
 
 class Means(NamedTuple):
@@ -29,7 +29,7 @@ class Means(NamedTuple):
 
 
 class Uncertainty(NamedTuple):
-    """The interval of a mean difference, and its p-value; None where nothing can be said."""
+    """The interval of a mean difference, and its p-value; None if undefined."""
 
     low: float | None
     high: float | None
@@ -40,7 +40,7 @@ NO_UNCERTAINTY = Uncertainty(None, None, None)
 
 
 class QueryValue(NamedTuple):
-    """A measure of one query. `before` is None where there is no ranking before."""
+    """A measure of one query. `before` is None without a previous ranking."""
 
     qid: str
     measure: str
@@ -49,7 +49,7 @@ class QueryValue(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """How many queries gained from `low` to `high`."""
+    """The number of queries with a gain from `low` to `high`."""
 
     low: float
     high: float
@@ -60,8 +60,8 @@ class Bin(NamedTuple):
 class Difference:
     """A measure of two rankings of the same queries: means, the mean difference with its interval, and counts.
 
-    The interval is a bootstrap's over queries (percentiles, 95 %), `p_value` a paired t-test's; None where there are
-    too few queries, or no difference at all.
+    The interval is a bootstrap over queries (percentiles, 95 %), `p_value` is that of a paired t-test; None with too
+    few queries or no difference.
     """
 
     measure: str
@@ -82,7 +82,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Evaluation:
-    """Measures of one file of results. `values` are by measure and query; `gains` where there is a ranking before."""
+    """Measures of a file of results. `values` are by measure and query; `gains` are set with a previous ranking."""
 
     name: str
     means: dict[str, float]
@@ -95,7 +95,7 @@ class Evaluation:
 
 
 def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Results | None = None) -> Evaluation:
-    """Measure results, and the ranking before them: another file's, or the order of the input where they tell it.
+    """Measure results, and the ranking before: that of another file, or the input order if the results contain it.
 
     Raises InputError when no query of the results is judged.
     """
@@ -129,7 +129,7 @@ def differences(
     after_means: dict[str, float],
     qids: Sequence[str],
 ) -> list[Difference]:
-    """How each measure changed over these queries: values by measure and query, and the means of both."""
+    """The change of each measure over these queries: values by measure and query, and the means of both."""
     means = {name: Means(before_means[name], after_means[name]) for name in after}
     return [difference(name, before[name], after[name], qids, means[name]) for name in after]
 
@@ -137,18 +137,18 @@ def differences(
 def _refuse_unjudged(results: Results, qrels: Qrels) -> None:
     if not qrels:
         raise InputError(
-            "no judgements", "Name them with --qrels, or a field of the candidates with --relevance-field."
+            "no judgements", "Name judgements with --qrels, or a field of the candidates with --relevance-field."
         )
     if qrels.keys().isdisjoint(results.queries):
         names = [next(iter(side), "none") for side in (results.queries, qrels)]
         raise InputError(
             f"{results.name}: none of its queries is judged (it has {names[0]!r}, the judgements {names[1]!r})",
-            "Ids must be the same in both.",
+            "Use the same ids in both files.",
         )
 
 
 def counts_of(results: Results, qrels: Qrels) -> dict[str, int]:
-    """What a reader of the means should know."""
+    """Counts that qualify the means."""
     judged = [qid for qid in qrels if qid in results.queries]
     top = [(qid, docid) for qid in judged for docid in results.queries[qid].docids[:10]]
     return {
@@ -169,9 +169,9 @@ def counts_of(results: Results, qrels: Qrels) -> dict[str, int]:
 def difference(
     name: str, before: dict[str, float], after: dict[str, float], qids: Sequence[str], means: Means
 ) -> Difference:
-    """How a measure changed over these queries, from one of the `means` to the other.
+    """The change of a measure over these queries, from one of the `means` to the other.
 
-    A measure that is not aggregated by its mean, such as NumRet, has no interval: that would be one of the mean.
+    A measure that is not aggregated by its mean, such as NumRet, has no interval.
     """
     pairs = [(before.get(qid, 0.0), after.get(qid, 0.0)) for qid in qids]
     gains = [after - before for before, after in pairs]
@@ -186,7 +186,7 @@ def uncertainty(gains: Sequence[float]) -> Uncertainty:
     """The bootstrap interval of the mean of paired differences, and the p-value of a paired t-test.
 
     Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for tests on queries Smucker,
-    Allan and Carterette, CIKM 2007. Resamples are drawn with a fixed seed, so that a report can be made again.
+    Allan and Carterette, CIKM 2007. Resamples are drawn with a fixed seed, so that reports are reproducible.
     """
     if len(gains) < 2 or max(gains) - min(gains) < EQUAL:
         return NO_UNCERTAINTY
@@ -214,7 +214,7 @@ def rows_of(evaluation: Evaluation) -> Iterator[QueryValue]:
 
 
 def histogram(gains: Sequence[float], bins: int = 9) -> list[Bin]:
-    """Gains in equal ranges from -1 to 1; the middle one holds those that stayed the same."""
+    """Gains in equal bins from -1 to 1; the middle bin has the unchanged ones."""
     width = 2 / bins
     counts = [0] * bins
     for gain in gains:

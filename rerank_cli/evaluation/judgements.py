@@ -1,7 +1,7 @@
-"""Judgements as an evaluator takes them: a grade for each query and document.
+"""Read judgements: a grade for each query and document.
 
-They come in a file (`formats.judgement_layouts`), or as a field of the candidates. A document that is judged twice, and
-not alike, is an error in all of them.
+They are in a file (`formats.judgement_layouts`), or in a field of the candidates. A document with two different
+judgements is an error.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,9 +15,9 @@ from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.judgement_layouts import Counting, JudgementLayout, layout_of_judgements
 from rerank_cli.formats.kinds import RANKING, STDIN, refuse_misplaced
 
-MAX_RELEVANCE = 10_000  # evaluators make room for every grade up to the highest
+MAX_RELEVANCE = 10_000  # evaluators allocate memory for every grade up to the highest
 QRELS_ADVICE = (
-    "One judgement a line: `qid 0 docid relevance` (TREC), or query-id, corpus-id and score (BEIR; also as "
+    "Expected one judgement per line: `qid 0 docid relevance` (TREC), or query-id, corpus-id and score (BEIR; also as "
     "JSON lines), or one JSON object {qid: {docid: relevance}}."
 )
 TWICE_ADVICE = "Keep one of the two."
@@ -26,7 +26,7 @@ Qrels = dict[str, dict[str, int]]
 
 
 def read_qrels(path: str) -> Qrels:
-    """The judgements in a file. Raises InputError for a line that is none, and for two that contradict each other."""
+    """Read the judgements in a file. Raises InputError for a bad line, and for contradictory judgements."""
     qrels: Qrels = {}
     iterations: set[str] = set()
     for line, row in _rows(path):
@@ -37,9 +37,10 @@ def read_qrels(path: str) -> Qrels:
             raise InputError(f"{line.origin}: a relevance beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
         iterations.add(row.iteration)
         if qrels.setdefault(row.qid, {}).setdefault(row.docid, grade) != grade:
-            subtopics = " (by subtopic? The second column differs in this file)" if len(iterations) > 1 else ""
+            subtopics = "; the second column differs, as in judgements by subtopic" if len(iterations) > 1 else ""
             raise InputError(
-                f"{line.origin}: {row.qid} {row.docid} was judged otherwise before{subtopics}", TWICE_ADVICE
+                f"{line.origin}: {row.qid} {row.docid} has another judgement in an earlier line{subtopics}",
+                TWICE_ADVICE,
             )
     return qrels
 
@@ -47,14 +48,14 @@ def read_qrels(path: str) -> Qrels:
 def _no_grade(line: Line, text: str) -> InputError:
     likeness = "" if line.raw.lstrip().startswith(b"{") else columns.likeness(line.raw)
     is_score = number_of(text) is not None
-    advice = "Scores are those of a run: rerank eval RUN --qrels QRELS." if is_score else QRELS_ADVICE
+    advice = "For the scores of a run, use rerank eval RUN --qrels QRELS." if is_score else QRELS_ADVICE
     return InputError(f"{line.origin}: the relevance is {text[:40]!r}, not an integer{likeness}", advice)
 
 
 def _rows(path: str) -> Iterator[tuple[Line, columns.Judgement]]:
-    """Each line of a file of judgements with what it says; the first line tells how the file is laid out.
+    """Each line of a file of judgements with its judgement; the first line shows the layout.
 
-    Raises ConfigError at the end of a ranking in three columns.
+    Raises ConfigError at the end if the lines are a ranking in three columns.
     """
     layout: JudgementLayout | None = None
     counting = Counting()
@@ -73,7 +74,7 @@ def _rows(path: str) -> Iterator[tuple[Line, columns.Judgement]]:
 
 
 def _layout_by(first: Line) -> JudgementLayout:
-    """The layout that a first line shows. Raises Malformed, and ConfigError for a run, records or texts."""
+    """Detect the layout from the first line. Raises Malformed, and ConfigError for a run, records or texts."""
     try:
         return layout_of_judgements(first.raw)
     except Malformed:
@@ -84,38 +85,38 @@ def _layout_by(first: Line) -> JudgementLayout:
 def carried_judgements(
     docids: Iterable[str], candidates: list[dict[str, Any]], field: str
 ) -> Iterator[tuple[str, Any]]:
-    """Documents with the judgement in this field of the candidate, where it has one."""
+    """Documents with the judgement in this field of their candidate, if it has one."""
     for docid, candidate in zip(docids, candidates, strict=True):
         if candidate.get(field) is not None:
             yield docid, candidate[field]
 
 
 def add_judgements(qrels: Qrels, qid: str, what: str, judgements: Iterable[tuple[str, Any]]) -> None:
-    """Add a query's judgements, of its first record that has some; all of them must agree. Raises InputError."""
+    """Add the judgements of a query. They must agree with those of earlier records. Raises InputError."""
     known = qrels.get(qid, {})
     here: dict[str, int] = {}
     for docid, value in judgements:
         grade = _grade(value, f"{what} of {docid}")
         before = here.setdefault(docid, known.get(docid, grade))
         if before != grade:
-            raise InputError(f"{what} of {docid} is {grade}, and {before} before that", TWICE_ADVICE)
+            raise InputError(f"{what} of {docid} is {grade}, and {before} in an earlier line", TWICE_ADVICE)
     if here:
         qrels.setdefault(qid, here)
 
 
 def _grade(value: Any, what: str) -> int:
-    """A judgement in a candidate: a whole number, also as a string, or true (1) or false (0). Raises InputError."""
+    """A judgement in a candidate: an integer (possibly in a string), or true (1) or false (0). Raises InputError."""
     text = value if isinstance(value, str) else ""
     if is_number(value):
         text = repr(float(value))
     number = columns.whole_number(text)
     if number is None:
-        raise InputError(f"{what} is {value!r}, not a whole number", QRELS_ADVICE)
+        raise InputError(f"{what} is {value!r}, not an integer", QRELS_ADVICE)
     if abs(number) > MAX_RELEVANCE:
         raise InputError(f"{what} is beyond {MAX_RELEVANCE:,}", QRELS_ADVICE)
     return number
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number, or true or false, which count as 1 and 0."""
+    """Whether a JSON value is a number, true or false."""
     return isinstance(value, int | float)

@@ -1,8 +1,8 @@
-"""Measures by ir-measures: which of them can be computed here, and their values for each query.
+"""Compute measures with ir-measures: check which can be computed, and get their values per query.
 
-The libraries below it are partly native code that trusts its input, so nothing reaches them unchecked: ids are replaced
-by numbers, grades below 0 by 0 (judged and not relevant), and the parameters of measures are bounded. What they raise
-all the same is a ConfigError that names the measure.
+ir-measures uses native code that trusts its input, so all input is checked: ids are replaced by numbers, grades below 0
+by 0 (judged, not relevant), and parameters of measures are bounded. Its other exceptions become a ConfigError that
+names the measure.
 """
 
 import math
@@ -19,12 +19,12 @@ from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
 BETWEEN = re.compile(r"[\s,]+(?![^(]*\))")  # white space and commas outside brackets
-MEASURES_ADVICE = "See https://ir-measur.es for measures, and which of them need another program."
+MEASURES_ADVICE = "See https://ir-measur.es for the measures, and for those that need another program."
 NAME = re.compile(r"[^(@]*")  # of a measure, without its parameters
-AT_ONCE = 1000  # queries given to ir-measures together
+AT_ONCE = 1000  # queries per call of ir-measures
 MAX_CUTOFF = 2**31 - 1
 PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")  # pytrec_eval reads 1e-05 as 1
-GDEVAL_GRADES = 4  # the program that computes ERR and nDCG(dcg='exp-log2') takes no grade above
+GDEVAL_GRADES = 4  # highest grade of the program that computes ERR and nDCG(dcg='exp-log2')
 
 Run = dict[str, dict[str, float]]
 
@@ -38,13 +38,13 @@ def parse_measures(names: str | None) -> list[Any]:
     registry, found = ir_measures.measures.registry, []
     wanted = list(filter(None, BETWEEN.split(names or " ".join(MEASURES))))
     if not wanted:
-        raise ConfigError(f"--measures {names!r}: names none", MEASURES_ADVICE)
+        raise ConfigError(f"--measures {names!r}: no measure", MEASURES_ADVICE)
     for name in wanted:
         try:
             measure = ir_measures.parse_measure(_usual_name({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name), registry))
             able = any(each.is_available() and each.supports(measure) for each in ir_measures.DefaultPipeline.providers)
-        except Exception as fault:  # whatever its parser raises
-            raise ConfigError(f"--measures: {name!r} is no measure ({fault})", MEASURES_ADVICE) from None
+        except Exception as fault:  # its parser raises any exception
+            raise ConfigError(f"--measures: {name!r} is not a measure ({fault})", MEASURES_ADVICE) from None
         if not able:
             raise ConfigError(f"--measures: {name!r} cannot be computed here", MEASURES_ADVICE)
         for parameter, value in measure.params.items():
@@ -83,7 +83,7 @@ SOUND = {
 
 
 def _is_sound(parameter: str, value: Any) -> bool:
-    """Whether a parameter means what its name says to every library that may compute with it."""
+    """Whether a parameter is valid for every library that computes the measure."""
     if parameter in ("cutoff", "rel"):
         return _is_whole(value, 1, MAX_CUTOFF if parameter == "cutoff" else MAX_RELEVANCE)
     if parameter == "recall":
@@ -102,12 +102,15 @@ def _is_whole(value: Any, low: int, high: int) -> bool:
 
 
 def falling_scores(docids: Sequence[str]) -> dict[str, float]:
-    """Scores that make every evaluator see this order; above 0, which some give to documents that are not there."""
+    """Scores that give this order in every evaluator.
+
+    They are above 0, which some evaluators use for missing documents.
+    """
     return {docid: float(len(docids) - place) for place, docid in enumerate(docids)}
 
 
 def values_per_query(measures: Sequence[Any], qrels: Qrels, runs: Run) -> dict[str, dict[str, float]]:
-    """Each measure of each judged query, by ir-measures, some queries at a time."""
+    """Each measure of each judged query, computed by ir-measures in groups of queries."""
     values: dict[str, dict[str, float]] = {str(measure): {} for measure in measures}
     waiting = iter(qrels)
     while qids := list(islice(waiting, AT_ONCE)):
@@ -122,9 +125,9 @@ def values_per_query(measures: Sequence[Any], qrels: Qrels, runs: Run) -> dict[s
 
 
 def _number_ids(qids: Sequence[str], qrels: Qrels, runs: Run) -> tuple[Qrels, Run]:
-    """Judgements and results with numbers for ids; queries without results are left out of the latter.
+    """Judgements and results with numbers in place of ids. Queries without results are left out of the results.
 
-    The libraries cut ids at a NUL, or write them into files with blanks between them.
+    The libraries truncate ids at a NUL, or write them to files separated by blanks.
     """
     judged: Qrels = {}
     run: Run = {}
@@ -138,7 +141,7 @@ def _number_ids(qids: Sequence[str], qrels: Qrels, runs: Run) -> tuple[Qrels, Ru
 
 
 def _groups(measures: Sequence[Any]) -> Iterator[list[Any]]:
-    """Measures that may be computed together: ir-measures computes some with another's `gains` or `judged_only`."""
+    """Groups of measures to compute together: ir-measures would mix up their `gains` and `judged_only`."""
     alone = [measure for measure in measures if measure.params.keys() & {"gains", "judged_only"}]
     together = [measure for measure in measures if measure not in alone]
     if together:
@@ -151,7 +154,7 @@ def _without_gains(measure: Any) -> Any:
 
 
 def _graded(judged: Qrels, gains: dict[int, int]) -> Qrels:
-    """Judgements with the gains of their grades, none of them below 0: room is made for the highest grade + 1."""
+    """Judgements with the gains of their grades, at least 0: libraries allocate memory up to the highest."""
     return {
         qid: {docid: max(0, gains.get(grade, grade)) for docid, grade in grades.items()}
         for qid, grades in judged.items()
@@ -159,14 +162,14 @@ def _graded(judged: Qrels, gains: dict[int, int]) -> Qrels:
 
 
 def _calculate(names: dict[Any, str], judged: Qrels, run: Run) -> list[Any]:
-    """What ir-measures computes. Raises ConfigError that names the measure when it does not."""
+    """Compute measures. Raises ConfigError with the name of a measure that cannot be computed."""
     _refuse_high_grades(names, judged)
     ir_measures: Any = import_module("ir_measures")
     try:
         metrics = list(ir_measures.iter_calc(list(names), judged, run))
-    except Exception as fault:  # of whatever library or program computes a measure
+    except Exception as fault:  # any library or program can compute a measure
         for measure, name in names.items() if len(names) > 1 else ():
-            _calculate({measure: name}, judged, run)  # raises for the one that cannot be computed
+            _calculate({measure: name}, judged, run)  # raises for the measure at fault
         (name, *_) = names.values()
         raise _not_computable(name, f"{type(fault).__name__}: {fault}") from None
     for metric in metrics:
@@ -180,7 +183,7 @@ def _refuse_high_grades(names: dict[Any, str], judged: Qrels) -> None:
         if measure.NAME == "ERR" or measure.params.get("dcg") == "exp-log2":
             highest = max((grade for grades in judged.values() for grade in grades.values()), default=0)
             if highest > GDEVAL_GRADES:
-                raise _not_computable(name, f"for grades up to {GDEVAL_GRADES}, and there is one of {highest:,}")
+                raise _not_computable(name, f"grades up to {GDEVAL_GRADES} only, and there is one of {highest:,}")
 
 
 def _not_computable(name: str, why: str) -> ConfigError:
@@ -188,7 +191,7 @@ def _not_computable(name: str, why: str) -> ConfigError:
 
 
 def means_of(measures: Sequence[Any], values: dict[str, dict[str, float]], qids: Sequence[str]) -> dict[str, float]:
-    """The mean of each measure over these queries, as its own definition aggregates it."""
+    """Each measure over these queries, aggregated by its own definition."""
     means = {}
     for measure in measures:
         aggregator = measure.aggregator()

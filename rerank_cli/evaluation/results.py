@@ -1,4 +1,4 @@
-"""Results as an evaluator takes them: ranked documents by query, of a TREC run or of records with ids.
+"""Read results: ranked documents by query, from a TREC run or records with ids.
 
 A document with two scores in a run is an error.
 """
@@ -29,24 +29,24 @@ from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.run_survey import GUESSED, Grades, find_layout, is_guessed, rows_of_run
 from rerank_cli.formats.translated import Format
 
-LOOK_AT_LINES = 100  # for a record among lines that cannot be read
-RESULTS_ADVICE = "Records and candidates need ids (--id-field, --candidate-id-field). A TREC run is read as it is."
+LOOK_AT_LINES = 100  # lines searched for a record among lines that cannot be read
+RESULTS_ADVICE = "Name the ids of records and candidates with --id-field and --candidate-id-field, or use a TREC run."
 USUAL = ReadConfig()
 PAIRS = ("pairs", *DELIMITERS)
 UNSCORED_ADVICE = "Score them first: rerank score FILE -o SCORED, then rerank eval SCORED."
-RUN_ADVICE = f"One document a line: {columns.RUN}; other columns are named with a header or --run-columns."
+RUN_ADVICE = f"Expected one document per line: {columns.RUN}. Name other columns with a header or --run-columns."
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A query's documents, best first, with their scores; `before` is their former order, where the file tells it."""
+    """The documents of a query, best first, with their scores; `before` is their order in the input, if known."""
 
     docids: tuple[str, ...]
     scores: "array[float]"
     before: tuple[str, ...] | None = None
 
     def without(self, name: str) -> "Ranked":
-        """The same without a document."""
+        """The ranking without a document."""
         kept = [(docid, score) for docid, score in zip(self.docids, self.scores, strict=True) if docid != name]
         before = None if self.before is None else tuple([docid for docid in self.before if docid != name])
         return Ranked(tuple([docid for docid, _ in kept]), array("d", [score for _, score in kept]), before)
@@ -54,31 +54,32 @@ class Ranked:
 
 @dataclass(slots=True)
 class Results:
-    """What a file of results holds, by query id. `scored`: its scores are logits, which can be compared with others.
+    """The content of a file of results, by query id. `scored`: the scores are logits, which can be compared with
+    others.
 
-    `read` says how it was read, where its records are JSON lines.
+    `read` is the configuration that read it, if its records are JSON lines.
     """
 
     name: str
     format: str = "trec"
     read: ReadConfig = USUAL
     queries: dict[str, Ranked] = field(default_factory=dict)
-    relevance: Qrels = field(default_factory=dict)  # of candidates that carry their judgement
-    repeated: int = 0  # records whose query had come before: the first counts
-    repeated_documents: int = 0  # within a query: the first counts
-    left_out: int = 0  # documents that have their query's id, with --skip-self
-    cut: int = 0  # queries of which candidates were left out when they were ranked
+    relevance: Qrels = field(default_factory=dict)  # judgements in candidates
+    repeated: int = 0  # records that repeat a query: the first counts
+    repeated_documents: int = 0  # documents repeated within a query: the first counts
+    left_out: int = 0  # documents skipped by --skip-self
+    cut: int = 0  # queries with candidates left out of the ranking
     bad: int = 0
     scored: bool = True
     notes: list[str] = field(default_factory=list)
 
     @property
     def has_before(self) -> bool:
-        """Whether the former order of every query is known."""
+        """Whether the input order of every query is known."""
         return bool(self.queries) and all(each.before is not None for each in self.queries.values())
 
     def leave_out_selves(self) -> None:
-        """Leave out the documents that have their query's id, as BEIR does with ignore_identical_ids."""
+        """Skip documents with the id of their query, as BEIR does with ignore_identical_ids."""
         for qid, ranked in list(self.queries.items()):
             if qid in ranked.docids:
                 self.left_out += 1
@@ -88,11 +89,11 @@ class Results:
 def read_results(
     path: str, relevance_field: str | None = "relevance", read: ReadConfig = USUAL, *, by_text: bool = True
 ) -> Results:
-    """The results in a file, and what its candidates say of their relevance if a field is named.
+    """Read the results in a file, and the judgements of its candidates in `relevance_field`.
 
-    `read` names the format and the fields of JSON lines, and the columns of a run that nothing else names. `by_text`:
-    pairs without ids are known by their texts, as no judgements of another file would know them. Raises InputError when
-    results have no ids, or the file cannot be read.
+    `read` has the format and the fields of JSON lines, and --run-columns. `by_text`: pairs without ids are identified
+    by their texts, which is possible only without judgements of another file. Raises InputError when results have no
+    ids, or the file cannot be read.
     """
     inputs = Inputs((path,), scores=True)
     if _holds_run(inputs, read):
@@ -106,7 +107,7 @@ def read_results(
 
 
 def _add_records(found: Results, inputs: Inputs, relevance_field: str | None, by_text: bool) -> None:
-    """Add the rankings that records hold."""
+    """Add the rankings of records."""
     format = open_format(found.read, WriteConfig(), inputs)
     found.format = format.name
     first = ""
@@ -116,16 +117,16 @@ def _add_records(found: Results, inputs: Inputs, relevance_field: str | None, by
         elif not isinstance(entry, Blank):
             _take(found, entry, _ranked_record(format, entry, by_text), relevance_field)
     if not found.queries:
-        raise InputError(f"{found.name}: holds no results{first}", RESULTS_ADVICE)
+        raise InputError(f"{found.name}: no results{first}", RESULTS_ADVICE)
 
 
 def _holds_run(inputs: Inputs, read: ReadConfig) -> bool:
-    """Whether an input is to be read as a run: its first line is one of a run, or no line near it begins an object."""
+    """Whether an input is a run: its first line is a line of a run, or none of the first lines begins an object."""
     if read.format in DELIMITERS:
         inputs.join_quoted(DELIMITERS[read.format].encode())
     ahead = (line.raw for line in inputs.look_ahead(MAX_LINE_BYTES) if not columns.is_comment(line.raw))
     first = next(ahead, None)
-    if first is None or format_of_header(first, read):  # of a table no more is looked at: rows may be quoted
+    if first is None or format_of_header(first, read):  # a table is not read further, since rows may be quoted
         return False
     if read.format in DELIMITERS:
         return columns.is_run(first)
@@ -141,9 +142,9 @@ def _holds_run(inputs: Inputs, read: ReadConfig) -> bool:
 def _ranked_record(format: Format, entry: Request, by_text: bool) -> dict[str, Any]:
     """The native record of a request, its candidates best first.
 
-    Where texts keep their places, their order says how they are judged: only scores rank them. Such records seldom have
-    ids: one without is known by its line, and a text by itself. So are pairs without ids, but a record of theirs is
-    known by its query. Raises InputError for a record without scores.
+    Records of training formats are ranked by their scores alone. Without ids, such a record is identified by its line,
+    and a text by its content. Pairs without ids are identified by query and text. Raises InputError for a record
+    without scores.
     """
     try:
         record = format.to_native(entry)
@@ -158,7 +159,7 @@ def _ranked_record(format: Format, entry: Request, by_text: bool) -> dict[str, A
 
 
 def _by_scores(format: Format, entry: Request, record: dict[str, Any], name: str) -> dict[str, Any]:
-    """A record with its candidates by score, of equal scores by name as trec_eval has it; `name` is an id for it.
+    """A record with its candidates ordered by score, equal scores by id as in trec_eval; `name` is its default id.
 
     Raises InputError for one without scores.
     """
@@ -168,14 +169,16 @@ def _by_scores(format: Format, entry: Request, record: dict[str, Any], name: str
     except Malformed as fault:
         raise InputError(f"{entry.origin}: {fault.reason} ({fault.path})", UNSCORED_ADVICE) from None
     if scores is None:
-        raise InputError(f"{entry.origin}: no scores; the order of {format.name} texts is no ranking", UNSCORED_ADVICE)
+        raise InputError(
+            f"{entry.origin}: no scores; the order of {format.name} texts is not a ranking", UNSCORED_ADVICE
+        )
     named = [{"id": each["text"], **_known(without(each, "index"))} for each in candidates]
     order = sorted(range(len(named)), key=lambda place: (scores[place], str(named[place]["id"])), reverse=True)
     return {"id": name, **_known(record), "candidates": [named[place] for place in order]}
 
 
 def _known(body: dict[str, Any]) -> dict[str, Any]:
-    """A record or a candidate without an id that is null."""
+    """A record or a candidate without a null id."""
     return without(body, "id") if body.get("id") is None else body
 
 
@@ -183,7 +186,7 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     if lacking := lacking_id(record, found.read.candidates_field):
         what, option = lacking
         known = option and found.format == "native"
-        advice = f"It seems to have another name: add {option}." if known else RESULTS_ADVICE
+        advice = f"Add {option}, which may be the id." if known else RESULTS_ADVICE
         raise InputError(f"{entry.origin}: {what} has no id", advice)
     qid, candidates = str(record["id"]), as_objects(record)
     docids = tuple([str(each["id"]) for each in candidates])
@@ -210,7 +213,7 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
 
 
 def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> tuple[str, ...] | None:
-    """The order of the input, by `index`, where no candidate was left out."""
+    """The input order by `index`; None if a candidate was left out."""
     places = [each.get("index") for each in candidates]
     if sorted(place for place in places if isinstance(place, int)) != list(range(len(docids))):
         return None
@@ -219,9 +222,9 @@ def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> t
 
 
 def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Results:
-    """A run, ordered as trec_eval does: by score as float32, then by docid, both falling; TREC's ranks are ignored.
+    """Read a run, ordered as in trec_eval: by score as float32, then by docid, both descending. Ranks are ignored.
 
-    A line that comes twice counts once; a document with two scores is an error.
+    A repeated line counts once; a document with two scores is an error.
     """
     rows: dict[str, dict[str, float]] = {}
     found = Results(path)
@@ -231,7 +234,7 @@ def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Re
         grades.see(row)
         known = rows.setdefault(row.qid, {})
         if known.setdefault(row.docid, row.score) != row.score:
-            raise InputError(f"{line.origin}: {row.qid} has {row.docid} twice, with other scores", TWICE_ADVICE)
+            raise InputError(f"{line.origin}: {row.qid} has {row.docid} twice, with different scores", TWICE_ADVICE)
         found.scored &= row.tag == columns.TAG
         found.repeated_documents += 1
     for qid, scores in rows.items():
@@ -248,16 +251,16 @@ def _refuse_line(line: Line, fault: Malformed) -> NoReturn:
 
 
 class QueryTexts(NamedTuple):
-    """A query and the texts of some of its documents, by their ids."""
+    """A query and the texts of some of its documents, by id."""
 
     query: str
     documents: dict[str, str]
 
 
 def texts_of(results: Results, wanted: dict[str, set[str]]) -> dict[str, QueryTexts]:
-    """The query and the texts of chosen documents, by query id, read from the file once more.
+    """The queries and the texts of the `wanted` documents, by query id; reads the file again.
 
-    {} for a TREC run, and for what cannot be read twice.
+    {} for a TREC run, and for an input that cannot be read again.
     """
     if not os.path.isfile(results.name):
         return {}

@@ -1,4 +1,4 @@
-"""Files that grow by whole blocks, and of which every committed byte is vouched for by a size and a CRC-32."""
+"""Files that grow by complete blocks. Every committed byte is covered by a size and a CRC-32."""
 
 import fcntl
 import os
@@ -10,17 +10,17 @@ from rerank_cli.core.errors import OutputBusy, OutputError
 from rerank_cli.files.durable import mode_of, write_all
 from rerank_cli.files.journal import Extent
 
-CHANGED = "Somebody else writes there. See to it, then run again with --overwrite."
+CHANGED = "Another program writes to it. Stop that program, then run again with --overwrite."
 
 
 class AppendOnlyFile:
-    """A file that is appended to in whole blocks, of which the CRC is known.
+    """A file to which complete blocks are appended, and whose CRC is known.
 
-    It is locked, so that two runs never write one file, even when somebody removed the lock beside it.
+    It is locked, so that two runs never write one file, even if the lock file was removed.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make it (`is_new`) and change nothing yet. Raises OutputBusy when another process has it."""
+        """Open or create the file (`is_new`) and change nothing. Raises OutputBusy when another process holds it."""
         self.path, self.extent = path, Extent()
         self.is_new = not os.path.lexists(path)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -31,14 +31,17 @@ class AppendOnlyFile:
             raise OutputBusy(f"{path}: another run is writing it", "Wait for it, or choose another -o.") from None
 
     def begin(self, known: Extent, replaces: Path) -> None:
-        """Cut it to what is `known`. It is open to nobody else than the file that it `replaces`, if that exists."""
+        """Truncate the file to what is `known`.
+
+        It gets the permissions of the file that it `replaces`, if that exists.
+        """
         self.check_in_place()
         if os.fstat(self._fd).st_size < known.size:
             raise OutputError(f"{self.path}: became shorter", CHANGED)
         self.extent = known
         mode = mode_of(replaces)
         if mode is not None and mode | 0o600 != mode_of(self.path):
-            os.fchmod(self._fd, mode | 0o600)  # that it may be opened again
+            os.fchmod(self._fd, mode | 0o600)  # so that it can be reopened
         os.ftruncate(self._fd, known.size)
         os.lseek(self._fd, known.size, os.SEEK_SET)
 
@@ -49,13 +52,13 @@ class AppendOnlyFile:
             self.extent = self.extent.plus(block)
 
     def sync(self) -> None:
-        """Wait until it is on disk."""
+        """Wait until the file is on disk."""
         os.fsync(self._fd)
 
     def check_in_place(self, resumable: bool = False) -> None:
-        """Raises OutputError when the name no longer leads to what we wrote: somebody moved, removed or replaced it.
+        """Raises OutputError when the file was moved, removed or replaced by another program.
 
-        `resumable`: whether --resume continues it, so that the advice may name it.
+        `resumable`: whether the command has --resume, so that the advice can name it.
         """
         try:
             ours = os.path.samestat(os.stat(self.path), os.fstat(self._fd))
@@ -65,13 +68,13 @@ class AppendOnlyFile:
             return
         if resumable and (folder := self._folder_now()) is not None:
             raise OutputError(
-                f"{self.path.parent}: moved to {folder} while the run went on",
+                f"{self.path.parent}: moved to {folder} during the run",
                 "Nothing is lost: the same command with --resume continues there.",
             )
-        raise OutputError(f"{self.path}: removed or replaced while the run went on", "Run again with --overwrite.")
+        raise OutputError(f"{self.path}: removed or replaced during the run", "Run again with --overwrite.")
 
     def _folder_now(self) -> Path | None:
-        """The folder that the file lies in now, if it was moved with its folder; None also where nobody can tell."""
+        """The folder of the file now, if it was moved with its folder; None if unknown."""
         try:
             now = Path(os.readlink(f"/proc/self/fd/{self._fd}"))
             moved = now.name == self.path.name and now.parent != self.path.parent
@@ -80,7 +83,7 @@ class AppendOnlyFile:
             return None
 
     def discard(self) -> None:
-        """Remove the file, if this made it and it holds nothing."""
+        """Remove the file, if this object created it and it is empty."""
         with suppress(OSError):
             if self.is_new and not os.fstat(self._fd).st_size:
                 self.check_in_place()
@@ -92,9 +95,9 @@ class AppendOnlyFile:
 
 
 def matches(path: Path, known: Extent, exactly: bool = False) -> bool:
-    """Whether a file begins with the bytes that `known` speaks of (`exactly`: and has no more).
+    """Whether a file begins with the bytes that `known` describes (`exactly`: and has no more).
 
-    Raises OSError when it is there and cannot be read: that is no reason to take it for another run's.
+    Raises OSError when it exists and cannot be read: that does not make it another run's file.
     """
     try:
         size = path.stat().st_size
@@ -110,7 +113,7 @@ def matches(path: Path, known: Extent, exactly: bool = False) -> bool:
 
 
 def extent_of(path: Path) -> Extent:
-    """How long a file is, and its CRC-32. Raises OSError."""
+    """The size of a file and its CRC-32. Raises OSError."""
     crc = size = 0
     with path.open("rb") as file:
         while block := file.read(1 << 20):

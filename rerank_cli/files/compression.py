@@ -1,7 +1,7 @@
-"""gzip, zstd and parquet: recognised by content when read; the first two chosen by suffix when written.
+"""gzip, zstd and parquet are recognised by content when read. gzip and zstd are chosen by suffix when written.
 
-A parquet file is read as if it were a compressed file of JSON lines, one a row. So all that holds for lines (places,
-hashes, resuming) holds for rows.
+A parquet file is read like a compressed file of JSON lines, one per row. So positions, hashes and resuming work for
+rows as for lines.
 """
 
 import errno
@@ -24,14 +24,14 @@ else:
     from backports import zstd
 
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-ZSTD_SKIPPABLE, ZSTD_SKIPPABLE_FIRST = b"\x2a\x4d\x18", bytes(range(0x50, 0x60))  # a frame of no content
+ZSTD_SKIPPABLE, ZSTD_SKIPPABLE_FIRST = b"\x2a\x4d\x18", bytes(range(0x50, 0x60))  # a frame without content
 PARQUET_MAGIC = b"PAR1"
-TEXT_NEXT = re.compile(rb"[\t\r\n -~\xc2-\xf4]")  # behind these letters: it is a text that begins with them
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)  # raised by what `decompressed` gives
+TEXT_NEXT = re.compile(rb"[\t\r\n -~\xc2-\xf4]")  # after these letters, the file is a text that begins with them
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)  # raised by streams of `decompressed`
 
 
 class _Decompressed(PeekableStream):
-    """A decompressed stream that gives what is there: a buffer above it then loses nothing when the rest is damaged."""
+    """A decompressed stream that returns what is available, so that a buffer loses nothing when the rest is damaged."""
 
     damaged = DAMAGED
 
@@ -49,7 +49,7 @@ class _Decompressed(PeekableStream):
 
 
 def decompressed(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
-    """`raw` decompressed, if its first bytes, `head`, say that it is compressed; else `raw` itself.
+    """`raw` decompressed, if its first bytes (`head`) are those of a compressed file; else `raw` itself.
 
     Raises OSError for a parquet file that cannot be read here.
     """
@@ -66,7 +66,7 @@ def decompressed(raw: io.RawIOBase, head: bytes) -> io.RawIOBase:
 
 
 def compressor(path: str) -> Callable[[bytes], bytes]:
-    """What compresses output for `path`, by its suffix: each call gives one whole gzip member or zstd frame."""
+    """A function that compresses for `path`, by its suffix: each call returns a complete gzip member or zstd frame."""
     if path.endswith(".gz"):
         return lambda block: gzip.compress(block, 6, mtime=0)
     if path.endswith((".zst", ".zstd")):

@@ -1,4 +1,4 @@
-"""What the disk refuses at an output, as an error that says what is kept and what to do."""
+"""Convert disk errors at an output into errors that say what is kept and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,16 +7,16 @@ from typing import Literal
 from rerank_cli.core.errors import OutputError
 from rerank_cli.files.paths import Paths
 
-KEPT = "What was committed is kept in {}; make room, then run the same command with --resume."
-NOT_KEPT = "Make room, then run the same command with --overwrite."
-UNREADABLE = "Nothing was changed. See to the disk and who may read that file, then run the same command again."
+KEPT = "Committed records are kept in {}. Free some space, then run the same command with --resume."
+NOT_KEPT = "Free some space, then run the same command with --overwrite."
+UNREADABLE = "Nothing was changed. Check the disk and the permissions of that file, then run the same command again."
 
 
 @contextmanager
 def disk_errors(paths: Paths, verb: Literal["read", "write"], resumable: bool = True) -> Iterator[None]:
-    """Raises OutputError when the disk fails the block, which may `read` or `write`.
+    """Raises OutputError for an OSError of the block, which `read`s or `write`s (`verb`).
 
-    What cannot be read is not thrown away. `resumable`: whether --resume continues what is committed.
+    Files that cannot be read are kept. `resumable`: whether --resume continues from the committed records.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""Files that are written whole and swapped in, and what makes them survive a loss of power.
+"""Write files atomically, so that they survive a power loss.
 
-There are two ways, because there are two needs. `whole_file` and `put_file` write where a user said: under a name that
-nobody has, since anything may lie there, with the permissions of the file before. `write_durably` writes files of ours:
-under a name that a later run knows (`.tmp`), since a kill may leave it, and never readable by more than may read FILE.
+`whole_file` and `put_file` write files that the user named: under an unused temporary name, since other files may be
+there, and with the permissions of the previous file. `write_durably` writes our own files: under a name that a later
+run recognises (`.tmp`), since a kill may leave it, and with the permissions of FILE.
 """
 
 import errno
@@ -20,14 +20,14 @@ BY_NUMBER = ("/dev/fd/", "/dev/std", "/proc/")
 
 
 def replace_file(new: Path, old: Path) -> None:
-    """Rename `new` to `old`; it gets the permissions that `old` had."""
+    """Rename `new` to `old`, with the permissions of `old`."""
     if (mode := mode_of(old)) is not None and mode != mode_of(new):
         os.chmod(new, mode)
     os.replace(new, old)
 
 
 def content_of(path: Path) -> bytes:
-    """All of a file; nothing when it is not there or no file. Raises OSError when it cannot be read."""
+    """The content of a file; empty when it is missing or not a file. Raises OSError when it cannot be read."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
@@ -36,11 +36,11 @@ def content_of(path: Path) -> bytes:
 
 @contextmanager
 def whole_file(final: Path, replace: bool = True) -> Iterator[IO[bytes]]:
-    """A file to fill that becomes `final` when the block ends well, and of which nothing is left when it does not.
+    """A file to write, renamed to `final` when the block succeeds and removed when it fails.
 
-    For what takes too little time to be resumed. It is on disk before it takes its name, and gets the permissions of
-    the file that it replaces; until then nobody else may open it. `final` is no symbolic link. Raises OSError, also
-    (FileExistsError) when `final` is there by then and may not be replaced.
+    For output that is written too quickly to be resumed. The file is on disk before the rename, and gets the
+    permissions of the file that it replaces; before that it is private. `final` must not be a symbolic link. Raises
+    OSError, and FileExistsError when `final` exists by then and must not be replaced.
     """
     with NamedTemporaryFile("wb", prefix=f".{final.name[:PREFIX]}.", dir=final.parent, delete=False) as file:
         new = Path(file.name)
@@ -54,14 +54,14 @@ def whole_file(final: Path, replace: bool = True) -> Iterator[IO[bytes]]:
                 replace_file(new, final)
             else:
                 _link(new, final)
-            with suppress(PermissionError):  # of a folder that may be written and not be read
+            with suppress(PermissionError):  # a folder that is writable but not readable
                 sync_folder(final.parent)
         finally:
             new.unlink(missing_ok=True)
 
 
 def _link(new: Path, final: Path) -> None:
-    """Give a file a name that nobody has. Raises FileExistsError."""
+    """Give a file an unused name. Raises FileExistsError."""
     try:
         os.link(new, final)
     except FileExistsError:
@@ -73,9 +73,9 @@ def _link(new: Path, final: Path) -> None:
 
 
 def put_file(path: str | Path, content: bytes) -> None:
-    """Write what the user named a file for: whole and swapped in, where a link leads too. Raises OSError.
+    """Write a file that the user named, atomically, following links. Raises OSError.
 
-    A device, a FIFO and a file that is open already by a number (/dev/stdout) are written in place.
+    A device, a FIFO and an open descriptor (/dev/stdout) are written in place.
     """
     if _is_written_in_place(path):
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -97,24 +97,24 @@ def _is_written_in_place(path: str | Path) -> bool:
 
 
 def umask() -> int:
-    """What this process takes from the permissions of new files."""
+    """The umask of this process."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def write_durably(path: Path, content: bytes, like: Path | None = None, temporary: str = ".tmp") -> None:
-    """Replace `path` with `content` in one step that survives a power loss. Raises OSError.
+    """Replace `path` with `content` atomically; survives a power loss. Raises OSError.
 
-    It is open to nobody else than the file `like`, if that exists. The suffix `temporary` is that of the file until it
-    is renamed; nothing is left of it when writing fails.
+    The file gets the permissions of the file `like`, if that exists. Until the rename it has the suffix `temporary`; it
+    is removed when writing fails.
     """
     new = path.with_name(path.name + temporary)
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         try:
             if like is not None and (mode := mode_of(like)) is not None:
-                os.fchmod(fd, mode | 0o600)  # that it may be opened again
+                os.fchmod(fd, mode | 0o600)  # so that it can be reopened
             write_all(fd, content)
             os.fsync(fd)
         finally:
@@ -128,7 +128,7 @@ def write_durably(path: Path, content: bytes, like: Path | None = None, temporar
 
 
 def mode_of(path: Path) -> int | None:
-    """The permissions of a file; None when it is not there."""
+    """The permissions of a file; None when it is missing."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
@@ -136,7 +136,7 @@ def mode_of(path: Path) -> int | None:
 
 
 def write_all(fd: int, content: bytes) -> None:
-    """Write every byte: a short write goes on from where it stopped, a pipe that does not block is waited for."""
+    """Write all bytes: continue after short writes, and wait for non-blocking pipes."""
     view = memoryview(content)
     while view:
         try:
@@ -146,7 +146,7 @@ def write_all(fd: int, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable."""
+    """Sync a folder to disk, so that renames in it are durable."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

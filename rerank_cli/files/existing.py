@@ -1,14 +1,15 @@
-"""What may be found at an output when a run begins, and what the run does with it: one table, one pure function.
+"""What a run does with existing files at its output: one table, one pure function.
 
 found                                    no flag   --resume        --overwrite   both (for cron)
 nothing                                  start     start           start         start
-partial + journal of this run            refuse    continue        start anew    continue
-partial + journal of another run         refuse    refuse          start anew    start anew
+partial + journal of this run            refuse    continue        start again   continue
+partial + journal of another run         refuse    refuse          start again   start again
 FILE, the result of this run             refuse    nothing to do   run again     nothing to do
-FILE, made otherwise                     refuse    refuse          run again     run again
-FILE and a partial of this run           refuse    refuse          start anew    continue
+FILE of another run                      refuse    refuse          run again     run again
+FILE and a partial of this run           refuse    refuse          start again   continue
 
-What these files hold shows whose they are (`ownership`). What is not ours is never in the table: it is refused.
+"This run" means an equal fingerprint. Files of ours are recognised by their content (`ownership`). Files of other
+programs are not in the table: they are refused.
 """
 
 import os
@@ -29,7 +30,7 @@ START_AGAIN = "Add --overwrite to start again, or choose another -o."
 
 
 class Action(Enum):
-    """What a run does with what it found."""
+    """What a run does with existing files."""
 
     START = "start"
     CONTINUE = "continue"
@@ -38,7 +39,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Existing:
-    """What was found at an output: FILE, a partial output, and which of them a run of the same fingerprint made.
+    """The files found at an output: FILE, a partial output, and which of them have the fingerprint of this run.
 
     `obstacle` is why the partial cannot be continued, `difference` why FILE is not this run's, where that is known.
     """
@@ -52,9 +53,9 @@ class Existing:
 
 
 def decide(existing: Existing, *, resume: bool, overwrite: bool, name: str, resumable: bool = True) -> Action:
-    """The table above. Raises Refused, which calls FILE `name`.
+    """Look up the table above. Raises Refused, with `name` for FILE.
 
-    `resumable`: whether the command has --resume, so that its advice may name it.
+    `resumable`: whether the command has --resume, so that the advice can name it.
     """
     if not existing.file and not existing.partial:
         return Action.START
@@ -65,7 +66,7 @@ def decide(existing: Existing, *, resume: bool, overwrite: bool, name: str, resu
     if overwrite:
         return Action.START
     if not resumable and not existing.file:
-        raise Refused(f"{name}: an unfinished output is here", START_AGAIN)
+        raise Refused(f"{name}: an unfinished output exists", START_AGAIN)
     raise Refused(*_refusal(existing, name, resume))
 
 
@@ -76,8 +77,8 @@ def _refusal(existing: Existing, name: str, resume: bool) -> tuple[str, str]:
     if existing.file:
         return f"{name} exists", replace
     if resume:
-        return f"{name}: an unfinished output of another run is here{_why(existing.obstacle)}", START_AGAIN
-    return f"{name}: an unfinished output is here", "Add --resume to continue it, or --overwrite to start again."
+        return f"{name}: an unfinished output of another run exists{_why(existing.obstacle)}", START_AGAIN
+    return f"{name}: an unfinished output exists", "Add --resume to continue it, or --overwrite to start again."
 
 
 def _why(reason: str) -> str:
@@ -85,31 +86,33 @@ def _why(reason: str) -> str:
 
 
 def existing_at(output: FileOutput) -> Existing:
-    """What is at an output, once an interrupted run's last renames are made; whose it is has still to be found out.
+    """The files at an output, after the last renames of an interrupted run. Their fingerprints are compared later.
 
-    Raises OutputError, and Refused when somebody else's meta data would be replaced.
+    Raises OutputError, and Refused when another program's file would be replaced by the meta data.
     """
-    output.finish_interrupted()
+    output.complete_killed_run()
     with output.disk_errors("read"):
         file, partial = os.path.exists(output.paths.final), is_journal(output.paths.beside(".journal"))
     return Existing(file=file, partial=partial)
 
 
 def refuse_others(output: FileOutput, overwrite: bool) -> None:
-    """Raises Refused when a run would write over or remove somebody else's file, or ERRORS without --overwrite."""
+    """Raises Refused when a run would replace or remove another program's file, or ERRORS without --overwrite."""
     output.refuse_foreign()
     errors = output.paths.errors
     if os.path.isdir(errors):
-        raise Refused(f"{errors}: the errors file would be a folder", "Move it away.")
+        raise Refused(
+            f"{errors}: a folder has the name of the errors file", "Move it away, or name another file with --errors."
+        )
     if os.path.lexists(errors) and not overwrite:
         raise Refused(f"{errors}: the errors file exists", "Move it away, or add --overwrite.")
 
 
 def why_damaged(output: FileOutput) -> str | None:
-    """What is wrong with the partial found; None when it is as its journal says."""
+    """What is wrong with the partial output; None when it matches its journal."""
     found, paths = output.found, output.paths
     if found is None:
-        return "there is no readable journal"
+        return "its journal cannot be read"
     partials = ((paths.beside(".partial"), found.commit.output), (paths.errors_partial, found.commit.errors))
     with output.disk_errors("read"):
         return next(
@@ -118,7 +121,7 @@ def why_damaged(output: FileOutput) -> str | None:
 
 
 def finished_meta(output: FileOutput) -> dict[str, Any] | str:
-    """The meta data of FILE if FILE is just as a run left it; else a reason why that cannot be told."""
+    """The meta data of FILE, if FILE is unchanged since its run; else the reason why that is not known."""
     meta_file = output.paths.beside(".meta.json")
     with output.disk_errors("read"):
         content = content_of(meta_file)

@@ -1,8 +1,7 @@
-"""Results into a file that is absent or complete.
+"""An output file that is absent until it is complete.
 
-FILE appears in one rename at the very end. Until then FILE.partial and FILE.journal hold all committed work under
-FILE.lock, and a killed run is continued from its last commit. `existing` decides
-what a run does with the files it finds.
+FILE appears by one rename at the end. Until then FILE.partial and FILE.journal hold all committed records, under
+FILE.lock, and a killed run is resumed from its last commit. `existing` decides what a run does with existing files.
 """
 
 import os
@@ -20,8 +19,8 @@ from rerank_cli.files.compression import compressor
 from rerank_cli.files.disk_errors import disk_errors
 from rerank_cli.files.durable import sync_folder, write_durably
 from rerank_cli.files.finishing import (
+    complete_killed_run,
     errors_to_replace,
-    finish_interrupted,
     finish_renames,
     finishing_line,
     make_ready,
@@ -33,22 +32,22 @@ from rerank_cli.files.paths import Paths, errors_lock
 
 
 class FileOutput:
-    """An `Output` for one regular file; holds the locks from construction to `close`.
+    """An `Output` for a regular file. It holds the locks from construction to `close`.
 
-    A parquet table cannot be written piece by piece: FILE.partial then holds JSON lines, and the table is made of it at
-    the end, beside it.
+    A parquet table cannot be written in pieces: FILE.partial then holds JSON lines, and the table is written from it at
+    the end.
     """
 
     def __init__(self, paths: Paths, overwrite: bool = True, resumable: bool = True) -> None:
         """Take the locks and read the journal. Raises OutputBusy, Refused or OutputError.
 
-        `overwrite`: whether FILE and ERRORS may be replaced. `resumable`: whether --resume continues what is committed.
+        `overwrite`: whether FILE and ERRORS may be replaced. `resumable`: whether the command has --resume.
         """
         self.paths, self._overwrite, self._resumable = paths, overwrite, resumable
         self._locks = [Lock(paths.beside(".lock"))]
         self._files: list[AppendOnlyFile] = []
         self._journal: Journal | None = None
-        self._unfinished = self.finished = False  # whether files beside FILE may be ours; whether we made FILE final
+        self._unfinished = self.finished = False  # whether files may be of this run; whether FILE is final
         self._committed = Commit()
         self._lines: list[bytes] = []
         self._failures: list[bytes] = []
@@ -64,21 +63,18 @@ class FileOutput:
             self._release()
             raise
 
-    def finish_interrupted(self) -> None:
-        """Make the last renames of a run that was complete and then killed between two of them.
-
-        Raises OutputError, and Refused when somebody else's meta data would be replaced.
-        """
-        if finish_interrupted(self.paths, self.found, self._resumable):
+    def complete_killed_run(self) -> None:
+        """Complete the renames of a killed run. Raises OutputError, and Refused for another program's meta data."""
+        if complete_killed_run(self.paths, self.found, self._resumable):
             self.found = None
 
     def refuse_foreign(self) -> None:
-        """Raises Refused when a file that a run writes or removes beside FILE is somebody else's."""
+        """Raises Refused when the run would write or remove another program's file next to FILE."""
         with self.disk_errors("read"):
             ownership.refuse_foreign(self.paths, self._locks[0].inherited)
 
     def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
-        """Begin a new run: its journal replaces any other in one step."""
+        """Start a new run: its journal replaces any other atomically."""
         header = {"kind": "header", "version": VERSION, "fingerprint": fingerprint, "resolved": resolved}
         content = encode(header)
         self._unfinished = True
@@ -94,9 +90,9 @@ class FileOutput:
         return self.resume()
 
     def resume(self) -> Commit:
-        """Open the files at the last commit and return it. What lies beyond it is cut off."""
+        """Open the files at the last commit and return it. Anything after it is truncated."""
         if self.found is None:
-            raise ValueError("there is no journal to continue. This is a bug.")
+            raise ValueError("no journal to resume from. This is a bug.")
         found, paths = self.found, self.paths
         self._unfinished = True
         with self.disk_errors("write"):
@@ -122,7 +118,7 @@ class FileOutput:
         self._failures.append(line)
 
     def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
-        """Make all lines taken durable: data first, then the journal line that vouches for it. Raises OutputError."""
+        """Write all lines to disk: data first, then the journal line that records it. Raises OutputError."""
         lines, self._lines = b"".join(self._lines), []
         failures, self._failures = b"".join(self._failures), []
         with self.disk_errors("write"):
@@ -134,7 +130,7 @@ class FileOutput:
             self._append(self._committed.as_dict())
 
     def _source_of_mode(self, path: Path) -> Path:
-        """Whose permissions a new file gets: the previous one's, else those of FILE, which may be private."""
+        """The file whose permissions a new file gets: the previous one, else FILE, which may be private."""
         return path if os.path.exists(path) else self.paths.final
 
     def _append(self, line: dict[str, Any]) -> None:
@@ -143,7 +139,10 @@ class FileOutput:
         self._journal.append(line)
 
     def finish(self, meta: dict[str, Any]) -> None:
-        """Make FILE and its meta data final. The journal announces the renames: a kill between two is repaired."""
+        """Make FILE and its meta data final.
+
+        The journal announces the renames, so the next run completes them after a kill.
+        """
         with self.disk_errors("write"):
             output, errors = self._files
             moved = self._resumable and not os.path.exists(self.paths.beside(".journal"))  # all of it, perhaps
@@ -154,7 +153,7 @@ class FileOutput:
                 ownership.refuse_what_appeared(self.paths, failed, "--resume" if self._resumable else "--overwrite")
             ownership.refuse_foreign_meta(self.paths)
             if not output.extent.size:
-                output.append(self._compress(b""))  # an empty .gz is not a file of no bytes
+                output.append(self._compress(b""))  # an empty .gz has bytes too
                 output.sync()
             complete = replace(self._committed, output=make_ready(self.paths, output.extent), errors=errors.extent)
             replaces = errors_to_replace(self.paths, failed)
@@ -168,11 +167,11 @@ class FileOutput:
         self._unfinished, self.finished = False, True
 
     def disk_errors(self, verb: Literal["read", "write"]) -> AbstractContextManager[None]:
-        """A block in which what the disk refuses becomes an OutputError."""
+        """A block in which an OSError becomes an OutputError."""
         return disk_errors(self.paths, verb, self._resumable)
 
     def close(self) -> None:
-        """Close the files and release the locks, whatever happened."""
+        """Close the files and release the locks, also after an error."""
         for file in self._files:
             file.close()
         if self._journal is not None:

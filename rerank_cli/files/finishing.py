@@ -1,4 +1,4 @@
-"""The last steps of a file's run: what becomes FILE, whether it is all there, and the renames that make it final."""
+"""The last steps of a run into a file: prepare FILE, check that it is complete, and make the renames."""
 
 import errno
 import os
@@ -21,9 +21,9 @@ from rerank_cli.files.paths import Paths
 
 
 def make_ready(paths: Paths, written: Extent) -> Extent:
-    """Make the table if FILE is one, and return what FILE will hold; `written` is what the partial holds.
+    """Write the table if FILE is parquet, and return the extent of FILE; `written` is that of the partial.
 
-    Raises OutputError if no table can be made.
+    Raises OutputError if the records make no table.
     """
     if not paths.is_table:
         return written
@@ -41,10 +41,10 @@ def make_ready(paths: Paths, written: Extent) -> Extent:
 
 
 def errors_to_replace(paths: Paths, failed: bool) -> Extent | None:
-    """The errors file that is there now and gives way: to another one, or because nothing failed this time.
+    """The existing errors file that is replaced, or removed because no record failed this time.
 
-    Where nothing failed, one that is not known to be an earlier run's of this FILE stays: FILE.meta.json names it, or
-    it has the default name and holds error records.
+    If no record failed, only the errors file of an earlier run of this FILE is removed: FILE.meta.json names it, or it
+    has the default name and holds error records.
     """
     if not paths.errors.is_file():
         return None
@@ -55,7 +55,7 @@ def errors_to_replace(paths: Paths, failed: bool) -> Extent | None:
 
 
 def _noted_errors(paths: Paths) -> Extent | None:
-    """The errors file of the run that made FILE, if it lies where ours will."""
+    """The errors file of the run that wrote FILE, if it has the path of ours."""
     try:
         meta = orjson.loads(content_of(paths.beside(".meta.json")))
         named = paths.final.parent / os.fsdecode(unquote_to_bytes(meta["errors_file"]))
@@ -66,7 +66,7 @@ def _noted_errors(paths: Paths) -> Extent | None:
 
 
 def meta_json(paths: Paths, meta: dict[str, Any], complete: Commit) -> bytes:
-    """FILE.meta.json: `meta`, and by what FILE and the errors file are known again."""
+    """FILE.meta.json: `meta`, and the sizes and CRCs by which FILE and the errors file are recognised."""
     document = {**meta, "output_bytes": complete.output.size, "output_crc32": complete.output.crc}
     if complete.errors.size:
         document["errors_file"] = _errors_path(paths)
@@ -75,27 +75,27 @@ def meta_json(paths: Paths, meta: dict[str, Any], complete: Commit) -> bytes:
 
 
 def finishing_line(paths: Paths, complete: Commit, replaces: Extent | None) -> dict[str, Any]:
-    """The line of the journal that announces the last renames; `replaces` is the errors file that gives way."""
+    """The journal line that announces the last renames; `replaces` is the errors file that is replaced or removed."""
     known = None if replaces is None else asdict(replaces)
     return {**complete.as_dict("finishing"), "errors_path": _errors_path(paths), "replaces": known}
 
 
 def _errors_path(paths: Paths) -> str:
-    """Where the errors file will be, from FILE's folder if it lies there: the folder may be moved meanwhile."""
+    """The path of the errors file, relative to FILE's folder if it is there: the folder may be moved meanwhile."""
     errors, folder = paths.errors, paths.final.parent
     return quote(os.fsencode(errors.name if errors.parent == folder else errors))
 
 
-def finish_interrupted(paths: Paths, found: FoundJournal | None, resumable: bool) -> bool:
-    """Whether there was a run that was complete and then killed between two of its last renames, which are made now.
+def complete_killed_run(paths: Paths, found: FoundJournal | None, resumable: bool) -> bool:
+    """Make the last renames of a complete run that was killed between two of them. Returns whether there was one.
 
-    Files that are not as that run left them are not touched: they count as a damaged partial output. Raises
-    OutputError, and Refused when somebody else's meta data would be replaced.
+    Files that changed since are not touched: they count as a damaged partial output. Raises OutputError, and Refused
+    when another program's file would be replaced by the meta data.
     """
     if found is None or not found.finishing:
         return False
     if name := os.fsdecode(unquote_to_bytes(found.errors_path)):
-        paths = replace(paths, errors=paths.final.parent / name)  # it may have been given another --errors
+        paths = replace(paths, errors=paths.final.parent / name)  # that run may have had another --errors
     with disk_errors(paths, "read"):
         if not is_complete(paths, found.commit, found.replaces):
             return False
@@ -106,9 +106,9 @@ def finish_interrupted(paths: Paths, found: FoundJournal | None, resumable: bool
 
 
 def is_complete(paths: Paths, commit: Commit, replaces: Extent | None) -> bool:
-    """Whether the files of a run that was finishing are as it left them, before or after its last rename.
+    """Whether the files of a finishing run are unchanged, before or after its last rename.
 
-    `replaces` is the errors file that it found: another one that is there now is another run's.
+    `replaces` is the errors file that it found: a different one is another run's.
     """
     if not os.path.exists(paths.ready):
         return matches(paths.final, commit.output, exactly=True)
@@ -122,16 +122,16 @@ def is_complete(paths: Paths, commit: Commit, replaces: Extent | None) -> bool:
 
 
 def finish_renames(paths: Paths, has_errors: bool, replaces: Extent | None) -> None:
-    """Errors, then meta data, then FILE itself; may be called again at any point of it."""
+    """Rename errors, then meta data, then FILE. Can be repeated from any point."""
     ready, meta = paths.ready, paths.beside(".meta.json.partial")
     if os.path.exists(ready):
         if has_errors and os.path.exists(paths.errors_partial):
             _move(paths.errors_partial, paths.errors)
             sync_folder(paths.errors.parent)
         elif not has_errors and replaces is not None and matches(paths.errors, replaces, exactly=True):
-            paths.errors.unlink()  # of an earlier run: it would speak of records that are fine now
+            paths.errors.unlink()  # of an earlier run: its records are scored now
             sync_folder(paths.errors.parent)
-    if os.path.exists(meta):  # a power loss may keep the later of two renames and not the earlier
+    if os.path.exists(meta):  # after a power loss, the later of two renames may exist without the earlier
         replace_file(meta, paths.beside(".meta.json"))
     if os.path.exists(ready):
         replace_file(ready, paths.final)
@@ -139,12 +139,12 @@ def finish_renames(paths: Paths, has_errors: bool, replaces: Extent | None) -> N
     if paths.is_table:
         paths.beside(".partial").unlink(missing_ok=True)
     paths.errors_partial.unlink(missing_ok=True)
-    sync_folder(paths.final.parent)  # the journal goes last: without it nothing tells that they are ours
+    sync_folder(paths.final.parent)  # the journal is removed last: without it the files are not recognised as ours
     paths.beside(".journal").unlink(missing_ok=True)
 
 
 def _move(partial: Path, final: Path) -> None:
-    """Rename; to another file system, copy whole, then remove. May be repeated."""
+    """Rename; to another file system, copy and then remove. Can be repeated."""
     try:
         replace_file(partial, final)
     except OSError as fault:

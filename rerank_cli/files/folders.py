@@ -1,7 +1,7 @@
-"""A folder that is made beside its place and swapped in when it is complete: its permissions, its durability, the swap.
+"""Swap in a folder that was written under a temporary name, with its permissions and durably.
 
-Graphs in the cache (`models.graph_files`) need something else and keep their own: what is there is never put back, and
-another run's equal graph is taken instead.
+Graphs in the cache (`models.graph_files`) have their own swap: an old folder is never restored, and an equal graph of
+another run is used instead.
 """
 
 import os
@@ -10,31 +10,31 @@ from pathlib import Path
 from rerank_cli.files.durable import sync_folder, umask
 
 
-def swap_folder(new: Path, final: Path, former: Path) -> None:
-    """Rename `new` to `final`; a folder that is there is moved to `former`, and back if that fails. Raises OSError.
+def swap_folder(new: Path, final: Path, previous: Path) -> None:
+    """Rename `new` to `final`. An existing folder is moved to `previous`, and back if that fails. Raises OSError.
 
-    A kill between the two renames leaves only `former`: whoever must survive that looks for it.
+    A kill between the two renames leaves only `previous`; the caller restores it if needed.
     """
     if not os.path.lexists(final):
         new.rename(final)
         return
-    final.rename(former)
+    final.rename(previous)
     try:
         new.rename(final)
     except OSError:
-        former.rename(final)
+        previous.rename(final)
         raise
 
 
 def apply_umask(folder: Path) -> None:
-    """Give what is in a folder the permissions that the umask leaves: libraries write weights for their owner alone."""
+    """Give the files of a folder the permissions of the umask: libraries write weights for the owner only."""
     mask = umask()
     for path in folder.rglob("*"):
         path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def sync_tree(folder: Path) -> None:
-    """Make the files in a folder durable, and their names."""
+    """Sync the files of a folder and their names to disk."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:

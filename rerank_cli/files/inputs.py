@@ -1,8 +1,8 @@
-"""Several inputs as one stream of lines with their places.
+"""Several inputs as one stream of lines with their positions.
 
-Inputs are read to the size they had when the run began. Lines are split on \\n alone (U+2028 and a lone CR are data),
-and a line beyond the limit is skipped in bounded memory. The trade refused: memory-mapping, which a pipe has not and a
-shrinking file turns into a crash.
+Inputs are read to the size that they had when the run began. Lines end at \\n alone (U+2028 and a lone CR are data). A
+line beyond the limit is skipped in bounded memory. Rejected alternative: memory-mapping, which pipes lack, and which
+crashes when a file shrinks.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from rerank_cli.files.sources import OpenSource, Source
 BOM = b"\xef\xbb\xbf"
 LOOK_AT_MOST = 10_000  # lines, for the first that is not blank
 SHOWN = 3  # names in a sentence
-NEXT_INPUT = b"\x00next input\x00"  # hashed between two inputs, so that moving a line from one to the other shows
+NEXT_INPUT = b"\x00next input\x00"  # hashed between two inputs, so that a line moved from one to the other is detected
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line without its newline, or a row of CSV, which may have newlines within quotes.
 
-    `too_long`: only the first RAW_CAP bytes are here, the rest was skipped.
+    `too_long`: `raw` holds only the first RAW_CAP bytes, the rest was skipped.
     """
 
     origin: Origin
@@ -38,7 +38,7 @@ class Line:
 class Inputs:
     """Several inputs as one stream of lines, in the given order.
 
-    With `scores`, for runs and judgements, an input that is an object {qid: {docid: score}} is read as lines.
+    With `scores` (for runs and judgements), an object {qid: {docid: score}} is read as lines.
     """
 
     def __init__(self, paths: tuple[str, ...], *, scores: bool = False) -> None:
@@ -46,7 +46,7 @@ class Inputs:
         self.notes: list[str] = []
         self.compressed = False  # known once lines were counted
         self._begins: dict[int, Mark] = {}  # where each input begins, once known
-        self._seen: tuple[list[Line], Iterator[Line]] | None = None  # lines looked at, and those after them
+        self._seen: tuple[list[Line], Iterator[Line]] | None = None  # lines read ahead, and the lines after them
         self._delimiter = b""  # of CSV, whose rows are lines here
 
     def count_lines(self, most: int) -> int | None:
@@ -71,9 +71,9 @@ class Inputs:
         return count
 
     def join_quoted(self, delimiter: bytes) -> None:
-        """From here on, lines are rows of CSV: a newline in a quoted field does not end one.
+        """From here on, lines are rows of CSV: a newline in a quoted field does not end a row.
 
-        Lines that were looked at are read again where that can be done.
+        Lines that were read ahead are read again if possible.
         """
         self._delimiter = delimiter
         if self.resumable:
@@ -81,17 +81,17 @@ class Inputs:
 
     @property
     def size(self) -> int | None:
-        """Bytes on disk of all inputs; None when one of them has no size."""
+        """Bytes on disk of all inputs; None when the size of one is unknown."""
         sizes = [source.size for source in self.sources]
         return None if None in sizes else sum(filter(None, sizes))
 
     @property
     def resumable(self) -> bool:
-        """Whether all inputs can be read again (pipes cannot, and standard input is not ours to reopen)."""
+        """Whether all inputs can be read again. Pipes and standard input cannot."""
         return all(source.size is not None and source.path != "-" for source in self.sources)
 
     def replay(self, source: int, line: int, offset: int) -> Mark | None:
-        """Read again up to a place noted earlier and return its Mark; None when the input ends before it."""
+        """Read again up to a known position and return its Mark; None when the input ends before it."""
         if source >= len(self.sources):
             return None
         mark = Mark()
@@ -116,7 +116,7 @@ class Inputs:
     def first_line(self, source: int, limit: int) -> Line | None:
         """The first line of an input that is not blank, if it is among its first LOOK_AT_MOST.
 
-        Of what cannot be read again only the first input is looked at.
+        Of inputs that cannot be read again, only the first is read ahead.
         """
         if self.sources[source].size is None or self.sources[source].path == "-":
             return next(self.look_ahead(limit), None) if source == 0 else None
@@ -130,7 +130,7 @@ class Inputs:
         return None
 
     def look_ahead(self, limit: int) -> Iterator[Line]:
-        """The first lines with something on them, as many as are drawn, which `lines` will still give."""
+        """Iterate over the first lines that are not blank. `lines` returns them again."""
         lines = self._lines(limit, Mark()) if self._seen is None else chain(*self._seen)  # a pipe cannot be reopened
         seen: list[Line] = []
         self._seen = seen, lines
@@ -140,9 +140,9 @@ class Inputs:
                 yield line
 
     def lines(self, limit: int, start: Mark | None = None) -> Iterator[Line]:
-        """The lines after `start`; of those longer than `limit` bytes only the beginning is given.
+        """The lines after `start`. Of a line longer than `limit` bytes only the beginning is returned.
 
-        Raises InputError when an input is damaged, shrinks or is replaced. `notes` says which inputs grew.
+        Raises InputError when an input is damaged, shrinks or is replaced. `notes` names inputs that grew.
         """
         if start is None and self._seen is not None:
             seen, rest = self._seen
@@ -165,7 +165,7 @@ class Inputs:
             self.check_unchanged(mark)
 
     def check_unchanged(self, end: Mark) -> None:
-        """Once an input was read up to `end`: note that it grew. InputError when what was read is not there now."""
+        """After an input was read up to `end`: note that it grew, or raise InputError when its content changed."""
         index = end.source
         source = self.sources[index]
         if note := source.check_still_there():
@@ -176,7 +176,8 @@ class Inputs:
                 again = opened.digest(replace(begin, hasher=begin.hasher.copy()), end.offset)
             if again.sha256 != end.sha256:
                 raise InputError(
-                    f"{source.name}: the file was rewritten while it was read", "Run again on a file that holds still."
+                    f"{source.name}: the file was rewritten while it was read",
+                    "Run again when the file no longer changes.",
                 )
 
     def _disk_before(self, index: int) -> int:
@@ -202,7 +203,7 @@ def _skip(opened: OpenSource, offset: int) -> None:
 
 
 def _next_line(opened: OpenSource, mark: Mark, limit: int, disk_before: int, delimiter: bytes = b"") -> Line | None:
-    """The line after `mark`, in bounded memory; with a `delimiter` the row of CSV."""
+    """The line after `mark`, in bounded memory; with a `delimiter`, the row of CSV."""
     piece = opened.readline(limit + 1, mark.line)
     if not piece:
         return None

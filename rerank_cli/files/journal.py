@@ -1,12 +1,12 @@
-"""The journal beside an unfinished output: what is durable, line by line.
+"""The journal of an unfinished output: what is on disk, line by line.
 
     {"kind":"header", "fingerprint":{…}, "resolved":{…}, "crc":"9f3a…"}
     {"kind":"commit", counters, place in the input, sizes and CRCs of both files, learned budget, "crc":"…"}
     {"kind":"finishing", the same of the complete files, "errors_path":"…", "crc":"…"}
 
-A line counts when it is whole and its CRC is right; the journal ends at the first that does not. A commit line is
-written after the data it speaks of is on disk, so whatever lies beyond the last commit is thrown away on resume.
-The trade refused: counting the lines of the output instead, which takes a torn line for a whole one.
+A line is valid when it is complete and its CRC is right. The journal ends before the first invalid line. A commit line
+is written after its data is on disk, so anything after the last commit is truncated on resume. Rejected alternative:
+counting lines of the output, which takes a torn line for a complete one.
 """
 
 import os
@@ -27,19 +27,19 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How far a file is known to be good: its size in bytes and the CRC-32 of all of it."""
+    """The extent of a file: its size in bytes, and the CRC-32 of its content."""
 
     size: int = 0
     crc: int = 0
 
     def plus(self, block: bytes) -> "Extent":
-        """After appending `block`."""
+        """The extent after `block` is appended."""
         return Extent(self.size + len(block), crc32(block, self.crc))
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A Mark as the journal keeps it: the hasher itself cannot be saved, its digest can."""
+    """A Mark as stored in the journal: with a digest, since a hasher cannot be saved."""
 
     source: int = 0
     line: int = 0
@@ -49,13 +49,13 @@ class Place:
 
     @classmethod
     def of(cls, mark: Mark) -> "Place":
-        """The place that `mark` stands at."""
+        """The place of `mark`."""
         return cls(mark.source, mark.line, mark.offset, mark.total, mark.sha256)
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Everything a continued run must know."""
+    """What a resumed run needs to know."""
 
     counters: Counters = field(default_factory=Counters)
     place: Place = field(default_factory=Place)
@@ -69,7 +69,7 @@ class Commit:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> "Commit":
-        """What `as_dict` wrote."""
+        """The commit that `as_dict` wrote."""
         return cls(
             Counters.from_dict(saved["counters"]),
             Place(**saved["place"]),
@@ -81,10 +81,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class FoundJournal:
-    """A journal as read back: its header, its last commit, whether the run was finishing, and its valid size.
+    """A journal read from disk: its header, its last commit, whether the run was finishing, and its valid size.
 
-    `errors_path` is where a finishing run puts its errors file, percent-encoded; relative to FILE's folder. `replaces`
-    is the errors file that it found there and may replace or remove.
+    `errors_path` is the errors file of a finishing run: percent-encoded, relative to FILE's folder. `replaces` is the
+    errors file that it found there and may replace or remove.
     """
 
     header: dict[str, Any]
@@ -102,7 +102,7 @@ def encode(line: dict[str, Any]) -> bytes:
 
 
 def decode(raw: bytes) -> dict[str, Any] | None:
-    """The line that `encode` wrote; None when it is torn or altered."""
+    """The line that `encode` wrote; None when it is torn or changed."""
     body, separator, tail = raw.rpartition(b',"crc":"')
     if not separator or not body.startswith(b"{") or tail != b'%08x"}\n' % crc32(body):
         return None
@@ -111,7 +111,7 @@ def decode(raw: bytes) -> dict[str, Any] | None:
 
 
 def read_journal(path: Path) -> FoundJournal | None:
-    """Read a journal to its last valid line; None when there is none with a valid header of our version."""
+    """Read a journal to its last valid line; None without a valid header of our version."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -139,12 +139,12 @@ class Journal:
     """A journal open for appending."""
 
     def __init__(self, path: Path, size: int) -> None:
-        """Open an existing journal, cut to its valid `size`."""
+        """Open an existing journal, truncated to its valid `size`."""
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         os.ftruncate(self._fd, size)
 
     def append(self, line: dict[str, Any]) -> None:
-        """Add a line and wait until it is on disk."""
+        """Append a line and wait until it is on disk."""
         write_all(self._fd, encode(line))
         os.fsync(self._fd)
 

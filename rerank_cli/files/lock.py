@@ -1,10 +1,10 @@
-"""One living run per output: a lock that dies with its process.
+"""One running process per output: a lock that ends with its process.
 
-flock locks a file, not a name: after the lock is ours, the name must still lead to that file, or somebody unlinked it
-and a third process may hold a lock of the same name.
+flock locks a file, not a name. After locking, the name must still lead to that file. Otherwise it was unlinked, and a
+third process may hold a lock of the same name.
 
-A lock of ours holds a line that says so, and only such a file is ever removed. Where somebody else's file has the name
-(`uv.lock` beside `-o uv`), that file is locked as it is, and nothing is written to it.
+Our lock files contain a line that identifies them, and only such files are removed. If another program's file has the
+name (`uv.lock` for `-o uv`), that file is locked and not changed.
 """
 
 import errno
@@ -17,7 +17,7 @@ from pathlib import Path
 from rerank_cli.core.errors import OutputBusy, OutputError, Refused
 from rerank_cli.files.durable import sync_folder, write_all
 
-TURNS = 1000  # against an owner that removes its lock just as we take it
+TURNS = 1000  # attempts, if another process removes its lock while we take it
 LINE = b"rerank lock\n"
 UNSUPPORTED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)  # by the file system, or without /proc
 
@@ -25,21 +25,21 @@ UNSUPPORTED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)  # by
 class Lock:
     """An exclusive lock on `path`, held from construction to `release`.
 
-    `inherited`: the file was left behind by a run of ours that was killed, and so may be other files, half made.
+    `inherited`: the file was left by a killed run of ours, so other incomplete files may be there too.
     """
 
     def __init__(self, path: Path, option: str = "-o") -> None:
-        """`option` is the one that names what is locked.
+        """`option` names the locked output, for messages.
 
-        Raises OutputBusy when another process holds it, Refused when the name is taken by what cannot be locked,
-        OutputError when the folder forbids it.
+        Raises OutputBusy when another process holds the lock, Refused when the name cannot be locked, OutputError when
+        the folder is not writable.
         """
         self.path, self.inherited = path, False
         try:
             self._fd = self._acquire()
         except BlockingIOError:
             raise OutputBusy(
-                f"{path}: another run is writing this output", f"Wait for it, or choose another {option}."
+                f"{path}: another run is writing this output", f"Wait until it ends, or choose another {option}."
             ) from None
         except OSError as fault:
             reason = fault.strerror or str(fault)
@@ -52,7 +52,7 @@ class Lock:
             raise Refused(f"{path}: is not a regular file", f"Move it away, or choose another {option}.")
 
     def _acquire(self) -> int | None:
-        """A descriptor that holds the lock; None when the name is taken by what cannot be locked."""
+        """A descriptor that holds the lock; None when the name cannot be locked."""
         for _ in range(TURNS):
             try:
                 fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -73,10 +73,10 @@ class Lock:
                 os.close(fd)
                 raise
             os.close(fd)
-        raise OSError(errno.ESTALE, "the file system does not tell its files apart")
+        raise OSError(errno.ESTALE, "the file system does not identify its files")
 
     def _is_held(self, fd: int) -> bool:
-        """Whether a file that was there is now locked by us, and still there. Raises BlockingIOError."""
+        """Whether we hold the lock of an existing file that is still there. Raises BlockingIOError."""
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return False
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +89,7 @@ class Lock:
         return True
 
     def _make_durable(self, fd: int) -> int:
-        """Our new lock, once it is known to be there after a loss of power: it vouches for what comes after it."""
+        """Our new lock, after it is on disk: later files depend on it after a power loss."""
         try:
             sync_folder(self.path.parent)
         except BaseException:
@@ -99,14 +99,14 @@ class Lock:
         return fd
 
     def _is_ours(self, fd: int) -> bool:
-        """Whether the name leads to this very file, by no link, and the file holds our line and nothing else."""
+        """Whether the name leads to this file, not by a link, and the file holds our line only."""
         same = os.path.samestat(os.fstat(fd), os.lstat(self.path))
         return same and os.pread(fd, len(LINE) + 1, 0) == LINE
 
     def release(self, keep: bool = False) -> None:
-        """Remove the file, if it is ours, while the lock is still held, then let go. A file that stays is no lock.
+        """Remove the file, if it is ours, while the lock is still held, then release it.
 
-        `keep`: it stays, and shows the next run that what is incomplete here is ours (`inherited`).
+        `keep`: leave the file, which tells the next run that incomplete files are ours (`inherited`).
         """
         if self._fd is None:
             return
@@ -117,10 +117,10 @@ class Lock:
 
 
 def _make_lock(path: Path) -> int | None:
-    """A new lock, held from its first moment; None when the name is taken.
+    """A new lock, held from its creation; None when the name exists.
 
-    It gets its name when it holds its line. Where the file system cannot do that, a process killed between the two
-    leaves an empty file, which is nobody's: it is locked by later runs and stays.
+    The file gets its name after it holds its line. On file systems that cannot do that, a kill between the two leaves
+    an empty file. Later runs lock it and do not remove it.
     """
     try:
         return _make_named_when_filled(path)

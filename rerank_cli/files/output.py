@@ -1,4 +1,4 @@
-"""Where the lines of a run go: one protocol for files and for streams, and which of them `-o` names."""
+"""Where the lines of a run go: one protocol for files and streams."""
 
 from typing import Any, Protocol
 
@@ -11,14 +11,14 @@ from rerank_cli.files.journal import Commit
 from rerank_cli.files.paths import Paths
 from rerank_cli.files.stream_output import StreamOutput
 
-OF_FILES = ("output_bytes", "output_crc32", "errors_file", "errors_bytes", "errors_crc32")  # meta data, no statistics
+OF_FILES = ("output_bytes", "output_crc32", "errors_file", "errors_bytes", "errors_crc32")  # not statistics
 
 
 class Output(Protocol):
-    """Where a run's lines go. Nothing counts before `commit`, and nothing is final before `finish`."""
+    """Takes the lines of a run. Nothing is durable before `commit`, and nothing is final before `finish`."""
 
     def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
-        """Begin at nothing."""
+        """Start a new output."""
 
     def write(self, line: bytes) -> None:
         """Take an output line."""
@@ -27,17 +27,17 @@ class Output(Protocol):
         """Take a line of the errors file."""
 
     def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
-        """Make everything taken so far durable. `counters` are of the whole run."""
+        """Make all lines so far durable. `counters` are those of the complete run."""
 
     def finish(self, meta: dict[str, Any]) -> None:
-        """The run is complete: make it final, `meta` beside it."""
+        """The run is complete: make the output final, and write `meta` next to it."""
 
     def close(self) -> None:
-        """Close what is open and release what is locked, whatever happened."""
+        """Close the files and release the locks, also after an error."""
 
 
 def open_output(files: FileConfig, paths: Paths | None, resumable: bool = True) -> FileOutput | StreamOutput:
-    """The output that `-o` names, locked: a file with these paths, or a stream where there are none.
+    """The output that `-o` names, locked: a file with these `paths`, or a stream if `paths` is None.
 
     `resumable`: whether the command has --resume. Raises Refused, OutputBusy or OutputError.
     """

@@ -1,9 +1,9 @@
-"""Parquet as lines of JSON, one a row, columns in the file's order, and lines of JSON as parquet.
+"""Parquet as JSON lines, one per row, with columns in the order of the file; and JSON lines as parquet.
 
-What JSON has not is read as text (dates and durations in ISO 8601, decimals in digits), bytes as text where they are
-UTF-8 and as an object with their base64 where they are not. A value that cannot be read makes its row a line that is
-an error record and names the column. The trade refused: reading columns as arrays, which is faster and would be a
-second way for everything that holds for lines.
+Types that JSON lacks are read as text: dates and durations in ISO 8601, decimals in digits. Bytes are read as text if
+they are UTF-8, else as an object with their base64. A row with a value that cannot be read becomes an error record that
+names the column. Rejected alternative: reading columns as arrays. It is faster, but everything that works for lines
+would need a second implementation.
 """
 
 import base64
@@ -25,7 +25,7 @@ import pyarrow.parquet
 from rerank_cli.core.errors import InputError
 from rerank_cli.files.raw import CountedStream, unreadable_line
 
-ROWS = 256  # converted at once
+ROWS = 256  # rows converted together
 UNFIT = (
     ValueError,
     OverflowError,
@@ -33,14 +33,14 @@ UNFIT = (
     NotImplementedError,
     pyarrow.ArrowException,
 )  # pyarrow's, of a value
-OUT_OF_RANGE = "<"  # begins what Arrow writes for a time that it cannot write
+OUT_OF_RANGE = "<"  # how Arrow begins a time that it cannot format
 ID = re.compile(r"(?i:(?:[_.-]|^(?:doc|document|corpus|passage|query|topic|[dpq])?)id)$|[a-z]I[dD]$")  # a column of ids
-LARGEST_EXACT = 2**53  # of whole numbers in floats
-SHOWN = 200  # characters of what Arrow says
+LARGEST_EXACT = 2**53  # integer that a float represents exactly
+SHOWN = 200  # characters of a message of Arrow
 
 
 class RowLines(RawIOBase):
-    """A parquet file's rows as a stream of JSON lines."""
+    """The rows of a parquet file as a stream of JSON lines."""
 
     def __init__(self, counted: CountedStream) -> None:
         """Raises OSError for a pipe, InputError for a damaged file."""
@@ -59,7 +59,7 @@ class RowLines(RawIOBase):
         return True
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        """Some of the lines. Raises InputError where the file is damaged, OSError where the disk is."""
+        """Read some of the lines. Raises InputError for a damaged file, OSError for the disk."""
         if not self._left:
             try:
                 self._left = next(self._blocks, b"")
@@ -80,7 +80,7 @@ class RowLines(RawIOBase):
                 yield block
 
     def _unreadable_column(self) -> str:
-        """The column of the present row group that cannot be read."""
+        """The column of the current row group that cannot be read."""
         for name in self._file.schema_arrow.names:
             try:
                 for _ in self._file.iter_batches(batch_size=ROWS, row_groups=[self._group], columns=[name]):
@@ -90,18 +90,18 @@ class RowLines(RawIOBase):
         return "the parquet file"
 
     def _fault_of(self, fault: Exception, what: str) -> Exception:
-        """What the reader above is to hear: the disk's own fault, or what of the file is wrong."""
+        """The error to raise: the disk's own, or one that says what is wrong with the file."""
         if isinstance(fault, OSError) and fault.errno:
             return fault
         reason = (str(fault).splitlines() or ["?"])[0][:SHOWN]
         return InputError(
             f"{self._counted.name}: {what} cannot be read after row {self._done} ({reason})",
-            "Fetch or write the file anew, or without that column.",
+            "Fetch or write the file again, or leave that column out.",
         )
 
 
 def lines_of(batch: pyarrow.RecordBatch) -> bytes:
-    """The rows of a table as lines; one by one where some of them hold what cannot be read."""
+    """The rows of a table as lines; one at a time if some hold values that cannot be read."""
     try:
         return b"".join([line_of(row) for row in batch.to_pylist()])
     except UNFIT:
@@ -124,7 +124,7 @@ def _line_at(batch: pyarrow.RecordBatch, row: int) -> bytes:
 
 
 def value_of(cell: pyarrow.Scalar) -> Any:
-    """A value of Python, or its text where Python has none such (years beyond 9999). Raises one of UNFIT."""
+    """A value as Python has it, or its text if Python has no such value (years beyond 9999). Raises one of UNFIT."""
     try:
         return cell.as_py()
     except UNFIT:
@@ -135,15 +135,15 @@ def value_of(cell: pyarrow.Scalar) -> Any:
 
 
 def line_of(row: dict[str, Any]) -> bytes:
-    """A row as a line. What is null is left out: a column has no other way to say that a record lacks a field."""
+    """A row as a line. Null values are left out: in a column they mean that a record lacks the field."""
     return orjson.dumps(json_value(row), default=as_json_text, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def json_value(value: Any, name: str = "") -> Any:
-    """A value as JSON can have it. Raises ValueError for infinite numbers.
+    """A value that JSON can hold. Raises ValueError for infinite numbers.
 
-    Fields of objects that are null or not a number, which libraries write for null, are left out. The ids among them
-    are integers again where a gap in their column made them floats.
+    Fields of objects that are null or NaN are left out: libraries write NaN for null. Ids that a gap in their column
+    turned into floats become integers again.
     """
     kind = type(value)
     if kind is dict:
@@ -159,7 +159,7 @@ def json_value(value: Any, name: str = "") -> Any:
 
 
 def as_json_text(value: Any) -> str | dict[str, str]:
-    """What orjson does not know, as text; bytes that are no text as an object, which nobody can take for one."""
+    """Values that orjson cannot write, as text; bytes that are not text, as an object."""
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")
@@ -173,22 +173,23 @@ def as_json_text(value: Any) -> str | dict[str, str]:
 
 
 def iso_duration(length: datetime.timedelta) -> str:
-    """A length of time in seconds.
+    """A duration in ISO 8601, in seconds.
 
     >>> iso_duration(datetime.timedelta(days=1, milliseconds=-1500)), iso_duration(datetime.timedelta(seconds=-0.5))
     ('PT86398.5S', '-PT0.5S')
     """
     nanoseconds = (length.days * 86400 + length.seconds) * 10**9 + length.microseconds * 1000
-    nanoseconds += getattr(length, "nanoseconds", 0)  # that pandas has
+    nanoseconds += getattr(length, "nanoseconds", 0)  # an attribute of pandas
     whole, rest = divmod(abs(nanoseconds), 10**9)
     fraction = f".{rest:09}".rstrip("0") if rest else ""
     return f"{'-' if nanoseconds < 0 else ''}PT{whole}{fraction}S"
 
 
 def write_table(lines: Path, table: Path) -> None:
-    """A file of JSON lines as a parquet file, replacing what is there; on disk when this returns.
+    """Write a file of JSON lines as a parquet file, replacing an existing one; on disk when this returns.
 
-    Read twice, first for the types of the columns. Raises ValueError where a column has values of two kinds.
+    The lines are read twice, first for the types of the columns. Raises ValueError for a column with values of two
+    types.
     """
     schema = pyarrow.schema([])
     try:

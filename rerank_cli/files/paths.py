@@ -1,4 +1,4 @@
-"""The names of an output's files."""
+"""The paths of the files of an output."""
 
 import os
 import stat
@@ -7,20 +7,20 @@ from pathlib import Path
 
 from rerank_cli.core.errors import OutputError
 
-WHOLE = ".partial.parquet"  # the table made of FILE.partial
+WHOLE = ".partial.parquet"  # the table written from FILE.partial
 ERRORS = ".errors.jsonl"  # the errors file of FILE, unless --errors names another
 
 
 def real_path(path: str) -> Path:
-    """Where a path leads in the end. Raises OutputError for a relative one in a folder that was removed."""
+    """A path with all links resolved. Raises OutputError for a relative path in a removed folder."""
     try:
         return Path(os.path.realpath(path))
     except OSError as fault:
-        raise OutputError(f"{path}: {fault.strerror}", "Name a file by its whole path.") from None
+        raise OutputError(f"{path}: {fault.strerror}", "Name a file by its absolute path.") from None
 
 
 def errors_lock(errors: Path) -> Path:
-    """The lock of an errors file: that of FILE where it is FILE's own, so that another output cannot name it too."""
+    """The lock of an errors file, so that another output cannot name the same file; FILE's lock for FILE's own."""
     return errors.with_name((errors.name.removesuffix(ERRORS) or errors.name) + ".lock")
 
 
@@ -48,12 +48,12 @@ class Paths:
 
     @property
     def ready(self) -> Path:
-        """What becomes FILE by the last rename: the partial, or the table made of it at the end."""
+        """The file that the last rename turns into FILE: the partial, or the table written from it."""
         return self.beside(WHOLE if self.is_table else ".partial")
 
     @property
     def errors_partial(self) -> Path:
-        """Where errors are gathered until the end: beside FILE, so that outputs that share ERRORS never share it."""
+        """The errors file until the end: next to FILE, so that outputs with the same ERRORS never share it."""
         return self.beside(f"{ERRORS}.partial")
 
     @property
@@ -62,7 +62,7 @@ class Paths:
         return self.errors == self.beside(ERRORS)
 
     def uses(self) -> list[tuple[str, Path]]:
-        """Every path that a run may write, each with what it is."""
+        """Every path that a run may write, each with its purpose."""
         suffixes = (
             ".partial",
             ".journal",
@@ -84,7 +84,7 @@ class Paths:
 
 
 def is_file(output: str) -> bool:
-    """Whether `-o` names a regular file or one to be: not a stream, FIFO or device."""
+    """Whether `-o` names a regular or new file: not a stream, FIFO or device."""
     if output == "-":
         return False
     try:

@@ -1,8 +1,8 @@
-"""Where a row of CSV ends: a newline inside a quoted field does not end it.
+"""Find the end of a row of CSV: a newline inside a quoted field does not end it.
 
-The states are those of Python's csv module, not strict: a quote opens a field only where the field begins, two quotes
-in a quoted field are one, and what stands behind the closing quote belongs to the field. They go on over pieces of any
-size, so that a row is never held whole to find its end.
+The states are those of Python's csv module with `strict=False`. A quote opens a field only at the field's start. Two
+quotes in a quoted field are one. Text after the closing quote belongs to the field. The state carries over from piece
+to piece, so that the end of a row is found without holding all of it.
 """
 
 from enum import IntEnum
@@ -11,12 +11,12 @@ QUOTE = b'"'
 
 
 class State(IntEnum):
-    """Where in a row a piece ends."""
+    """The position in a row at which a piece ends."""
 
-    BEGIN = 0  # of a field
-    FIELD = 1  # in one without quotes, or behind the closing one
+    BEGIN = 0  # at the start of a field
+    FIELD = 1  # in a field without quotes, or after the closing quote
     INSIDE = 2  # in a quoted field
-    CLOSED = 3  # behind a quote in a quoted field
+    CLOSED = 3  # after a quote in a quoted field
 
 
 def state_after(piece: bytes, state: State, delimiter: bytes) -> State:

@@ -1,4 +1,4 @@
-"""Bytes as a file or a pipe gives them: how far it was read, and what stands ahead."""
+"""Raw bytes of a file or pipe, with a position and lookahead."""
 
 import errno
 import io
@@ -16,13 +16,13 @@ UNREADABLE = b"{\x00unreadable "  # begins no line of a text
 
 
 class PeekableStream(io.RawIOBase):
-    """A raw stream that can look ahead. Others give `fill`; for damaged content it raises one of `damaged`."""
+    """A raw stream that can look ahead. Subclasses define `fill`, which raises one of `damaged` for damaged content."""
 
     damaged: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self) -> None:
         self._ahead = b""
-        self._fault: Exception | None = None  # met while looking ahead; raised where it is come to
+        self._fault: Exception | None = None  # met while looking ahead; raised when reading reaches it
 
     def readable(self) -> bool:
         """Always."""
@@ -30,12 +30,13 @@ class PeekableStream(io.RawIOBase):
 
     @abstractmethod
     def fill(self, view: memoryview) -> int:
-        """Read what is there into `view`, at least a byte unless it is the end."""
+        """Read available bytes into `view`, at least one unless at the end."""
 
     def peek(self, count: int, enough: int) -> bytes:
-        """The first `count` bytes, or the first line if it is shorter, but `enough`; without consuming them.
+        """The first `count` bytes, or the first line if it is shorter but at least `enough` bytes; without consuming
+        them.
 
-        Fewer at the end of the stream and before damage.
+        Fewer bytes at the end of the stream and before damage.
         """
         block = bytearray(count)
         while len(self._ahead) < (enough if b"\n" in self._ahead else count):
@@ -50,7 +51,7 @@ class PeekableStream(io.RawIOBase):
         return self._ahead
 
     def take(self, view: memoryview) -> int:
-        """Read what was looked at, else what is there."""
+        """Read bytes from the lookahead, else available bytes."""
         if self._ahead:
             count = min(len(view), len(self._ahead))
             view[:count], self._ahead = self._ahead[:count], self._ahead[count:]
@@ -61,7 +62,7 @@ class PeekableStream(io.RawIOBase):
 
 
 class CountedStream(PeekableStream):
-    """A raw stream read to at most `size` bytes, which knows how far it is and can look ahead."""
+    """A raw stream of at most `size` bytes that counts what it read and can look ahead."""
 
     def __init__(self, raw: io.FileIO, name: str, size: int | None) -> None:
         super().__init__()
@@ -69,14 +70,14 @@ class CountedStream(PeekableStream):
         self.position = 0
 
     def seekable_file(self) -> io.FileIO:
-        """The file itself, to be read in any order. Raises OSError for what is none."""
+        """The file itself, for random access. Raises OSError for a pipe."""
         if self.size is None:
-            raise OSError(errno.ESPIPE, "a parquet file must be a file, it cannot come through a pipe")
+            raise OSError(errno.ESPIPE, "parquet cannot be read from a pipe")
         self._raw.seek(0)
         return self._raw
 
     def fill(self, view: memoryview) -> int:
-        """Read what is there, at least a byte unless it is the end; wait for it where the stream itself does not."""
+        """Read available bytes, at least one unless at the end; wait for a non-blocking stream."""
         while (count := self._raw.readinto(view)) is None:
             select.select([self._raw], [], [])
         return count
@@ -88,7 +89,9 @@ class CountedStream(PeekableStream):
             view = view[: self.size - self.position]
         count = self.take(view)
         if count == 0 and len(view) and self.size is not None:
-            raise InputError(f"{self.name}: the file shrank while it was read", "Run again on a file that holds still.")
+            raise InputError(
+                f"{self.name}: the file shrank while it was read", "Run again when the file no longer changes."
+            )
         self.position += count
         return count
 
@@ -99,16 +102,16 @@ class CountedStream(PeekableStream):
 
 
 def unreadable_line(reason: str, path: str, rest: bytes) -> bytes:
-    """A line that `parse_object` refuses for this reason: for what another format cannot give as JSON.
+    """A line that `parse_object` refuses with this reason: for a value that cannot be converted to JSON.
 
-    `rest` is a JSON object with what can be given of it, which the errors file shows; {} for a long one.
+    `rest` is a JSON object with the readable part of the record, for the errors file; {} for a long one.
     """
     rest = rest if len(rest) <= LONGEST_REST else b"{}"
     return UNREADABLE + orjson.dumps([reason, path, rest.decode("utf-8", "replace").rstrip("\n")])
 
 
 def source_text(raw: bytes) -> bytes:
-    """A line as the errors file shows it: what can be given of one that `unreadable_line` made.
+    """A line as the errors file shows it; for a line of `unreadable_line`, its readable part.
 
     >>> source_text(unreadable_line("the score is NaN", "$", b'{"qid":"q1"}')), source_text(b"{NaN}")
     (b'{"qid":"q1"}', b'{NaN}')

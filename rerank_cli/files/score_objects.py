@@ -1,11 +1,11 @@
-"""Scores in one JSON object, `{qid: {docid: score}}`, as a stream of JSON lines, one a score.
+"""Scores in one JSON object, `{qid: {docid: score}}`, as a stream of JSON lines, one per score.
 
-MTEB, BEIR and ranx keep runs and judgements so, on one line or on many. The object is read piece by piece and never
-held whole, and what holds for lines (places, hashes, resuming) holds for its scores. MTEB puts a task's subset and
-split above the queries, behind a field about the model: a file with one split is read, of several one must be chosen.
+MTEB, BEIR and ranx store runs and judgements this way, on one line or many. The object is read in pieces, in bounded
+memory. Positions, hashes and resuming work for its scores as for lines. MTEB nests queries below a task's subset and
+split, after a field about the model: a file with one split is read, a file with several is refused.
 
-A score that is no number becomes a line that is refused with its path; what is no such object is an InputError. The
-trade refused: a parser that holds the whole object, and keeps the last of two queries with one name.
+A score that is not a number becomes an error record with its path. Another object is an InputError. Rejected
+alternative: a JSON parser, which holds the complete object and keeps only the last of two queries with the same name.
 """
 
 import json
@@ -17,9 +17,9 @@ from io import RawIOBase
 from rerank_cli.core.errors import InputError
 from rerank_cli.files.raw import PeekableStream, unreadable_line
 
-HEAD = CHUNK = 1 << 16  # bytes: HEAD show whether a stream is such an object
-LONGEST = 1 << 20  # bytes of a name with its value
-PLAIN, IN_MTEB = 2, 4  # names above a score
+HEAD = CHUNK = 1 << 16  # bytes; HEAD bytes show whether a stream is such an object
+LONGEST = 1 << 20  # bytes of a name and its value
+PLAIN, IN_MTEB = 2, 4  # levels of names above a score
 MTEB = b'"mteb_model_meta"'
 SPACE = rb"[ \t\r\n]*+"
 STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
@@ -31,15 +31,15 @@ ENTRY = re.compile(rb"%b(%b)%b:%b(?:([{\[])|(%b|%b)(?=%b[,}]))" % (SPACE, STRING
 NUMBER = re.compile(DIGITS)
 REST = re.compile(SPACE)
 BOM = b"\xef\xbb\xbf"
-MARK = re.compile(rb"(?:%b)?+" % BOM)  # also where there is none
+MARK = re.compile(rb"(?:%b)?+" % BOM)  # optional
 SHOWN = 40  # bytes in a message
 ADVICE = "Expected {qid: {docid: score}}, as MTEB, BEIR and ranx write it."
 
 
 def begins_scores(head: bytes) -> bool:
-    """Whether what begins with these bytes is an object of objects, as far as they show it.
+    """Whether a stream that begins with these bytes is an object of objects, as far as they show.
 
-    A record may begin with an object of numbers, but has a text or a list beside it.
+    A record may begin with an object of numbers, but it also has a text or a list.
 
     >>> begins_scores(b'{"q1": {"d1": 1.5, "d'), begins_scores(b'{"query": {"qid": 1}, "candidates": [')
     (True, False)
@@ -50,7 +50,7 @@ def begins_scores(head: bytes) -> bool:
         opens, may_open = token == b"{", depth == 0 or before == b":"
         if (opens and not may_open) or (not opens and may_open and depth < 2):
             return False
-        if token == b'"':  # of a string that is cut
+        if token == b'"':  # a string that is cut
             break
         depth += {b"{": 1, b"}": -1}.get(token, 0)
         inside, listed = inside or depth > 1, listed or token == b"["
@@ -61,7 +61,7 @@ def begins_scores(head: bytes) -> bool:
 
 
 def scores_as_lines(stream: RawIOBase, name: str) -> RawIOBase:
-    """A stream, or if it is an object of scores, these as lines."""
+    """The stream; for an object of scores, its scores as lines."""
     if isinstance(stream, PeekableStream) and begins_scores(stream.peek(HEAD, HEAD)):
         return ScoreLines(stream, name)
     return stream
@@ -73,10 +73,10 @@ class ScoreLines(RawIOBase):
     def __init__(self, stream: RawIOBase, name: str) -> None:
         self._pieces = Pieces(stream, name)
         self._left = b""
-        self._names: list[bytes] = []  # of the objects that are open
+        self._names: list[bytes] = []  # of the open objects
         self._levels = PLAIN
         self._split: list[bytes] = []  # MTEB's subset and split, once known
-        self._queries: set[bytes] = set()  # of this object
+        self._queries: set[bytes] = set()  # of the current object
         self._blocks = self._all_lines()
 
     def readable(self) -> bool:
@@ -84,7 +84,7 @@ class ScoreLines(RawIOBase):
         return True
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        """Some of the lines. Raises InputError for what is no object of scores."""
+        """Read some of the lines. Raises InputError for anything but an object of scores."""
         while not self._left:
             block = next(self._blocks, None)
             if block is None:
@@ -95,7 +95,7 @@ class ScoreLines(RawIOBase):
         return len(block)
 
     def _all_lines(self) -> Iterator[bytes]:
-        """Blocks of lines, of one object after the other."""
+        """Blocks of lines, object after object."""
         if not self._pieces.at_end():
             self._pieces.take(MARK)
         while not self._pieces.at_end():
@@ -105,7 +105,7 @@ class ScoreLines(RawIOBase):
             yield from self._entries()
 
     def _entries(self) -> Iterator[bytes]:
-        """Blocks of lines of an object behind its opening brace, up to the closing one."""
+        """Blocks of lines of an object, from its opening to its closing brace."""
         closed = self._pieces.skip(b"}")
         while not closed:
             if len(self._names) == self._levels - 1 and self._names[0] != MTEB:
@@ -118,7 +118,7 @@ class ScoreLines(RawIOBase):
                     raise self._pieces.fault()
 
     def _scores(self) -> tuple[bytes, bool]:
-        """The lines of the numbers that follow, as far as they were read, and whether a brace closes the object."""
+        """The lines of the next scores, as far as they were read, and whether the object ends after them."""
         head, closed, lines = _line_until_docid(self._names[-1]), False, []
         for found in self._pieces.all(SCORE):
             lines += [head, found[1], b',"score":', found[2], b"}\n"]
@@ -145,7 +145,7 @@ class ScoreLines(RawIOBase):
         self._names.pop()
 
     def _line(self, scalar: bytes) -> bytes:
-        """The line of a value that is no object; one that is refused where it is no score."""
+        """The line of a scalar value; an error record if it is not a score."""
         if len(self._names) < self._levels:
             return self._refused(f"{_kind(scalar)} where an object is expected")
         if not NUMBER.fullmatch(scalar):
@@ -153,13 +153,13 @@ class ScoreLines(RawIOBase):
         return b'%b%b,"score":%b}\n' % (_line_until_docid(self._names[-2]), self._names[-1], scalar)
 
     def _refused(self, reason: str) -> bytes:
-        """The line of a value that is no score, with the ids above it."""
+        """The error record of a value that is not a score, with its ids."""
         ids = zip((b"query-id", b"corpus-id"), self._names[self._levels - 2 :], strict=False)
         rest = b"{%b}" % b",".join([b'"%b":%b' % each for each in ids])
         return unreadable_line(reason, _path(self._names), rest) + b"\n"
 
     def _check_opening(self, sign: bytes) -> None:
-        """Raises InputError for a list, for an object where a score stands, and for a second split of MTEB's."""
+        """Raises InputError for a list, for an object in place of a score, and for a second split of MTEB."""
         if sign == b"[" or len(self._names) >= self._levels + (self._names[0] == MTEB):
             what = "a list" if sign == b"[" else "an object"
             place = "a score" if len(self._names) >= self._levels else "an object"
@@ -170,33 +170,33 @@ class ScoreLines(RawIOBase):
                 raise self._several_splits()
 
     def _check_once(self) -> None:
-        """Raises InputError for a query that the object had before: a parser would keep the last one alone."""
+        """Raises InputError for a query that occurs twice in the object: a parser would keep only the last one."""
         if len(self._names) != self._levels - 1 or self._names[0] == MTEB:
             return
         qid = _unescaped(self._names[-1])
         if qid in self._queries:
-            raise InputError(f"{self._pieces.name}: {_path(self._names)} stands twice", "Join the two, or remove one.")
+            raise InputError(f"{self._pieces.name}: {_path(self._names)} occurs twice", "Join the two, or remove one.")
         self._queries.add(qid)
 
     def _several_splits(self) -> InputError:
         one, other = ("".join(f"[{_text(each)}]" for each in names) for names in (self._split, self._names))
         name = self._pieces.name
         return InputError(
-            f"{name}: holds predictions of several splits, {one} and {other}",
+            f"{name}: has predictions of several splits, {one} and {other}",
             f"Choose one: jq '.{one}' {shlex.quote(name)} > one.json",
         )
 
 
 class Pieces:
-    """A text that is read piece by piece, and taken from its beginning by patterns."""
+    """A text that is read in pieces and matched by patterns from its current position."""
 
     def __init__(self, stream: RawIOBase, name: str) -> None:
         self.name = name
         self._stream = stream
-        self._text, self._place, self._before = b"", 0, 0  # what was read, our place in it, bytes before it
+        self._text, self._place, self._before = b"", 0, 0  # text read, position in it, bytes before it
 
     def take(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
-        """What a pattern matches here. It must not match the beginning of something longer."""
+        """The match of a pattern at the current position. It must not match a prefix of a longer token."""
         while not (found := pattern.match(self._text, self._place)):
             if len(self._text) - self._place > LONGEST or not self._read_more():
                 return None
@@ -204,20 +204,20 @@ class Pieces:
         return found
 
     def all(self, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
-        """What a pattern matches, again and again, as far as the text was read."""
+        """Repeated matches of a pattern, as far as the text was read."""
         while found := pattern.match(self._text, self._place):
             self._place = found.end()
             yield found
 
     def skip(self, sign: bytes) -> bool:
-        """Whether this sign comes next; then it was taken."""
+        """Skip this sign. Returns whether it came next."""
         self.at_end()
         found = self._text[self._place : self._place + 1] == sign
         self._place += found
         return found
 
     def at_end(self) -> bool:
-        """Whether nothing follows but blanks, which are taken."""
+        """Skip blanks. Returns whether nothing else follows."""
         while True:
             blanks = REST.match(self._text, self._place)
             self._place = blanks.end() if blanks else self._place
@@ -227,10 +227,10 @@ class Pieces:
                 return True
 
     def fault(self, *, inside: bool = True) -> InputError:
-        """What is said where nothing that may come here comes; `inside` an object, it may have been cut off."""
+        """The error for an unexpected token; `inside` an object, the file may be truncated."""
         ended = self.at_end() or (inside and b"}" not in self._text[self._place :] and not self._read_more())
         shown = self._text[self._place : self._place + SHOWN].decode("utf-8", "replace")
-        what = "ends early" if ended else f"has {shown!r} where it cannot stand"
+        what = "ends early" if ended else f"has an unexpected {shown!r}"
         return InputError(f"{self.name}: the JSON object {what} (byte {self._before + self._place})", ADVICE)
 
     def _read_more(self) -> bool:
@@ -249,7 +249,7 @@ def _kind(scalar: bytes) -> str:
 
 
 def _unescaped(name: bytes) -> bytes:
-    """A name without escapes, to be compared with others."""
+    """A name without escapes, for comparison."""
     try:
         return json.dumps(json.loads(name)).encode() if b"\\" in name or not name.isascii() else name
     except ValueError:

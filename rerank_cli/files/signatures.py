@@ -1,6 +1,6 @@
-"""What a file is that we do not read, by its first bytes, and the way out.
+"""Recognise files of other types by their first bytes, with advice for each.
 
-What can be a text is one, whatever letters it begins with: `BZh9` may be a document's id.
+A file that can be text is text, whatever its first letters: `BZh9` may be the id of a document.
 """
 
 import codecs
@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 LOOK_AT = 512  # bytes: a tar archive names itself at 257
-ENOUGH = 4  # bytes that are waited for even if a line ends before
+ENOUGH = 4  # bytes to wait for, even if a line ends before
 READ = "plain text, gzip, zstd and parquet are read"
 TOOL = "Unpack it: {} FILE | rerank ... -, or into a file."
 CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
@@ -17,7 +17,7 @@ ASCII16_BE = rb"\x00[\t\n\r -~]"
 
 
 class Foreign(NamedTuple):
-    """A kind of file: how it begins, what to call it, and what to do with it."""
+    """A type of file: its first bytes, its name, and the advice."""
 
     begins: re.Pattern[bytes]
     what: str
@@ -58,8 +58,8 @@ def _kinds() -> tuple[Foreign, ...]:
         (rb"\x93NUMPY", "a numpy array", "Write it as parquet or JSON lines."),
         (rb"%PDF-\d\.\d", "a PDF document", "Write its text as JSON lines."),
         (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (.doc, .xls)", "Save it as text."),
-        (rb"\x89PNG\r\n|\xff\xd8\xff", "an image", "Name the file with the records."),
-        (rb"\x7fELF|MZ\x90\x00", "a program", "Name the file with the records."),
+        (rb"\x89PNG\r\n|\xff\xd8\xff", "an image", "Name the file that has the records."),
+        (rb"\x7fELF|MZ\x90\x00", "a program", "Name the file that has the records."),
     )
     return tuple(Foreign(re.compile(begins, re.DOTALL), what, advice) for begins, what, advice in table)
 
@@ -68,7 +68,7 @@ KINDS = _kinds()
 
 
 def foreign_kind(head: bytes) -> Foreign | None:
-    """The kind of a file that is none of ours, by its first LOOK_AT bytes.
+    """The type of a file that is not read here, by its first LOOK_AT bytes.
 
     >>> foreign_kind(b"BZh91AY&SY\\xff").what, foreign_kind(b"BZh91AY&SY is a text")
     ('bz2-compressed', None)
@@ -77,7 +77,7 @@ def foreign_kind(head: bytes) -> Foreign | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether these bytes can be the beginning of a text in UTF-8."""
+    """Whether these bytes can begin a text in UTF-8."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""One input as it was when the run began: its bytes, decompressed, and whether it held still while they were read."""
+"""An input as it was when the run began: its decompressed bytes, and whether it changed while they were read."""
 
 import io
 import os
@@ -19,7 +19,7 @@ from rerank_cli.files.signatures import ENOUGH, LOOK_AT, READ, foreign_kind
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
-    """A source being read: its decompressed stream, and how far that is in bytes on disk."""
+    """An open source: its decompressed stream, and its position in bytes on disk."""
 
     source: "Source"
     stream: IO[bytes]
@@ -27,15 +27,15 @@ class OpenSource:
     compressed: bool
 
     def on_disk(self, offset: int) -> int:
-        """Bytes on disk behind `offset` bytes of content (for compressed ones, up to a buffer's worth more)."""
+        """Bytes on disk for `offset` bytes of content; for compressed files, up to a buffer more."""
         return self.counted.position if self.compressed else offset
 
     def read(self, size: int, line: int = 0) -> bytes:
-        """At most `size` bytes; `line` is the last whole line, for the error."""
+        """Read at most `size` bytes; `line` is the last complete line, for the error."""
         return self._read_with(self.stream.read, size, line)
 
     def readline(self, size: int, line: int) -> bytes:
-        """At most `size` bytes of a line."""
+        """Read at most `size` bytes of a line."""
         return self._read_with(self.stream.readline, size, line)
 
     def _read_with(self, read: Callable[[int], bytes], size: int, line: int) -> bytes:
@@ -45,12 +45,14 @@ class OpenSource:
         except DAMAGED as fault:
             early = isinstance(fault, EOFError)
             what = "the compressed stream ends early" if early else f"the compressed stream is damaged ({fault})"
-            raise InputError(f"{name}: {what}; line {line} is the last whole one", "Fetch or write it anew.") from None
+            raise InputError(
+                f"{name}: {what}; line {line} is the last complete one", "Fetch or write the file again."
+            ) from None
         except OSError as fault:
             raise InputError(f"{name}: {fault.strerror or fault} after line {line}", "Check the disk.") from None
 
     def digest(self, mark: Mark, size: int | None) -> Mark:
-        """Read `size` more bytes (None: all), hash them, and return the place reached."""
+        """Read and hash `size` more bytes (None: all). Returns the position after them."""
         count = 0
         while chunk := self.read(CHUNK if size is None else min(CHUNK, size - count)):
             mark.hasher.update(chunk)
@@ -60,19 +62,19 @@ class OpenSource:
 
 @dataclass(slots=True)
 class Source:
-    """One input as it was when the run began; `size` is None for what has no size (pipes, devices)."""
+    """An input as it was when the run began; `size` is None for pipes and devices."""
 
     path: str
     name: str
     size: int | None
     identity: tuple[int, int] | None
-    written: int  # when it was last written to, in ns
-    begins: int = 0  # where in the file: standard input may have been begun already
-    scores: bool = False  # an object {qid: {docid: score}} is read as lines
+    written: int  # time of the last write, in ns
+    begins: int = 0  # offset in the file: standard input may be partly read
+    scores: bool = False  # read an object {qid: {docid: score}} as lines
 
     @classmethod
     def find(cls, path: str, scores: bool = False) -> "Source":
-        """Look at an input without reading it. Raises InputError when it cannot be read."""
+        """The source for a path, without reading it. Raises InputError when it cannot be read."""
         try:
             if path == "-":
                 status, name = os.fstat(sys.stdin.fileno()), "<stdin>"
@@ -94,7 +96,7 @@ class Source:
 
     @contextmanager
     def open(self) -> "Iterator[OpenSource]":
-        """The source, decompressed. Raises InputError when it cannot be opened or is not the file seen first."""
+        """Open the source, decompressed. Raises InputError when it cannot be opened or was replaced."""
         try:
             raw = io.FileIO(os.dup(sys.stdin.fileno()) if self.path == "-" else self.path)
             counted = CountedStream(raw, self.name, self._size_now(raw))
@@ -108,7 +110,7 @@ class Source:
             yield OpenSource(self, stream, counted, inner is not counted)
 
     def _refuse_foreign(self, inner: io.RawIOBase, head: bytes) -> None:
-        """Raises InputError for what is no text, in itself or when decompressed."""
+        """Raises InputError for anything but text, before or after decompression."""
         compressed = not isinstance(inner, CountedStream)
         if compressed:
             head = inner.peek(LOOK_AT, ENOUGH) if isinstance(inner, PeekableStream) else b""
@@ -116,30 +118,32 @@ class Source:
             raise InputError(f"{self.name}: {'unpacked, it ' if compressed else ''}is {kind.what}; {READ}", kind.advice)
 
     def _size_now(self, raw: io.FileIO) -> int | None:
-        """What there is to read of the size seen first, from where it begins."""
+        """Bytes to read, from the offset where the source begins. Raises InputError for a replaced file."""
         if self.size is None:
             return None
         status = os.fstat(raw.fileno())
         if (status.st_dev, status.st_ino) != self.identity:
-            raise InputError(f"{self.name}: the file was replaced while the run went on", "Run again on the new file.")
+            raise InputError(f"{self.name}: the file was replaced during the run", "Run again on the new file.")
         os.lseek(raw.fileno(), self.begins, os.SEEK_SET)
         return max(0, self.size - self.begins)
 
     def check_still_there(self) -> str | None:
-        """After reading: a sentence if the file grew meanwhile; InputError if it shrank or was replaced."""
+        """After reading: a note if the file grew; raises InputError if it shrank or was replaced."""
         if self.size is None:
             return None
         status = self._status_now()
         if status is None or (status.st_dev, status.st_ino) != self.identity:
             raise InputError(f"{self.name}: the file was replaced while it was read", "Run again on the new file.")
         if status.st_size < self.size:
-            raise InputError(f"{self.name}: the file shrank while it was read", "Run again on a file that holds still.")
+            raise InputError(
+                f"{self.name}: the file shrank while it was read", "Run again when the file no longer changes."
+            )
         if status.st_size > self.size:
             return f"{self.name}: grew while it was read; only its first {self.size} bytes were read"
         return None
 
     def was_written_to(self) -> bool:
-        """Whether somebody wrote to it, or touched it, since the first look."""
+        """Whether the file was written to or touched since the run began."""
         status = self._status_now()
         return self.size is not None and status is not None and status.st_mtime_ns != self.written
 

@@ -1,6 +1,6 @@
-"""Results to standard output, a FIFO or a device: a prefix of the result at every moment, never resumable.
+"""Output to standard output, a FIFO or a device: always a prefix of the result, never resumable.
 
-The lines of a window are written together and flushed. A reader that went away (`| head`) ends the run quietly.
+The lines of a window are written together and flushed. A reader that closes the pipe (`| head`) ends the run silently.
 """
 
 import os
@@ -24,16 +24,16 @@ STDOUT, STDERR = 1, 2
 
 
 class ErrorsFile:
-    """The errors file beside a stream: like the stream a prefix of all of them, at every moment and after any end.
+    """The errors file of a stream: like the stream, always a prefix of the result.
 
-    One that it replaces stays as it is until the run is over, and when that ends before anything failed.
+    An existing file is replaced at the end of the run. It stays unchanged if the run stops before a record failed.
     """
 
     def __init__(self, name: str, overwrite: bool) -> None:
-        """Lock it, unless it is a device. Raises Refused, OutputBusy or OutputError."""
+        """Lock the file, unless it is a device. Raises Refused, OutputBusy or OutputError."""
         self._name, self._final = name, real_path(name)
         self._fd: int | None = None
-        self._replacement: Path | None = None  # of a file that is there
+        self._replacement: Path | None = None  # of an existing file
         self._lock: Lock | None = None
         if os.path.exists(name) and not os.path.isfile(name):
             return
@@ -55,7 +55,7 @@ class ErrorsFile:
         return self._fd
 
     def close(self, complete: bool) -> None:
-        """Close it, and put it in the place of an old file. `complete`: all failures are in it."""
+        """Close the file, and replace an existing one. `complete`: the file has all failures."""
         if self._fd is not None:
             wanted = complete or os.fstat(self._fd).st_size > 0
             os.close(self._fd)
@@ -68,12 +68,12 @@ class ErrorsFile:
 
 
 class StreamOutput:
-    """An `Output` that is written on at each commit: standard output, a FIFO or a device."""
+    """An `Output` that writes at each commit: standard output, a FIFO or a device."""
 
     def __init__(self, output: str, errors: str | None, overwrite: bool) -> None:
-        """`-` is standard output; errors go to a file if one is named, else to standard error.
+        """Open the stream (`-`: standard output). Errors go to a file if one is named, else to standard error.
 
-        Raises Refused when that file is there and may not be replaced, OutputBusy when another run has it.
+        Raises Refused when that file exists and must not be replaced, OutputBusy when another run holds it.
         """
         self._name = "<stdout>" if output == "-" else output
         self._lines: list[bytes] = []
@@ -96,7 +96,7 @@ class StreamOutput:
             ) from None
 
     def start(self, fingerprint: dict[str, Any], resolved: dict[str, Any]) -> Commit:
-        """A stream always begins at nothing."""
+        """Start a new output: a stream cannot be resumed."""
         return Commit()
 
     def write(self, line: bytes) -> None:
@@ -108,7 +108,7 @@ class StreamOutput:
         self._failures.append(ascii_json(line) if self._readable_errors else line)
 
     def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
-        """Write all lines taken. Raises PipeClosed or OutputError."""
+        """Write all lines so far. Raises PipeClosed or OutputError."""
         lines, self._lines = b"".join(self._lines), []
         failures, self._failures = b"".join(self._failures), []
         try:
@@ -117,7 +117,7 @@ class StreamOutput:
             raise PipeClosed("the reader closed the pipe") from None
         except OSError as fault:
             raise OutputError(
-                f"{self._name}: cannot write ({fault.strerror})", "Make room there, or name another place with -o."
+                f"{self._name}: cannot write ({fault.strerror})", "Free some space there, or choose another -o."
             ) from fault
         try:
             write_all(self._errors_fd, failures)
@@ -125,11 +125,11 @@ class StreamOutput:
             raise OutputError(f"errors: cannot write ({fault.strerror})", "Name a file with --errors.") from fault
 
     def finish(self, meta: dict[str, Any]) -> None:
-        """Nothing is left to write."""
+        """Nothing to do: all lines are written."""
         self._complete = True
 
     def close(self) -> None:
-        """Close what this opened, and release the lock of the errors file."""
+        """Close the streams, and release the lock of the errors file."""
         if self._fd != STDOUT:
             os.close(self._fd)
         if self._errors is not None:

@@ -1,9 +1,9 @@
-"""Requests of reranking APIs, answered: rerank-api (Cohere, Jina, vLLM, infinity), voyage, mixedbread and tei.
+"""Requests and responses of reranking APIs: rerank-api (Cohere, Jina, vLLM, infinity), voyage, mixedbread and tei.
 
     {"model"?, "query", "documents": ["…" or {"text": "…"}], "top_n"?, "return_documents"?}
     {"id"?, "model", "results": [{"index", "relevance_score", "document"?}], "usage": {"total_tokens"}}
 
-They differ in the names of their fields. An answer has no place for other fields of the request: they are not in it.
+The APIs differ in the names of their fields. Other fields of the request are not part of the response.
 """
 
 from collections.abc import Callable
@@ -17,25 +17,25 @@ from rerank_cli.formats import dialects
 from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI, TOPS, VOYAGE, Dialect, problem
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, id_field, kind, list_at, text_at
-from rerank_cli.formats.record_format import as_objects, json_line
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
 
 
 def check_options(body: dict[str, Any], dialect: Dialect) -> None:
-    """Raises Malformed for an option that would be answered otherwise than its sender expects."""
+    """Raises Malformed for an option that would change the response and is not supported."""
     for name in OPTIONS.intersection(body):
         if reason := problem(name, body[name], dialect):
             raise Malformed(reason, f"$.{name}", content=True)
 
 
-class Api:
-    """Requests and answers of one API."""
+class Api(RecordFormat):
+    """Requests and responses of one API."""
 
     def __init__(self, dialect: Dialect, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError for --score logit: the scores of APIs lie between 0 and 1."""
+        """Raises ConfigError for --score logit: the scores of APIs are between 0 and 1."""
         if write.score == "logit" and write.format == "same":
             raise ConfigError(
-                "--score logit: the scores in answers of APIs lie between 0 and 1",
-                "Leave it out (tei requests may ask for raw_scores), or write native records.",
+                "--score logit: scores in API responses are between 0 and 1",
+                "Leave it out (tei requests can set raw_scores), or write native records.",
             )
         self.dialect = dialect
         self.titled = self.needs_candidates = False
@@ -43,7 +43,7 @@ class Api:
         self._write = write
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """The request as a native record. Raises Malformed for an option that would be answered otherwise too."""
+        """The request as a native record. Raises Malformed, also for an unsupported option."""
         names = self.dialect
         query = text_at(body, "query", "$")
         check_options(body, names)
@@ -53,11 +53,11 @@ class Api:
         return {**rest, "query": query, "candidates": documents}
 
     def refuses_cut(self, body: dict[str, Any]) -> bool:
-        """Whether a request says that a text which does not fit is an error."""
+        """Whether a request forbids truncation: longer texts are errors."""
         return dialects.refuses_cut(body)
 
     def top(self, body: dict[str, Any]) -> int | None:
-        """How many results a request asks for; None for all (0 too, as with vLLM)."""
+        """The number of results that a request asks for; None for all. (0 means all too, as with vLLM.)"""
         return body.get(self.dialect.top) or None
 
     def wants_logits(self, body: dict[str, Any]) -> bool:
@@ -75,21 +75,21 @@ class Api:
         return document
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A request: candidates that have nothing but a text become strings, other APIs' options become this one's."""
+        """A request: candidates with only a text become strings, options of other APIs become those of this one."""
         names = self.dialect
         documents = [each["text"] if each.keys() == {"text"} else each for each in as_objects(record)]
-        asked: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         moved = {"candidates", "query"}
         for name, ours in (*((name, names.top) for name in TOPS), *((name, names.echo) for name in ECHOES)):
             if ours and name in record and problem(ours, record[name], names) is None:
-                asked[ours] = record[name]
+                options[ours] = record[name]
                 moved.add(name)
         lost = {name for name in OPTIONS.intersection(record) if problem(name, record[name], names)}
         rest = rest_of(record, moved, {names.documents, *lost}, dropped)
-        return {**rest, "query": record["query"], **asked, names.documents: documents}
+        return {**rest, "query": record["query"], **options, names.documents: documents}
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> Any:
-        """The answer: as many results as the request asks for (all for 0, as with vLLM), with documents if it does."""
+        """The response, with as many results as requested (0: all, as with vLLM), and documents if requested."""
         names = self.dialect
         raw = self.wants_logits(body)
         echo = body.get(names.echo) and not self._write.no_text

@@ -1,8 +1,8 @@
-"""Files of texts: a collection in shards, and BEIR folders, whose candidates are named by a run.
+"""Files of texts: collections in shards, and BEIR folders, for candidates that a run names.
 
-A folder given as a corpus stands for its files with JSON lines, tab-separated lines or parquet, in the order of their
-names. A BEIR folder holds `corpus` and `queries`, each a file (`corpus.jsonl`, plain or compressed) or, as on the
-Hugging Face hub, a folder of parquet files (`corpus/corpus-00000-of-00001.parquet`).
+For a folder, its files of JSON lines, tab-separated lines or parquet are read in the order of their names. A BEIR
+folder holds `corpus` and `queries`: each a file (`corpus.jsonl`, plain or compressed) or, as on the Hugging Face hub, a
+folder of parquet files (`corpus/corpus-00000-of-00001.parquet`).
 """
 
 import os
@@ -13,28 +13,28 @@ from rerank_cli.core.errors import ConfigError, InputError
 TEXTS = "JSON lines (.jsonl, .json), tab-separated lines (.tsv) or parquet, plain, .gz or .zst"
 PACKED = r"\.(?:gz|zst|zstd)"
 SHARD = re.compile(rf"[^.].*(?:\.(?:jsonl|ndjson|tsv)(?:{PACKED})?|\.json{PACKED}|\.parquet)|[^.]+{PACKED}")
-JSON = re.compile(r"[^.].*\.json")  # shards where there are no others; beside others, what describes them
+JSON = re.compile(r"[^.].*\.json")  # shards if there are no others; next to others, a description of them
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".tsv", ".parquet")
 PARTS = ("queries", "corpus")
 
 
 def text_files(paths: list[str]) -> tuple[str, ...]:
-    """Files of texts, with those in a folder instead of it. Raises InputError for a folder without any.
+    """Replace each folder by its files of texts. Raises InputError for a folder without any.
 
-    Raises ConfigError for a BEIR folder: its queries are no documents.
+    Raises ConfigError for a BEIR folder, since its queries are not documents.
     """
-    found: list[str] = []
+    files: list[str] = []
     for path in paths:
         if not os.path.isdir(path):
-            found.append(path)
+            files.append(path)
             continue
         if all(_part(path, name) for name in PARTS):
-            raise ConfigError(f"{path}: is a BEIR folder, with queries beside its corpus", "Name it as the INPUT.")
+            raise ConfigError(f"{path}: is a BEIR folder, with queries and a corpus", "Name it as the INPUT.")
         shards = _shards(path)
         if not shards:
-            raise InputError(f"{path}: holds no file of texts", f"Such files are {TEXTS}.")
-        found += shards
-    return tuple(found)
+            raise InputError(f"{path}: has no file of texts", f"Files of texts are {TEXTS}.")
+        files += shards
+    return tuple(files)
 
 
 def in_folder(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -43,20 +43,20 @@ def in_folder(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not queries or not corpus:
         raise InputError(
             f"{folder}: has no {'corpus' if queries else 'queries'}.jsonl",
-            "A BEIR folder holds corpus.jsonl and queries.jsonl, plain or .gz, or such folders with parquet files.",
+            "A BEIR folder holds corpus.jsonl and queries.jsonl (plain or .gz), or two such folders of parquet files.",
         )
     return queries, corpus
 
 
 def _part(folder: str, name: str) -> tuple[str, ...]:
-    """The files with the queries or the corpus in a BEIR folder; none where it has none."""
+    """The files of the queries or the corpus in a BEIR folder; empty if it has none."""
     paths = (os.path.join(folder, name + suffix) for suffix in SUFFIXES)
     path = next(filter(os.path.isfile, paths), None)
     return _shards(os.path.join(folder, name)) if path is None else (path,)
 
 
 def _shards(folder: str) -> tuple[str, ...]:
-    """The files of texts in a folder, by name; none where there is no such folder. Raises InputError."""
+    """The files of texts in a folder, by name; empty if the folder is missing. Raises InputError."""
     try:
         names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     except OSError as fault:

@@ -1,4 +1,4 @@
-"""Cells of CSV and TSV: a row read and written, as Python's csv module has them, and values in a cell."""
+"""Read and write rows of CSV and TSV with Python's csv module, and convert values to cells."""
 
 import csv
 import io
@@ -10,16 +10,16 @@ from rerank_cli.core.config import ReadConfig
 from rerank_cli.formats.json_values import Malformed, check_utf8, number_of
 from rerank_cli.formats.pair_rows import IDS, QUERIES, QUERY_IDS, TEXTS, Columns
 
-csv.field_size_limit(2**31 - 1)  # of all readers in the process; --max-line-bytes bounds a row
+csv.field_size_limit(2**31 - 1)  # for all readers of the process; --max-line-bytes limits a row
 
-END = "\0end"  # what a row that is not closed takes in
+END = "\0end"  # swallowed by a row with an unclosed quote
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 Cells = list[str]
 
 
 def known_name(title: str) -> str:
-    """A column's name without regard to case, with `_` for blanks and hyphens.
+    """The name of a column in lower case, with `_` for blanks and hyphens.
 
     >>> known_name(" Query-ID")
     'query_id'
@@ -28,7 +28,7 @@ def known_name(title: str) -> str:
 
 
 def names_of(titles: Cells) -> Cells:
-    """The names of columns, without regard to case. One without a name is known by its place.
+    """The names of columns in lower case. A column without a name gets its number.
 
     >>> names_of(["", "Query", "text", "_"])
     ['column 1', 'query', 'text', 'column 4']
@@ -38,7 +38,7 @@ def names_of(titles: Cells) -> Cells:
 
 
 def columns_named(titles: Cells, read: ReadConfig) -> Columns:
-    """What the columns of a header hold; --query-field and its like name those of other names. Raises Malformed."""
+    """The roles of the columns of a header; --query-field and the like name columns. Raises Malformed."""
     usual = ReadConfig()
     named = (
         (read.query_field, usual.query_field, QUERIES),
@@ -56,7 +56,7 @@ def columns_named(titles: Cells, read: ReadConfig) -> Columns:
 
 
 def is_header(raw: bytes, format_name: str, read: ReadConfig) -> bool:
-    """Whether a row names a query and a text, as a header does."""
+    """Whether a row is a header: it names a query and a text."""
     try:
         columns_named(cells_of(raw, format_name), read)
     except Malformed:
@@ -65,7 +65,7 @@ def is_header(raw: bytes, format_name: str, read: ReadConfig) -> bool:
 
 
 def format_of_header(raw: bytes, read: ReadConfig = ReadConfig()) -> str | None:
-    """The format of which a line is a header. It names a text, also where texts are not needed: a run may name a query.
+    """The format of a line that is a header. It must name a text, since the header of a run can name a query.
 
     >>> [format_of_header(line) for line in (b"query,passage,label", b"qid\\tquery\\ttext", b"query text")]
     ['csv', 'tsv', None]
@@ -75,13 +75,13 @@ def format_of_header(raw: bytes, read: ReadConfig = ReadConfig()) -> str | None:
 
 
 def other_separator(header: bytes) -> str:
-    """What to do with a header whose columns are separated by semicolons, to add to an advice; else nothing."""
+    """Advice for a header with semicolons between its columns; "" for others."""
     semicolons = header.count(b";") > max(header.count(b","), header.count(b"\t"))
-    return " Its columns are separated by semicolons: save it with commas or tabs." if semicolons else ""
+    return " The columns are separated by semicolons: save the file with commas or tabs." if semicolons else ""
 
 
 def cells_of(raw: bytes, format_name: str, *, skip_blanks: bool = False) -> Cells:
-    """The cells of a row without its last newline; `skip_blanks` in front of them, if asked for. Raises Malformed."""
+    """The cells of a row without its newline; `skip_blanks` strips blanks before cells. Raises Malformed."""
     check_utf8(raw)
     text = raw.decode("utf-8").removesuffix("\r")
     reader = csv.reader((text, END), delimiter=DELIMITERS[format_name], skipinitialspace=skip_blanks)
@@ -98,14 +98,14 @@ def cells_of(raw: bytes, format_name: str, *, skip_blanks: bool = False) -> Cell
 
 
 def row_line(cells: Sequence[str], format_name: str) -> bytes:
-    """A row with its newline. A lone carriage return is quoted too, since the writer ends its rows with one."""
+    """A row with its newline. A lone carriage return is quoted too."""
     buffer = io.StringIO()
     csv.writer(buffer, delimiter=DELIMITERS[format_name], lineterminator="\r\n").writerow(cells)
     return buffer.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
 def as_number(text: str) -> int | float | str:
-    """A number if the cell is one, else the text.
+    """The number in a cell, else its text.
 
     >>> as_number("1"), as_number("2.50"), as_number("high")
     (1, 2.5, 'high')
@@ -117,7 +117,7 @@ def as_number(text: str) -> int | float | str:
 
 
 def cell_of(value: Any) -> str | None:
-    """A value as a cell; None for what has none.
+    """A value as a cell; None for lists and objects.
 
     >>> cell_of("a"), cell_of(True), cell_of(2.5), cell_of(["a"])
     ('a', '1', '2.5', None)

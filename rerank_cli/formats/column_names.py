@@ -1,7 +1,7 @@
-"""How people name what runs and judgements hold (query, document, score, rank, grade, tag), and texts their ids.
+"""The usual names of the columns of runs and judgements (query, document, score, rank, grade, tag), and of ids.
 
-Names of columns are compared in lower case, with `_` for `-` and blanks: `query-id`, `Query ID` and `query_id` are one.
-A name of an id counts before a word that may also name a text (`qid` before `query`).
+Names are compared in lower case, with `_` for `-` and blanks: `query-id`, `Query ID` and `query_id` are the same. The
+name of an id is preferred to a word that can also name a text (`qid` to `query`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,17 +18,17 @@ TAG_NAMES = frozenset({"tag", "run", "run_id", "runid", "run_name"})
 ITERATION_NAMES = frozenset({"iteration", "iter", "q0", "subtopic"})
 GRADE_NAMES = frozenset({"relevance", "rel", "grade", "label", "judgement", "judgment"})
 
-# Of a text on a JSON line the first of these that it has: MS MARCO's passages also have the docid of their document.
+# The first of these that a JSON line has: MS MARCO's passages also have the docid of their document.
 IDS = ("_id", "id", "pid", "passage_id", "docid", "doc_id", "docno", "corpus_id", "corpus-id", "did", "qid", "query_id")
 TEXTS = ("text", "contents", "content", "body", "passage", "segment", "query")
 
 
 class Ambiguous(Malformed):
-    """Two names may both be meant."""
+    """Two columns have names of the same role."""
 
 
 def normal(name: str) -> str:
-    """A name as it is compared.
+    """A name in the form that is compared.
 
     >>> normal('"Query-ID"'), normal("corpus id ")
     ('query_id', 'corpus_id')
@@ -37,9 +37,9 @@ def normal(name: str) -> str:
 
 
 def place_of(names: Iterable[str], *known: frozenset[str]) -> int | None:
-    """The place of the only name among `known`, the first of these sets that has one; None where none has.
+    """The position of the name in the first of the sets `known` that matches; None without a match.
 
-    Raises Ambiguous where two names are in the same set.
+    Raises Ambiguous when two names are in the same set.
 
     >>> place_of(["qid", "query", "score"], QUERY_IDS, QUERY_NAMES), place_of(["qid"], DOCUMENT_IDS)
     (0, None)
@@ -49,13 +49,13 @@ def place_of(names: Iterable[str], *known: frozenset[str]) -> int | None:
         places = [place for place, name in enumerate(names) if name in some]
         if len(places) > 1:
             both = " and ".join(names[place] for place in places[:2])
-            raise Ambiguous(f"{both} may both be meant")
+            raise Ambiguous(f"{both} are ambiguous")
         if places:
             return places[0]
     return None
 
 
 def field_of(body: Mapping[str, object], *known: frozenset[str]) -> str | None:
-    """The field of a JSON object whose name is among `known`, as `place_of` finds it."""
+    """The field of a JSON object with a `known` name, as `place_of` finds it."""
     place = place_of(body, *known)
     return None if place is None else list(body)[place]

@@ -1,8 +1,8 @@
-"""Lines of judgements and of runs as columns, split at the separator that the line has.
+"""Lines of judgements and runs as columns, split at the separator of the line.
 
-A line with tabs is split at tabs alone, so that ids may hold blanks (BEIR's tables); any other line at ASCII blanks, as
-trec_eval splits it with C's isspace. Other white space of Unicode, such as a no-break space, belongs to an id.
-Commas stand between columns only where a header or --run-columns shows it: an id may hold some.
+A line with tabs is split at tabs alone, so that ids can have blanks (BEIR's tables). Any other line is split at ASCII
+blanks, as trec_eval does with C's isspace. Other Unicode white space, such as a no-break space, belongs to an id.
+Commas separate columns only if a header or --run-columns says so, since ids can have commas.
 """
 
 from contextlib import suppress
@@ -18,13 +18,13 @@ COMMENT = b"#"
 TABS, BLANKS, COMMAS = "\t", "", ","  # between columns
 RUN = "qid Q0 docid rank score tag"
 RUN_COLUMNS = 6
-TAG = WriteConfig().tag  # of runs that are written here: their scores are logits
+TAG = WriteConfig().tag  # tag of runs written here: their scores are logits
 SHOWN = 40  # characters of a value in a message
 LARGEST_SCORE = 3e38  # evaluators read scores as float32, which ends at 3.4e38
 
 
 class RunRow(NamedTuple):
-    """A line of a run. `tag` is empty where the line has none."""
+    """A line of a run. `tag` is empty if the line has none."""
 
     qid: str
     docid: str
@@ -42,7 +42,7 @@ class Judgement(NamedTuple):
 
 
 def columns_of(raw: bytes) -> list[str]:
-    """The columns of a line, without blanks around them. Raises Malformed for one that is not UTF-8.
+    """The columns of a line, stripped. Raises Malformed for a line that is not UTF-8.
 
     >>> columns_of(b"q 1\\td1 \\t 1\\r"), columns_of("q1  AC\\u00a0Milan 1".encode())
     (['q 1', 'd1', '1'], ['q1', 'AC\\xa0Milan', '1'])
@@ -51,7 +51,7 @@ def columns_of(raw: bytes) -> list[str]:
 
 
 def split_at(raw: bytes, separator: str) -> list[str]:
-    """The columns of a line that has TABS between them, BLANKS or COMMAS. Raises Malformed for one that is not UTF-8.
+    """The columns of a line split at TABS, BLANKS or COMMAS. Raises Malformed for a line that is not UTF-8.
 
     >>> split_at(b'q1, "d,1",2', COMMAS)
     ['q1', 'd,1', '2']
@@ -63,16 +63,16 @@ def split_at(raw: bytes, separator: str) -> list[str]:
 
 
 def splits_of(raw: bytes) -> list[tuple[str, list[str]]]:
-    """The ways to split a first line, each as separator and columns. Raises Malformed for one that is not UTF-8.
+    """The ways to split a first line, each as separator and columns. Raises Malformed for a line that is not UTF-8.
 
     >>> splits_of(b"qid,docid")
     [('', ['qid,docid']), (',', ['qid', 'docid'])]
     """
-    found = [(_usual(raw), columns_of(raw))]
-    if b"," in raw and found[0][0] != TABS:
+    splits = [(_usual(raw), columns_of(raw))]
+    if b"," in raw and splits[0][0] != TABS:
         with suppress(Malformed):
-            found.append((COMMAS, split_at(raw, COMMAS)))
-    return found
+            splits.append((COMMAS, split_at(raw, COMMAS)))
+    return splits
 
 
 def _usual(raw: bytes) -> str:
@@ -80,7 +80,7 @@ def _usual(raw: bytes) -> str:
 
 
 def is_comment(raw: bytes) -> bool:
-    """Whether a line is a comment: its first column is `#`. An id may begin with `#`, as in `#1 0 d1 1`.
+    """Whether a line is a comment: its first column is `#`. An id can begin with `#`, as in `#1 0 d1 1`.
 
     >>> [is_comment(line) for line in (b"# by hand", b"#", b"#\\tq1", b"#1 0 d1 1", b"q1 0 # 1")]
     [True, True, True, False, False]
@@ -99,7 +99,7 @@ def whole_number(text: str) -> int | None:
 
 
 def row_of_run(raw: bytes) -> RunRow:
-    """What a line of a run says. The tag may be missing, and words may stand behind it. Raises Malformed."""
+    """Parse a line of a run. The tag may be missing or followed by other words. Raises Malformed."""
     columns = columns_of(raw)
     if len(columns) != RUN_COLUMNS and not _is_plain(columns):
         raise Malformed(f"{len(columns)} columns, expected {RUN_COLUMNS} ({RUN}){likeness(raw)}")
@@ -110,7 +110,7 @@ def row_of_run(raw: bytes) -> RunRow:
 
 
 def score_of(text: str) -> float:
-    """The score that a column holds. Raises Malformed for what is no number, or beyond float32.
+    """The score in a column. Raises Malformed for anything but a number in the range of float32.
 
     >>> score_of("12.5"), score_of("-1e3")
     (12.5, -1000.0)
@@ -122,9 +122,9 @@ def score_of(text: str) -> float:
 
 
 def check_score(score: float) -> float:
-    """The score itself, as a float. Raises Malformed for one beyond float32."""
+    """The score as a float. Raises Malformed for one beyond float32."""
     if not abs(score) < LARGEST_SCORE:
-        raise Malformed(f"the score {score:g} is beyond what a run can hold")
+        raise Malformed(f"the score {score:g} is beyond the range of float32")
     return float(score)
 
 
@@ -135,14 +135,14 @@ def check_ids(qid: str, docid: str) -> None:
 
 
 def rank_as_score(text: str) -> float:
-    """A rank as the score that gives the same order. Raises Malformed for what is no whole number from 0.
+    """A rank as a score that gives the same order. Raises Malformed unless it is an integer from 0.
 
     >>> rank_as_score("3"), rank_as_score("3.0")
     (-3.0, -3.0)
     """
     rank = whole_number(text)
     if rank is None or rank < 0:
-        raise Malformed(f"the rank is {text[:SHOWN]!r}, not a whole number from 0")
+        raise Malformed(f"the rank is {text[:SHOWN]!r}, not an integer from 0")
     return check_score(-rank)
 
 
@@ -156,10 +156,9 @@ def run_line(qid: str, docid: str, rank: int, score: float, tag: str = TAG) -> s
 
 
 def _is_plain(columns: list[str]) -> bool:
-    """Whether a line that has not six columns is one without a tag, or with words behind it.
+    """Whether a line without six columns lacks its tag, or has words after it.
 
-    An id with blanks in it, and a line without Q0, put other columns in those places: such lines are refused, not
-    guessed at.
+    With a blank in an id, or without Q0, other columns have these positions: such lines are refused.
     """
     if len(columns) < RUN_COLUMNS:
         return len(columns) == RUN_COLUMNS - 1 and columns[1].upper() in ("Q0", "0") and _is_rank(columns[3])
@@ -172,7 +171,7 @@ def _is_rank(text: str) -> bool:
 
 
 def is_run(raw: bytes) -> bool:
-    """Whether a line is one of a run."""
+    """Whether a line is a line of a run."""
     try:
         row_of_run(raw)
     except Malformed:
@@ -181,19 +180,19 @@ def is_run(raw: bytes) -> bool:
 
 
 def likeness(raw: bytes) -> str:
-    """What a line looks like that is no line of columns, to add to a message."""
+    """What a line looks like that does not have columns, to add to a message."""
     if raw.startswith(UNREADABLE):
         return ""
     text = raw.lstrip()
-    kinds = {b"{": "JSON", b"[": "a JSON array", b"<": "SGML or XML (topics?)", b"\x04\x22\x4d\x18": "lz4"}
+    kinds = {b"{": "JSON", b"[": "a JSON array", b"<": "SGML or XML, such as topics", b"\x04\x22\x4d\x18": "lz4"}
     name = next((name for sign, name in kinds.items() if text.startswith(sign)), "")
     if not name and len(text.split()) == 1 and text.count(b",") > 1:
-        name = "CSV: tabs or blanks stand between columns here"
+        name = "CSV; expected tabs or blanks between columns"
     return name and f"; it looks like {name}"
 
 
 def unquoted(text: str) -> str:
-    """A column without the double quotes that some writers of tables put around it.
+    """A column without the double quotes that some programs put around it.
 
     >>> unquoted('"d1"'), unquoted('d"1"')
     ('d1', 'd"1"')

@@ -1,8 +1,7 @@
-"""How the requests of reranking APIs differ: the names of their fields, and which options change an answer.
+"""How the requests of reranking APIs differ: the names of fields, and the options that change a response.
 
-An option that changes the answer is honoured or refused by name. Nothing is answered otherwise than its sender expects.
-Sources: the references of Cohere (v1 and v2), Jina, Voyage, mixedbread and Pinecone; the servers vLLM, infinity,
-text-embeddings-inference and NVIDIA NIM.
+An option that changes the response is either supported or refused by name. Sources: the API references of Cohere (v1
+and v2), Jina, Voyage, mixedbread and Pinecone; the servers vLLM, infinity, text-embeddings-inference and NVIDIA NIM.
 """
 
 from collections.abc import Mapping
@@ -14,17 +13,17 @@ from rerank_cli.formats.json_values import kind
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The names that one API gives its fields, in requests and in answers; "" for what it does not have."""
+    """The field names of an API in requests and responses; "" for fields that it lacks."""
 
     name: str
     documents: str
     top: str
-    echo: str  # the flag that asks for the documents' texts in the answer
-    results: str  # "" when the answer is the bare list
+    echo: str  # the flag that requests the documents' texts
+    results: str  # "" if the response is a bare list
     score: str
     document: str
-    bare: bool = False  # a document that came as a string is answered as one
-    object: str = ""  # what an answer says it is
+    bare: bool = False  # a document given as a string is returned as a string
+    object: str = ""  # the `object` field of a response
 
 
 COHERE = Dialect("rerank-api", "documents", "top_n", "return_documents", "results", "relevance_score", "document")
@@ -41,11 +40,11 @@ LOGITS_IF = {"raw_scores": True, "use_activation": False, "activation": False}  
 WHOLE_IF = {
     "truncate": (False, "NONE"),
     "truncation": (False,),
-}  # TEI, NIM; Voyage: too long a text is an error
-CUT_IF = (True, "END", "RIGHT", "right")  # what those say of texts that may be truncated at their end
+}  # TEI, NIM; Voyage: a text that is too long is an error
+CUT_IF = (True, "END", "RIGHT", "right")  # values that allow truncation at the end
 FLAGS = (*ECHOES, *LOGITS_IF)
 
-# Options that are refused, each with the values that ask for nothing; null asks for nothing in all of them.
+# Refused options, each with the values that have no effect; null never has one.
 REFUSED: dict[str, tuple[Any, ...]] = {
     "rank_fields": ([], ["text"]),
     "max_tokens_per_doc": (),
@@ -92,7 +91,7 @@ WAYS = {
 
 
 def problem(name: str, value: Any, dialect: Dialect) -> str | None:
-    """Why a request with this option cannot be answered as its sender expects; None where it can.
+    """Why an option of a request is not supported; None if it is.
 
     >>> problem("top_n", 3, COHERE), problem("top_k", 3, COHERE)
     (None, '"top_k" is not an option of rerank-api requests (use top_n)')
@@ -116,7 +115,7 @@ def _why_refused(name: str, value: Any, dialect: Dialect) -> str | None:
     else:
         fits = name not in REFUSED or _in(value, REFUSED[name])
         return (
-            None if fits else f'"{name}" is not supported and would change the answer ({WAYS.get(name, "remove it")})'
+            None if fits else f'"{name}" is not supported and would change the response ({WAYS.get(name, "remove it")})'
         )
     return None if fits else f'"{name}" is not an option of {dialect.name} requests ({way})'
 
@@ -132,7 +131,7 @@ def wants_logits(body: Mapping[str, Any]) -> bool:
 
 
 def truncate_word(body: Mapping[str, Any]) -> str | None:
-    """What a request says of texts that do not fit, in NVIDIA's words; None where it says nothing.
+    """The truncation that a request asks for, in NVIDIA's words; None if it does not say.
 
     >>> truncate_word({"truncate": False}), truncate_word({"truncation": True}), truncate_word({"truncate": "yes"})
     ('NONE', 'END', None)
@@ -143,5 +142,5 @@ def truncate_word(body: Mapping[str, Any]) -> str | None:
 
 
 def refuses_cut(body: Mapping[str, Any]) -> bool:
-    """Whether a request says that a text which does not fit is an error."""
+    """Whether a request forbids truncation: longer texts are errors."""
     return any(_in(body.get(name), values) for name, values in WHOLE_IF.items())

@@ -1,4 +1,4 @@
-"""FlashRank's requests: `{"query", "passages": [{"id", "text", "meta"?}]}`, written back best first with a `score`."""
+"""FlashRank requests: `{"query", "passages": [{"id", "text", "meta"?}]}`, written back best first with a `score`."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import check_id, list_at, object_at, text_at, without
-from rerank_cli.formats.record_format import as_objects, json_line, refuse_no_text, without_old_logits
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line, refuse_no_text, without_old_logits
 
 
-class FlashRank:
-    """Requests of flashrank."""
+class FlashRank(RecordFormat):
+    """FlashRank requests."""
 
     candidates_path = "$.passages"
     titled = needs_candidates = False
@@ -31,11 +31,11 @@ class FlashRank:
         return {**rest, "query": query, "candidates": without_old_logits(passages, dropped, "passages[].")}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record from a native one."""
+        """A request from a native record."""
         return {**rest_of(record, {"candidates"}, {"passages"}, dropped), "passages": as_objects(record)}
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The record with its passages best first, without logits of a former ranking."""
+        """The request with its passages best first, without the logits of a previous ranking."""
         old = body["passages"]
         pairs = zip(ranking.indices, ranking.scores, strict=True)
         return {**body, "passages": [{**without(old[index], "logit"), "score": score} for index, score in pairs]}

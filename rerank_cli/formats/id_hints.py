@@ -1,4 +1,4 @@
-"""Where the ids are that records lack: the option for a field of another name, or where a format keeps them."""
+"""Hints for records that lack ids: the option that names their field, or the place where a format keeps them."""
 
 import re
 from typing import Any, NamedTuple
@@ -14,9 +14,9 @@ NO_ID = re.compile(r"\$(?:\.candidates\[(\d+)\])?\.id")
 
 
 class Places(NamedTuple):
-    """JSON paths at which a format keeps ids, {} for the place of a candidate; "" for those of the candidates' objects.
+    """JSON paths of ids in a format. {} stands for the position of a candidate, "" for a field of its object.
 
-    A format without ids of candidates has None.
+    None for a format without ids of candidates.
     """
 
     record: str = "$.id"
@@ -37,13 +37,13 @@ PLACES = {
     "ms-marco": Places("$.query_id", "$.passages[{}].passage_id"),
     "tei": Places(candidate=None),
 }
-NAME = re.compile(r"\$.*?(\w+)(?:\[\d+\])?(?: and .*)?")  # the last of a path
+NAME = re.compile(r"\$.*?(\w+)(?:\[\d+\])?(?: and .*)?")  # the last name of a path
 
 
 def with_hint(fault: Malformed, record: dict[str, Any], format_name: str, candidates_path: str) -> Malformed:
-    """A fault that a native record has, as what it says of the record as it was read: where ids are kept there.
+    """Restate a fault of a native record for the record that was read: where its format keeps ids.
 
-    Other faults are themselves. `candidates_path` is where the format that was read has its candidates.
+    Other faults are returned unchanged. `candidates_path` is the path of the candidates in the format that was read.
     """
     place = NO_ID.fullmatch(fault.path)
     if place is None:
@@ -72,13 +72,13 @@ def _place_of(format_name: str, index: str | None, candidates_path: str) -> str:
 
 
 class UnusedIds:
-    """The options that would have named ids of native records which have none, by the fields that hold them."""
+    """The options that would have named the missing ids of native records, by the fields that hold them."""
 
     def __init__(self) -> None:
         self._options: dict[str, str] = {}
 
     def see(self, record: dict[str, Any], candidates_field: str) -> None:
-        """Look at a record, and at the first of its candidates that is an object."""
+        """Inspect a record, and the first of its candidates that is an object."""
         if not is_id(record.get("id")) and (option := hint_of_record(record, candidates_field)):
             inside = "candidates[]." if "." in option else ""
             self._options.setdefault(f"{inside}{option.rpartition(' ')[2].rpartition('.')[2]}", option)
@@ -87,13 +87,14 @@ class UnusedIds:
             self._options.setdefault(f"candidates[].{option.rpartition(' ')[2]}", option)
 
     def sentence(self, dropped: Dropped) -> str:
-        """The end of a sentence on dropped fields that says how those of ids are kept; "" where none was dropped."""
+        """The end of a note on dropped fields: which options keep their ids; "" if no id was dropped."""
         options = [option for path, option in self._options.items() if path in dropped.names]
         return f"; {' and '.join(options)} keep{'' if options[1:] else 's'} the ids" if options else ""
 
 
 def lacking_id(record: dict[str, Any], candidates_field: str = "candidates") -> tuple[str, str] | None:
-    """What of a native record has no id, and the option that would name it, "" for none; None where all have one.
+    """The part of a native record that lacks an id, with the option that names it ("" if unknown); None if all have
+    ids.
 
     >>> lacking_id({"id": "q1", "query": "w", "candidates": [{"id": 7, "text": "a"}, {"docid": "d9", "text": "b"}]})
     ('candidate 1', '--candidate-id-field docid')
@@ -107,7 +108,7 @@ def lacking_id(record: dict[str, Any], candidates_field: str = "candidates") -> 
 
 
 def hint_of_record(record: dict[str, Any], candidates_field: str) -> str:
-    """The option that names the id of a record, also one that its candidates hold; "" where no known name is there.
+    """The option that names the id of a record, possibly inside its candidates; "" without a known name.
 
     >>> hint_of_record({"query": "w", "candidates": [{"qid": "7", "text": "a"}]}, "hits")
     '--id-field hits.0.qid'
@@ -119,5 +120,5 @@ def hint_of_record(record: dict[str, Any], candidates_field: str) -> str:
 
 
 def hint_of_candidate(candidate: dict[str, Any]) -> str:
-    """The option that names the id of a candidate; "" where no known name of one is there."""
+    """The option that names the id of a candidate; "" without a known name."""
     return next((f"--candidate-id-field {name}" for name in CANDIDATE_IDS if is_id(candidate.get(name))), "")

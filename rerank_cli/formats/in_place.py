@@ -1,8 +1,7 @@
-"""Formats whose texts keep their places, with the scores beside them: judged records, as models learn from them.
+"""Formats of training data, whose texts keep their positions and get a score each.
 
-Their texts stand in an order that says how they are judged, not how they are ranked. So every text keeps its place and
-gets a score, however many results a request asks for, and who reads a ranking goes by the scores alone. Such a format
-has `in_place = True`.
+The order of their texts shows judgements, not a ranking. So every text keeps its position and gets a score, and readers
+of a ranking use the scores alone. Such a format has `in_place = True`.
 """
 
 from collections.abc import Callable
@@ -17,17 +16,17 @@ from rerank_cli.formats.record_format import annotated
 
 
 def refuse_choice(name: str, read: ReadConfig, write: WriteConfig) -> None:
-    """Raises ConfigError for options that would leave texts of the format `name` without a score, or without a text."""
+    """Raises ConfigError for options that would drop texts or scores of the format `name`."""
     mine = write.format == name or (write.format == "same" and read.format == name)
     if mine and (write.top_k is not None or write.min_score is not None or write.no_text):
         raise ConfigError(
-            f"--top-k, --min-score and --no-text: in {name} records every text keeps its place and score",
+            f"--top-k, --min-score and --no-text: {name} records keep every text with its score",
             "Leave them out, or write native records.",
         )
 
 
 def field_of(body: dict[str, Any], names: tuple[str, ...]) -> str:
-    """The first of these names under which a record has something; the first of all where it has nothing.
+    """The first of these names with a value in the record; the first name if none has one.
 
     >>> field_of({"query_id": None, "id": 7}, ("query_id", "id")), field_of({}, ("query", "anchor"))
     ('id', 'query')
@@ -36,18 +35,18 @@ def field_of(body: dict[str, Any], names: tuple[str, ...]) -> str:
 
 
 def query_at(body: dict[str, Any], field: str) -> str:
-    """The query: a string, or a list of one as some of MTEB's sets have it. Raises Malformed."""
+    """The query: a string, or a list of one string as in some MTEB sets. Raises Malformed."""
     value = body.get(field)
     if not isinstance(value, list) or not value:
         return text_at(body, field, "$")
     if len(value) > 1:
-        reason = f"{len(value)} queries in one record: write a record for each"
-        raise Malformed(f"$.{field} holds {reason}", f"$.{field}", content=True)
+        reason = f"{len(value)} queries: write one record per query"
+        raise Malformed(f"$.{field} has {reason}", f"$.{field}", content=True)
     return text_at({field: value[0]}, field, "$")
 
 
 def parallel(body: dict[str, Any], field: str, count: int, fits: Callable[[Any], bool]) -> list[Any] | None:
-    """A list that says one thing of each of `count` texts; None where a record has no such list."""
+    """A list with one fitting value for each of `count` texts; None if the record has no such list."""
     values = body.get(field)
     if not isinstance(values, list) or len(values) != count or not all(map(fits, values)):
         return None
@@ -55,12 +54,12 @@ def parallel(body: dict[str, Any], field: str, count: int, fits: Callable[[Any],
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a finite number, or a string that holds one."""
+    """Whether a JSON value is a finite number, or a string with one."""
     return number_of(value) is not None
 
 
 def relevance_of(candidate: dict[str, Any], index: int, name: str) -> float | None:
-    """The judgement of a native candidate; None where it has none. Raises Malformed for one that is no number."""
+    """The judgement of a native candidate; None without one. Raises Malformed unless it is a number."""
     value = candidate.get("relevance")
     relevance = int(value) if isinstance(value, bool) else number_of(value)
     if relevance is None and value is not None:
@@ -70,13 +69,13 @@ def relevance_of(candidate: dict[str, Any], index: int, name: str) -> float | No
 
 def relevances(candidates: list[dict[str, Any]], name: str) -> list[float]:
     """The judgement of every native candidate. Raises Malformed for the first without one."""
-    found = []
+    grades = []
     for index, candidate in enumerate(candidates):
         relevance = relevance_of(candidate, index, name)
         if relevance is None:
             raise _no_relevance(index, name)
-        found.append(relevance)
-    return found
+        grades.append(relevance)
+    return grades
 
 
 def _no_relevance(index: int, name: str) -> Malformed:
@@ -85,7 +84,7 @@ def _no_relevance(index: int, name: str) -> Malformed:
 
 
 def positives_first(relevance: list[float]) -> list[int]:
-    """The places of relevant candidates, then those of the others.
+    """The positions of relevant candidates, then those of the others.
 
     >>> positives_first([0, 2, 0, 1])
     [1, 3, 0, 2]
@@ -94,19 +93,19 @@ def positives_first(relevance: list[float]) -> list[int]:
 
 
 def note_grades(relevance: list[float], dropped: Dropped | None) -> None:
-    """Count judgements that are neither 0 nor 1, for a format that only knows these two."""
+    """Count judgements other than 0 and 1 as dropped, for a format that has only these."""
     for grade in relevance if dropped is not None else ():
         note_rest({"relevance grade": grade not in (0, 1) or None}, (), dropped, "candidates[].")
 
 
 def logits_in_place(ranking: Ranking) -> list[float]:
-    """The logits of all texts, in the order of the input."""
+    """The logits of all texts, in input order."""
     return [logit for _, logit in sorted(zip(ranking.indices, ranking.logits, strict=True))]
 
 
 def scored_in_place(rows: list[dict[str, Any]], ranking: Ranking) -> list[dict[str, Any]]:
-    """Objects with a `score`, a `logit` and what else applies, each at its place."""
-    made = list(rows)
+    """The objects in input order, each with `score`, `logit` and our other fields."""
+    scored = list(rows)
     for position, index in enumerate(ranking.indices):
-        made[index] = without(annotated(rows[index], position, ranking), "index")
-    return made
+        scored[index] = without(annotated(rows[index], position, ranking), "index")
+    return scored

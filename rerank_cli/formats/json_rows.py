@@ -1,10 +1,10 @@
-"""Runs and judgements as JSON lines: a query's id, a document's id and a score, a rank or a grade in each.
+"""Runs and judgements as JSON lines, each with the ids of query and document and a score, rank or grade.
 
     {"query-id": "q1", "corpus-id": "d9", "score": 12.3}
 
-The fields may have any of the names that tables use (`column_names`). The first line decides which fields count. Where
-it has the two ids and nothing else, as in NanoBEIR, the lines are judgements of 1.
-Parquet tables and objects `{qid: {docid: score}}` are read as such lines (`files.parquet`, `files.score_objects`).
+The fields can have any of the names that tables use (`column_names`). The first line decides which fields are read. If
+it has the two ids only, as in NanoBEIR, the lines are judgements of grade 1. Parquet tables and objects `{qid: {docid:
+score}}` are read as such lines (`files.parquet`, `files.score_objects`).
 """
 
 from collections.abc import Iterable
@@ -26,36 +26,36 @@ from rerank_cli.formats.json_values import Malformed, is_id, kind, parse_object
 
 RUN_VALUES = (SCORE_NAMES, RANK_NAMES)
 GRADES = (GRADE_NAMES, SCORE_NAMES)
-BESIDE = RANK_NAMES | TAG_NAMES  # a score of a run
-IMPLIED = "1"  # grade
+BESIDE = RANK_NAMES | TAG_NAMES  # fields of a run next to its score
+IMPLIED = "1"  # the grade of lines without one
 
 
 @dataclass(frozen=True, slots=True)
 class JsonRows:
-    """Lines whose fields have these names. `tag` is "" where the first line has none, and so is `value`."""
+    """Lines whose fields have these names. `tag` and `value` are "" if the first line lacks them."""
 
     qid: str = "query-id"
     docid: str = "corpus-id"
     value: str = "score"
     tag: str = ""
     is_rank: bool = False
-    header: bytes = b""  # never
+    header: bytes = b""  # JSON lines have none
 
     @classmethod
     def of(cls, body: dict[str, Any], values: tuple[frozenset[str], ...] = RUN_VALUES) -> "JsonRows":
-        """The fields that the object in the first line has; `values` are the names that a score may have.
+        """The fields of the object in the first line; `values` are the possible names of the score.
 
-        Raises Malformed where it has no ids or no score, and for a row of a run where grades are read.
+        Raises Malformed without ids or a score, and for a row of a run where grades are read.
         """
         if values is GRADES and is_of_run(body):
-            raise Malformed("a rank or a tag beside the score, as in a run")
+            raise Malformed("it has a rank or a tag, as a run does")
         qid = _needed(body, "query-id", QUERY_IDS)
         docid = _needed(body, "corpus-id", DOCUMENT_IDS)
         value = "" if values is GRADES and len(body) == 2 else _needed(body, "score", *values)
         return cls(qid, docid, value, field_of(body, TAG_NAMES) or "", normal(value) in RANK_NAMES)
 
     def row(self, raw: bytes) -> RunRow:
-        """What a line of a run says. Raises Malformed."""
+        """Parse a line of a run. Raises Malformed."""
         body = parse_object(raw)
         qid, docid = self._ids(body)
         value, tag = self._number(body), body.get(self.tag)
@@ -66,7 +66,7 @@ class JsonRows:
         return RunRow(qid, docid, score, tag if isinstance(tag, str) else "")
 
     def judgement(self, raw: bytes) -> Judgement:
-        """What a line of judgements says. Raises Malformed."""
+        """Parse a line of judgements. Raises Malformed."""
         body = parse_object(raw)
         qid, docid = self._ids(body)
         return Judgement(qid, "", docid, repr(self._number(body)) if self.value else IMPLIED)
@@ -97,7 +97,7 @@ def _needed(body: dict[str, Any], what: str, *known: frozenset[str]) -> str:
 
 
 def is_of_run(names: Iterable[str]) -> bool:
-    """Whether a score with these names beside it is that of a run, not a grade.
+    """Whether a line with these names has the score of a run, not a grade.
 
     >>> is_of_run(["qid", "docid", "rank", "score"]), is_of_run(["qid", "docid", "rank", "label"])
     (True, False)
@@ -107,7 +107,7 @@ def is_of_run(names: Iterable[str]) -> bool:
 
 
 def object_in(raw: bytes) -> dict[str, Any] | None:
-    """The JSON object in a line; None for a line of columns, whose ids may begin as JSON does. Raises Malformed.
+    """The JSON object in a line; None for a line of columns, whose ids can begin like JSON. Raises Malformed.
 
     >>> object_in(b'{"qid": 1}'), object_in(b"{q1} Q0 {d1} 1 2.0 tag")
     ({'qid': 1}, None)

@@ -1,6 +1,6 @@
-"""JSON values: a line read as an object, and what stands at a path of it.
+"""JSON values: read a line as an object, and access values at a path.
 
-A line is checked for what a parser lets through: integers beyond 64 bits, and depth.
+Lines are also checked for what the parser accepts: integers beyond 64 bits, and depth.
 """
 
 import json
@@ -12,22 +12,22 @@ from typing import Any
 import orjson
 
 from rerank_cli.files.raw import UNREADABLE
-from rerank_cli.formats.causes import ARRAY, UTF16, UTF16_ADVICE, cause
+from rerank_cli.formats.causes import ELEMENTS, UTF16, UTF16_ADVICE, cause
 
 DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
-LONG_DIGITS = b"0" * 19  # found in a line with all its digits alike: ten times as fast as a regular expression
-MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate comes back one level deeper
-REWRAPPED = 6  # levels that a candidate can lie deeper in another format
-BLANKS = " \t\n\v\f\r"  # what C's isspace knows
+LONG_DIGITS = b"0" * 19  # searched after all digits are replaced by 0: ten times as fast as a regular expression
+MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candidate is written one level deeper
+REWRAPPED = 6  # levels that another format can add to a candidate
+BLANKS = " \t\n\v\f\r"  # as in C's isspace
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 NEEDS_ID = 'needs an "id"'
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
 class Malformed(Exception):
-    """A record cannot be used: the reason, and the JSON path of the place.
+    """A record that cannot be used: the reason, and the JSON path of the fault.
 
-    `content`: the record is of this format, and the fault lies in what it holds, so no other format would read it.
+    `content`: the record has this format and its content is at fault, so no other format would read it.
     """
 
     def __init__(self, reason: str, path: str = "$", *, content: bool = False) -> None:
@@ -38,12 +38,12 @@ class Malformed(Exception):
 
 
 def kind(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """The type of a JSON value, in words."""
     return KINDS.get(type(value), "a number")
 
 
 def value_at(body: dict[str, Any], field: str, place: str) -> Any:
-    """The value at a dotted path below `body`, which stands at JSON path `place`. Raises Malformed."""
+    """The value at a dotted path in `body`, which is at the JSON path `place`. Raises Malformed."""
     value: Any = body
     for name in field.split("."):
         if not isinstance(value, dict):
@@ -66,7 +66,7 @@ def text_at(body: dict[str, Any], field: str, place: str) -> str:
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """`value` if it is an object, else an empty one."""
+    """`value` if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
@@ -79,19 +79,19 @@ def list_at(body: dict[str, Any], field: str, place: str) -> list[Any]:
 
 
 def object_at(value: Any, place: str) -> dict[str, Any]:
-    """`value`, which stands at `place`, if it is an object. Raises Malformed."""
+    """`value`, which is at the JSON path `place`, if it is an object. Raises Malformed."""
     if not isinstance(value, dict):
         raise Malformed(f"{place} is {kind(value)}, not an object", place)
     return value
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value can be an id: a string or an integer. Anything else does not survive a round trip."""
+    """Whether a value can be an id: a string or an integer. Other types do not survive a round trip."""
     return isinstance(value, str) or type(value) is int
 
 
 def check_id(body: dict[str, Any], field: str, place: str) -> None:
-    """Raises Malformed for an id that is neither a string nor an integer; null means that there is none."""
+    """Raises Malformed for an id that is neither a string nor an integer; null means no id."""
     try:
         value = value_at(body, field, place)
     except Malformed:
@@ -102,7 +102,7 @@ def check_id(body: dict[str, Any], field: str, place: str) -> None:
 
 
 def item_at(body: Any, field: str, absent: Any) -> Any:
-    """What stands at a dotted path, in which a number is a place in a list; `absent` where nothing does.
+    """The value at a dotted path, in which a number is an index of a list; `absent` without a value.
 
     >>> item_at({"hits": [{"qid": 7}]}, "hits.0.qid", None)
     7
@@ -118,9 +118,9 @@ def item_at(body: Any, field: str, absent: Any) -> Any:
 
 
 def id_at(body: dict[str, Any], field: str, place: str) -> str | int | None:
-    """The id at a dotted path, in which a number is a place in a list; None where there is none, or null.
+    """The id at a dotted path, in which a number is an index of a list; None if missing or null.
 
-    Raises Malformed for what is neither a string nor an integer.
+    Raises Malformed for an id that is neither a string nor an integer.
 
     >>> id_at({"hits": [{"qid": 7}]}, "hits.0.qid", "$"), id_at({"hits": []}, "hits.0.qid", "$")
     (7, None)
@@ -133,7 +133,7 @@ def id_at(body: dict[str, Any], field: str, place: str) -> str | int | None:
 
 
 def id_of(body: dict[str, Any], place: str, format_name: str) -> str | int:
-    """The `id` of a native record or candidate, which `format_name` cannot do without. Raises Malformed."""
+    """The `id` of a native record or candidate, which `format_name` requires. Raises Malformed."""
     value: Any = body.get("id")
     if not is_id(value):
         raise Malformed(f"{format_name} {NEEDS_ID}", f"{place}.id", content=True)
@@ -141,7 +141,7 @@ def id_of(body: dict[str, Any], place: str, format_name: str) -> str | int:
 
 
 def id_field(value: Any) -> dict[str, Any]:
-    """An `id` field for an id; nothing for null.
+    """An `id` field; empty for null.
 
     >>> id_field("d1"), id_field(None)
     ({'id': 'd1'}, {})
@@ -150,7 +150,7 @@ def id_field(value: Any) -> dict[str, Any]:
 
 
 def number_of(value: Any) -> float | None:
-    """A finite number, also one that is written as a string; None for anything else.
+    """A finite number, possibly in a string; None for anything else.
 
     >>> [number_of(value) for value in (2, "12.5", " -1e3 ", "x", None, "1e999", "1_000", "٣")]
     [2, 12.5, -1000.0, None, None, None, None, None]
@@ -164,23 +164,23 @@ def number_of(value: Any) -> float | None:
 
 
 def numbers_of(candidates: Sequence[dict[str, Any]], field: str, path: str = "$.candidates") -> list[float] | None:
-    """A number that every candidate has in `field`, one each; None where no candidate has one.
+    """The numbers in `field` of all candidates; None if no candidate has one.
 
-    Null is none. Raises Malformed when only some have one: an order made of such scores would be invented.
+    Null counts as missing. Raises Malformed when only some candidates have one, since these define no order.
     """
     values = [each.get(field) for each in candidates]
-    found = [number_of(value) for value in values]
+    numbers = [number_of(value) for value in values]
     if all(value is None for value in values):
         return None
-    for index, (value, number) in enumerate(zip(values, found, strict=True)):
+    for index, (value, number) in enumerate(zip(values, numbers, strict=True)):
         if number is None:
             reason = f'no "{field}", other candidates have one' if value is None else f'"{field}" is not a number'
             raise Malformed(reason, f"{path}[{index}].{field}", content=True)
-    return [number for number in found if number is not None]
+    return [number for number in numbers if number is not None]
 
 
 def replaced(body: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
-    """A copy of `body` with the value at a dotted path replaced, everything else shared and in its order."""
+    """A copy of `body` with the value at a dotted path replaced; other values are shared and keep their order."""
     name, _, rest = field.partition(".")
     return {**body, name: replaced(body[name], rest, value) if rest else value}
 
@@ -194,9 +194,9 @@ def removed(body: dict[str, Any], field: str) -> dict[str, Any]:
 
 
 def pruned(body: dict[str, Any], field: str) -> dict[str, Any]:
-    """A copy of `body` without the value at a dotted path, and without objects that hold nothing then.
+    """A copy of `body` without the value at a dotted path, and without objects that become empty.
 
-    Where nothing stands there, it is `body` itself.
+    Returns `body` itself if there is no such value.
     """
     name, _, rest = field.partition(".")
     if name not in body or (rest and not isinstance(body[name], dict)):
@@ -212,7 +212,7 @@ def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def parse_object(raw: bytes, deeper: int = 0) -> dict[str, Any]:
-    """The JSON object in a line, which can be written again `deeper` levels deeper. Raises Malformed."""
+    """Parse the JSON object in a line; it can be written `deeper` levels deeper. Raises Malformed."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as fault:
@@ -222,7 +222,7 @@ def parse_object(raw: bytes, deeper: int = 0) -> dict[str, Any]:
         why = cause(raw, fault.msg, fault.pos)
         raise Malformed(f"not valid JSON: {fault.msg} (character {fault.pos + 1}){why and f'; {why}'}") from None
     if not isinstance(body, dict):
-        why = f"; {ARRAY}" if isinstance(body, list) else ""
+        why = f"; {ELEMENTS}" if isinstance(body, list) else ""
         raise Malformed(f"the line holds {kind(body)}, not an object{why}")
     if LONG_DIGITS in raw.translate(DIGITS_ALIKE):
         _check_integers(raw)
@@ -266,6 +266,6 @@ def _check_depth(body: dict[str, Any], deeper: int) -> None:
 def _unread(raw: bytes) -> Malformed:
     try:
         reason, path, _ = map(str, orjson.loads(raw.removeprefix(UNREADABLE)))
-    except ValueError:  # it was a text all the same
+    except ValueError:  # a text that begins like one of ours
         return Malformed("not valid JSON: a control character (character 2)")
     return Malformed(reason, path)

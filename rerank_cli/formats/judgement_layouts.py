@@ -1,11 +1,11 @@
-"""How a file of judgements is laid out: its first line shows it, and every line is read by it.
+"""The layout of a file of judgements: detected from its first line, and used for every line.
 
-    q1 0 d9 2                                           TREC, also without the second column
-    query-id  corpus-id  score                          BEIR's table, whose header names the columns of all lines
-    qid,docid,relevance                                 the same with commas, and quotes as CSV has them
+    q1 0 d9 2                                           TREC, the second column is optional
+    query-id  corpus-id  score                          BEIR's table with a header
+    qid,docid,relevance                                 the same as CSV
     {"query-id": "q1", "corpus-id": "d9", "score": 2}   JSON lines (`json_rows`)
 
-Whether a grade is one is for the evaluation to say.
+The evaluation checks the grades.
 """
 
 from collections import Counter
@@ -37,12 +37,12 @@ from rerank_cli.formats.json_rows import GRADES, JsonRows, is_of_run, object_in
 from rerank_cli.formats.json_values import Malformed, number_of
 
 WIDTHS = {4: "qid iter docid grade", 3: "qid docid grade"}
-LEAST = 3  # lines of a query that show a ranking
+LEAST = 3  # lines of a query that identify a ranking
 
 
 @dataclass(frozen=True, slots=True)
 class JudgementColumns:
-    """Columns: where query, document and grade stand, and TREC's second one."""
+    """Columns: the positions of query, document, grade, and of TREC's second column."""
 
     width: int
     qid: int
@@ -55,12 +55,12 @@ class JudgementColumns:
 
     @classmethod
     def in_order(cls, width: int, header: bytes = b"", separator: str | None = None) -> "JudgementColumns":
-        """Query, document and grade in this order, with TREC's second column, where there are four."""
+        """Query, document and grade in this order; with four columns, TREC's second one too."""
         quoted = header.startswith(b'"')
         return cls(width, 0, width - 2, width - 1, 1 if width == 4 else None, header, separator, quoted)
 
     def judgement(self, raw: bytes) -> Judgement:
-        """What a line says. Raises Malformed."""
+        """Parse a line. Raises Malformed."""
         columns = columns_of(raw) if self.separator is None else split_at(raw, self.separator)
         if not self.header:
             _check_width(columns, raw)
@@ -75,9 +75,9 @@ class JudgementColumns:
 
 @dataclass(slots=True)
 class Counting:
-    """Whether grades without a name may be ranks: they count 1, 2, 3, … within each query, up to 3 at least.
+    """Whether grades in a column without a name may be ranks: 1, 2, 3, … within each query, up to at least 3.
 
-    A query of one line shows nothing.
+    Queries with one line are ignored.
     """
 
     lines: Counter[str] = field(default_factory=Counter)
@@ -85,7 +85,7 @@ class Counting:
     counts: bool = True
 
     def see(self, layout: "JudgementLayout", row: Judgement) -> None:
-        """Take in a line, where its columns have no names."""
+        """Inspect a line, if its columns have no names."""
         if not self.counts or not _is_unnamed(layout):
             return
         self.lines[row.qid] += 1
@@ -103,12 +103,12 @@ JudgementLayout = JudgementColumns | JsonRows
 
 
 def _is_unnamed(layout: JudgementLayout) -> bool:
-    """Whether nothing tells grades from ranks: three columns without a header."""
+    """Whether grades and ranks cannot be distinguished: three columns without a header."""
     return isinstance(layout, JudgementColumns) and not layout.header and layout.width == 3
 
 
 def layout_of_judgements(raw: bytes) -> JudgementLayout:
-    """The layout that a first line shows. Raises Malformed."""
+    """Detect the layout from the first line. Raises Malformed."""
     if (body := object_in(raw)) is not None:
         return JsonRows.of(body, GRADES)
     splits = splits_of(raw)
@@ -127,7 +127,7 @@ def layout_of_judgements(raw: bytes) -> JudgementLayout:
 
 
 def _of_header(raw: bytes, separator: str, columns: list[str]) -> JudgementColumns | None:
-    """The columns that a header names; None for a line that is none. Raises Malformed for one of a run."""
+    """The columns that a header names; None if the line is not a header. Raises Malformed for the header of a run."""
     if any(number_of(unquoted(each)) is not None for each in columns):
         return None
     qid, docid = place_of(columns, QUERY_IDS, QUERY_NAMES), place_of(columns, DOCUMENT_IDS, DOCUMENT_NAMES)

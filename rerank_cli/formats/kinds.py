@@ -1,4 +1,4 @@
-"""What a file is, by its first lines, and which command takes it: for a file that stands where another is expected."""
+"""Recognise the kind of a file by its first lines, for messages when another kind is expected."""
 
 import re
 import shlex
@@ -31,14 +31,17 @@ STDIN = "<stdin>"
 
 
 class Kind(NamedTuple):
-    """What a file is, and the commands that take it, with {} for its name. `format` is that of records."""
+    """The kind of a file, and advice on the commands that read it, with {} for its name.
+
+    `format` is that of records.
+    """
 
     what: str
     advice: str
     format: str = ""
 
     def refusal(self, name: str, expected: str) -> ConfigError:
-        """What is said of a file of this kind where another is expected."""
+        """The error for a file of this kind where another kind is expected."""
         file = "-" if name == STDIN else shlex.quote(name)
         return ConfigError(f"{name}: looks like {self.what}, expected {expected}", self.advice.format(file))
 
@@ -55,10 +58,10 @@ RANKING = Kind(
 )
 JUDGEMENTS = Kind("judgements", "`rerank eval RUN --qrels {0}` measures a run by them.")
 SCORES = Kind("a run or judgements", f"A run: {OF_RUN} Judgements: {JUDGEMENTS.advice}")
-THREE = Kind("a run or judgements in three columns", SCORES.advice)  # or a corpus whose texts are numbers
+THREE = Kind("a run or judgements in three columns", SCORES.advice)  # or a corpus with numbers as texts
 COMMAS = Kind(
-    "a run or judgements, with commas between its columns",
-    f"Write them with tabs, or name them in a header: qid,docid,score. {SCORES.advice}",
+    "a run or judgements, with commas between columns",
+    f"Use tabs, or add a header: qid,docid,score. {SCORES.advice}",
 )
 LISTS = Kind(
     "ranked lists without scores ({qid: [docid, …]})",
@@ -71,7 +74,7 @@ OF_RECORDS = "`rerank score {0} -o OUT` reranks them."
 
 
 def kind_of(lines: Sequence[bytes]) -> Kind | None:
-    """The kind of a file that begins with these lines, neither blank nor comments; None for what is none of ours."""
+    """The kind of a file that begins with these lines (no blanks or comments); None if unknown."""
     if not lines or lines[0].startswith(UNREADABLE):
         return None
     if begins_scores(b"\n".join([line[:HEAD] for line in lines])[:HEAD]):
@@ -86,31 +89,31 @@ def kind_of(lines: Sequence[bytes]) -> Kind | None:
 
 
 def refuse_misplaced(lines: Sequence[bytes], name: str, expected: str) -> None:
-    """Raises ConfigError for a run or judgements that cannot be read as such: for a file of another kind."""
+    """Raises ConfigError for a file of another kind than `expected`."""
     kind = kind_of(lines)
     if kind is not None and kind not in (SCORES, THREE, COMMAS, *EXPECTED[expected]):
         raise kind.refusal(name, expected)
 
 
 def refuse_as_texts(first: bytes, name: str, expected: str, *, readable: bool = True) -> None:
-    """Raises ConfigError for a run or judgements where texts are expected; also for records that are no texts."""
+    """Raises ConfigError for a run, judgements or records where texts are expected."""
     kind = kind_of([first])
     if (
         kind is None or kind in (TEXT, THREE, COMMAS) or kind.format == TOP1000
-    ):  # four columns may be a corpus with too many
+    ):  # four columns may be a corpus with extra columns
         return
     if kind in (TREC_RUN, RANKS, JUDGEMENTS, SCORES) or not readable:
         raise kind.refusal(name, expected)
 
 
 def _are_lists(head: bytes) -> bool:
-    """Whether an object holds lists of ids under names that are no fields of records."""
-    found = LISTED.match(head)
-    if found is None or found[1].decode("utf-8", "replace") in FIELDS:
+    """Whether an object has lists of ids under names that are not fields of records."""
+    match = LISTED.match(head)
+    if match is None or match[1].decode("utf-8", "replace") in FIELDS:
         return False
     try:
         return all(isinstance(each, list) for each in parse_object(head).values())
-    except Malformed:  # cut off, or of several lines
+    except Malformed:  # truncated, or on several lines
         return True
 
 
@@ -124,7 +127,7 @@ def _of_object(body: dict[str, Any]) -> Kind | None:
 
 
 def _is_text(body: dict[str, Any]) -> bool:
-    """Whether an object is a text with its id. A query may be one, and may be a record that lacks its candidates."""
+    """Whether an object is a text with its id. A query can be one, and can also be a record without candidates."""
     name = next((name for name in IDS if body.get(name) is not None), "")
     text = next((name for name in TEXTS if isinstance(body.get(name), str)), "")
     return (
@@ -133,7 +136,7 @@ def _is_text(body: dict[str, Any]) -> bool:
 
 
 def _of_readings(run: Callable[[], object], judgements: Callable[[], object]) -> Kind | None:
-    """The kind of what may be read as a run or as judgements, by what can be done."""
+    """The kind of a file that can be read as a run, as judgements, or as both."""
     of_run, of_judgements = _can(run), _can(judgements)
     if of_run and of_judgements:
         return SCORES
@@ -141,7 +144,7 @@ def _of_readings(run: Callable[[], object], judgements: Callable[[], object]) ->
 
 
 def _can(read: Callable[[], object]) -> bool:
-    """Whether it can be read, also where names are not clear."""
+    """Whether `read` succeeds, or fails only because of ambiguous names."""
     try:
         return bool(read())
     except Ambiguous:
@@ -179,14 +182,14 @@ def _of_header(raw: bytes, columns: Sequence[str]) -> Kind | None:
 
 
 def _has_commas(raw: bytes, columns: Sequence[str]) -> bool:
-    """Whether a line would be one of a run or of judgements with tabs in the place of its commas."""
+    """Whether a line would belong to a run or judgements if its commas were tabs."""
     return len(columns) == 1 and b"," in raw and _of_columns(raw.replace(b",", b"\t")) in (TREC_RUN, JUDGEMENTS, THREE)
 
 
 def is_top1000(raw: bytes) -> bool:
-    """Whether a line is one of MS MARCO's top1000: two ids and two texts, with tabs between them.
+    """Whether a line belongs to MS MARCO's top1000: two ids and two texts, separated by tabs.
 
-    Its documents are four columns, too, of which the second is an address.
+    MS MARCO's documents have four columns too; their second one is a URL.
 
     >>> is_top1000(b"188714\\t1000052\\tfoods for you\\tWatch portion sizes"), is_top1000(b"q1\\t0\\td1\\t1")
     (True, False)

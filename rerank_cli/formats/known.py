@@ -1,4 +1,4 @@
-"""Which formats there are, where their classes lie, and by which fields the first record of an input is known."""
+"""The formats: where their classes are, and the fields that identify the first record of an input."""
 
 from functools import cache
 from itertools import chain
@@ -11,7 +11,7 @@ ABSENT = object()
 
 
 class Known(NamedTuple):
-    """A format: where its class is, and the dotted fields that a record of it has and none of the formats above has."""
+    """A format: where its class is, and the dotted fields that distinguish its records from the formats above it."""
 
     where: str
     fields: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ FORMATS = {
     "tsv": Known("separated:Tsv"),
     "ms-marco-top1000": Known("top1000:Top1000"),
 }
-LAST = (  # what a record is taken for that has these fields and shows no other format
+LAST = (  # the format of a record that has these fields and matches no other
     ("flag-embedding", ("query", "pos")),
     ("labeled-list", ("query|anchor|question", "docs")),
     ("labeled-list", ("query|anchor|question", "positive|answer", "scores")),
@@ -59,13 +59,13 @@ LAST = (  # what a record is taken for that has these fields and shows no other 
 
 
 def format_of(body: dict[str, Any]) -> str | None:
-    """The first format of which a record has all fields."""
+    """The first format whose fields a record has."""
     known = chain(((name, each.fields) for name, each in FORMATS.items() if each.fields), LAST)
     return next((name for name, fields in known if all(has(body, field) for field in fields)), None)
 
 
 def has(body: Any, field: str) -> bool:
-    """Whether a record has a dotted field; `a|b` is either, `!a` not that one, a number is a place in a list.
+    """Whether a record has a dotted field. `a|b` is either, `!a` its absence, a number the index of a list.
 
     >>> has({"documents": [{"page_content": ""}]}, "documents.0.page_content"), has({}, "qid|query_id"), has({}, "!id")
     (True, False, True)
@@ -77,27 +77,27 @@ def has(body: Any, field: str) -> bool:
     return item_at(body, field, ABSENT) is not ABSENT
 
 
-def unmistakable(made: Any, name: str, dropped: Dropped | None = None, where: str = "") -> Any:
-    """A record made for the format `name` without fields of its own by which it would be taken for another format.
+def unmistakable(record: Any, name: str, dropped: Dropped | None = None, where: str = "") -> Any:
+    """A converted record of the format `name`, without user fields that would identify another format.
 
     >>> unmistakable({"query": "q", "input": ["x"], "documents": ["y"]}, "mixedbread")
     {'query': 'q', 'input': ['x']}
     """
-    if isinstance(made, list):
-        return [unmistakable(each, name, dropped, "candidates[].") for each in made]
-    if not isinstance(made, dict) or _foreign_marks(name).isdisjoint(made):
-        return made
-    while (other := format_of(made)) is not None and not marks(other) <= marks(name):
-        field = next(each for each in sorted(marks(other) - marks(name)) if each in made)
+    if isinstance(record, list):
+        return [unmistakable(each, name, dropped, "candidates[].") for each in record]
+    if not isinstance(record, dict) or _foreign_marks(name).isdisjoint(record):
+        return record
+    while (other := format_of(record)) is not None and not marks(other) <= marks(name):
+        field = next(each for each in sorted(marks(other) - marks(name)) if each in record)
         if dropped is not None:
             dropped.note([field], where)
-        made = without(made, field)
-    return made
+        record = without(record, field)
+    return record
 
 
 @cache
 def marks(name: str) -> frozenset[str]:
-    """The top-level fields by which records of a format are known."""
+    """The top-level fields that identify records of a format."""
     fields = [field for field in FORMATS[name].fields if not field.startswith("!")]
     return frozenset(each.partition(".")[0] for field in fields for each in field.split("|"))
 

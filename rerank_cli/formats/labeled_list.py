@@ -1,8 +1,8 @@
-"""Labelled lists, as sentence-transformers' listwise losses read them: `{"query", "docs": […], "labels": […]}`.
+"""Labelled lists, as read by the listwise losses of sentence-transformers: `{"query", "docs": […], "labels": […]}`.
 
-The texts may stand under another name of TEXTS: a set that `mine_hard_negatives` wrote has its own names of columns.
-Labels are judgements, `scores` a teacher's logits, `ids` those of the texts: each a list in the order of the texts, and
-each may be missing. Written back with `scores`, which are logits.
+The texts can have another name of TEXTS, since `mine_hard_negatives` writes its own column names. `labels` are
+judgements, `scores` the logits of a teacher, `ids` those of the texts: optional lists in the order of the texts.
+Written back with our logits in `scores`.
 """
 
 from typing import Any
@@ -12,15 +12,15 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import in_place
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, id_field, is_id, kind, list_at, number_of, numbers_of
-from rerank_cli.formats.record_format import as_objects, json_line
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
 
 QUERY = ("query", "anchor", "question")
 TEXTS = ("docs", "documents", "passages", "positive", "answer")
 BESIDE = ("labels", "scores", "ids")
-HELD = frozenset({"text", "relevance", "logit", "id"})  # fields of a candidate that have a place
+HELD = frozenset({"text", "relevance", "logit", "id"})  # fields of a candidate that this format can hold
 
 
-class LabeledList:
+class LabeledList(RecordFormat):
     """Records of parallel lists."""
 
     candidates_path = "$.docs"
@@ -28,12 +28,12 @@ class LabeledList:
     in_place = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError for options that would leave texts without a score, or scores without a text."""
+        """Raises ConfigError for options that would drop texts or scores."""
         in_place.refuse_choice("labeled-list", read, write)
         self._scored = write.scored
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A native record: a label is the `relevance` of a candidate, a score its `logit`."""
+        """The native record: a label becomes the `relevance` of a candidate, a score its `logit`."""
         query, docs = in_place.field_of(body, QUERY), _field_of_texts(body)
         text = in_place.query_at(body, query)
         texts = list_at(body, docs, "$")
@@ -53,20 +53,20 @@ class LabeledList:
         return {**rest_of(body, moved, {"candidates"}, dropped), "query": text, "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record: without labels where no candidate is judged. Raises Malformed where only some are."""
+        """A record from a native one, without labels if no candidate is judged. Raises Malformed if only some are."""
         candidates = as_objects(record)
         relevance = [in_place.relevance_of(each, index, "labeled-list") for index, each in enumerate(candidates)]
         labels = numbers_of([{"relevance": each} for each in relevance], "relevance")
         rest = rest_of(record, {"query", "candidates"}, {*TEXTS, *BESIDE}, dropped)
-        made = {"query": record["query"], "docs": [each["text"] for each in candidates], **rest}
-        made |= {} if labels is None else {"labels": labels}
+        labeled = {"query": record["query"], "docs": [each["text"] for each in candidates], **rest}
+        labeled |= {} if labels is None else {"labels": labels}
         if any(each.get("id") is not None for each in candidates):
-            made["ids"] = [each.get("id") for each in candidates]
+            labeled["ids"] = [each.get("id") for each in candidates]
         if teacher := None if self._scored else numbers_of(candidates, "logit"):
-            made["scores"] = teacher
+            labeled["scores"] = teacher
         for each in candidates if dropped is not None else ():
             note_rest(each, HELD, dropped, "candidates[].")
-        return made
+        return labeled
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with a logit for each text."""
@@ -76,17 +76,17 @@ class LabeledList:
 
 
 def _field_of_texts(body: dict[str, Any]) -> str:
-    """Where the texts are: the first name of TEXTS that holds a list; `docs` where none does."""
+    """The field of the texts: the first of TEXTS with a list, else `docs`."""
     return next((name for name in TEXTS if isinstance(body.get(name), list)), TEXTS[0])
 
 
 def _labels(body: dict[str, Any], count: int) -> list[Any] | None:
-    """The judgements of the texts; None where there are none. Raises Malformed unless each text has one."""
+    """The judgements of the texts; None without any. Raises Malformed unless each text has one."""
     if body.get("labels") is None:
         return None
     labels = list_at(body, "labels", "$")
     if len(labels) != count:
-        raise Malformed(f"{len(labels)} labels of {count} texts", "$.labels", content=True)
+        raise Malformed(f"{len(labels)} labels for {count} texts", "$.labels", content=True)
     for index, label in enumerate(labels):
         if number_of(label) is None and not isinstance(label, bool):
             path = f"$.labels[{index}]"

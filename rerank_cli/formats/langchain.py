@@ -1,8 +1,8 @@
 """LangChain documents: `{"query", "documents": [{"page_content", "metadata", "id"?}]}`.
 
-Written back best first, each in its own spelling (see `langchain_documents`), with a score where LangChain's rerankers
-put it: `metadata.relevance_score`, in JavaScript `metadata.relevanceScore`. Documents that are made of other records
-have the plain spelling, and so have all where langchain is named as the format to write.
+Written back best first, each in its own spelling (see `langchain_documents`), with the score in the same field as
+LangChain's rerankers: `metadata.relevance_score`, in JavaScript `metadata.relevanceScore`. Documents converted from
+other formats have the plain spelling; with `--output-format langchain` all have it.
 """
 
 from typing import Any
@@ -12,28 +12,28 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import id_field, is_id, list_at, number_of, text_at
 from rerank_cli.formats.langchain_documents import Document
-from rerank_cli.formats.record_format import as_objects, json_line, refuse_no_text, without_old_logits
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line, refuse_no_text, without_old_logits
 
 
-class LangChain:
+class LangChain(RecordFormat):
     """Records with LangChain's documents."""
 
     candidates_path = "$.documents"
     titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError for --no-text: a document without its text is none."""
+        """Raises ConfigError for --no-text: documents need their text."""
         refuse_no_text(write, "langchain", "documents have their text")
         self._plain = write.format == "langchain"
-        self._dropped = Dropped()  # where documents change their spelling, and nothing else
+        self._dropped = Dropped()  # fields dropped when documents change their spelling
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of documents that changed their spelling."""
+        """Notes for the user on documents that changed their spelling."""
         return [self._dropped.sentence("langchain")] if self._dropped.names else []
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A native record: what the metadata say become fields of the candidate."""
+        """The native record: metadata become fields of the candidate."""
         query = text_at(body, "query", "$")
         candidates = [_candidate(each, dropped) for each in _documents(body)]
         candidates = without_old_logits(candidates, dropped, "documents[].metadata.")
@@ -41,7 +41,7 @@ class LangChain:
         return {**rest, "query": query, "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record: a candidate's other fields become metadata."""
+        """A record from a native one: other fields of a candidate become metadata."""
         documents = [
             {**id_field(each.get("id")), "page_content": each["text"], "metadata": rest_of(each, {"id", "text"})}
             for each in as_objects(record)
@@ -66,9 +66,9 @@ def _documents(body: dict[str, Any]) -> list[Document]:
 
 
 def _candidate(document: Document, dropped: Dropped | None) -> dict[str, Any]:
-    """The native candidate. Its id is the document's, else that of the metadata if it can be one.
+    """The native candidate. Its id is that of the document, else a valid id in the metadata.
 
-    The score of a reranker is its score, and any other score in the metadata is older.
+    Its score is that of a reranker; any other score in the metadata is older.
     """
     document.note_dropped(dropped)
     metadata, reranked = document.metadata, document.score_field

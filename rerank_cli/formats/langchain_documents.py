@@ -1,4 +1,4 @@
-"""LangChain's documents in the spellings of its libraries: what each says, and a score put where its rerankers put it.
+"""LangChain documents in the spellings of its libraries: read them, and write a score where its rerankers do.
 
     {"page_content", "metadata", "id"?, "type"?}                                   Python: model_dump()
     {"lc": 1, "type": "constructor", "id": […, "Document"], "kwargs": {…}}         Python: langchain_core.load.dumps()
@@ -13,9 +13,9 @@ from typing import Any
 from rerank_cli.formats.dropped import Dropped, note_rest
 from rerank_cli.formats.json_values import Malformed, check_id, id_field, kind, number_of, object_at, text_at, without
 
-PYTHON, JAVASCRIPT = "page_content", "pageContent"  # where the text is
-SCORES = {PYTHON: "relevance_score", JAVASCRIPT: "relevanceScore"}  # where rerankers put theirs, in the metadata
-INSIDE = "kwargs"  # where what `dumps` wrote holds a document
+PYTHON, JAVASCRIPT = "page_content", "pageContent"  # fields of the text
+SCORES = {PYTHON: "relevance_score", JAVASCRIPT: "relevanceScore"}  # metadata fields of a reranker's score
+INSIDE = "kwargs"  # the field of a document in the output of `dumps`
 ESCAPED = "__lc_escaped__"
 TYPE = "Document"
 OUTSIDE = ("lc", "type", "id", INSIDE)
@@ -23,9 +23,10 @@ OUTSIDE = ("lc", "type", "id", INSIDE)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as it stands in a record.
+    """A document in a record.
 
-    `inner` is `written`, or what is inside it; `text_field` is its spelling; `metadata` are as the library reads them.
+    `inner` is `written`, or the document inside it. `text_field` is its spelling. `metadata` are as the library reads
+    them.
     """
 
     written: dict[str, Any]
@@ -35,7 +36,7 @@ class Document:
 
     @classmethod
     def of(cls, value: Any, place: str) -> "Document":
-        """The document that stands at `place`. Raises Malformed, also for one in two spellings at once."""
+        """The document at the JSON path `place`. Raises Malformed, also for a document with two spellings."""
         written = object_at(value, place)
         dumped = "lc" in written and INSIDE in written
         names = [name for name in SCORES if name in written]
@@ -70,7 +71,7 @@ class Document:
         return self.inner is not self.written
 
     def note_dropped(self, dropped: Dropped | None) -> None:
-        """Count the fields for which nothing but a document has a place. Its type is that of every document."""
+        """Count the fields that other formats cannot hold. The type is not counted: all documents have the same."""
         kind_of = ["type"] if self.inner.get("type") == TYPE else []
         note_rest(self.inner, ("id", self.text_field, "metadata", *kind_of), dropped, "documents[].")
         self._note_outside(dropped)
@@ -80,15 +81,18 @@ class Document:
             note_rest(self.written, OUTSIDE, dropped, "documents[].")
 
     def with_score(self, score: float) -> dict[str, Any]:
-        """The document in its own spelling with a score, and without the logit of a former ranking."""
-        found = self.inner.get("metadata") or {}
-        escaped = self._dumped and found.keys() == {ESCAPED}
-        scored = {**without(found[ESCAPED] if escaped else found, "logit"), self.score_field: score}
+        """The document in its own spelling with a score, without the logit of a previous ranking."""
+        metadata = self.inner.get("metadata") or {}
+        escaped = self._dumped and metadata.keys() == {ESCAPED}
+        scored = {**without(metadata[ESCAPED] if escaped else metadata, "logit"), self.score_field: score}
         inner = {**self.inner, "metadata": {ESCAPED: scored} if escaped else scored}
         return {**self.written, INSIDE: inner} if self._dumped else inner
 
     def plain(self, dropped: Dropped) -> dict[str, Any]:
-        """The document as Python's `model_dump` spells it. What stands beside a dumped one is counted in `dropped`."""
+        """The document in the spelling of Python's `model_dump`.
+
+        Fields around a dumped one are counted in `dropped`.
+        """
         self._note_outside(dropped)
         if self.inner is self.written and self.text_field == PYTHON:
             return self.written
@@ -100,7 +104,7 @@ class Document:
 
 
 def _refuse_other_class(written: dict[str, Any], place: str) -> None:
-    """Raises Malformed for what `dumps` wrote of something else, such as a message."""
+    """Raises Malformed for another object of `dumps`, such as a message."""
     name = written.get("id")
     if written.get("type") != "constructor" or not isinstance(name, list) or name[-1:] != [TYPE]:
         shown = str(name[-1])[:40] if isinstance(name, list) and name else kind(name)
@@ -108,7 +112,7 @@ def _refuse_other_class(written: dict[str, Any], place: str) -> None:
 
 
 def _unescaped(value: Any) -> Any:
-    """A value as `langchain_core.load.loads` reads it: what was wrapped is as it was before."""
+    """A value as `langchain_core.load.loads` reads it: wrapped objects are unwrapped."""
     if isinstance(value, dict):
         inner = {name: _unescaped(each) for name, each in value.items()}
         return value[ESCAPED] if value.keys() == {ESCAPED} else inner

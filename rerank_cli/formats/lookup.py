@@ -1,8 +1,8 @@
-"""Texts by id from files of any size: `queries.tsv`, `corpus.jsonl.gz` and their like, indexed on disk.
+"""Look up texts by id in files of any size, such as `queries.tsv` or `corpus.jsonl.gz`, with an index on disk.
 
-The index is a temporary database that SQLite keeps in its folder for temporary files (SQLITE_TMPDIR) and that vanishes
-with the process. A plain file is indexed by places, of a compressed one the index holds the lines themselves. The trade
-refused: an index that stays beside the file, which would be read again after the file has changed.
+The index is a temporary SQLite database in SQLite's folder for temporary files (SQLITE_TMPDIR); it ends with the
+process. For a plain file the index holds offsets, for a compressed one the lines themselves. Rejected alternative: an
+index kept next to the file, which could be stale after the file changed.
 """
 
 import hashlib
@@ -21,22 +21,24 @@ from rerank_cli.formats.kinds import refuse_as_texts
 
 HEADS = frozenset(IDS)  # of ids, in a header
 HEADS_OF_TEXTS = ("document", "doc")
-AT_ONCE = 500  # rows a statement
+AT_ONCE = 500  # rows per statement
 NAMED = 2  # files in a sentence
-LOOK_AT = 100  # lines: when none of these can be read, the file is not what we take it for
-ADVICE = "One JSON object a line with _id and text (BEIR), or tab-separated: id, text or id, title, text."
+LOOK_AT = 100  # lines: if none of these can be read, it is another kind of file
+ADVICE = (
+    "Expected one JSON object per line with _id and text (BEIR), or tab-separated columns: id, text or id, title, text."
+)
 
 
 class Lookup:
     """The lines of one or more files by their ids. Used by one thread at a time.
 
-    A line that cannot be read, or an id that stands for two texts, is a fault of the records that need it alone.
+    A line that cannot be read, or an id with two texts, fails only the records that need it.
     """
 
     def __init__(self, paths: Sequence[str], max_line_bytes: int, titled: bool = True) -> None:
-        """Index the files. Without `titled`, all behind the first tab of a line is the text.
+        """Index the files. Without `titled`, everything after the first tab of a line is the text.
 
-        Raises InputError when none of the first lines can be read; ConfigError for a pipe, and for a run or judgements.
+        Raises InputError when none of the first lines can be read, ConfigError for a pipe, a run or judgements.
         """
         self.name = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more files" if len(paths) > NAMED else "")
         self._lines = [LineReader(titled) for _ in paths]
@@ -52,26 +54,28 @@ class Lookup:
         for source in self._sources:
             if source.size is None or source.path == "-":
                 raise ConfigError(
-                    f"{source.path}: is no regular file", "Texts are looked up in it again and again: name a file."
+                    f"{source.path}: is not a regular file",
+                    "Texts are looked up in it repeatedly: name a regular file.",
                 )
         compressed = [is_compressed(source) for source in self._sources]
         try:
             self._fill(inputs, max_line_bytes, compressed)
         except sqlite3.Error as fault:
             raise InputError(
-                f"{self.name}: cannot be indexed ({fault})", "Make room, or name another folder with SQLITE_TMPDIR."
+                f"{self.name}: cannot be indexed ({fault})",
+                "Free some space, or name another folder with SQLITE_TMPDIR.",
             ) from None
-        # they are read as long as we live
+        # open until `close`
         self._files = [None if each else open(path, "rb") for path, each in zip(paths, compressed, strict=True)]  # noqa: SIM115 (closed by `close`)
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of the file."""
+        """Notes for the user on the file."""
         notes = []
         if self._bad:
             notes.append(f"{self.name}: {self._bad:,} lines cannot be read (the first: {self._first_bad})")
         if self._equal:
-            notes.append(f"{self.name}: {self._equal:,} lines repeat an equal one and were left out")
+            notes.append(f"{self.name}: {self._equal:,} duplicate lines were skipped")
         return notes
 
     def _fill(self, inputs: Inputs, max_line_bytes: int, compressed: Sequence[bool]) -> None:
@@ -87,7 +91,7 @@ class Lookup:
         self.sha256 = digest.hexdigest()
 
     def _join_equal_lines(self) -> None:
-        """Keep one line of each id: of equal ones the first; of others none has the text that is meant."""
+        """Keep one line per id: the first of equal lines. Different lines of one id are a fault."""
         twice = self._rows.execute(
             "SELECT id, min(rowid), count(*), count(DISTINCT digest) FROM lines GROUP BY id HAVING count(*) > 1"
         ).fetchall()
@@ -99,14 +103,14 @@ class Lookup:
             if different == 1:
                 self._equal += count - 1
             else:
-                fault = "its id stands in several lines that differ"
+                fault = "its id has several different lines"
                 self._rows.execute("UPDATE lines SET fault = ? WHERE rowid = ?", (fault, first))
         self._rows.execute("DROP INDEX for_a_while")
 
     def _index_rows(
         self, lines: Iterator[Line], digest: Any, compressed: Sequence[bool]
     ) -> Iterator[tuple[str, int, int, bytes | None, str | None, int]]:
-        good, begun = 0, -1  # lines that can be read, and the file that was begun last
+        good, begun = 0, -1  # readable lines, and the current file
         for line in lines:
             file = line.end.source
             digest.update(line.raw + b"\n")
@@ -133,21 +137,20 @@ class Lookup:
         self._refuse(good)
 
     def _refuse(self, good: int, last: bytes | None = None) -> None:
-        """Raises InputError when no line of the beginning, up to the `last` one, or of the whole file can be read."""
+        """Raises InputError when no line up to the `last` one (None: of the complete file) can be read."""
         if self._bad and not good and (last is None or self._bad == LOOK_AT):
             raise InputError(self._first_bad, ADVICE)
 
     def entries(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """What the file says of these ids: `id`, `text` and other fields. Ids that it does not have are left out.
+        """The entries of these ids: `id`, `text` and other fields. Missing ids are left out.
 
-        Raises Malformed for a line that cannot be read, and InputError when a plain file was written to since it was
-        indexed.
+        Raises Malformed for a line that cannot be read, InputError when a plain file changed since it was indexed.
         """
-        found: dict[str, dict[str, Any]] = {}
+        entries: dict[str, dict[str, Any]] = {}
         for source, file in zip(self._sources, self._files, strict=True):
             if file is not None and source.was_written_to():
-                reason = f"{source.path}: was rewritten while it was read"
-                raise InputError(reason, "Run again on a file that holds still.")
+                reason = f"{source.path}: was changed while it was read"
+                raise InputError(reason, "Run again when the file no longer changes.")
         distinct = list(dict.fromkeys(names))
         for start in range(0, len(distinct), AT_ONCE):
             some = distinct[start : start + AT_ONCE]
@@ -158,11 +161,11 @@ class Lookup:
                 if fault is not None:
                     raise Malformed(f"{name!r} cannot be read from {self.name}: {fault}", content=True)
                 file = self._files[number]
-                found[name] = self._lines[number].read(line if file is None else self._line_at(file, place))
-        return found
+                entries[name] = self._lines[number].read(line if file is None else self._line_at(file, place))
+        return entries
 
     def missing(self, what: str, name: str) -> Malformed:
-        """The fault of a record that needs an id which the file does not have."""
+        """The fault of a record that needs a missing id."""
         less = f" ({self._bad:,} of its lines cannot be read, the first: {self._first_bad})" if self._bad else ""
         return Malformed(f"{what} {name!r} is not in {self.name}{less}", content=True)
 
@@ -178,7 +181,7 @@ def is_compressed(source: Source) -> bool:
 
 
 class Unreadable(Malformed):
-    """A line that is no entry; `name` is its id, where that can be told."""
+    """A line that is not an entry; `name` is its id, if known."""
 
     def __init__(self, reason: str, path: str = "$", name: str | None = None) -> None:
         super().__init__(reason, path, content=True)
@@ -188,22 +191,22 @@ class Unreadable(Malformed):
 class LineReader:
     """Lines of a corpus or of queries: JSON objects, or columns with tabs between them.
 
-    A corpus has id and text, or id, title and text, on all lines: the first one decides. Queries have no titles, so
-    there a second tab is part of the text.
+    A corpus has the columns id and text, or id, title and text; the first line decides. Queries have no titles, so a
+    second tab is part of the text.
     """
 
     def __init__(self, titled: bool) -> None:
         self._titled = titled
-        self._width = 0  # columns behind the id, once known
-        self._title_last = False  # as a header says
+        self._width = 0  # columns after the id, once known
+        self._title_last = False  # by the header
 
     def read(self, raw: bytes) -> dict[str, Any]:
-        """`id` and `text` as strings, and what else the line says. Raises Malformed."""
+        """`id` and `text` as strings, and the other fields of a line. Raises Malformed."""
         raw = raw.removeprefix(b"\xef\xbb\xbf")
         if raw.lstrip().startswith(b"{"):
             return _of_json(parse_object(raw))
         if raw.lstrip().startswith(b"[") and b"\t" not in raw:
-            raise Unreadable(f"no entry: {ARRAY}")
+            raise Unreadable(f"not an entry; {ARRAY}")
         try:
             name, *fields = raw.decode("utf-8").rstrip("\r").split("\t", -1 if self._titled else 1)
         except UnicodeDecodeError:
@@ -211,12 +214,12 @@ class LineReader:
         if not self._titled and fields:
             return {"id": name, "text": fields[0]}
         if len(fields) not in (1, 2):
-            reason = f"{len(fields) + 1} columns, not 2 or 3 with tabs between them{likeness(raw)}"
+            reason = f"{len(fields) + 1} columns separated by tabs, expected 2 or 3{likeness(raw)}"
             raise Unreadable(reason, name=name)
         if not self._width:
             self._width, self._title_last = len(fields), _is_header_with_title_last([name, *fields])
         if len(fields) != self._width:
-            reason = f"{len(fields) + 1} columns, and the first line has {self._width + 1}: is a tab part of a text?"
+            reason = f"{len(fields) + 1} columns, the first line has {self._width + 1}; a text may contain a tab"
             raise Unreadable(reason, name=name)
         if self._title_last:
             fields.reverse()
@@ -224,7 +227,7 @@ class LineReader:
 
 
 def _is_header_with_title_last(columns: list[str]) -> bool:
-    """Whether a first line names its columns, the text before the title.
+    """Whether a first line is a header with the text before the title.
 
     >>> _is_header_with_title_last(["pid", "passage", "title"]), _is_header_with_title_last(["d1", "a", "title"])
     (True, False)

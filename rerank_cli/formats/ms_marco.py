@@ -3,8 +3,8 @@
     {"query_id", "query", "passages": {"passage_text": ["…"], "is_selected": [0 or 1], "url": ["…"]}, …}
     {"query_id", "query", "passages": [{"passage_text": "…", "is_selected": 0 or 1, "url": "…"}, …], …}
 
-Written back as it came, with a `score` in the units of --score and a `logit` beside each text. An `is_selected` of -1
-says that nobody judged the passage. A record that is made from another format has objects.
+Written back in the same form, with a `score` in the unit of --score and a `logit` for each text. An `is_selected` of -1
+means that the passage was not judged. Records converted from other formats have objects.
 """
 
 from itertools import chain
@@ -26,7 +26,7 @@ from rerank_cli.formats.json_values import (
     value_at,
     without,
 )
-from rerank_cli.formats.record_format import OUR_FIELDS, as_objects, json_line
+from rerank_cli.formats.record_format import OUR_FIELDS, RecordFormat, as_objects, json_line
 
 NAME = "ms-marco"
 IDS = ("query_id", "qid", "id")
@@ -34,7 +34,7 @@ PASSAGE_IDS = ("passage_id", "id")
 TEXT, SELECTED = "passage_text", "is_selected"
 
 
-class MsMarco:
+class MsMarco(RecordFormat):
     """Records of questions and passages."""
 
     candidates_path = "$.passages"
@@ -42,11 +42,11 @@ class MsMarco:
     in_place = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError for options that would leave texts without a score, or scores without a text."""
+        """Raises ConfigError for options that would drop texts or scores."""
         in_place.refuse_choice(NAME, read, write)
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A native record: what a passage says becomes fields of the candidate."""
+        """The native record: fields of a passage become fields of the candidate."""
         name = in_place.field_of(body, IDS)
         _check_id(body.get(name), f"$.{name}")
         query = in_place.query_at(body, "query")
@@ -58,7 +58,7 @@ class MsMarco:
         return {**id_field(body.get(name)), **rest, "query": query, "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record with a list of objects: a candidate of a `relevance` above 0 is selected."""
+        """A record with a list of objects from a native one: candidates with a `relevance` above 0 are selected."""
         candidates = as_objects(record)
         relevance = [in_place.relevance_of(each, index, NAME) for index, each in enumerate(candidates)]
         in_place.note_grades([grade for grade in relevance if grade is not None], dropped)
@@ -77,7 +77,7 @@ class MsMarco:
         return {**name, "query": record["query"], "passages": passages, **rest}
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The record with a score and a logit for each passage, as columns where it has columns."""
+        """The record with a score and a logit for each passage, in columns if it has columns."""
         rows = in_place.scored_in_place(_rows(body), ranking)
         if isinstance(body["passages"], list):
             return {**body, "passages": rows}
@@ -105,7 +105,7 @@ def _rows(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_column(passages: dict[str, Any], name: str) -> bool:
-    """Whether a field says one thing of each passage."""
+    """Whether a field has one value per passage."""
     return isinstance(passages[name], list) and len(passages[name]) == len(passages[TEXT])
 
 
@@ -128,6 +128,6 @@ def _candidate(row: dict[str, Any], index: int, in_columns: bool, dropped: Dropp
 
 
 def _check_id(value: Any, path: str) -> None:
-    """Raises Malformed for an id that is neither a string nor an integer; null means that there is none."""
+    """Raises Malformed for an id that is neither a string nor an integer; null means no id."""
     if value is not None and not is_id(value):
         raise Malformed(f"{path} is {kind(value)}, not a string or an integer", path, content=True)

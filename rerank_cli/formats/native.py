@@ -1,8 +1,8 @@
 """The native format: `{"id"?: …, "query": "…", "candidates": ["…" or {"id"?: …, "text": "…", …}, …], …}`.
 
-What the user wrote is kept, in its order; only the candidates are reordered and given our fields. The fields may have
-other names, given as dotted paths. Elasticsearch's hits, for example, are read with candidates_field `hits.hits`,
-text_field `_source.text` and candidate_id_field `_id`.
+The user's fields are kept in their order. Only the candidates are reordered and get our fields. The fields can have
+other names, given as dotted paths: Elasticsearch hits are read with candidates_field `hits.hits`, text_field
+`_source.text` and candidate_id_field `_id`.
 """
 
 from typing import Any
@@ -23,16 +23,16 @@ from rerank_cli.formats.json_values import (
     text_at,
     value_at,
 )
-from rerank_cli.formats.record_format import OUR_FIELDS, annotated, json_line
+from rerank_cli.formats.record_format import OUR_FIELDS, RecordFormat, annotated, json_line
 
 
-class Native:
+class Native(RecordFormat):
     """Native records."""
 
     titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError when a candidate's text or id is where our own fields go."""
+        """Raises ConfigError when the text or id of a candidate has the name of one of our fields."""
         for option, field in (("text", read.text_field), ("candidate-id", read.candidate_id_field)):
             if field.partition(".")[0] in OUR_FIELDS:
                 raise ConfigError(f"--{option}-field {field}: rerank writes a field of that name", "Rename it first.")
@@ -46,16 +46,16 @@ class Native:
         self._needs_texts = read.need_texts
         self._usual = not read.has_own_fields and read.need_texts
         self._no_text = write.no_text
-        self._lacks_id: dict[str, bool] = {}  # by what should have one: whether none of those that were read has it
+        self._lacks_id: dict[str, bool] = {}  # "record" and "candidate": whether none so far has an id
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of ids that are nowhere."""
+        """Notes for the user on ids that no record has."""
         options = {"record": f"--id-field {self._id}", "candidate": f"--candidate-id-field {self._candidate_id}"}
         return [f"{options[what]}: no {what} has an id there" for what, lacks in self._lacks_id.items() if lacks]
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """The record itself, checked; with its fields under their usual names where they have others."""
+        """The record itself, checked, with its fields under their usual names."""
         query = text_at(body, self._query, "$")
         candidates = list_at(body, self._candidates, "$")
         name = id_at(body, self._id, "$")
@@ -72,7 +72,7 @@ class Native:
         return {**rest, **own, "query": query, "candidates": renamed}
 
     def _renamed(self, old: str | dict[str, Any], text: str, dropped: Dropped | None) -> str | dict[str, Any]:
-        """A candidate with its text and its id under their usual names; a string is itself."""
+        """A candidate with its text and id under their usual names; a string is unchanged."""
         name = id_at(old, self._candidate_id, "") if isinstance(old, dict) else None
         self._note_id("candidate", self._candidate_id, name)
         if isinstance(old, str):
@@ -86,7 +86,7 @@ class Native:
             self._lacks_id[what] = self._lacks_id.get(what, True) and name is None
 
     def _keep_ids(self, dropped: Dropped | None) -> None:
-        """Ids of other names stay where they are, too: a format without a place for those has the ids all the same."""
+        """Do not count id fields of other names as dropped: the ids are kept under their usual name."""
         for field, path in ((self._id, self._id), (self._candidate_id, f"candidates[].{self._candidate_id}")):
             if dropped is not None and field != "id":
                 dropped.keep(path)
@@ -114,7 +114,7 @@ class Native:
         return record
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The record with its candidates best first, each with `index`, `score`, `logit` and what else applies."""
+        """The record with its candidates best first, each with `index`, `score`, `logit` and our other fields."""
         old = value_at(body, self._candidates, "$")
         new = [annotated(self._to_keep(old[index]), place, ranking) for place, index in enumerate(ranking.indices)]
         return replaced(body, self._candidates, new)
@@ -128,7 +128,7 @@ class Native:
 
 
 def _usual_id(body: dict[str, Any], field: str, name: str | int | None) -> tuple[dict[str, Any], list[str], list[str]]:
-    """The id under its usual name where it stands in another field, and `id` as a field that is moved, or else lost."""
+    """The id under its usual name if it has another field, and whether `id` is moved or lost."""
     if field == "id":
         return {}, [], []
     same = type(body.get("id")) is type(name) and body.get("id") == name

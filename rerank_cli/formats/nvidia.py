@@ -1,11 +1,11 @@
-"""Requests of NVIDIA's rerankers (NIM, NeMo Retriever), answered with logits.
+"""Requests and responses of NVIDIA's rerankers (NIM, NeMo Retriever). Responses have logits.
 
     {"model", "query": {"text"}, "passages": [{"text"}, …], "truncate"?: "NONE" or "END"}
     {"rankings": [{"index", "logit"}, …], "usage": {"prompt_tokens", "total_tokens"}}
 
-Its servers refuse a request with any other field, so those made here have none: ids are dropped, and that is reported.
-Where a request says nothing of what does not fit, --long-docs decides, as for other APIs; NVIDIA's servers refuse it.
-Sources: NVIDIA's reference of its reranking API, version 2.3, and BerriAI/litellm#34165.
+NVIDIA's servers refuse requests with other fields, so requests written here have none: ids are dropped, which is
+reported. If a request does not say whether to truncate, --long-docs decides, as for other APIs; NVIDIA's servers refuse
+longer texts. Sources: NVIDIA's reference of its reranking API, version 2.3, and BerriAI/litellm#34165.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ from rerank_cli.formats.api import check_options
 from rerank_cli.formats.dialects import NVIDIA, WHOLE_IF
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, kind, list_at, object_at, text_at, value_at
-from rerank_cli.formats.record_format import as_objects, json_line
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
 
 
-class Nvidia:
-    """Requests and answers of NVIDIA's rerankers."""
+class Nvidia(RecordFormat):
+    """Requests and responses of NVIDIA's rerankers."""
 
     candidates_path = "$.passages"
     titled = needs_candidates = False
@@ -30,7 +30,7 @@ class Nvidia:
         self._model = write.model
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """The request as a native record. Raises Malformed for an option that would be answered otherwise too."""
+        """The request as a native record. Raises Malformed, also for an unsupported option."""
         query = object_at(value_at(body, "query", "$"), "$.query")
         text = text_at(query, "text", "$.query")
         _refuse_image(query, "$.query")
@@ -42,11 +42,11 @@ class Nvidia:
         return {**rest, "query": text, "candidates": passages}
 
     def refuses_cut(self, body: dict[str, Any]) -> bool:
-        """Whether a request says that a text which does not fit is an error."""
+        """Whether a request forbids truncation: longer texts are errors."""
         return dialects.refuses_cut(body)
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A request with what the servers take: texts, and whether they may be truncated."""
+        """A request with the fields that the servers accept: texts, and whether to truncate."""
         truncate = {} if (word := dialects.truncate_word(record)) is None else {"truncate": word}
         named = {"model": record["model"]} if isinstance(record.get("model"), str) else {}
         note_rest(record, ("query", "candidates", *named, *(WHOLE_IF if truncate else ())), dropped)
@@ -56,7 +56,7 @@ class Nvidia:
         return {"model": self._model, **named, "query": {"text": record["query"]}, "passages": passages, **truncate}
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The answer, best first."""
+        """The response, best first."""
         pairs = zip(ranking.indices, ranking.logits, strict=True)
         usage = {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}
         return {"rankings": [{"index": index, "logit": logit} for index, logit in pairs], "usage": usage}
@@ -76,6 +76,6 @@ def _passage(passage: Any, place: str) -> str | dict[str, Any]:
 
 
 def _refuse_image(body: dict[str, Any], place: str) -> None:
-    """Raises Malformed for a query or a passage with an image, of which the text alone would be scored."""
+    """Raises Malformed for a query or a passage with an image, since only texts are scored."""
     if body.get("image") is not None:
         raise Malformed("only texts are scored: leave the image out", f"{place}.image", content=True)

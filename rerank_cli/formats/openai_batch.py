@@ -1,12 +1,12 @@
-"""Batch files in OpenAI's format with requests to rerank or to score, as `vllm run-batch` takes them.
+"""Batch files in OpenAI's format with rerank or score requests, as for `vllm run-batch`.
 
     {"custom_id": "a", "method": "POST", "url": "/v1/rerank", "body": {"query": …, "documents": […]}}
     {"custom_id": "b", "method": "POST", "url": "/v1/score", "body": {"text_1": …, "text_2": […]}}
     {"id": …, "custom_id": "a", "response": {"status_code": 200, "request_id": …, "body": …}, "error": null}
 
-/v1/score has `queries` and `documents` in newer versions of vLLM, `text_1` and `text_2` in older ones; both are read.
-One query is scored with each text. As many queries as texts are scored pair by pair, as vLLM does; such a request ranks
-nothing and has no native record.
+/v1/score has `queries` and `documents` in newer versions of vLLM, `text_1` and `text_2` in older ones; both are read. A
+single query is scored with each text. With as many queries as texts, pairs are scored, as in vLLM; such a request has
+no ranking and no native record.
 """
 
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ from rerank_cli.formats.api import RerankApi, check_options
 from rerank_cli.formats.dialects import COHERE
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, id_of, kind, list_at, object_at, text_at, value_at, without
-from rerank_cli.formats.record_format import as_objects, json_line
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
 
 RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
 SCORE = ("/v1/score", "/score")
 SCORE_FIELDS = (("queries", "documents"), ("queries", "items"), ("text_1", "text_2"), ("data_1", "data_2"))
 
 
-class OpenAiBatch:
-    """Lines of a batch, answered as the batch's output file."""
+class OpenAiBatch(RecordFormat):
+    """Lines of a batch, written as the batch's output file."""
 
     candidates_path = "$.body.documents"
     titled = needs_candidates = False
@@ -37,7 +37,7 @@ class OpenAiBatch:
         self._write = write
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A native record: the inner request, with the batch's `custom_id` as its id. Raises Malformed for pairs."""
+        """The native record of the inner request, with the `custom_id` as its id. Raises Malformed for pairs."""
         name, url, inner = _parts(body)
         note_rest(body, ("custom_id", "method", "url", "body"), dropped)
         with _below_body():
@@ -45,39 +45,39 @@ class OpenAiBatch:
         return {"id": name, **rest_of(record, (), ("id",), dropped, "body.")}
 
     def pairs(self, body: dict[str, Any]) -> list[dict[str, Any]] | None:
-        """A native record of one candidate for each pair of a request that has a query for each text; else None."""
+        """One native record with one candidate per pair, for a request with as many queries as texts; else None."""
         name, url, inner = _parts(body)
         if url not in SCORE:
             return None
         with _below_body():
-            asked = Asked.of(inner)
-        if len(asked.queries) == 1:
+            score_request = Asked.of(inner)
+        if len(score_request.queries) == 1:
             return None
-        rest = {"id": name, **without(asked.rest, "id")}
+        rest = {"id": name, **without(score_request.rest, "id")}
         return [
             {**rest, "query": query, "candidates": [text]}
-            for query, text in zip(asked.queries, asked.texts, strict=True)
+            for query, text in zip(score_request.queries, score_request.texts, strict=True)
         ]
 
     def refuses_cut(self, body: dict[str, Any]) -> bool:
-        """Whether a request says that a text which does not fit is an error."""
+        """Whether a request forbids truncation: longer texts are errors."""
         return self._api.refuses_cut(body["body"])
 
     def top(self, body: dict[str, Any]) -> int | None:
-        """How many results a request asks for. /v1/score gives every score."""
+        """The number of results that a request asks for. /v1/score returns all scores."""
         return None if body["url"] in SCORE else self._api.top(body["body"])
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """A line with a request to /v1/rerank."""
         name = str(id_of(record, "$", "openai-batch"))
         body = {"model": self._write.model, **without(self._api.from_native(record, dropped), "id")}
-        body["documents"] = [each["text"] for each in as_objects(record)]  # older versions take nothing else
+        body["documents"] = [each["text"] for each in as_objects(record)]  # older versions accept nothing else
         for each in as_objects(record) if dropped is not None else ():
             note_rest(each, ("text",), dropped, "candidates[].")
         return {"custom_id": name, "method": "POST", "url": RERANK[0], "body": body}
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The line of the batch's answer. Scores come in the order of their documents, as that endpoint gives them."""
+        """The line of the response. Scores of /v1/score keep the order of their documents."""
         name = f"rerank-{body['custom_id']}"
         if body["url"] in SCORE:
             scores = ranking.logits if self._api.wants_logits(body["body"]) else ranking.scores
@@ -97,19 +97,19 @@ class OpenAiBatch:
 
 
 def _parts(body: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """The name, the endpoint and the inner request of a line. Raises Malformed."""
+    """The `custom_id`, the endpoint and the inner request of a line. Raises Malformed."""
     name = text_at(body, "custom_id", "$")
     url = text_at(body, "url", "$")
     inner = object_at(value_at(body, "body", "$"), "$.body")
     if url not in RERANK + SCORE:
-        reason = f"$.url is {url[:60]!r}: only {', '.join(RERANK + SCORE)} can be answered"
+        reason = f"$.url is {url[:60]!r}: expected {', '.join(RERANK + SCORE)}"
         raise Malformed(reason, "$.url", content=True)
     return name, url, inner
 
 
 @contextmanager
 def _below_body() -> Iterator[None]:
-    """Raise a Malformed of the inner request as one of the line."""
+    """Raise a Malformed of the inner request with the path in the line."""
     try:
         yield
     except Malformed as fault:
@@ -118,7 +118,7 @@ def _below_body() -> Iterator[None]:
 
 
 class Asked(NamedTuple):
-    """What a request to score asks for: as many queries as texts, or one query for all of them."""
+    """The queries and texts of a score request: as many queries as texts, or one query."""
 
     names: tuple[str, str]  # of the fields that hold them
     queries: list[str]
@@ -127,7 +127,7 @@ class Asked(NamedTuple):
 
     @classmethod
     def of(cls, inner: dict[str, Any]) -> "Asked":
-        """Those of an inner request. Raises Malformed with paths below it."""
+        """Those of an inner request. Raises Malformed with paths relative to it."""
         names = next((names for names in SCORE_FIELDS if inner.keys() >= {*names}), SCORE_FIELDS[0])
         check_options(inner, COHERE)
         queries, texts = (_strings(inner, name) for name in names)
@@ -135,7 +135,7 @@ class Asked(NamedTuple):
             raise Malformed(f"$.{names[0]} is empty", f"$.{names[0]}", content=True)
         if len(queries) not in (1, len(texts)):
             several = "text" if len(texts) == 1 else "texts"
-            reason = f"{len(queries)} queries and {len(texts)} {several}: one query, or as many as texts"
+            reason = f"{len(queries)} queries and {len(texts)} {several}; expected one query, or as many as texts"
             raise Malformed(reason, f"$.{names[0]}", content=True)
         return cls(names, queries, texts, without(inner, *names))
 
@@ -153,10 +153,12 @@ def _strings(inner: dict[str, Any], name: str) -> list[str]:
 
 
 def _of_score(inner: dict[str, Any], dropped: Dropped | None) -> dict[str, Any]:
-    """The record of a request to score one query; paths are those below `body`."""
+    """The record of a score request with one query; paths are relative to `body`."""
     (query, documents), queries, texts, _ = Asked.of(inner)
     if len(queries) > 1:
-        reason = f"{len(queries)} queries, one for each text: answered by `rerank score`, but no record of one query"
+        reason = (
+            f"{len(queries)} queries, one per text: `rerank score` can score them, but no other format can hold them"
+        )
         raise Malformed(reason, f"$.{query}", content=True)
     lost = {"candidates", *(["query"] if query != "query" else [])}
     rest = rest_of(inner, (query, documents), lost, dropped, "body.")

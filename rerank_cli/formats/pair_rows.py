@@ -1,7 +1,7 @@
-"""Pairs of a query and a text, a row each: what their columns hold, and rows as native records and back.
+"""Rows with a query and a text each: the roles of their columns, and conversion to native records and back.
 
-Rows that follow each other are one record while they have the same query id, or without one the same query. Of several
-columns that could hold the same thing the first in its list counts, and the others ride along.
+Adjacent rows with the same query id, or without one the same query, are one record. If several columns could have the
+same role, the first in the role's list is used, and the others are kept as user fields.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ TEXTS = ("text", "passage", "document")
 IDS = ("docid", "doc_id", "pid", "id")
 LABELS = ("label", "relevance")
 KNOWN = frozenset({*QUERY_IDS, *QUERIES, *TEXTS, *IDS, *LABELS})
-NATIVE = frozenset({"id", "text", "relevance"})  # fields of a candidate that a row's columns give it
+NATIVE = frozenset({"id", "text", "relevance"})  # fields of a candidate that come from columns
 
 Row = dict[str, Any]
 Key = tuple[str, str | int]
 
 
 class Columns(NamedTuple):
-    """Which columns hold what; None for what none holds. (A column may have no name, as pandas writes its index.)"""
+    """The column of each role, or None. (A column can have no name, such as the index that pandas writes.)"""
 
     query: str
     text: str | None
@@ -41,25 +41,25 @@ class Columns(NamedTuple):
         query_ids: Sequence[str] = QUERY_IDS,
         ids: Sequence[str] = IDS,
     ) -> "Columns":
-        """The columns among these. Raises Malformed where none holds the query, the text or an id of another name.
+        """The roles of these columns. Raises Malformed if the query, the text or a named id has no column.
 
-        Without `texts` none needs to hold the text.
+        Without `texts`, the text is optional.
 
         >>> Columns.of(["qid", "pid", "query", "passage"])
         Columns(query='query', text='passage', query_id='qid', id='pid', label=None)
         """
         names = list(names)
         wanted = (queries, texts, query_ids, ids, LABELS)
-        query, *found = [next((each for each in some if each in names), None) for some in wanted]
-        for name, some in zip((query, *found), wanted, strict=True):
+        query, *columns = [next((each for each in some if each in names), None) for some in wanted]
+        for name, some in zip((query, *columns), wanted, strict=True):
             if name is None and some and some not in (QUERY_IDS, IDS, LABELS):
                 shown = ", ".join(f'"{each[:40]}"' for each in names[:8]) or "nothing"
                 raise Malformed(f'no "{" or ".join(some)}" (found {shown})', f"$.{some[0]}")
-        return cls(str(query), *found)
+        return cls(str(query), *columns)
 
 
 class Written(NamedTuple):
-    """The columns of rows that are made of other records."""
+    """The column names of rows converted from other formats."""
 
     query: str
     text: str
@@ -68,7 +68,7 @@ class Written(NamedTuple):
     label: str
 
 
-WRITTEN = Written("query", "passage", "query_id", "docid", "label")  # of pairs
+WRITTEN = Written("query", "passage", "query_id", "docid", "label")  # of the pairs format
 
 
 def _cell(row: Row, column: str | None) -> Any:
@@ -76,13 +76,13 @@ def _cell(row: Row, column: str | None) -> Any:
 
 
 def key_of(columns: Columns, row: Row) -> Key:
-    """What the rows of one record share."""
+    """The key that the rows of a record share."""
     name = _cell(row, columns.query_id)
     return ("query", row[columns.query]) if name is None else ("id", name)
 
 
 def refuse_two_queries(name: str | int, queries: Sequence[str]) -> None:
-    """Raises Malformed where rows of one query id have different queries."""
+    """Raises Malformed if rows with one query id have different queries."""
     other = next((query for query in queries if query != queries[0]), None)
     if other is not None:
         reason = f"the query id {str(name)[:40]!r} has two queries: {queries[0][:40]!r} and {other[:40]!r}"
@@ -90,7 +90,7 @@ def refuse_two_queries(name: str | int, queries: Sequence[str]) -> None:
 
 
 def native_record(rows: Sequence[tuple[Columns, Row]], dropped: Dropped | None) -> dict[str, Any]:
-    """The native record of rows. A label is the candidate's `relevance`; what is None is not there."""
+    """The native record of rows. A label becomes the candidate's `relevance`. Fields that are None are left out."""
     candidates = []
     for columns, row in rows:
         label = _cell(row, columns.label)
@@ -103,13 +103,13 @@ def native_record(rows: Sequence[tuple[Columns, Row]], dropped: Dropped | None) 
 
 
 def rows_of(record: dict[str, Any], columns: Written, dropped: Dropped | None, format_name: str) -> list[Row]:
-    """The rows of a native record, with the other fields of its candidates behind what the columns hold.
+    """The rows of a native record, with the other fields of its candidates after those of the columns.
 
-    Fields that would be taken for one of the columns are dropped. Raises Malformed for a record without candidates.
+    Fields with the name of a column are dropped. Raises Malformed for a record without candidates.
     """
     candidates = as_objects(record)
     if not candidates:
-        reason = f"no candidates: {format_name} has no row for such a record"
+        reason = f"no candidates: {format_name} cannot hold such a record"
         raise Malformed(reason, "$.candidates", content=True)
     note_rest(record, ("id", "query", "candidates"), dropped)
     about = {columns.query_id: record["id"]} if is_id(record.get("id")) else {}

@@ -1,7 +1,7 @@
-"""Labelled pairs, one a line: `{"query", "text" or "passage" or "document", "label"?, "query_id"?, "docid"?}`.
+"""Labelled pairs, one per line: `{"query", "text" or "passage" or "document", "label"?, "query_id"?, "docid"?}`.
 
-So sentence-transformers' cross-encoders have their training data. Lines that follow each other with an equal
-`query_id`, or without one with an equal query, are one record. Written back best first within it, with our fields.
+This is the training data of sentence-transformers' cross-encoders. Adjacent lines with the same `query_id`, or without
+one the same query, are one record. Written back best first within the record, with our fields.
 """
 
 from typing import Any
@@ -21,11 +21,12 @@ from rerank_cli.formats.pair_rows import (
     refuse_two_queries,
     rows_of,
 )
+from rerank_cli.formats.per_group import GroupedRecordFormat
 from rerank_cli.formats.record_format import annotated, json_line
 
 
-class Pairs:
-    """A record is the list of its lines."""
+class Pairs(GroupedRecordFormat):
+    """The pairs format. A record is the list of its lines."""
 
     candidates_path = "$"
     titled, needs_candidates = False, True
@@ -40,7 +41,7 @@ class Pairs:
         return Columns.of(row, texts=TEXTS if self._needs_texts or has_text else ())
 
     def parse_line(self, raw: bytes) -> tuple[Key, Row]:
-        """A line's key, and what it says. Raises Malformed."""
+        """The key and the fields of a line. Raises Malformed."""
         row = parse_object(raw, REWRAPPED)
         columns = self._columns(row)
         text_at(row, columns.query, "$")
@@ -51,7 +52,7 @@ class Pairs:
         return key_of(columns, row), row
 
     def join_lines(self, key: Key, rows: list[Row]) -> list[Row]:
-        """The record that the lines of one key make. Raises Malformed when one id stands for two queries."""
+        """The record of the lines with one key. Raises Malformed when one id has two queries."""
         refuse_two_queries(key[1], [row[self._columns(row).query] for row in rows])
         return rows
 
@@ -60,11 +61,11 @@ class Pairs:
         return native_record([(self._columns(row), row) for row in body], dropped)
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> list[Row]:
-        """A record from a native one."""
+        """A record of this format from a native one."""
         return rows_of(record, WRITTEN, dropped, "pairs")
 
     def key(self, body: list[Row]) -> Key:
-        """What records may not share that follow each other: they would be read as one."""
+        """The key that adjacent records must not share, or they would be read as one."""
         return key_of(self._columns(body[0]), body[0])
 
     def with_ranking(self, body: list[Row], ranking: Ranking) -> list[Row]:

@@ -1,45 +1,61 @@
-"""Formats whose records are several lines: those that follow each other and have the same key, such as a query's id.
+"""Formats with several lines per record: adjacent lines with the same key, such as the id of a query.
 
-A bad line inside a group is a failure of its own, and the group goes on after it. So that a run is only ever saved
-between groups, what stands inside one is handed on after it.
+A bad line inside a group is a separate failure, and the group continues after it. Failures and blank lines inside a
+group are yielded after it, so that a run is committed only between groups.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from abc import abstractmethod
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Mark, Origin, Request
-from rerank_cli.files.inputs import Line
+from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.per_line import failure_of
 from rerank_cli.formats.record_format import RecordFormat, RequestWriter
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
-NOTICED = 2**18  # keys among which one that comes again is noticed
-MAX_INSIDE = 1000  # bad and blank lines within a group: with more of them it ends, so that memory stays bounded
+NOTICED = 2**18  # keys that are remembered, to detect repeated ones
+MAX_INSIDE = 1000  # bad and blank lines in a group: more end it, to bound memory
 
 
-class GroupedRecordFormat(RecordFormat, Protocol):
-    """A format with several lines a record.
+class GroupedRecordFormat(RecordFormat):
+    """A format with several lines per record. Its classes extend this one.
 
-    One that has comments says which lines they are: `is_comment(raw)`. One whose inputs or outputs have a header looks
-    at the inputs before they are read, `begin(inputs, max_line_bytes)`, and says which lines are headers,
-    `is_header(line)`, and what the first line of an output is, `header`.
+    The first three methods are required, the others have defaults.
     """
 
-    hashes: dict[str, str]  # of files that are looked into, by name: part of what makes two runs the same
+    hashes: dict[str, str]  # SHA-256 of further files that it reads, by name: part of the fingerprint of a run
 
+    @abstractmethod
     def parse_line(self, raw: bytes) -> tuple[Any, Any]:
-        """A line's key, and what it says. Raises Malformed."""
+        """The key and the fields of a line. Raises Malformed."""
 
+    @abstractmethod
     def join_lines(self, key: Any, rows: list[Any]) -> Any:
-        """The record that parsed lines of one key make. Raises Malformed."""
+        """The record of parsed lines with one key. Raises Malformed."""
+
+    @abstractmethod
+    def key(self, body: Any) -> Any:
+        """The key of a record. Adjacent records with the same key would be read as one."""
+
+    def begin(self, inputs: Inputs, limit: int) -> None:
+        """Inspect the inputs before they are read; `limit` is --max-line-bytes. Raises InputError."""
+
+    def is_comment(self, raw: bytes) -> bool:
+        """Whether a line is a comment."""
+        return False
+
+    def is_header(self, line: Line) -> bool:
+        """Whether a line is a header. Raises Malformed or InputError."""
+        return False
 
 
 @dataclass(slots=True)
 class _Group:
-    """Lines with one key, and what stands between them."""
+    """Lines with one key, and the entries between them."""
 
     key: Hashable
     origin: Origin
@@ -50,7 +66,7 @@ class _Group:
     inside: list[Failure | Blank] = field(default_factory=list)
 
     def add(self, line: Line, row: Any, limit: int) -> None:
-        """Take in a line, but for its content when that would be more than `limit` bytes in all."""
+        """Add a line; its content is left out when the group would exceed `limit` bytes."""
         self.end = line.end
         self.size += len(line.raw)
         if self.size <= limit:
@@ -60,7 +76,7 @@ class _Group:
 
 
 class Groups(RequestWriter):
-    """A format whose records are several lines."""
+    """Reads and writes a format with several lines per record."""
 
     one_a_line = False
     record_format: GroupedRecordFormat
@@ -71,43 +87,40 @@ class Groups(RequestWriter):
         self.hashes = record_format.hashes
         self.candidates_path = record_format.candidates_path
         self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
-        self.header: bytes = getattr(record_format, "header", b"")
-        self.in_place = getattr(record_format, "in_place", False)
-        self._is_comment: Callable[[bytes], bool] = getattr(record_format, "is_comment", _never)
-        self._is_header: Callable[[Line], bool] = getattr(record_format, "is_header", _never)
+        self.header, self.in_place = record_format.header, record_format.in_place
         self._composer = Composer(read, record_format.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
         self._seen: set[int] = set()  # hashes of keys
-        self._again = 0  # records whose key came before, further up
-        self._split = 0  # records that ended because too many bad and blank lines stood inside them
+        self._again = 0  # records whose key occurred before
+        self._split = 0  # records that ended after too many bad and blank lines
 
     @property
     def notes(self) -> list[str]:
-        """Sentences for the user on what was read so far."""
-        notes: list[str] = [*getattr(self.record_format, "notes", [])]
+        """Notes for the user on the lines read so far."""
+        notes: list[str] = [*self.record_format.notes]
         if self._composer.unscored_titles:
             notes.append(UNSCORED_TITLES)
         if self._again:
             notes.append(
-                f"{self._again:,} records have a query that came before, further up: its lines do not stand together, "
-                "so each part is ranked by itself (sort the lines by query)"
+                f"{self._again:,} records repeat a query: its lines are not adjacent, "
+                "so each part is ranked on its own (sort the lines by query)"
             )
         if self._split:
             notes.append(
-                f"{self._split:,} records end at {MAX_INSIDE:,} bad or blank lines among theirs; lines of the same id "
-                "behind these are records of their own"
+                f"{self._split:,} records end at {MAX_INSIDE:,} bad or blank lines; later lines with the same id "
+                "become separate records"
             )
         return notes
 
     @property
     def first_notes(self) -> list[str]:
-        """Those of the notes that what is read later does not change."""
-        notes: list[str] = [*getattr(self.record_format, "first_notes", [])]
+        """The notes that later lines do not change."""
+        notes = self.record_format.first_notes
         return [*notes, UNSCORED_TITLES] if self._composer.unscored_titles else notes
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
-        """One entry a group, a bad line or a blank one."""
+        """One entry per group, bad line or blank line."""
         group: _Group | None = None
         for line in lines:
             entry = self._parse(line)
@@ -131,10 +144,10 @@ class Groups(RequestWriter):
             yield from self._close(group)
 
     def _parse(self, line: Line) -> tuple[Hashable, Any] | Failure | Blank:
-        if not line.too_long and (not (text := line.raw.strip()) or self._is_comment(line.raw)):
+        if not line.too_long and (not (text := line.raw.strip()) or self.record_format.is_comment(line.raw)):
             return Blank(line.end, empty=not text)
         try:
-            if not line.too_long and self._is_header(line):
+            if not line.too_long and self.record_format.is_header(line):
                 return Blank(line.end, empty=False)
             check_length(line, self._max_line_bytes)
             return self.record_format.parse_line(line.raw)
@@ -159,20 +172,16 @@ class Groups(RequestWriter):
 
     def _request(self, group: _Group) -> Request:
         if group.size > self._max_line_bytes:
-            raise Malformed(f"its lines hold more than --max-line-bytes ({self._max_line_bytes})", content=True)
+            raise Malformed(f"its lines are longer than --max-line-bytes ({self._max_line_bytes})", content=True)
         body = self.record_format.join_lines(group.key, group.rows)
         record = self.record_format.to_native(body)
         check_count(record["candidates"], self._max_candidates, self.candidates_path)
-        found = self._composer.texts(record, self.candidates_path)
+        texts = self._composer.texts(record, self.candidates_path)
         self._note_if_seen(hash(group.key))
-        return Request(group.origin, group.end, group.raw, found.query, found.texts, body, found.fields)
+        return Request(group.origin, group.end, group.raw, texts.query, texts.texts, body, texts.fields)
 
     def _note_if_seen(self, key: int) -> None:
-        if len(self._seen) == NOTICED:  # so that memory stays bounded
+        if len(self._seen) == NOTICED:  # bound memory
             self._seen.clear()
         self._again += key in self._seen
         self._seen.add(key)
-
-
-def _never(_line: object) -> bool:
-    return False

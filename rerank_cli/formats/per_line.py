@@ -1,4 +1,4 @@
-"""Formats whose records are single lines of JSON."""
+"""Formats with one JSON line per record."""
 
 import shlex
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, che
 
 
 class Records(RequestWriter):
-    """A format whose records are single lines."""
+    """Reads and writes a format with one line per record."""
 
     header = b""
     one_a_line = True
@@ -26,28 +26,25 @@ class Records(RequestWriter):
         self.hashes: dict[str, str] = {}
         self.candidates_path = record_format.candidates_path
         self.titled, self.needs_candidates = record_format.titled, record_format.needs_candidates
-        self.in_place = getattr(record_format, "in_place", False)
+        self.in_place = record_format.in_place
         self._deeper = 0 if name == "native" and write.format in ("same", "native") else REWRAPPED
         self._composer = Composer(read, record_format.titled)
-        self._refuses_cut = getattr(record_format, "refuses_cut", None)
-        self._top = getattr(record_format, "top", None)
-        self._pairs = getattr(record_format, "pairs", None)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
 
     @property
     def notes(self) -> list[str]:
-        """Sentences for the user on what was read so far."""
-        notes: list[str] = [*getattr(self.record_format, "notes", [])]
+        """Notes for the user on the lines read so far."""
+        notes = self.record_format.notes
         return [*notes, UNSCORED_TITLES] if self._composer.unscored_titles else notes
 
     @property
     def first_notes(self) -> list[str]:
-        """Those of the notes that what is read later does not change."""
+        """The notes that later lines do not change."""
         return [UNSCORED_TITLES] if self._composer.unscored_titles else []
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
-        """One entry a line."""
+        """One entry per line."""
         for line in lines:
             if not line.raw.strip() and not line.too_long:
                 yield Blank(line.end)
@@ -60,26 +57,26 @@ class Records(RequestWriter):
     def _request(self, line: Line) -> Request:
         check_length(line, self._max_line_bytes)
         body = parse_object(line.raw, self._deeper)
-        pairs = None if self._pairs is None else self._pairs(body)
+        pairs = self.record_format.pairs(body)
         if pairs is None:
             record = self.record_format.to_native(body)
             check_id(record, "id", "$")
             check_count(record["candidates"], self._max_candidates, self.candidates_path)
-            found = self._composer.texts(record, self.candidates_path)
+            texts = self._composer.texts(record, self.candidates_path)
         else:
             check_count(pairs, self._max_candidates, self.candidates_path)
-            found = self._composer.of_pairs(pairs, self.candidates_path)
+            texts = self._composer.of_pairs(pairs, self.candidates_path)
         return Request(
             line.origin,
             line.end,
             line.raw[:RAW_CAP],
-            found.query,
-            found.texts,
+            texts.query,
+            texts.texts,
             body,
-            found.fields,
-            refuses_cut=self._refuses_cut is not None and self._refuses_cut(body),
-            top=None if self._top is None else self._top(body),
-            queries=found.queries,
+            texts.fields,
+            refuses_cut=self.record_format.refuses_cut(body),
+            top=self.record_format.top(body),
+            queries=texts.queries,
         )
 
 
@@ -89,10 +86,10 @@ def failure_of(line: Line, fault: Malformed) -> Failure:
 
 
 def refuse_spread(first: Failure) -> None:
-    """Raises InputError where the first line of a file that is not blank begins JSON that goes on in other lines.
+    """Raises InputError if the first line of a file that is not blank begins JSON on several lines.
 
-    Of an array of records with one on each line, only the last would be read. A line that holds a whole list of other
-    values is a bad record like any other.
+    Of an array with one record per line, only the last record would be read. A line with a complete list of other
+    values is a bad record.
     """
     begin, name = first.raw.strip(), first.origin.source
     if not begin.startswith(b"["):
@@ -100,13 +97,13 @@ def refuse_spread(first: Failure) -> None:
     try:
         value = orjson.loads(begin)
         array = bool(value) and all(isinstance(each, dict) for each in value)
-    except orjson.JSONDecodeError:  # cut at RAW_CAP, perhaps
+    except orjson.JSONDecodeError:  # may be cut at RAW_CAP
         array = begin == b"[" or begin[1:].lstrip().startswith(b"{")
     if array:
-        raise InputError(f"{name}: a JSON array, expected one JSON object a line", by_jq(".[]", name))
+        raise InputError(f"{name}: a JSON array, expected one JSON object per line", by_jq(".[]", name))
 
 
 def by_jq(path: str, name: str) -> str:
-    """How JSON at a path of the input `name` becomes lines."""
+    """Advice to convert the JSON at a path of the input `name` to lines."""
     file = "" if name.startswith("<") else f" {shlex.quote(name)}"
-    return f"Make lines of it first: jq -c '{path}'{file}"
+    return f"Convert it to JSON lines: jq -c '{path}'{file}"

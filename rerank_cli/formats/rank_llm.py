@@ -1,7 +1,7 @@
-"""RankLLM's requests and results: `{"query": {"text", "qid"}, "candidates": [{"docid", "score", "doc": {…}}]}`.
+"""RankLLM requests and results: `{"query": {"text", "qid"}, "candidates": [{"docid", "score", "doc": {…}}]}`.
 
-A document's text is the first of DOC_TEXTS that it has and that is not null; its title is scored before it. Written
-back as it came, best first, with `score` replaced.
+The text of a document is its first field of DOC_TEXTS that is not null. Its title is scored before the text. Written
+back best first in the same form, with `score` replaced.
 """
 
 from typing import Any
@@ -10,25 +10,32 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, id_field, id_of, list_at, object_at, text_at, value_at
-from rerank_cli.formats.record_format import as_objects, json_line, refuse_no_text, scores_of, without_old_logits
+from rerank_cli.formats.record_format import (
+    RecordFormat,
+    as_objects,
+    json_line,
+    refuse_no_text,
+    scores_of,
+    without_old_logits,
+)
 
 DOC_TEXTS = ("text", "segment", "contents", "content", "body", "passage")
-OTHER_TEXTS = frozenset({*DOC_TEXTS} - {"text"})  # names under which a reader would take another field for the text
+OTHER_TEXTS = frozenset({*DOC_TEXTS} - {"text"})  # fields that a reader would take for the text
 
 
-class RankLlm:
-    """Requests of rank-llm."""
+class RankLlm(RecordFormat):
+    """RankLLM requests."""
 
     candidates_path = "$.candidates"
     titled, needs_candidates = True, False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError for --no-text: RankLLM's reader needs the documents."""
+        """Raises ConfigError for --no-text: RankLLM needs the documents."""
         refuse_no_text(write, "rank-llm", "records have their documents")
         self._scored = write.scored
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A native record: a document's other fields become the candidate's. Without a `qid` an `id` counts."""
+        """The native record: other fields of a document become fields of the candidate. `qid` defaults to `id`."""
         query = text_at(object_at(value_at(body, "query", "$"), "$.query"), "text", "$.query")
         check_id(body, "query.qid", "$")
         note_rest(body["query"], ("text", "qid"), dropped, "query.")
@@ -40,7 +47,7 @@ class RankLlm:
         return {**id_field(name), **rest_of(body, moved, {"id"}, dropped), "query": query, "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record: logits count before scores. Where no candidate has either, each gets 0."""
+        """A record from a native one, with logits, else scores, else 0 for all candidates."""
         objects = as_objects(record)
         field, scores = ("score", None) if self._scored else scores_of(objects)
         scores = scores or [0.0] * len(objects)

@@ -1,17 +1,18 @@
-"""What a record format is: its records as native ones, and a ranking written into them.
+"""The contract of a record format: conversion to and from native records, and writing a ranking.
 
-A format knows JSON values and nothing of files, lines or limits: `per_line` reads them one a line, `per_group` several
-lines a record. All else follows from four verbs. With two formats, `rerank convert` is
+A format knows JSON values, but no files, lines or limits. `per_line` reads one record per line, `per_group` several
+lines per record. Everything else is composed of four methods: `rerank convert` is
 `to_lines(from_native(to_native(body)))`, and a ranking is written in another format as
 `to_lines(with_ranking(from_native(to_native(body)), ranking))`.
 
-The fields that a format computes win over fields of the same name in the record. What the written record has no place
-for is counted in a `Dropped`, so that a conversion can report it.
+Fields that a format computes replace user fields of the same name. Fields that the written record cannot hold are
+counted in a `Dropped`, so that a conversion can report them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -25,51 +26,84 @@ from rerank_cli.formats.json_values import number_of, numbers_of, without
 OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
 
 
-class RecordFormat(Protocol):
-    """A format of records, whatever lines they stand in. Classes of it are made as `Class(ReadConfig, WriteConfig)`.
+class RecordFormat(ABC):
+    """A format of records. Its classes extend this one and are constructed as `Class(ReadConfig, WriteConfig)`.
 
-    One whose texts keep their places says so: `in_place = True` (see the file of that name). One whose requests may
-    have a query for each text has `pairs(body)`: a native record of one candidate for each pair, or None.
+    The first four methods are required, the others have defaults.
     """
 
-    candidates_path: str  # where in a record its candidates are, for messages
+    candidates_path: str  # path of the candidates in a record, for messages
     titled: bool  # whether a candidate's `title` is scored with its text
-    needs_candidates: bool  # whether a record without candidates leaves no line
+    needs_candidates: bool  # whether a record without candidates has no line
+    in_place: bool = False  # whether texts keep their positions, which are not ranks (`formats/in_place.py`)
 
+    @abstractmethod
     def to_native(self, body: Any, dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record as a native one: `query`, and `candidates` that are strings or objects with a `text`.
+        """The native record: `query`, and `candidates` that are strings or objects with a `text`.
 
-        Raises Malformed with the place in the record as it was. Fields that the native format does not know ride along;
-        those for which it has no place are counted in `dropped`.
+        Raises Malformed with the path in the original record. Other fields are kept; those that a native record cannot
+        hold are counted in `dropped`.
         """
 
+    @abstractmethod
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> Any:
-        """A record of this format from a native one. Raises Malformed when that lacks what this format must have.
+        """A record of this format from a native one. Raises Malformed if it lacks a required field.
 
-        Fields for which this format has no place are counted in `dropped`.
-
-        A format whose candidates then stand in another order has `order(record)`, their former places in the new order.
+        Fields that this format cannot hold are counted in `dropped`.
         """
 
+    @abstractmethod
     def with_ranking(self, body: Any, ranking: Ranking) -> Any:
-        """What is written for a record of this format and its ranking."""
+        """The value to write for a record of this format and its ranking."""
 
+    @abstractmethod
     def to_lines(self, value: Any) -> bytes:
-        """The lines, newlines included, of a record or of what `with_ranking` gave."""
+        """The lines, newlines included, of a record or of a value of `with_ranking`."""
+
+    @property
+    def header(self) -> bytes:
+        """The first line of an output with its newline; empty without one."""
+        return b""
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user on the records read so far."""
+        return []
+
+    @property
+    def first_notes(self) -> list[str]:
+        """The notes that later records do not change."""
+        return []
+
+    def refuses_cut(self, body: Any) -> bool:
+        """Whether a record forbids truncation: longer texts are errors."""
+        return False
+
+    def top(self, body: Any) -> int | None:
+        """The number of results that a record asks for; None for all."""
+        return None
+
+    def pairs(self, body: Any) -> list[dict[str, Any]] | None:
+        """One native record with one candidate per pair, for a record with a query for each text; else None."""
+        return None
+
+    def order(self, record: dict[str, Any]) -> list[int] | None:
+        """The previous positions of a native record's candidates in the order of this format; None if unchanged."""
+        return None
 
 
 class RequestWriter:
-    """Requests of a format, as they were read and with their ranking."""
+    """Writes the requests of a format, with or without a ranking."""
 
     def __init__(self, record_format: RecordFormat) -> None:
         self.record_format = record_format
 
     def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
-        """The native record of a request that was read."""
+        """The native record of a request."""
         return self.record_format.to_native(request.body, dropped)
 
     def lines_of(self, request: Request) -> bytes:
-        """The lines of a request as it was read."""
+        """The lines of a request, without a ranking."""
         return self.record_format.to_lines(request.body)
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
@@ -78,13 +112,13 @@ class RequestWriter:
 
 
 def refuse_no_text(write: WriteConfig, name: str, why: str) -> None:
-    """Raises ConfigError where --no-text goes with the format `name`, whose candidates need their texts."""
+    """Raises ConfigError for --no-text with the format `name`, whose candidates need their texts."""
     if write.no_text and write.format in ("same", name):
         raise ConfigError(f"--no-text: {name} {why}", "Write native records or a TREC run.")
 
 
 def annotated(old: dict[str, Any], position: int, ranking: Ranking) -> dict[str, Any]:
-    """A candidate with its place in a ranking: our fields replaced, everything else kept in its order."""
+    """A candidate with its ranking: our fields are replaced, the others keep their order."""
     index, logit = ranking.indices[position], ranking.logits[position]
     if OUR_FIELDS.isdisjoint(old):  # the common case, fast
         new = {"index": index, **old}
@@ -107,23 +141,23 @@ def json_line(value: Any) -> bytes:
 
 
 def scores_of(candidates: Sequence[dict[str, Any]], path: str = "$.candidates") -> tuple[str, list[float] | None]:
-    """What orders candidates, one number each, and its field: `logit` where all have one, else `score`.
+    """The field that orders the candidates, and its values: `logit` if all have one, else `score`.
 
-    None where no candidate has either. Raises Malformed when only some have one.
+    The values are None if no candidate has either. Raises Malformed when only some have one.
     """
     logits = [number_of(each.get("logit")) for each in candidates]
     if all(logit is not None for logit in logits):
         return "logit", [logit for logit in logits if logit is not None]
-    found = numbers_of(candidates, "score", path)
-    if found is None:
-        numbers_of(candidates, "logit", path)  # only some: refused
-    return "score", found
+    scores = numbers_of(candidates, "score", path)
+    if scores is None:
+        numbers_of(candidates, "logit", path)  # raises if only some have one
+    return "score", scores
 
 
 def without_old_logits(candidates: list[dict[str, Any]], dropped: Dropped | None, where: str) -> list[dict[str, Any]]:
-    """The candidates of a format that orders them by `score`, without logits that order them otherwise.
+    """The candidates of a format that orders them by `score`, without logits that disagree with that order.
 
-    Such logits are of a former ranking, or not of a ranking at all; in a native record they would count first.
+    Such logits are of a previous ranking or not of a ranking; in a native record they would take precedence.
     """
     scored = [(number_of(each.get("score")), number_of(each.get("logit"))) for each in candidates]
     pairs = [(score, logit) for score, logit in scored if score is not None and logit is not None]
@@ -135,7 +169,7 @@ def without_old_logits(candidates: list[dict[str, Any]], dropped: Dropped | None
 
 
 def disagree(pairs: list[tuple[float, float]]) -> bool:
-    """Whether the second numbers order any two pairs otherwise than the first ones do.
+    """Whether the second numbers order any two pairs differently than the first numbers.
 
     >>> disagree([(1, 5), (1, 2), (3, 5)]), disagree([(1, 5), (1, 2), (3, 4)])
     (False, True)
@@ -150,5 +184,5 @@ def disagree(pairs: list[tuple[float, float]]) -> bool:
 
 
 def as_objects(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The candidates of a native record, bare strings as objects with a `text`."""
+    """The candidates of a native record, with bare strings as objects with a `text`."""
     return [{"text": each} if isinstance(each, str) else each for each in record["candidates"]]

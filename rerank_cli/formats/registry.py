@@ -1,8 +1,8 @@
-"""Record formats: lines in, entries out; a request and its ranking in, lines out.
+"""Open record formats: they turn lines into entries, and requests with their rankings into lines.
 
-A format is a file with a class that has the verbs of `RecordFormat`, and a line in `known.FORMATS`: where it is, and
-the fields by which the first record of an input is known. What all formats share is here: choosing one, counting the
-limit, and the line of the errors file.
+A format is a file with a class that implements `RecordFormat`, and a row in `known.FORMATS` with the fields that
+identify its first record. This file has what all formats share: choosing one, `--limit`, and the lines of the errors
+file.
 """
 
 import base64
@@ -25,46 +25,53 @@ from rerank_cli.formats.columns import TAG, is_comment
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.kinds import kind_of
 from rerank_cli.formats.known import FORMATS, format_of
-from rerank_cli.formats.per_group import Groups
+from rerank_cli.formats.per_group import GroupedRecordFormat, Groups
 from rerank_cli.formats.per_line import Records, refuse_spread
+from rerank_cli.formats.record_format import RecordFormat
 from rerank_cli.formats.suffixes import of_suffix
 from rerank_cli.formats.translated import Format, Translated
 
-LOOK_AT_RECORDS = 100  # for the first that shows its format
-NEWLINE_AND_BOM = 4  # bytes that a whole line may have beside its raw ones
+LOOK_AT_RECORDS = 100  # records searched for the first that identifies its format
+NEWLINE_AND_BOM = 4  # bytes of a complete line that `raw` may lack
 
 
 def open_inputs(read: ReadConfig) -> Inputs:
-    """What is read line by line. Raises InputError for what cannot be read."""
+    """Open the inputs that are read line by line. Raises InputError."""
     return Inputs(read.sources, scores=read.run is not None)
 
 
 def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = None) -> Format:
-    """The format that the user named, or for `auto` the one that the first record of `inputs` shows.
+    """Open the format that the user named; for `auto`, that of the first record of `inputs`.
 
-    Raises ConfigError for unknown names and for options that do not go with the format; InputError when the input, or a
-    file that it refers to, cannot be read.
+    Raises ConfigError for unknown names and for options that the format does not support; InputError when an input, or
+    a file that it refers to, cannot be read.
     """
     for option, wanted in (("--format", read.format), ("--output-format", write.format)):
         if wanted not in FORMATS and wanted != ("auto" if option == "--format" else "same"):
             raise ConfigError(f"{option}: unknown format {wanted!r}", f"Formats: {', '.join(sorted(FORMATS))}.")
     name = read.format if read.format != "auto" else _format_of_first_record(read, inputs)
     if read.columns is not None and name not in DELIMITERS:
-        raise ConfigError(f"--columns {read.columns}: {name} has no columns", "Add --format csv or --format tsv.")
+        raise ConfigError(
+            f"--columns {read.columns} needs --format csv or tsv; {name} has no columns",
+            "Add --format csv or --format tsv.",
+        )
     if name in DELIMITERS and read.candidates_field != ReadConfig().candidates_field:
         raise ConfigError(
-            f"--candidates-field {read.candidates_field}: a row of {name} is one candidate", "Leave it out."
+            f"--candidates-field {read.candidates_field}: a row of {name} is one candidate", "Leave the option out."
         )
     if name not in ("native", *DELIMITERS) and read.has_own_fields:
         raise ConfigError(
             "--query-field, --candidates-field, --text-field, --id-field, --candidate-id-field: "
-            f"{name} records have their own fields",
+            f"{name} records have fixed fields",
             "Leave them out, or add --format native (or csv, tsv).",
         )
     record_format = _record_format(name, replace(read, format=name), write)
-    if inputs is not None and (begin := getattr(record_format, "begin", None)):
-        begin(inputs, read.max_line_bytes)
-    source: Format = (Groups if hasattr(record_format, "join_lines") else Records)(name, record_format, read, write)
+    if isinstance(record_format, GroupedRecordFormat):
+        if inputs is not None:
+            record_format.begin(inputs, read.max_line_bytes)
+        source: Format = Groups(name, record_format, read, write)
+    else:
+        source = Records(name, record_format, read, write)
     written = name if write.format == "same" else write.format
     if write.tag != TAG and not _are_one(written, "trec"):
         raise ConfigError(
@@ -72,26 +79,29 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
             "Write a TREC run: --output-format trec, or -o FILE.run.",
         )
     if write.format == "beir" != name:
-        raise ConfigError("--output-format beir: folders are read, not written", "trec writes a run.")
+        raise ConfigError(
+            "--output-format beir: BEIR folders are not written", "Use --output-format trec to write a run."
+        )
     if write.format == "same" or (_are_one(write.format, name) and not (name == "native" and read.has_own_fields)):
         return source
     return Translated(source, _record_format(write.format, ReadConfig(), write), write.format)
 
 
 def _are_one(one: str, other: str) -> bool:
-    """Whether two names stand for one format, as beir and trec do."""
+    """Whether two names are one format, as beir and trec are."""
     return FORMATS[one].where == FORMATS[other].where
 
 
-def _record_format(name: str, read: ReadConfig, write: WriteConfig) -> Any:
+def _record_format(name: str, read: ReadConfig, write: WriteConfig) -> RecordFormat:
     module, _, attribute = FORMATS[name].where.partition(":")
-    return getattr(import_module(f"rerank_cli.formats.{module}"), attribute)(read, write)
+    record_format: RecordFormat = getattr(import_module(f"rerank_cli.formats.{module}"), attribute)(read, write)
+    return record_format
 
 
 def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
-    """The format of the first record that tells it; native, whose errors explain themselves, when none does.
+    """The format of the first record that identifies one; native if none does.
 
-    Raises ConfigError for a run, judgements or texts that were not named as such.
+    Raises ConfigError for a run, judgements or texts in place of records.
     """
     if read.run is not None:
         return "beir" if read.folder else "trec"
@@ -115,14 +125,14 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
         except Malformed:
             continue
         name = format_of(body)
-        if name is not None and [] not in (body.get("documents"), body.get("passages")):  # which several formats have
+        if name is not None and [] not in (body.get("documents"), body.get("passages")):  # fields of several formats
             return name
         likely = likely or name
     return likely or _format_by_kind(lines)
 
 
 def _format_by_kind(lines: list[Line]) -> str:
-    """The format of an input whose lines show none of JSON records. Raises ConfigError for what are no records."""
+    """The format of an input that is not JSON records. Raises ConfigError for anything but records."""
     kind = kind_of([line.raw for line in lines])
     if kind is None:
         return "native"
@@ -132,11 +142,11 @@ def _format_by_kind(lines: list[Line]) -> str:
 
 
 def _separated(read: ReadConfig) -> str:
-    """The format of rows without a header, by the name of the file that they are in. Raises ConfigError."""
+    """The format of rows without a header, by the suffix of their file. Raises ConfigError."""
     name = of_suffix(read.inputs[0])
     if name not in DELIMITERS:
         raise ConfigError(
-            f"--columns {read.columns}: the name of the input does not say which format it is",
+            f"--columns {read.columns}: the format is not known from the name of the input",
             "Add --format csv or --format tsv.",
         )
     return name
@@ -145,7 +155,7 @@ def _separated(read: ReadConfig) -> str:
 def read_entries(
     format: Format, inputs: Inputs, config: ReadConfig, start: Mark | None, skip: int = 0
 ) -> Iterator[Entry]:
-    """The entries of all inputs after `start`, of which `skip` records were read before; ends at `--limit`.
+    """The entries of all inputs after `start`, up to `--limit`; `skip` records were read before `start`.
 
     Raises InputError for a file that is a JSON array.
     """
@@ -169,9 +179,9 @@ def read_entries(
 
 
 def failure_line(failure: Failure) -> bytes:
-    """The errors file's line for a record: source, line, byte_offset, reason, path, and its bytes.
+    """The line of a record in the errors file: source, line, byte_offset, reason, path, and its bytes.
 
-    The bytes are text (`raw`) when they are UTF-8, else base64 (`raw_base64`).
+    The bytes are text (`raw`) if they are UTF-8, else base64 (`raw_base64`).
     """
     error: dict[str, Any] = {
         "source": failure.origin.source,
@@ -180,7 +190,7 @@ def failure_line(failure: Failure) -> bytes:
         "reason": failure.reason,
         "path": failure.path,
     }
-    cut = failure.size > len(failure.raw) + NEWLINE_AND_BOM  # then perhaps in the midst of a character
+    cut = failure.size > len(failure.raw) + NEWLINE_AND_BOM  # possibly in the middle of a character
     raw = source_text(failure.raw)
     try:
         error["raw"] = codecs.getincrementaldecoder("utf-8")().decode(raw, final=not cut)
@@ -191,10 +201,10 @@ def failure_line(failure: Failure) -> bytes:
 
 
 def good_requests(read: ReadConfig) -> list[Request]:
-    """The good records of an input; for a comparison no others count. Raises InputError when there are none."""
+    """The good records of an input, for a comparison. Raises InputError when there are none."""
     inputs = Inputs(read.inputs)
     format = open_format(read, WriteConfig(), inputs)
-    found = [entry for entry in read_entries(format, inputs, read, None) if isinstance(entry, Request)]
-    if not any(request.texts for request in found):
+    requests = [entry for entry in read_entries(format, inputs, read, None) if isinstance(entry, Request)]
+    if not any(request.texts for request in requests):
         raise InputError(f"{', '.join(read.inputs)}: no record with candidates", "`rerank check` shows what is wrong.")
-    return found
+    return requests

@@ -1,12 +1,12 @@
-"""How a run is laid out: its first line shows it, and every line is read by it.
+"""The layout of a run: detected from its first line, and used for every line.
 
     q1 Q0 d9 1 12.3 bm25                                   TREC
-    query-id  corpus-id  score                             a table whose header names its columns
-    qid,docid,score                                        the same with commas, and quotes as CSV has them
-    q1  d9  1                                              three columns, MS MARCO's: a rank (see `run_survey`)
+    query-id  corpus-id  score                             a table with a header
+    qid,docid,score                                        the same as CSV
+    q1  d9  1                                              three columns with a rank, as MS MARCO's (see `run_survey`)
     {"query-id": "q1", "corpus-id": "d9", "score": 12.3}   JSON lines (`json_rows`)
 
---run-columns names the columns where no header does. A rank becomes a score: its negative.
+--run-columns names the columns if there is no header. A rank becomes a score: its negative.
 """
 
 from collections.abc import Sequence
@@ -43,18 +43,18 @@ from rerank_cli.formats.json_values import Malformed, number_of
 
 NEEDED = ("qid", "docid", "score or rank")
 KNOWN = ("qid", "docid", "rank", "score")
-THREE = ("qid", "docid", "rank")  # of three columns that nothing names
+THREE = ("qid", "docid", "rank")  # of three columns without names
 NAME_COLUMNS = (
     "Name the columns: --run-columns qid,docid,score (higher is better) or --run-columns qid,docid,rank (1 is best)."
 )
 
 
 class RunLayout(Protocol):
-    """How the lines of a run are read."""
+    """Parses the lines of a run."""
 
     @property
     def header(self) -> bytes:
-        """The line that names the columns; empty where none does."""
+        """The header line; empty without one."""
 
     def row(self, raw: bytes) -> RunRow:
         """What a line says. Raises Malformed."""
@@ -73,7 +73,7 @@ class Trec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedColumns:
-    """Columns whose places are known. `guessed`: nothing names them, and the third is taken to be a rank."""
+    """Columns with known positions. `guessed`: they have no names, and the third is read as a rank."""
 
     width: int
     qid: int
@@ -100,10 +100,10 @@ class NamedColumns:
 
 
 def layout_of_run(raw: bytes, named: Sequence[str] = ()) -> RunLayout:
-    """The layout that a line of a run shows; `named` are the columns of --run-columns. Raises Malformed.
+    """Detect the layout from a line of a run; `named` are the columns of --run-columns. Raises Malformed.
 
-    `named` are those of a line with as many columns. A line that itself says what it is (TREC, a header, JSON) need
-    not be: so runs of several layouts can be compared.
+    `named` applies to lines with as many columns. It is ignored for TREC, a header or JSON, so that runs with different
+    layouts can be compared.
     """
     if (body := object_in(raw)) is not None:
         return JsonRows.of(body)
@@ -125,7 +125,7 @@ def layout_of_run(raw: bytes, named: Sequence[str] = ()) -> RunLayout:
 
 
 def _of_named(raw: bytes, splits: list[tuple[str, list[str]]], named: Sequence[str]) -> NamedColumns | None:
-    """The layout of a line with as many columns as are named; with commas between them where these alone show them."""
+    """The layout of a line with as many columns as names; split at commas only if no other split fits."""
     wide = [split for split in splits if len(split[1]) == len(named)]
     for separator, columns in reversed(wide):
         if _names_ids(columns, named):
@@ -155,13 +155,13 @@ def _of_names(
 
 
 def _names_ids(columns: Sequence[str], named: Sequence[str]) -> bool:
-    """Whether the line is a header: names stand where the ids would be."""
+    """Whether the line is a header: it has names in place of ids."""
     qid, docid = (normal(columns[named.index(name)]) for name in ("qid", "docid"))
     return qid in QUERY_NAMES and docid in DOCUMENT_NAMES
 
 
 def _of_header(raw: bytes, separator: str, columns: list[str]) -> NamedColumns | None:
-    """The layout that a header names; None for a line that is none. Raises Malformed where it names a column twice."""
+    """The layout of a header; None if the line is not one. Raises Malformed if it names a column twice."""
     if any(number_of(unquoted(each)) is not None for each in columns):
         return None
     qid, docid = place_of(columns, QUERY_IDS, QUERY_NAMES), place_of(columns, DOCUMENT_IDS, DOCUMENT_NAMES)
@@ -182,7 +182,7 @@ def _of_header(raw: bytes, separator: str, columns: list[str]) -> NamedColumns |
 
 
 def read_run_columns(text: str | None) -> tuple[str, ...]:
-    """The columns that --run-columns names. Raises ConfigError where it names too few, or one twice.
+    """The columns of --run-columns. Raises ConfigError for too few or repeated names.
 
     >>> read_run_columns("qid, docid,_,score"), read_run_columns(None)
     (('qid', 'docid', '_', 'score'), ())
@@ -192,10 +192,10 @@ def read_run_columns(text: str | None) -> tuple[str, ...]:
     names = tuple([each.strip() for each in text.split(",")])
     for name in KNOWN:
         if names.count(name) > 1:
-            raise ConfigError(f"--run-columns {text}: {name} stands twice", "Write _ for a column that does not count.")
+            raise ConfigError(f"--run-columns {text}: {name} occurs twice", "Write _ for a column to ignore.")
     if "qid" not in names or "docid" not in names or not {"score", "rank"} & set(names):
         raise ConfigError(
-            f"--run-columns {text}: names no {_missing(names)}",
+            f"--run-columns {text}: {_missing(names)} is missing",
             "Name the columns in their order, for example qid,docid,score or qid,_,docid,rank.",
         )
     return names

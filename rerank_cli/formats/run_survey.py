@@ -1,8 +1,8 @@
-"""A look over a whole run before it is read: its layout, and the queries whose lines do not stand together.
+"""Scan a run before it is read: find its layout, and the queries whose lines are not adjacent.
 
-Three columns without a header are a query, a document and a rank or a score, and nothing tells which: a wrong guess
-turns every ranking upside down. They are read as ranks where each query's values are 1, 2, 3, … in the order of the
-file, from its first line to its last, and are refused otherwise until --run-columns names them.
+Three columns without a header are a query, a document, and a rank or a score. A wrong guess would reverse every
+ranking. The third column is read as a rank if the values of each query are 1, 2, 3, … in the order of the file.
+Otherwise the run is refused until --run-columns names the columns.
 """
 
 import re
@@ -24,11 +24,11 @@ from rerank_cli.formats.run_layouts import NAME_COLUMNS, NamedColumns, RunLayout
 
 FIRST = re.compile(rb"[^\t]+(?=\t)|\s*\S+(?=\s)")  # the first column of a line
 GUESSED = "the three columns of the run are read as qid, docid and rank"
-LOOK_AT = 100  # lines, for the first that shows a layout
+LOOK_AT = 100  # lines searched for the first that shows a layout
 
 
 class Survey(NamedTuple):
-    """The layout of a run, its queries that come again, and whether its scores look like judgements."""
+    """The layout of a run, its queries with separated lines, and whether its scores look like judgements."""
 
     layout: RunLayout
     apart: Apart
@@ -36,7 +36,7 @@ class Survey(NamedTuple):
 
 
 def survey(path: str, named: Sequence[str], max_line_bytes: int) -> Survey:
-    """Look over a run. Raises ConfigError for three columns that may be scores, InputError for what cannot be read."""
+    """Scan a run. Raises ConfigError for three columns that may be scores, InputError."""
     layout, lines = find_layout(run_lines(Inputs((path,), scores=True), max_line_bytes), named)
     grades = Grades(layout)
     qids = _trec_qids(lines) if isinstance(layout, Trec) else grades.qids(rows_of_run(layout, lines))
@@ -44,16 +44,16 @@ def survey(path: str, named: Sequence[str], max_line_bytes: int) -> Survey:
 
 
 def run_lines(inputs: Inputs, max_line_bytes: int) -> Iterator[Line]:
-    """The lines of a run that are neither blank nor comments, nor too long."""
+    """The lines of a run, without blank lines, comments and lines that are too long."""
     for line in inputs.lines(max_line_bytes):
         if line.raw.strip() and not line.too_long and not is_comment(line.raw):
             yield line
 
 
 def find_layout(lines: Iterator[Line], named: Sequence[str] = ()) -> tuple[RunLayout, Iterator[Line]]:
-    """The layout that the first of these lines shows which shows one, and all of the lines.
+    """The layout of the first line that shows one, and an iterator over all lines.
 
-    Raises ConfigError where they are judgements, texts or records, InputError for names that are not clear.
+    Raises ConfigError for judgements, texts or records, InputError for ambiguous names.
     """
     seen: list[Line] = []
     for line in lines:
@@ -76,15 +76,15 @@ def find_layout(lines: Iterator[Line], named: Sequence[str] = ()) -> tuple[RunLa
 
 
 def _pass_over(_line: Line, _fault: Malformed) -> None:
-    """For a line that cannot be read and is a failure of its own elsewhere."""
+    """Ignore a bad line here: it is reported elsewhere."""
 
 
 def rows_of_run(
     layout: RunLayout, lines: Iterable[Line], on_fault: Callable[[Line, Malformed], None] = _pass_over
 ) -> Iterator[tuple[Line, RunRow]]:
-    """The lines that can be read, with what they say; `on_fault` is called for the others.
+    """The good lines with their rows; `on_fault` is called for the others.
 
-    Raises ConfigError where guessed ranks are none.
+    Raises ConfigError if guessed ranks are not ranks.
     """
     ranks = Ranks()
     for line in lines:
@@ -102,12 +102,12 @@ def rows_of_run(
 
 @dataclass(slots=True)
 class Ranks:
-    """How many lines of each query came so far, where the third of three columns is guessed to be a rank."""
+    """Counts the lines of each query, to check ranks that are guessed from three columns."""
 
     lines: Counter[str] = field(default_factory=Counter)
 
     def check(self, layout: RunLayout, line: Line, row: RunRow) -> None:
-        """Raises ConfigError where a line's rank is not the next one of its query."""
+        """Raises ConfigError if the rank of a line is not the next one of its query."""
         if is_guessed(layout):
             self.lines[row.qid] += 1
             if row.score != -self.lines[row.qid]:
@@ -115,13 +115,14 @@ class Ranks:
 
 
 class Grades:
-    """Whether the scores of a run may be judgements: whole numbers, none of them beyond the usual grades.
+    """Whether the scores of a run may be judgements: integers in the range of the usual grades.
 
-    Tables, JSON lines and objects of both look alike, and three columns whose third is always 1. TREC's lines do not.
+    Runs and judgements look alike as tables, JSON lines and objects, and as three columns with a third of 1. TREC's
+    lines differ.
     """
 
     USUAL = frozenset(range(-2, 5))
-    NOTE = "its scores are whole numbers up to 4, as grades are: judgements are named with --qrels"
+    NOTE = "its scores are integers up to 4, as in judgements, which are named with --qrels"
 
     def __init__(self, layout: RunLayout) -> None:
         ranked = bool(getattr(layout, "is_rank", False))
@@ -133,7 +134,7 @@ class Grades:
         return self._any and self._usual
 
     def see(self, row: RunRow) -> None:
-        """Take in a row."""
+        """Inspect a row."""
         self._any = True
         self._usual = self._usual and row.score in self._grades
 
@@ -145,24 +146,24 @@ class Grades:
 
 
 def is_guessed(layout: RunLayout) -> bool:
-    """Whether nothing says what the columns hold."""
+    """Whether the columns have no names."""
     return isinstance(layout, NamedColumns) and layout.guessed
 
 
 def refuse_guess(layout: RunLayout, line: Line, fault: Malformed) -> None:
-    """Raises ConfigError for a line of three columns that cannot be read with a rank, where ranks are a guess."""
+    """Raises ConfigError for a line of three columns without a rank, if ranks are guessed."""
     if is_guessed(layout) and fault.reason.startswith("the rank is "):
         raise _not_ranks(line)
 
 
 def _not_ranks(line: Line) -> ConfigError:
     shown = line.raw.decode("utf-8", "replace").strip()[:80]
-    why = "three columns without a header, and the third is no rank (1, 2, 3, … within each query)"
+    why = "three columns without a header, and the third is not a rank (1, 2, 3, … within each query)"
     return ConfigError(f"{line.origin}: {why}: {shown!r}", NAME_COLUMNS)
 
 
 def _trec_qids(lines: Iterator[Line]) -> Iterator[str]:
-    """The query of each line, fast: a line is only read whole where another query begins."""
+    """The query of each line. For speed, a line is parsed only when another query begins."""
     last = ""
     for line in lines:
         if first := FIRST.match(line.raw):

@@ -1,11 +1,11 @@
-"""Pairs as CSV and TSV: a row each, under a header that names the columns, or with `--columns`.
+"""Pairs as CSV and TSV: one per row, with a header or `--columns`.
 
     query_id,query,docid,text,label
     q1,"red shoes, size 9",d7,"Shoes for ""running"".",1
 
-Quoting is that of Python's csv module: a quoted field may have newlines, and two quotes in it are one. Rows that follow
-each other with an equal query id, or without one with an equal query, are one record. Written back best first within
-it, with `score`, `logit` and `rank`. A NUL, or a row of another width, is an error record.
+Quoting is that of Python's csv module: a quoted field can have newlines, and two quotes in it are one. Adjacent rows
+with the same query id, or without one the same query, are one record. Written back best first within the record, with
+`score`, `logit` and `rank`. A NUL, or a row with another number of columns, is an error record.
 """
 
 from typing import Any
@@ -29,21 +29,31 @@ from rerank_cli.formats.cells import (
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.pair_rows import Columns, Key, Row, Written, key_of, native_record, refuse_two_queries, rows_of
+from rerank_cli.formats.per_group import GroupedRecordFormat
 
 COMPUTED = ("score", "logit", "rank")
-BEFORE = "previous_"  # begins the names of columns that keep what a computed one had in the input
-NUMBERS = (*COMPUTED, *(BEFORE + name for name in COMPUTED))  # numbers in a native record, as is the label
-MADE = ("query_id", "query", "docid", "title", "text", "label", "score", "logit")  # columns where others are converted
-MADE_OUT = (*MADE[:6], "previous_score", *COMPUTED)  # and where those are ranked
+BEFORE = "previous_"  # prefix of columns that keep the input's values of computed columns
+NUMBERS = (*COMPUTED, *(BEFORE + name for name in COMPUTED))  # columns with numbers, like the label
+MADE = (
+    "query_id",
+    "query",
+    "docid",
+    "title",
+    "text",
+    "label",
+    "score",
+    "logit",
+)  # columns of records converted from other formats
+MADE_OUT = (*MADE[:6], "previous_score", *COMPUTED)  # the same with a ranking
 MADE_COLUMNS = Written("query", "text", "query_id", "docid", "label")
 ADVICE = (
-    "A header names query and text (or passage, document). Of other names: --query-field, --text-field. "
-    "Without a header: --columns query,text,id,label."
+    "A header needs query and text (or passage, document); name others with --query-field and --text-field. "
+    "Without a header, add --columns query,text,id,label."
 )
 
 
-class Separated:
-    """Rows with a delimiter between their columns. A record is the list of its rows' cells."""
+class Separated(GroupedRecordFormat):
+    """Rows with a delimiter between columns. A record is the list of its rows' cells."""
 
     candidates_path = "$"
     titled, needs_candidates = False, True
@@ -53,10 +63,10 @@ class Separated:
         self.hashes: dict[str, str] = {}
         self.delimiter = DELIMITERS[name].encode()
         self._name, self._read, self._write = name, read, write
-        self._titles: Cells = list(MADE)  # the columns as the header has them
-        self._names: Cells = list(MADE)  # and as we know them
+        self._titles: Cells = list(MADE)  # the columns as in the header
+        self._names: Cells = list(MADE)  # and their normalized names
         self._columns = Columns(*MADE_COLUMNS)
-        self._headers: dict[int, int] = {}  # in which line of which input a header stands
+        self._headers: dict[int, int] = {}  # line of the header, by input
         self._has_header = True
         if read.columns is not None:
             self._has_header = False
@@ -66,7 +76,7 @@ class Separated:
                 raise ConfigError(f"--columns {read.columns}: {fault.reason}", ADVICE) from None
 
     def begin(self, inputs: Inputs, limit: int) -> None:
-        """Look at the header of each input. Raises InputError where one names no query or text, or other columns."""
+        """Read the header of each input. Raises InputError if one has no query or text, or differs from the first."""
         inputs.join_quoted(self.delimiter)
         for number, source in enumerate(inputs.sources):
             line = inputs.first_line(number, limit)
@@ -74,7 +84,7 @@ class Separated:
                 continue
             if not self._has_header:
                 if is_header(line.raw, self._name, self._read):
-                    reason = f"{line.origin}: the first row is a header, and --columns is for rows without one"
+                    reason = f"{line.origin}: --columns is for rows without a header, but the first row is one"
                     raise InputError(reason, "Leave --columns out.")
                 continue
             try:
@@ -86,42 +96,43 @@ class Separated:
             if titles != self._titles:
                 first = inputs.sources[next(iter(self._headers))].name
                 raise InputError(
-                    f"{source.name}: its columns are not those of {first}", "Inputs of one run share their header."
+                    f"{source.name}: its columns differ from those of {first}",
+                    "All inputs of a run need the same header.",
                 )
             self._headers[number] = line.origin.line
 
     def _take(self, titles: Cells) -> None:
         names = names_of(titles)
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise Malformed(f"two columns are named {twice!r}")
+            raise Malformed(f"two columns have the name {twice!r}")
         self._titles, self._names, self._columns = titles, names, columns_named(titles, self._read)
 
     def is_header(self, line: Line) -> bool:
-        """Whether a row is the header of its input. Raises InputError for that of a pipe, if it names other columns."""
+        """Whether a row is the header of its input. Raises InputError for the header of a pipe with other columns."""
         if not self._has_header:
             return False
         number = line.end.source
-        if number not in self._headers:  # a pipe behind other inputs
+        if number not in self._headers:  # a pipe after other inputs
             self._headers[number] = line.origin.line
             if cells_of(line.raw, self._name) != self._titles:
-                raise InputError(f"{line.origin}: its columns are not those of the first input", ADVICE)
+                raise InputError(f"{line.origin}: its columns differ from those of the first input", ADVICE)
         return self._headers[number] == line.origin.line
 
     def parse_line(self, raw: bytes) -> tuple[Key, Cells]:
-        """A row's key, and its cells. Raises Malformed."""
+        """The key and the cells of a row. Raises Malformed."""
         cells = cells_of(raw, self._name)
         if len(cells) != len(self._names):
             raise Malformed(f"{len(cells)} columns, expected {len(self._names)} ({', '.join(self._titles)[:80]})")
         return key_of(self._columns, self._typed(cells)), cells
 
     def join_lines(self, key: Key, rows: list[Cells]) -> list[Cells]:
-        """The record that the rows of one key make. Raises Malformed when one id stands for two queries."""
+        """The record of the rows with one key. Raises Malformed when one id has two queries."""
         place = self._names.index(self._columns.query)
         refuse_two_queries(key[1], [cells[place] for cells in rows])
         return rows
 
     def _typed(self, cells: Cells) -> Row:
-        """A row's fields. An empty id, label or number is none, and so is an empty title."""
+        """The fields of a row. An empty id, label, number or title counts as missing."""
         row: Row = dict(zip(self._names, cells, strict=True))
         for name in (self._columns.query_id, self._columns.id, self._columns.label, *NUMBERS, "title"):
             if name is not None and row.get(name) == "":
@@ -136,7 +147,7 @@ class Separated:
         return native_record([(self._columns, self._typed(cells)) for cells in body], dropped)
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> list[Cells]:
-        """A record from a native one: candidates' other fields have a place where a column of MADE is theirs."""
+        """A record from a native one. Other fields of candidates are kept if MADE has a column for them."""
         rows = []
         for index, row in enumerate(rows_of(record, MADE_COLUMNS, dropped, self._name)):
             lost = [name for name, value in row.items() if name not in MADE or cell_of(value) is None]
@@ -150,7 +161,7 @@ class Separated:
         return rows
 
     def key(self, body: list[Cells]) -> Key:
-        """What records may not share that follow each other: they would be read as one."""
+        """The key that adjacent records must not share, or they would be read as one."""
         return key_of(self._columns, self._typed(body[0]))
 
     @property
@@ -162,17 +173,17 @@ class Separated:
         return [title for title, _ in self._columns_out()]
 
     def _columns_out(self) -> list[tuple[str, str]]:
-        """The columns of a ranking, as the header has them and as we know them: the input's, then those we add."""
+        """The columns of a ranking, as in the header and normalized: those of the input, then those we add."""
         if self._names == list(MADE):
-            found = [(name, name) for name in MADE_OUT]
+            columns = [(name, name) for name in MADE_OUT]
         else:
             ours = [*(BEFORE + name for name in COMPUTED if name in self._names), *COMPUTED]
-            found = list(zip(self._titles, self._names, strict=True))
-            found += [(name, name) for name in ours if name not in self._names]
-        return [each for each in found if not (self._write.no_text and each[1] == self._columns.text)]
+            columns = list(zip(self._titles, self._names, strict=True))
+            columns += [(name, name) for name in ours if name not in self._names]
+        return [each for each in columns if not (self._write.no_text and each[1] == self._columns.text)]
 
     def with_ranking(self, body: list[Cells], ranking: Ranking) -> list[Cells]:
-        """The rows, best first, with their scores, logits and ranks; what such columns had is kept beside them."""
+        """The rows, best first, with scores, logits and ranks. Previous values of these columns are kept in others."""
         columns = [name for _, name in self._columns_out()]
         rows = []
         for place, index in enumerate(ranking.indices):
@@ -188,14 +199,14 @@ class Separated:
 
 
 class Csv(Separated):
-    """Pairs with commas between their columns."""
+    """Pairs separated by commas."""
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         super().__init__("csv", read, write)
 
 
 class Tsv(Separated):
-    """Pairs with tabs between their columns."""
+    """Pairs separated by tabs."""
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         super().__init__("tsv", read, write)

@@ -1,4 +1,4 @@
-"""What the name of a file says of the format of its records."""
+"""The format of a file by its suffix."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ FORMATS_OF = {".csv": "csv", ".tsv": "tsv", ".run": "trec", ".trec": "trec"}
 
 
 def suffix_of(path: str) -> str:
-    """The suffix of a path in lower case, that of compression left out.
+    """The suffix of a path in lower case, without that of compression.
 
     >>> suffix_of("a/b.CSV.gz"), suffix_of("b.gz"), suffix_of("-")
     ('.csv', '', '')
@@ -21,12 +21,12 @@ def suffix_of(path: str) -> str:
 
 
 def of_suffix(path: str) -> str | None:
-    """The format that a file has by its name; None where the name says nothing."""
+    """The format of a file by its suffix; None if the suffix is not that of a format."""
     return FORMATS_OF.get(suffix_of(path))
 
 
 def _as_lines(output: str) -> str:
-    """The name of an output of JSON, for JSON lines.
+    """The name of a .json output with the suffix .jsonl.
 
     >>> _as_lines("my.json.d/a.JSON.gz")
     'my.json.d/a.jsonl.gz'
@@ -36,20 +36,21 @@ def _as_lines(output: str) -> str:
 
 
 def output_format(output: str, chosen: str, *, by_user: bool) -> str:
-    """The format to write to `-o`: that of its suffix, else the `chosen` one.
+    """The format to write to `-o`: that of its suffix, else `chosen`.
 
-    Raises ConfigError for .json, and for a suffix of another format than the one that the user chose (`by_user`).
+    Raises ConfigError for .json, and if the suffix contradicts a format that the user chose (`by_user`).
     """
     if suffix_of(output) == ".json":
         raise ConfigError(
-            f"-o {output}: what is written is JSON lines, and .json names one JSON document",
-            f"Write to {_as_lines(output)}, or make one of it: jq -s . FILE.jsonl",
+            f"-o {output}: the output is JSON lines, not one JSON document",
+            f"Name it {_as_lines(output)}; jq -s . FILE.jsonl converts it to one document.",
         )
     named = of_suffix(output)
     if named is None or (by_user and chosen == named):
         return chosen
     if by_user:
         raise ConfigError(
-            f"-o {output}: its name says {named}, --output-format says {chosen}", "Leave one out, or rename the output."
+            f"-o {output}: its suffix is that of {named}, but --output-format is {chosen}",
+            "Leave --output-format out, or rename the output.",
         )
     return named

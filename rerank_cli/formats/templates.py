@@ -1,8 +1,8 @@
-"""Texts to score, composed from the fields of a record: `--doc-template "{title} {text}"`.
+"""Compose texts to score from the fields of a record: `--doc-template "{title} {text}"`.
 
-A name in braces is a field (a dotted path): of the candidate for a document, else of the record. `{{` is a brace.
-`{title?}` is a field that may be missing, null or empty: it is then left out with the white space behind it. White
-space that this leaves at either end is removed.
+A name in braces is a field (a dotted path) of the candidate for a document, else of the record. `{{` is a brace.
+`{title?}` is an optional field: if it is missing, null or empty, it is left out with the white space after it. Then
+white space at both ends is removed.
 """
 
 from dataclasses import dataclass, replace
@@ -15,36 +15,36 @@ from rerank_cli.formats.json_values import Malformed, kind, value_at
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Literal pieces, each with the field that follows it ("" for none), and whether that field may be missing."""
+    """Literal pieces, each with the field after it ("" for none), and whether that field is optional."""
 
     option: str
     parts: tuple[tuple[str, str, bool], ...]
 
     @classmethod
     def of(cls, option: str, text: str) -> "Template":
-        """Parse a template. Raises ConfigError for one that cannot be, or names no field."""
+        """Parse a template. Raises ConfigError for invalid syntax, or without a field."""
         try:
             parsed = list(Formatter().parse(text))
         except ValueError as fault:
-            raise ConfigError(f"{option} {text!r}: {fault}", "A brace itself is written {{ or }}.") from None
+            raise ConfigError(f"{option} {text!r}: {fault}", "Write {{ or }} for a literal brace.") from None
         if any(name in ("", "?") or spec or conversion for _, name, spec, conversion in parsed):
-            raise ConfigError(f"{option} {text!r}: only plain field names", 'For example "{title} {text}".')
+            raise ConfigError(f"{option} {text!r}: only plain field names are allowed", 'Example: "{title} {text}".')
         if not any(name for _, name, _, _ in parsed):
-            raise ConfigError(f"{option} {text!r}: names no field", 'For example "{title} {text}".')
+            raise ConfigError(f"{option} {text!r}: it has no field", 'Example: "{title} {text}".')
         fields = [(literal, name or "") for literal, name, _, _ in parsed]
         return cls(option, tuple((literal, name.removesuffix("?"), name.endswith("?")) for literal, name in fields))
 
     def renamed(self, old: str, new: str) -> "Template":
-        """The same with one field under another name."""
+        """The template with one field renamed."""
         parts = tuple((literal, new if name == old else name, optional) for literal, name, optional in self.parts)
         return replace(self, parts=parts)
 
     def render(
         self, sources: tuple[tuple[dict[str, Any], str], ...], marked: str = ""
     ) -> tuple[str, tuple[int, int] | None]:
-        """The text, and where in it the field `marked` stands (None: it does not; the last time, if it does twice).
+        """The text, and the span of the field `marked` in it (None: absent; its last one if there are several).
 
-        `sources` are objects with their JSON paths; a field is taken from the first that has it. Raises Malformed.
+        `sources` are objects with their JSON paths; the first that has a field is used. Raises Malformed.
         """
         pieces: list[str] = []
         size, span, missing = 0, None, False
@@ -71,7 +71,7 @@ class Template:
         except Malformed as fault:
             if optional:
                 return ""
-            way = f"; {{{name}?}} is a field that may be missing"
+            way = f"; write {{{name}?}} for an optional field"
             raise Malformed(f"{self.option}: {fault.reason}{way}", fault.path, content=True) from None
         if value is None and optional:
             return ""

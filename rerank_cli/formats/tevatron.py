@@ -1,7 +1,7 @@
-"""Pairs, one a line, as Tevatron's reranker reads them: `{"query_id", "query", "docid", "title"?, "text", "score"?}`.
+"""Pairs, one per line, as read by Tevatron's reranker: `{"query_id", "query", "docid", "title"?, "text", "score"?}`.
 
-Lines that follow each other with an equal `query_id` are one record. Written back best first within their record, each
-with our fields. `qid` is read as well as `query_id`. The title is scored before the text, as Tevatron does.
+Adjacent lines with the same `query_id` (or `qid`) are one record. Written back best first within the record, with our
+fields. The title is scored before the text, as in Tevatron.
 """
 
 from typing import Any
@@ -19,15 +19,16 @@ from rerank_cli.formats.json_values import (
     text_at,
     without,
 )
+from rerank_cli.formats.per_group import GroupedRecordFormat
 from rerank_cli.formats.record_format import annotated, as_objects, json_line
 
 IDS = ("query_id", "qid")
 COMPUTED = frozenset({*IDS, "query", "docid"})
-LOST = frozenset({*IDS, "id"})  # beside the query's id and the document's
+LOST = frozenset({*IDS, "id"})  # a line has only the ids of query and document
 
 
-class Tevatron:
-    """A record is the list of its lines."""
+class Tevatron(GroupedRecordFormat):
+    """The tevatron format. A record is the list of its lines."""
 
     candidates_path = "$"
     titled = needs_candidates = True
@@ -38,7 +39,7 @@ class Tevatron:
         self._needs_texts = read.need_texts
 
     def parse_line(self, raw: bytes) -> tuple[str | int, dict[str, Any]]:
-        """A line's key, and what it says. Raises Malformed."""
+        """The key and the fields of a line. Raises Malformed."""
         row = parse_object(raw, REWRAPPED)
         name = _id_field(row)
         if row.get(name) is None:
@@ -51,7 +52,7 @@ class Tevatron:
         return row[name], row if "text" in row else {**row, "text": ""}
 
     def join_lines(self, key: str | int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The record that the lines of one key make. Raises Malformed when one id stands for two queries."""
+        """The record of the lines with one key. Raises Malformed when one id has two queries."""
         other = next((row for row in rows if row["query"] != rows[0]["query"]), None)
         if other is not None:
             raise Malformed(f"one query_id, two queries: {rows[0]['query'][:40]!r} and {other['query'][:40]!r}")
@@ -66,9 +67,9 @@ class Tevatron:
         return {"id": body[0][_id_field(body[0])], "query": body[0]["query"], "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> list[dict[str, Any]]:
-        """A record from a native one."""
+        """A record of this format from a native one."""
         if not record["candidates"]:
-            raise Malformed("no candidates: tevatron has no line for such a record", "$.candidates", content=True)
+            raise Malformed("no candidates: tevatron cannot hold such a record", "$.candidates", content=True)
         about = {"query_id": id_of(record, "$", "tevatron"), "query": record["query"]}
         note_rest(record, ("id", "query", "candidates"), dropped)
         return [
@@ -81,7 +82,7 @@ class Tevatron:
         ]
 
     def key(self, body: list[dict[str, Any]]) -> str | int:
-        """The id of the query: records of one id, one after the other, would be read as one."""
+        """The id of the query. Adjacent records with the same id would be read as one."""
         key: str | int = body[0][_id_field(body[0])]
         return key
 

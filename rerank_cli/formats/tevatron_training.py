@@ -2,9 +2,9 @@
 
     {"query_id", "query", "positive_passages": [{"docid", "title"?, "text"}, …], "negative_passages": […]}
 
-One side may be missing. A title is scored before its text, as Tevatron does. Written back with each passage at its
-place, given a `score` in the units of --score and a `logit`. A `score` of a passage is what Tevatron's distillation
-learns from; only a `logit` is taken for a teacher's logit.
+One list can be missing. A title is scored before its text, as in Tevatron. Written back with each passage in its
+position, with a `score` in the unit of --score and a `logit`. Tevatron's distillation reads `score`; only a `logit` is
+used as a teacher's logit here.
 """
 
 from typing import Any
@@ -14,26 +14,26 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import in_place
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import check_id, id_field, list_at, object_at, text_at
-from rerank_cli.formats.record_format import as_objects, json_line
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
 
 NAME = "tevatron-training"
 SIDES = ("positive_passages", "negative_passages")
 IDS = ("query_id", "qid", "id")
 
 
-class TevatronTraining:
-    """Records with passages on two sides."""
+class TevatronTraining(RecordFormat):
+    """Records with positive and negative passages."""
 
     candidates_path = "$.positive_passages and $.negative_passages"
     titled, needs_candidates = True, False
     in_place = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError for options that would leave texts without a score, or scores without a text."""
+        """Raises ConfigError for options that would drop texts or scores."""
         in_place.refuse_choice(NAME, read, write)
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A native record: positives first, each candidate with a `relevance` of 1 or 0."""
+        """The native record: positives first, each candidate with a `relevance` of 1 or 0."""
         name = in_place.field_of(body, IDS)
         check_id(body, name, "$")
         query = in_place.query_at(body, "query")
@@ -49,7 +49,7 @@ class TevatronTraining:
         return {**id_field(body.get(name)), **rest, "query": query, "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record: candidates of a `relevance` above 0 are positives."""
+        """A record from a native one: candidates with a `relevance` above 0 are positives."""
         candidates = as_objects(record)
         relevance = in_place.relevances(candidates, NAME)
         in_place.note_grades(relevance, dropped)
@@ -66,7 +66,7 @@ class TevatronTraining:
         return {**name, "query": record["query"], **_by_side(ordered, sum(grade > 0 for grade in relevance)), **rest}
 
     def order(self, record: dict[str, Any]) -> list[int]:
-        """The places of the candidates as the record lists them: positives, then the others."""
+        """The positions of the candidates in the order of the record: positives, then the others."""
         return in_place.positives_first(in_place.relevances(as_objects(record), NAME))
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class TevatronTraining:
 
 
 def _passages(body: dict[str, Any], side: str) -> list[Any]:
-    """The passages of one side; none where the other side alone is there. Raises Malformed."""
+    """The passages of one list; empty if only the other list exists. Raises Malformed."""
     if body.get(side) is None and any(body.get(other) is not None for other in SIDES):
         return []
     return list_at(body, side, "$")

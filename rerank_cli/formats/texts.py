@@ -1,4 +1,4 @@
-"""What of a record is scored: the query and the texts, with their titles or by a template."""
+"""The texts of a record to score: the query and the candidates' texts, with titles or by a template."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,26 +9,28 @@ from rerank_cli.files.inputs import Line
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.templates import Template
 
-MAX_TEXT = 32 * 1024 * 1024  # characters; the ids of longer ones hold the interpreter too long to hear a signal
+MAX_TEXT = 32 * 1024 * 1024  # characters; tokenizing longer texts blocks the interpreter, and so signals, too long
 TITLED = "{title?} {text}"
-UNSCORED_TITLES = "candidates have a title, and only their text is scored: --doc-template '{title?} {text}' scores both"
+UNSCORED_TITLES = "candidates have a title, but only their text is scored: --doc-template '{title?} {text}' scores both"
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What of a native record is scored."""
+    """The texts of a native record to score."""
 
     query: str
     texts: tuple[str, ...]
-    fields: tuple[tuple[int, int] | None, ...]  # where in each text the candidate's own stands; empty: it is all of it
-    queries: tuple[str, ...] = ()  # one for each text, where `query` is not that of all
+    fields: tuple[
+        tuple[int, int] | None, ...
+    ]  # span of the candidate's own text in each text; empty: the complete text
+    queries: tuple[str, ...] = ()  # one per text, if the texts have different queries
 
 
 class Composer:
-    """Takes the texts to score out of native records, by templates where there are any."""
+    """Composes the texts to score from native records, by templates if given."""
 
     def __init__(self, read: ReadConfig, titled: bool = False) -> None:
-        """`titled`: a title is scored with its text, unless a template says otherwise. Raises ConfigError."""
+        """`titled`: score a title with its text, unless there is a template. Raises ConfigError."""
         self._query = Template.of("--query-template", read.query_template) if read.query_template else None
         self._document = Template.of("--doc-template", read.doc_template) if read.doc_template else None
         if self._document:
@@ -36,25 +38,27 @@ class Composer:
         if self._query:
             self._query = self._query.renamed(read.query_field, "query")
         self._titles = Template.of("title", TITLED) if titled else None
-        self.unscored_titles = False  # whether a title was met that is not scored
+        self.unscored_titles = False  # whether a title was not scored
         self._looks = not titled and self._document is None
 
     def of_pairs(self, records: Sequence[dict[str, Any]], path: str) -> Texts:
-        """The texts of native records of one candidate each, which stand in one request at `path`. Raises Malformed."""
-        found = [self.texts(record, path, place) for place, record in enumerate(records)]
-        texts = tuple([text for each in found for text in each.texts])
-        fields = tuple([field for each in found for field in each.fields])
-        return Texts("", texts, fields, tuple([each.query for each in found]))
+        """The texts of native records with one candidate each, from a request at `path`. Raises Malformed."""
+        composed = [self.texts(record, path, place) for place, record in enumerate(records)]
+        texts = tuple([text for each in composed for text in each.texts])
+        fields = tuple([field for each in composed for field in each.fields])
+        return Texts("", texts, fields, tuple([each.query for each in composed]))
 
     def texts(self, record: dict[str, Any], path: str, first: int = 0) -> Texts:
-        """The texts of a native record whose candidates stand at `path`, from place `first` on. Raises Malformed."""
-        found = self._texts(record, path, first)
-        if len(found.query) > MAX_TEXT:
-            raise _too_long(found.query, "$.query")
-        if max(map(len, found.texts), default=0) > MAX_TEXT:
-            index, text = next((index, text) for index, text in enumerate(found.texts, first) if len(text) > MAX_TEXT)
+        """The texts of a native record with its candidates at `path`, from position `first` on. Raises Malformed."""
+        composed = self._texts(record, path, first)
+        if len(composed.query) > MAX_TEXT:
+            raise _too_long(composed.query, "$.query")
+        if max(map(len, composed.texts), default=0) > MAX_TEXT:
+            index, text = next(
+                (index, text) for index, text in enumerate(composed.texts, first) if len(text) > MAX_TEXT
+            )
             raise _too_long(text, f"{path}[{index}]")
-        return found
+        return composed
 
     def _texts(self, record: dict[str, Any], path: str, first: int) -> Texts:
         query = record["query"]
@@ -69,7 +73,7 @@ class Composer:
         rendered: list[tuple[str, tuple[int, int] | None]] = []
         for index, each in enumerate(candidates, first):
             body = {"text": each} if isinstance(each, str) else each
-            if template is self._titles and not has_title(body):  # such a text is scored as it is, blanks included
+            if template is self._titles and not has_title(body):  # such a text is scored unchanged, blanks included
                 rendered.append((body["text"], (0, len(body["text"]))))
                 continue
             sources = ((body, f"{path}[{index}]"), (record, "$"))
@@ -78,7 +82,7 @@ class Composer:
 
 
 def _too_long(text: str, path: str) -> Malformed:
-    return Malformed(f"a text of {len(text):,} characters; at most {MAX_TEXT:,} are scored", path, content=True)
+    return Malformed(f"a text of {len(text):,} characters, longer than {MAX_TEXT:,}", path, content=True)
 
 
 def have_titles(candidates: list[Any]) -> bool:
@@ -96,8 +100,8 @@ def check_length(line: Line, limit: int) -> None:
     if not line.too_long:
         return
     if line.end.line > line.origin.line:
-        lines = f"a row of the lines {line.origin.line} to {line.end.line} is longer than"
-        raise Malformed(f"{lines} --max-line-bytes ({limit}): is a quote not closed?", content=True)
+        lines = f"the row of lines {line.origin.line} to {line.end.line} is longer than"
+        raise Malformed(f"{lines} --max-line-bytes ({limit}); a quote may be unclosed", content=True)
     raise Malformed(f"the line is longer than --max-line-bytes ({limit})", content=True)
 
 

@@ -1,10 +1,9 @@
-"""MS MARCO's top1000: what a first stage found, with its texts, one passage a line and tabs between the columns.
+"""MS MARCO's top1000: the results of a first stage with their texts, one tab-separated passage per line.
 
     188714  1000052  foods that lower blood sugar  Watch portion sizes: …        qid, pid, query, passage
 
-There is no header and no quoting: a double quote is a part of a text. Lines that follow each other with an equal qid
-are one record. What a ranking of it is written as is a TREC run, which evaluators take: readers of this format take
-four columns and no more, so it has no place for a score.
+There is no header and no quoting: a double quote is part of a text. Adjacent lines with the same qid are one record. A
+ranking is written as a TREC run, since this format has four columns and cannot hold a score.
 """
 
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from rerank_cli.formats.apart import Apart
 from rerank_cli.formats.dropped import Dropped, note_rest
 from rerank_cli.formats.json_values import Malformed, check_utf8, id_of
 from rerank_cli.formats.pair_rows import refuse_two_queries
+from rerank_cli.formats.per_group import GroupedRecordFormat
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.trec import TrecRun, column
 
@@ -24,15 +24,15 @@ COLUMNS = "qid pid query passage"
 
 
 class Top(NamedTuple):
-    """A query, and the ids and texts of its passages."""
+    """A query with the ids and texts of its passages."""
 
     qid: str
     query: str
     passages: list[tuple[str, str]]
 
 
-class Top1000:
-    """Lines of four columns. A record is a `Top`; a ranking of it is one of TREC's."""
+class Top1000(GroupedRecordFormat):
+    """Lines with four columns. A record is a `Top`; its ranking is a TREC run."""
 
     candidates_path = "$"
     titled, needs_candidates = False, True
@@ -43,22 +43,22 @@ class Top1000:
         self._apart = Apart(None, "input")
 
     def begin(self, inputs: Inputs, limit: int) -> None:
-        """Look over the inputs, for queries whose lines do not stand together."""
+        """Scan the inputs for queries whose lines are not adjacent."""
         if inputs.resumable:
             paths = tuple([source.path for source in inputs.sources])
             self._apart = Apart(_qids(Inputs(paths), limit), "input")
 
     def parse_line(self, raw: bytes) -> tuple[str, tuple[str, str, str]]:
-        """A line's query id; and its passage id, query and passage. Raises Malformed."""
+        """The query id of a line; its passage id, query and passage. Raises Malformed."""
         check_utf8(raw)
         columns = raw.decode("utf-8").removesuffix("\r").split("\t")
         if len(columns) != 4:
-            raise Malformed(f"{len(columns)} columns with tabs between them, expected 4 ({COLUMNS})")
+            raise Malformed(f"{len(columns)} columns separated by tabs, expected 4 ({COLUMNS})")
         qid, pid, query, passage = columns
         return column(qid), (column(pid), query, passage)
 
     def join_lines(self, key: str, rows: list[tuple[str, str, str]]) -> Top:
-        """The record that the lines of one query make. Raises Malformed for lines of it elsewhere, and two queries."""
+        """The record of the lines of one query. Raises Malformed if they are not adjacent or have two queries."""
         self._apart.refuse(key)
         refuse_two_queries(key, [query for _, query, _ in rows])
         return Top(key, rows[0][1], [(pid, passage) for pid, _, passage in rows])
@@ -69,12 +69,10 @@ class Top1000:
         return {"id": body.qid, "query": body.query, "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> Top:
-        """A record from a native one. Raises Malformed for texts with a tab or a newline."""
+        """A record of this format from a native one. Raises Malformed for texts with a tab or a newline."""
         candidates = as_objects(record)
         if not candidates:
-            raise Malformed(
-                "no candidates: ms-marco-top1000 has no line for such a record", "$.candidates", content=True
-            )
+            raise Malformed("no candidates: ms-marco-top1000 cannot hold such a record", "$.candidates", content=True)
         note_rest(record, ("id", "query", "candidates"), dropped)
         passages = []
         for index, each in enumerate(candidates):
@@ -84,15 +82,15 @@ class Top1000:
         return Top(column(id_of(record, "$", "ms-marco-top1000")), _cell(record["query"], "$.query"), passages)
 
     def key(self, body: Top) -> str:
-        """The query's id: records of one id, one after the other, would be read as one."""
+        """The id of the query. Adjacent records with the same id would be read as one."""
         return body.qid
 
     def with_ranking(self, body: Top, ranking: Ranking) -> dict[str, Any]:
-        """The run of a record, best first, with the logits as scores."""
+        """The TREC run of a record, best first, with logits as scores."""
         return self._run.with_ranking({"qid": body.qid, "rows": body.passages}, ranking)
 
     def to_lines(self, value: Top | dict[str, Any]) -> bytes:
-        """The lines of a record, or those of a run for a ranking."""
+        """The lines of a record, or of a TREC run for a ranking."""
         if not isinstance(value, Top):
             return self._run.to_lines(value)
         lines = (f"{value.qid}\t{pid}\t{value.query}\t{passage}\n" for pid, passage in value.passages)
@@ -100,7 +98,7 @@ class Top1000:
 
 
 def _cell(text: str, path: str) -> str:
-    """A text as a column. Raises Malformed for one with a tab or a line end in it, which nothing can quote."""
+    """A text as a column. Raises Malformed for one with a tab or a line end, since there is no quoting."""
     if any(sign in text for sign in "\t\n\r"):
         raise Malformed("a tab or a line end in the text, which ms-marco-top1000 cannot hold", path, content=True)
     return text

@@ -1,4 +1,4 @@
-"""One format read and another written: `rerank convert`, and a ranking with --output-format."""
+"""Read one format and write another: for `rerank convert`, and for --output-format."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,16 +11,17 @@ from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.id_hints import UnusedIds, with_hint
 from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.known import unmistakable
+from rerank_cli.formats.per_group import GroupedRecordFormat
 from rerank_cli.formats.record_format import RecordFormat
 from rerank_cli.formats.texts import UNSCORED_TITLES, have_titles
 
-NOTICED = 2**18  # ids among which one that comes again is noticed, so that memory stays bounded
+NOTICED = 2**18  # ids that are remembered to detect repeated ones, to bound memory
 SHOWN = 40  # characters of an id in a message
-HELD = 1000  # bad and blank lines behind a record until which its id is compared with that of the next
+HELD = 1000  # bad and blank lines held between two records whose ids are compared
 
 
 def refuse_contradictions(candidates: list[Any], path: str) -> None:
-    """Raises Malformed for a document with two different grades; a document without an id is known by its text."""
+    """Raises Malformed for a document with two different grades. A document without an id is identified by its text."""
     judged: dict[Any, float] = {}
     for index, each in enumerate(candidates):
         if type(each) is not dict or (grade := each.get("relevance")) is None:
@@ -34,21 +35,17 @@ def refuse_contradictions(candidates: list[Any], path: str) -> None:
             raise Malformed(reason, f"{path}[{index}]", content=True)
 
 
-def _never(_body: Any) -> bool:
-    return False
-
-
 class Format(Protocol):
-    """A format that is open: how lines are read as requests, and how those and their rankings are written."""
+    """An open format: it reads lines as requests, and writes requests and rankings as lines."""
 
     name: str
-    hashes: dict[str, str]  # of files that it looks into
-    candidates_path: str  # where in a record the candidates are, for failures
-    titled: bool  # whether candidates' titles are scored with their texts
-    needs_candidates: bool  # whether a record of which no candidate is written leaves no line
-    header: bytes  # the first line of an output, its newline included; empty where it has none
+    hashes: dict[str, str]  # SHA-256 of further files that it reads, by name
+    candidates_path: str  # path of the candidates in a record, for failures
+    titled: bool  # whether titles are scored with their texts
+    needs_candidates: bool  # whether a record without written candidates has no line
+    header: bytes  # first line of an output with its newline; empty without one
     one_a_line: bool  # whether each line of an input is a record
-    in_place: bool  # whether the texts of a record keep their places, and say nothing of their rank
+    in_place: bool  # whether texts keep their positions, which are not ranks
 
     @property
     def notes(self) -> list[str]:
@@ -56,37 +53,36 @@ class Format(Protocol):
 
     @property
     def first_notes(self) -> list[str]:
-        """Those of `notes` that what is read later does not change, so that they can be said before it is read."""
+        """The notes that later lines do not change, to report them early."""
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
-        """Turn lines into entries: every non-blank line ends in exactly one Request or Failure."""
+        """Read lines as entries: every line that is not blank belongs to one Request or Failure."""
 
     def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
-        """The native record of a request that was read; what it has no place for is counted in `dropped`."""
+        """The native record of a request; fields that it cannot hold are counted in `dropped`."""
 
     def lines_of(self, request: Request) -> bytes:
-        """The output lines, newlines included, for a request as it was read, without a ranking."""
+        """The output lines of a request without a ranking, newlines included."""
 
     def write(self, request: Request, ranking: Ranking) -> bytes:
-        """The output lines, newlines included, for a ranked request."""
+        """The output lines of a ranked request, newlines included."""
 
 
 class Translated:
     """Reads one format and writes another."""
 
     def __init__(self, source: Format, target: RecordFormat, name: str) -> None:
-        """`name` is that of the target."""
+        """`name` is the name of the target format."""
         self._source, self._target, self._target_name = source, target, name
         self.name, self.hashes = source.name, source.hashes
         self.candidates_path, self.one_a_line = source.candidates_path, source.one_a_line
         self.titled, self.needs_candidates = source.titled, target.needs_candidates
-        self.header: bytes = getattr(target, "header", b"")
-        self.in_place = getattr(target, "in_place", False)
+        self.header, self.in_place = target.header, target.in_place
         self._dropped, self._unused_ids = Dropped(), UnusedIds()
-        self._seen: set[int] = set()  # of ids, as hashes; only where records of one id would become one
-        self._last = 0  # the id of the record before, as a hash
-        self._again = 0  # records whose id came before
-        self._titles = False  # whether a title was met that the other format does not score
+        self._seen: set[int] = set()  # hashes of ids, if records with the same id would become one
+        self._last = 0  # hash of the id of the previous record
+        self._again = 0  # records whose id occurred before
+        self._titles = False  # whether there is a title that the target does not score
 
     @property
     def notes(self) -> list[str]:
@@ -94,8 +90,8 @@ class Translated:
         notes = [*self._source.notes, *self._notes_on_titles()]
         if self._again:
             notes.append(
-                f"{self._again:,} records have an id that came before, further up: in {self._target_name} they become "
-                "one query, with documents that may stand in it twice"
+                f"{self._again:,} records repeat an id: in {self._target_name} they become "
+                "one query, possibly with repeated documents"
             )
         if self._dropped.names:
             notes.append(self._dropped.sentence(self._target_name) + self._unused_ids.sentence(self._dropped))
@@ -110,10 +106,10 @@ class Translated:
         return [UNSCORED_TITLES.replace("candidates", f"{self._target_name} candidates", 1)] if self._titles else []
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
-        """The entries of all lines. What lacks something that the other format must have is a failure."""
+        """The entries of all lines. A record that lacks a required field of the target format is a failure."""
         entries = self._source.read(lines)
-        made = (self._translate(entry) if isinstance(entry, Request) else entry for entry in entries)
-        return self._distinct(made) if self._target.needs_candidates else made
+        translated = (self._translate(entry) if isinstance(entry, Request) else entry for entry in entries)
+        return self._distinct(translated) if self._target.needs_candidates else translated
 
     def _translate(self, entry: Request) -> Entry:
         try:
@@ -127,30 +123,28 @@ class Translated:
         if self.name == "native":
             self._unused_ids.see(record, self.candidates_path.removeprefix("$."))
         try:
-            made = self._target.from_native(record, self._dropped)
+            converted = self._target.from_native(record, self._dropped)
         except Malformed as fault:
             raise with_hint(fault, record, self.name, self.candidates_path) from None
-        body = unmistakable(made, self._target_name, self._dropped)
-        refuses_cut = getattr(self._target, "refuses_cut", _never)
-        request = replace(entry, body=body, refuses_cut=entry.refuses_cut or refuses_cut(body))
+        body = unmistakable(converted, self._target_name, self._dropped)
+        request = replace(entry, body=body, refuses_cut=entry.refuses_cut or self._target.refuses_cut(body))
         self._titles = self._titles or (self.titled and not self._target.titled and have_titles(record["candidates"]))
-        if order := getattr(self._target, "order", None):
-            places = order(record)
+        if (places := self._target.order(record)) is not None:
             fields = tuple([entry.fields[place] for place in places]) if entry.fields else ()
             request = replace(request, texts=tuple([entry.texts[place] for place in places]), fields=fields)
         return request
 
     def _distinct(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        """The same entries, but a record is a failure when the next one has its id: the two would be written as one.
+        """The same entries, but a record with the id of the next one is a failure: they would be written as one.
 
-        It is told by what follows and not by what came before, so that a resumed run decides alike.
+        The comparison is with the next record, not the previous one, so that a resumed run decides the same.
         """
-        held: list[Entry] = []  # a request, and what is no request behind it
+        held: list[Entry] = []  # a request and the other entries after it
         for entry in entries:
             if isinstance(entry, Request):
                 self._note_if_seen(entry)
                 if held and isinstance(held[0], Request):
-                    held[0] = self._told_apart(held[0], entry)
+                    held[0] = self._unless_same_key(held[0], entry)
                 yield from held
                 held = [entry]
             elif held and len(held) < HELD:
@@ -161,28 +155,30 @@ class Translated:
                 yield entry
         yield from held
 
+    def _key(self, request: Request) -> Any:
+        assert isinstance(self._target, GroupedRecordFormat)  # as all formats that need candidates are
+        return self._target.key(request.body)
+
     def _note_if_seen(self, request: Request) -> None:
-        key: Any = getattr(self._target, "key")  # noqa: B009 (formats of several lines have it)
-        number = hash(key(request.body))
+        number = hash(self._key(request))
         if len(self._seen) == NOTICED:
             self._seen.clear()
-        self._again += number in self._seen and number != self._last  # an equal neighbour is a failure
+        self._again += number in self._seen and number != self._last  # adjacent equal ids are failures
         self._seen.add(number)
         self._last = number
 
-    def _told_apart(self, request: Request, following: Request) -> Entry:
-        key: Any = getattr(self._target, "key")  # noqa: B009 (formats of several lines have it)
-        name = key(request.body)
-        if name != key(following.body):
+    def _unless_same_key(self, request: Request, following: Request) -> Entry:
+        name = self._key(request)
+        if name != self._key(following):
             return request
         kind, value = name if isinstance(name, tuple) else ("id", name)
-        lacks, way = (", and no id", "; ids of their own keep them apart") if kind == "query" else ("", "")
+        lacks, way = (", and no id", "; ids would distinguish them") if kind == "query" else ("", "")
         shown = repr(str(value)[:SHOWN])
-        reason = f"the next record has the {kind} {shown} too{lacks}: {self._target_name} would take the two for one"
+        reason = f"the next record has the same {kind} {shown}{lacks}: {self._target_name} would read the two as one"
         return replace(failed(request, f"{reason}{way}", f"$.{kind}"), followed=request.followed)
 
     def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
-        """The native record of a request that was read, as the target sees it."""
+        """The native record of a request, as read from the target format."""
         return self._target.to_native(request.body, dropped)
 
     def lines_of(self, request: Request) -> bytes:

@@ -1,10 +1,10 @@
-"""TREC runs and BEIR folders: a run names the candidates, queries and corpus give their texts.
+"""TREC runs and BEIR folders: the run names the candidates, queries and corpus have the texts.
 
     q1 Q0 d9 1 12.3 bm25        qid, "Q0", docid, rank, score, tag
 
-Lines that follow each other with an equal qid are one record. Written back as a run. Evaluators ignore its ranks,
-compare scores as float32 and break ties by docid, so each line's score is the logit, or the next smaller float32 where
-the line before has that already: then our order survives.
+Adjacent lines with the same qid are one record. Written back as a run. Evaluators ignore ranks, compare scores as
+float32 and break ties by docid. So the score of a line is its logit, or the next smaller float32 if the previous line
+has that score: this keeps our order.
 """
 
 import math
@@ -18,14 +18,15 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.columns import COMMENT, LARGEST_SCORE, is_comment, row_of_run, run_line
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import BLANKS, Malformed, id_of
+from rerank_cli.formats.per_group import GroupedRecordFormat
 from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.run_with_texts import RunWithTexts
 
-HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that a run holds, or is never expected to
+HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that are not reported as dropped
 
 
-class TrecRun:
-    """A record is `qid`, `rows` of docid and score, and the `query` and `docs` that were looked up."""
+class TrecRun(GroupedRecordFormat):
+    """The trec format. A record is `qid`, `rows` of docid and score, and the texts: `query` and `docs`."""
 
     candidates_path = "$"
     titled = needs_candidates = True
@@ -43,27 +44,29 @@ class TrecRun:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of the run and the files that are looked into."""
+        """Notes for the user on the run and its texts."""
         return [] if self._run is None else self._run.notes
 
     @property
     def first_notes(self) -> list[str]:
-        """Those of the notes that are no counts of what is read: a reader waits for these until all is read."""
+        """The notes without counts of lines, which are complete only at the end."""
         return [note for note in self.notes if not note[0].isdigit()]
 
     def is_comment(self, raw: bytes) -> bool:
-        """Whether a line is a comment, or names the columns: such lines count as blank."""
+        """Whether a line is a comment or a header: such lines count as blank."""
         return is_comment(raw) or (self._run is not None and self._run.is_header(raw))
 
     def parse_line(self, raw: bytes) -> tuple[str, tuple[str, float]]:
-        """A line's key, and what it says. Raises Malformed."""
+        """The key and the fields of a line. Raises Malformed."""
         row = row_of_run(raw) if self._run is None else self._run.row(raw)
         return row.qid, (row.docid, row.score)
 
     def join_lines(self, key: str | int, rows: list[tuple[str, float]]) -> dict[str, Any]:
-        """The record that the lines of one key make, with its texts. Raises Malformed as `RunWithTexts.record` does."""
+        """The record of the lines with one key, with its texts. Raises Malformed, as `RunWithTexts.record` does."""
         if self._run is None:
-            raise ConfigError("a TREC run is read with --run", "Name it so, with --queries and --corpus.")
+            raise ConfigError(
+                "a TREC run needs --run", "Name it with --run, and its texts with --queries and --corpus."
+            )
         return self._run.record(str(key), rows)
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
@@ -81,10 +84,10 @@ class TrecRun:
         return {"id": body["qid"], "query": body["query"], "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record: logits count before scores; candidates without either are taken to be best first."""
+        """A record from a native one, ordered by logits, else scores, else the order of the candidates."""
         candidates = as_objects(record)
         if not candidates:
-            raise Malformed("no candidates: a run has no line for such a record", "$.candidates", content=True)
+            raise Malformed("no candidates: a run cannot hold such a record", "$.candidates", content=True)
         note_rest(record, HELD, dropped)
         for each in candidates if dropped is not None else ():
             note_rest(each, HELD, dropped, "candidates[].")
@@ -96,29 +99,29 @@ class TrecRun:
         return {"qid": column(id_of(record, "$", "trec")), "rows": rows}
 
     def _scores(self, candidates: list[dict[str, Any]]) -> list[float]:
-        """What a run orders them by. Raises Malformed where only some have a score, or one is beyond float32."""
-        given = None
+        """The scores of a run. Raises Malformed if only some candidates have a score, or for one beyond float32."""
+        values = None
         if not self._scored:
-            field, given = scores_of(candidates)
-        if given is None:
+            field, values = scores_of(candidates)
+        if values is None:
             return [float(-index) for index in range(len(candidates))]
-        for index, score in enumerate(given):
+        for index, score in enumerate(values):
             if not abs(score) < LARGEST_SCORE:
                 path = f"$.candidates[{index}].{field}"
-                raise Malformed(f"the score {score} is beyond what a run can hold", path, content=True)
-        return [float(score) for score in given]
+                raise Malformed(f"the score {score} is beyond the range of float32", path, content=True)
+        return [float(score) for score in values]
 
     def key(self, body: dict[str, Any]) -> str:
-        """The query's id: lines that follow each other and have the same are one record."""
+        """The id of the query. Adjacent records with the same id would be read as one."""
         return str(body["qid"])
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The run of a record, best first, with the logits as scores."""
+        """The run of a record, best first, with logits as scores."""
         rows = [(body["rows"][index][0], logit) for index, logit in zip(ranking.indices, ranking.logits, strict=True)]
         return {"qid": body["qid"], "rows": rows}
 
     def to_lines(self, value: dict[str, Any]) -> bytes:
-        """The lines of a record. Of a document that is named twice the better score counts: evaluators refuse two."""
+        """The lines of a record. Of a repeated document the better score is kept, since evaluators refuse two."""
         rows = sorted(value["rows"], key=lambda row: row[1], reverse=True)
         best: dict[str, float] = {}
         for docid, score in rows:
@@ -131,13 +134,13 @@ class TrecRun:
 
 
 def column(name: str | int) -> str:
-    """An id as a column of a run. Raises Malformed for one with ASCII white space, which would be two columns."""
+    """An id as a column of a run. Raises Malformed for an id that would not be one column."""
     text = str(name)
     if not text or not set(BLANKS).isdisjoint(text):
-        reason = f"the id {text[:40]!r} cannot stand in a TREC run: it is empty or has white space in it"
+        reason = f"the id {text[:40]!r} cannot be written to a TREC run: it is empty or has white space"
         raise Malformed(reason, content=True)
     if text == COMMENT.decode():
-        raise Malformed(f"the id {text!r} cannot stand in a TREC run: it begins a comment", content=True)
+        raise Malformed(f"the id {text!r} cannot be written to a TREC run: it begins a comment", content=True)
     return text
 
 

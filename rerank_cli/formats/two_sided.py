@@ -1,12 +1,12 @@
 """Training data with a list of relevant texts and a list of others: flag-embedding and sentence-transformers.
 
-    {"query", "pos": […], "neg": […]}                   given "pos_scores" and "neg_scores"
-    {"query", "positive", "negative"}                   given "scores", of the positives and then of the negatives
+    {"query", "pos": […], "neg": […]}                   with "pos_scores" and "neg_scores"
+    {"query", "positive", "negative"}                   with "scores", of positives and then negatives
 
-One side may be missing, and a single text may stand for a list. In sentence-transformers' data the query may be named
-`anchor` or `question`, the positive `answer`, and a tuple has `negative_1`, `negative_2`, … for `negative`. The scores
-are logits, as a teacher's are, under the names that the trainers of FlagEmbedding and sentence-transformers read. Ids
-of texts stand in `pos_ids` and the like, in the order of the texts.
+One side can be missing, and a single text can replace a list. In data of sentence-transformers the query can be named
+`anchor` or `question`, the positive `answer`, and a tuple has `negative_1`, `negative_2`, … for `negative`. Scores are
+logits, under the names that the trainers of FlagEmbedding and sentence-transformers read. Ids of texts are in `pos_ids`
+and the like, in the order of the texts.
 """
 
 import re
@@ -20,16 +20,16 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import in_place
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, id_field, is_id, kind, list_at, numbers_of
-from rerank_cli.formats.record_format import as_objects, json_line
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
 
-HELD = frozenset({"text", "relevance", "logit", "id"})  # fields of a candidate that have a place
+HELD = frozenset({"text", "relevance", "logit", "id"})  # fields of a candidate that this format can hold
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of a format's fields, the first of several when it is written.
+    """The field names of a format. Of several names the first is written.
 
-    `scores`: of one list for both sides; "" for a list each, such as `pos_scores`.
+    `scores`: the name of one list for both sides; "" for two lists, such as `pos_scores`.
     """
 
     format: str
@@ -37,16 +37,16 @@ class Names:
     negative: str
     query: tuple[str, ...] = ("query",)
     scores: str = ""
-    numbered: bool = False  # whether negatives may stand in fields of their own, with numbers behind the name
+    numbered: bool = False  # whether each negative can have its own field, with a number after the name
 
     @property
     def sides(self) -> tuple[str, str]:
-        """Of relevant texts, and of the others."""
+        """The field names of relevant and other texts."""
         return self.positive[0], self.negative
 
     @property
     def score_fields(self) -> tuple[str, ...]:
-        """Where scores stand."""
+        """The field names of scores."""
         return (self.scores,) if self.scores else tuple(f"{side}_scores" for side in self.sides)
 
 
@@ -61,21 +61,21 @@ SENTENCE_TRANSFORMERS = Names(
 )
 
 
-class TwoSided:
-    """Records of one such format."""
+class TwoSided(RecordFormat):
+    """A format with two lists of texts."""
 
     titled = needs_candidates = False
     in_place = True
 
     def __init__(self, names: Names, read: ReadConfig, write: WriteConfig) -> None:
-        """Raises ConfigError for options that would leave texts without a score, or scores without a text."""
+        """Raises ConfigError for options that would drop texts or scores."""
         in_place.refuse_choice(names.format, read, write)
         self.candidates_path = " and ".join(f"$.{side}" for side in names.sides)
         self._names = names
         self._scored = write.scored
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A native record: positives first, each candidate with a `relevance` of 1 or 0."""
+        """The native record: positives first, each candidate with a `relevance` of 1 or 0."""
         query = in_place.field_of(body, self._names.query)
         text = in_place.query_at(body, query)
         fields = self._fields(body)
@@ -96,7 +96,7 @@ class TwoSided:
         return {**rest, "query": text, "candidates": candidates}
 
     def _fields(self, body: dict[str, Any]) -> tuple[list[str], list[str]]:
-        """The fields with the texts of either side. Raises Malformed where there are none at all."""
+        """The fields of the texts of each side. Raises Malformed if there are none."""
         names = self._names
         positive = [in_place.field_of(body, names.positive)]
         negative = [names.negative, *(self._numbered(body) if names.numbered else [])]
@@ -106,15 +106,15 @@ class TwoSided:
         return found[0], found[1]
 
     def _numbered(self, body: dict[str, Any]) -> list[str]:
-        """Fields with a number behind the name of negatives, in the order of their numbers."""
+        """The numbered fields of negatives, in the order of their numbers."""
         name = re.compile(rf"{self._names.negative}_([0-9]{{1,9}})")
         numbers = {field: int(match[1]) for field in body if (match := name.fullmatch(field))}
         return sorted(numbers, key=numbers.__getitem__)
 
     def _refuse_labels(self, body: dict[str, Any], sides: list[list[str]]) -> None:
-        """Raises Malformed for a list or a text whose judgement stands beside it.
+        """Raises Malformed for texts that have labels or scores in another field.
 
-        `mine_hard_negatives` of sentence-transformers writes such records too, negatives in the field of positives.
+        `mine_hard_negatives` of sentence-transformers writes such records, with negatives in the field of positives.
         """
         names = self._names
         if not names.numbered or body.get(names.negative) is not None or sides[1]:
@@ -129,14 +129,14 @@ class TwoSided:
                     if pair
                     else "--format labeled-list reads it"
                 )
-                reason = f'"{field}" beside "{positive}" alone: not every text is relevant; {way}'
+                reason = f'"{field}" with "{positive}" alone: not every text is relevant; {way}'
                 raise Malformed(reason, f"$.{field}")
 
     def _ids(self, body: dict[str, Any], sides: list[list[str]]) -> list[Any] | None:
         return self._of_sides(body, sides, "ids", lambda value: value is None or is_id(value))
 
     def _teacher(self, body: dict[str, Any], sides: list[list[str]]) -> list[Any] | None:
-        """A teacher's logits, one for each text; None unless there are as many."""
+        """The logits of a teacher, one per text; None unless there are as many."""
         if self._names.scores:
             return in_place.parallel(body, self._names.scores, sum(map(len, sides)), in_place.is_number) or None
         return self._of_sides(body, sides, "scores", in_place.is_number)
@@ -144,7 +144,7 @@ class TwoSided:
     def _of_sides(
         self, body: dict[str, Any], sides: list[list[str]], suffix: str, fits: Callable[[Any], bool]
     ) -> list[Any] | None:
-        """What two lists say of the texts, one value each; None unless they do of every text."""
+        """The values of two lists, one per text; None unless every text has one."""
         values: list[Any] = []
         for side, texts in zip(self._names.sides, sides, strict=True):
             field = f"{side}_{suffix}"
@@ -155,7 +155,7 @@ class TwoSided:
         return values or None
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record: candidates of a `relevance` above 0 are positives."""
+        """A record from a native one: candidates with a `relevance` above 0 are positives."""
         names = self._names
         candidates = as_objects(record)
         relevance = in_place.relevances(candidates, names.format)
@@ -165,18 +165,22 @@ class TwoSided:
         computed = {*names.sides, *names.score_fields, *(f"{side}_ids" for side in names.sides)}
         computed |= set(self._numbered(record)) if names.numbered else set()
         rest = rest_of(record, {"query", "candidates"}, computed, dropped)
-        made = {"query": record["query"], **self._by_side("", [each["text"] for each in ordered], positives), **rest}
+        converted = {
+            "query": record["query"],
+            **self._by_side("", [each["text"] for each in ordered], positives),
+            **rest,
+        }
         if any(each.get("id") is not None for each in candidates):
-            made |= self._by_side("_ids", [each.get("id") for each in ordered], positives)
+            converted |= self._by_side("_ids", [each.get("id") for each in ordered], positives)
         if teacher := None if self._scored else numbers_of(candidates, "logit"):
-            made |= self._scores([teacher[place] for place in order], positives)
+            converted |= self._scores([teacher[place] for place in order], positives)
         for each in candidates if dropped is not None else ():
             note_rest(each, HELD, dropped, "candidates[].")
         in_place.note_grades(relevance, dropped)
-        return made
+        return converted
 
     def _by_side(self, suffix: str, values: list[Any], positives: int) -> dict[str, list[Any]]:
-        """The values of relevant texts and those of the others, under the names of their lists."""
+        """The values of relevant and other texts, under the names of their lists."""
         positive, negative = self._names.sides
         return {f"{positive}{suffix}": values[:positives], f"{negative}{suffix}": values[positives:]}
 
@@ -184,13 +188,13 @@ class TwoSided:
         return {self._names.scores: logits} if self._names.scores else self._by_side("_scores", logits, positives)
 
     def order(self, record: dict[str, Any]) -> list[int]:
-        """The places of the candidates as the record lists them: positives, then the others."""
+        """The positions of the candidates in the order of the record: positives, then the others."""
         return in_place.positives_first(in_place.relevances(as_objects(record), self._names.format))
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
         """The record with a logit for each text.
 
-        One list of scores beside one list of texts would be a labelled list: an empty side says that it is none.
+        A missing side is written as an empty list. Without it, the record would be read as a labelled list.
         """
         fields = self._fields(body)
         positives = sum(len(_texts(body, field)) for field in fields[0])

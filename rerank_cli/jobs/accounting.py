@@ -1,4 +1,4 @@
-"""Every record read is written once: what a run counts on its way, and how many failed records end it."""
+"""Check that every record read is written once, and stop a run with too many failed records."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from rerank_cli.core.stats import Counters, Stats
 
 @dataclass(slots=True)
 class Accounts:
-    """Records read and written by this process, and the place in the input up to which all are committed."""
+    """Records read and written by this process, and the position in the input up to which all are committed."""
 
     stats: Stats
     limit: ErrorLimit
@@ -20,7 +20,7 @@ class Accounts:
     records_written: int = 0  # to the output or the errors file
 
     def begin(self, earlier: Counters, start: Mark, bytes_total: int | None, records_total: int | None = None) -> None:
-        """Begin at `start`, after what earlier processes of this run counted."""
+        """Start at the position `start`, with the counters of earlier processes of this run."""
         self.end = start
         self.stats.earlier = earlier
         self.stats.bytes_total, self.stats.records_total = bytes_total, records_total
@@ -28,24 +28,24 @@ class Accounts:
         self.stats.bytes_scored, self.stats.records_scored = start.disk, earlier.records
 
     def counted(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        """The same entries; the records among them are counted as they are read."""
+        """The same entries, with their records counted."""
         for entry in entries:
             if not isinstance(entry, Blank):
                 self.records_read += 1
             yield entry
 
     def check_limit(self, failures: Sequence[Failure], counters: Counters) -> None:
-        """Raises InputError when one of a window's failures is one too many; `counters` are of that window."""
+        """Raises InputError when the failures of a window exceed the limit; `counters` are of that window."""
         records = (self.stats.total + counters).records
         for failed, failure in enumerate(failures, self.stats.total.failed + 1):
             if self.limit.exceeded(failed, records):
                 raise InputError(
-                    f"{failure}: that makes {failed} failed, more than --max-errors allows",
-                    "`rerank check` lists the bad records. Mend them, or allow more.",
+                    f"{failure}: {failed} failed, more than --max-errors allows",
+                    "`rerank check` lists the bad records. Fix them, or raise --max-errors.",
                 )
 
     def add(self, counters: Counters, end: Mark) -> None:
-        """Add a window whose results are durable."""
+        """Add a window that was committed."""
         self.stats.done = self.stats.done + counters
         self.stats.bytes_done = end.disk
         self.end = end
@@ -56,5 +56,5 @@ class Accounts:
         if not self.stats.total.balanced or not read == written == counted:
             raise AccountingError(
                 f"{read} records read, {written} written, {counted} counted. This is a bug.",
-                "The partial output is kept. Please report this with the statistics.",
+                "The partial output is kept. Report this bug with the statistics.",
             )

@@ -16,7 +16,7 @@ FIRST_FAILURES = 10
 
 @dataclass(slots=True)
 class Check:
-    """Counts over the input, its first bad records, and the first good one as understood."""
+    """Counts of the input, its first bad records, and its first good record as understood."""
 
     format: str
     records: int = 0
@@ -58,7 +58,7 @@ class Check:
         self.max_candidates = max(self.max_candidates, count)
 
     def figures(self) -> Iterator[tuple[str, Any]]:
-        """Names and values to print."""
+        """Names and values for the report."""
         yield "format", self.format
         yield "records", self.records
         yield "good", self.good
@@ -87,7 +87,7 @@ class Check:
 
 
 def check_input(config: ReadConfig) -> Check:
-    """What is in the input: counts, and its first bad records. Raises InputError when it cannot be read."""
+    """Check an input. Raises InputError when it cannot be read."""
     inputs = open_inputs(config)
     format = open_format(config, WriteConfig(), inputs)
     check = Check(format.name)

@@ -1,4 +1,4 @@
-"""One record format into another, without scoring: what `rerank convert` does, under the same output protocol."""
+"""Convert records to another format without scoring, with the output protocol of a run."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.formats.registry import failure_line, open_format, open_inputs, read_entries
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.fingerprint import readable
-from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
+from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
 
 COMMIT_EVERY = 4096  # records
 COMMIT_BYTES = 16 * 1024 * 1024  # of input
@@ -25,7 +25,7 @@ COMMIT_BYTES = 16 * 1024 * 1024  # of input
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What came of it. `counters` count records and candidates ("pairs")."""
+    """The result of a conversion. `counters` count records and candidates ("pairs")."""
 
     status: ExitStatus
     source: str
@@ -34,9 +34,9 @@ class Conversion:
 
 
 def convert(config: RunConfig, report: Report) -> Conversion:
-    """Read, translate, write. Raises what reading and writing raise; there is no resuming, it takes seconds."""
+    """Read, convert and write. Raises what reading and writing raise. It cannot be resumed: it takes seconds."""
     inputs = open_inputs(config.read)
-    paths = checked_paths(config)
+    paths = check_paths(config)
     format = open_format(config.read, config.write, inputs)
     refuse_table_of_lines(config, paths, format.name)
     target = format.name if config.write.format == "same" else config.write.format
@@ -58,7 +58,7 @@ def convert(config: RunConfig, report: Report) -> Conversion:
 
 
 def _write_converted(entries: Iterator[Entry], format: Format, output: Output) -> tuple[Counters, Mark]:
-    """Write and commit all entries; what they count, and where the last one ends."""
+    """Write and commit all entries. Returns their counters and the position after the last one."""
     counters, end, committed, read = Counters(), Mark(), Mark(), 0
     if format.header:
         output.write(format.header)
@@ -86,7 +86,7 @@ def _write_converted(entries: Iterator[Entry], format: Format, output: Output) -
 
 
 def _refuse_existing(config: RunConfig, output: FileOutput | StreamOutput) -> None:
-    """Raises Refused when the files found at the output forbid to write there."""
+    """Raises Refused when existing files at the output forbid to write there."""
     if isinstance(output, StreamOutput):
         return
     overwrite, name = config.files.overwrite, str(output.paths.final)

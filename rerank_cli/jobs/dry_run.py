@@ -20,7 +20,7 @@ from rerank_cli.engines.choice import expected_engine, open_scorer
 from rerank_cli.formats.registry import open_format, open_inputs
 from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
 from rerank_cli.jobs.opening import opening_sentence
-from rerank_cli.jobs.preflight import check_first_records, checked_paths
+from rerank_cli.jobs.preflight import check_first_records, check_paths
 from rerank_cli.jobs.sampling import records_to_score
 from rerank_cli.reranking.counting import count_batch, counters_of
 from rerank_cli.reranking.windows import Slice, windows
@@ -99,7 +99,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
     """
     stats.doing = "reading the first records"
     inputs = open_inputs(config.read)
-    checked_paths(config)  # refuses what a run would refuse
+    check_paths(config)  # refuses what a run would refuse
     format = open_format(config.read, replace(config.write, scored=True), inputs)
     source = records_to_score(format, inputs, config.read)
     if source.note:

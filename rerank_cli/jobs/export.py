@@ -1,6 +1,6 @@
-"""Export a model for another engine, and show on records of the user's that it still scores the same.
+"""Export a model for another engine, and compare its scores on the user's records.
 
-The folder appears when it is complete. Parity is against torch in float32, the form in which models are published.
+The folder appears when it is complete. Parity is measured against torch in float32, the precision of published models.
 """
 
 import json
@@ -32,7 +32,7 @@ from rerank_cli.reranking.in_memory import load_and_score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportConfig:
-    """What to export, as what, where to; `records`: on which parity is shown (None: not at all)."""
+    """What to export, in which format and precision, and where; `records`: for the parity report (None: no report)."""
 
     model: ModelConfig
     output: Path
@@ -43,7 +43,7 @@ class ExportConfig:
 
 
 def export(config: ExportConfig, report: Report) -> dict[str, Any]:
-    """Export a model; returns its note and where it lies, with `parity` if records were given.
+    """Export a model. Returns its note and its folder, with `parity` if records were given.
 
     Raises ConfigError, ModelError, InputError, Refused (the folder exists) or OutputError.
     """
@@ -61,14 +61,15 @@ def export(config: ExportConfig, report: Report) -> dict[str, Any]:
         exporting.export_graph(config.model, config.format, config.dtype, folder)
         note: dict[str, Any] = json.loads((folder / NOTE).read_bytes())
         if requests:
-            report(f"scoring {sum(len(request.texts) for request in requests)} pairs with both")
+            pairs = sum(len(request.texts) for request in requests)
+            report(f"scoring {pairs} pairs with torch and with the exported model")
             note["parity"] = parity(config, folder, requests).as_dict()
             (folder / NOTE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        _refuse_found(target, config.overwrite)  # again: it took a while
+        _refuse_found(target, config.overwrite)  # again: it may have appeared meanwhile
         folder.chmod(0o777 & ~umask())
-        former = folder.with_name(folder.name + ".former")
-        swap_folder(folder, target, former)
-        shutil.rmtree(former, ignore_errors=True)
+        previous = folder.with_name(folder.name + ".previous")
+        swap_folder(folder, target, previous)
+        shutil.rmtree(previous, ignore_errors=True)
     except OSError as fault:
         raise OutputError(f"{target}: {fault.strerror or fault}", "Check the folder and its disk.") from None
     except NotMade as fault:
@@ -85,7 +86,7 @@ def _refuse_early(config: ExportConfig) -> None:
     if config.format not in GRAPHS:
         raise ConfigError(f"--format {config.format}: unknown", f"Use {' or '.join(GRAPHS)}.")
     if config.dtype not in GRAPH_DTYPES:
-        raise ConfigError(f"--dtype {config.dtype}: not a form to export", f"Use {', '.join(GRAPH_DTYPES)}.")
+        raise ConfigError(f"--dtype {config.dtype}: cannot be exported", f"Use {', '.join(GRAPH_DTYPES)}.")
     engine = ENGINES[config.format]
     if missing := not_installed(engine.export_packages):
         raise ConfigError(f"{', '.join(missing)}: not installed", engine.installation)
@@ -93,20 +94,20 @@ def _refuse_early(config: ExportConfig) -> None:
 
 
 def _refuse_found(target: Path, overwrite: bool) -> None:
-    """Raises Refused when a folder that is there may not be replaced."""
+    """Raises Refused when an existing folder must not be replaced."""
     if not os.path.lexists(target):
         return
     if not overwrite:
-        raise Refused(f"{target}: exists", "Choose another folder, or replace it with --overwrite.")
+        raise Refused(f"{target}: exists", "Choose another folder, or add --overwrite to replace it.")
     if not (target / NOTE).is_file():
-        raise Refused(f"{target}: is not an exported model, so --overwrite leaves it alone", "Choose another folder.")
+        raise Refused(f"{target}: is not an exported model; --overwrite does not replace it", "Choose another folder.")
     foreign = sorted(_foreign_names(target))
     if foreign:
-        raise Refused(f"{target}: also holds {', '.join(foreign[:3])}, which we did not make", "Choose another folder.")
+        raise Refused(f"{target}: also holds {', '.join(foreign[:3])}, not written by rerank", "Choose another folder.")
 
 
 def _foreign_names(folder: Path) -> set[str]:
-    """Names in an exported folder that the export did not put there."""
+    """Names in an exported folder that the export did not write."""
     try:
         files = set(json.loads((folder / NOTE).read_bytes())["files"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -115,7 +116,7 @@ def _foreign_names(folder: Path) -> set[str]:
 
 
 def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agreement:
-    """How the exported model in `folder` agrees with torch in float32."""
+    """The agreement of the exported model in `folder` with torch in float32."""
     model = config.model
     reference = open_scorer(replace(model, engine="torch", device="cpu", dtype="fp32"))
     queries = [each for request in requests for each in request.by_query]

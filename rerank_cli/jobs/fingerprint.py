@@ -1,7 +1,7 @@
-"""What makes two runs the same run: everything that can change a byte of the result, and nothing else.
+"""The fingerprint of a run: everything that can change a byte of the result, and nothing else.
 
-A partial output is continued, and a finished one left alone, only under an equal fingerprint. Names of files, limits on
-errors and how we talk are not part of it: they change no result.
+A partial output is resumed, and a finished one kept, only if the fingerprints are equal. File names, error limits and
+progress options are not part of it: they do not change the result.
 """
 
 import shlex
@@ -28,15 +28,15 @@ NO_OPTIONS = {"device": "the device"}  # what an option only leads to
 def fingerprint(
     config: RunConfig, format_name: str, identity: Identity, hashes: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Flat names and plain values, so that a difference can be named to the user.
+    """Flat names and plain values, so that a message can name a difference.
 
-    `hashes` are of files that are read beside the inputs.
+    `hashes` are those of files that are read besides the inputs.
     """
     read = asdict(config.read)
     for irrelevant in ("inputs", "format", "run", "queries", "corpus", "folder", "need_texts"):
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
-    del write["model"], write["scored"]  # a name of the engine's model, which is there; the same in every run
+    del write["model"], write["scored"]  # part of the engine's identity; the same in every run
     versions = {f"{name}_version": version for name, version in identity.versions.items()}
     engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
     flat = {
@@ -90,7 +90,7 @@ def _value(value: Any) -> str:
 
 
 def readable(value: Any) -> Any:
-    """`value` with file names that are not UTF-8 made so that JSON can hold them."""
+    """`value` with file names that are not UTF-8 escaped for JSON."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What can be refused before a model is looked for: outputs that would destroy inputs, and input of another format."""
+"""Checks before a model is looked for: outputs that would destroy inputs, and input of another format."""
 
 import errno
 import os
@@ -19,25 +19,25 @@ from rerank_cli.formats.json_values import NEEDS_ID
 from rerank_cli.formats.per_line import by_jq
 from rerank_cli.formats.suffixes import suffix_of
 
-OTHER_FORMAT = (
-    "The records are perhaps in another format: --format names it. `rerank check` shows the first ten errors."
-)
+OTHER_FORMAT = "If the records have another format, name it with --format. `rerank check` shows the first ten errors."
 NATIVE_FORMAT = (
-    'Expected one JSON object a line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Fields of other '
-    "names: --query-field, --candidates-field, --text-field. `rerank check` shows the first ten errors."
+    'Expected one JSON object per line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Name other fields '
+    "with --query-field, --candidates-field and --text-field. `rerank check` shows the first ten errors."
 )
-CONTENT = "The format is right, what the records hold is not. `rerank check` shows the first ten errors."
-NO_IDS = "The output format needs ids that the records lack. %s, or choose an --output-format without ids, such as csv."
+CONTENT = "The format is right, the content of the records is not. `rerank check` shows the first ten errors."
+NO_IDS = (
+    "The output format needs ids, which the records lack. %s, or choose an --output-format without ids, such as csv."
+)
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
-NO_TABLE = ("trec", "beir", "tei", "csv", "tsv", "ms-marco-top1000")  # formats whose lines are no JSON objects
-FIRST_RECORDS = 100  # when all of these are bad, the input is not what we take it for
+NO_TABLE = ("trec", "beir", "tei", "csv", "tsv", "ms-marco-top1000")  # formats whose lines are not JSON objects
+FIRST_RECORDS = 100  # if all of these are bad, the input has another format
 
 
-def checked_paths(config: RunConfig) -> Paths | None:
-    """The files of the output; None for a stream.
+def check_paths(config: RunConfig) -> Paths | None:
+    """Check the paths of a run. Returns the files of the output; None for a stream.
 
-    Raises ConfigError when a file would have two uses, by whatever name; OutputError when a folder is not there.
+    Raises ConfigError when a file would have two uses, under any name; OutputError when a folder is missing.
     """
     files = config.files
     if files.output != "-" and (files.output.endswith("/") or os.path.isdir(real_path(files.output))):
@@ -47,7 +47,7 @@ def checked_paths(config: RunConfig) -> Paths | None:
             _refuse_place(option, named)
     paths = Paths.of(files.output, files.errors) if is_file(files.output) else None
     if files.errors is not None and paths is not None and not is_file(files.errors):
-        raise ConfigError(f"--errors {files.errors}: is not a regular file", "With -o FILE, errors are kept in one.")
+        raise ConfigError(f"--errors {files.errors}: is not a regular file", "With -o FILE, name a regular file.")
     uses = _uses(files, paths)
     for (first, path), (second, other) in combinations(uses, 2):
         if path == other:
@@ -55,7 +55,7 @@ def checked_paths(config: RunConfig) -> Paths | None:
     if paths is not None:
         _refuse_long_names(paths)
         if paths.is_table and find_spec("pyarrow") is None:
-            raise ConfigError(f"-o {files.output}: pyarrow is missing", installation("parquet"))
+            raise ConfigError(f"-o {files.output}: pyarrow is not installed", installation("parquet"))
     _refuse_inputs(config, uses)
     return paths
 
@@ -70,13 +70,11 @@ def _refuse_inputs(config: RunConfig, uses: list[tuple[str, Path]]) -> None:
         read = _status(name)
         for use, place, status in written:
             if read and status and _holds_data(status) and os.path.samestat(status, read):
-                raise ConfigError(
-                    f"{place} is the input {name} and would be written as {use}", "Write to another file."
-                )
+                raise ConfigError(f"{place} is the input {name} and would be written as {use}", "Name another file.")
 
 
 def refuse_table_of_lines(config: RunConfig, paths: Paths | None, format_name: str) -> None:
-    """Raises ConfigError when a parquet file is to be made of what makes none, or JSON lines of rows of CSV."""
+    """Raises ConfigError for lines that cannot become a parquet file, and for rows of CSV in a .jsonl file."""
     format_name = format_name if config.write.format == "same" else config.write.format
     if format_name in NO_TABLE and paths is not None and paths.is_table:
         raise ConfigError(
@@ -91,7 +89,7 @@ def refuse_table_of_lines(config: RunConfig, paths: Paths | None, format_name: s
 
 
 def _holds_data(status: os.stat_result) -> bool:
-    """Whether what is written comes out again: a terminal or /dev/null may well be both input and output."""
+    """Whether written data can be read again. A terminal or /dev/null can be both input and output."""
     return stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)
 
 
@@ -114,7 +112,7 @@ def _refuse_place(option: str, path: str) -> None:
 
 
 def _uses(files: FileConfig, paths: Paths | None) -> list[tuple[str, Path]]:
-    """Every file that the run writes, each with what it is."""
+    """Every file that the run writes, each with its purpose."""
     if paths is not None:
         uses = paths.uses()
     else:
@@ -123,7 +121,7 @@ def _uses(files: FileConfig, paths: Paths | None) -> list[tuple[str, Path]]:
 
 
 def _status(name: str) -> os.stat_result | None:
-    """What an input is on disk; None when it cannot be told (reading it will tell)."""
+    """The status of an input on disk; None if unknown (reading it will raise the error)."""
     try:
         return os.fstat(sys.stdin.fileno()) if name == "-" else os.stat(name)
     except (OSError, ValueError, AttributeError):
@@ -131,7 +129,7 @@ def _status(name: str) -> os.stat_result | None:
 
 
 def check_first_records(entries: Iterator[Entry], format_name: str = "native") -> Iterator[Entry]:
-    """The same entries, after a look at the first ones.
+    """The same entries, after a check of the first ones.
 
     Reads until the first good record, or for LOOK_AT_MOST lines. Raises InputError when the first FIRST_RECORDS, or all
     of fewer, are bad.
@@ -151,13 +149,16 @@ def check_first_records(entries: Iterator[Entry], format_name: str = "native") -
 
 
 def _ids_advice(format_name: str) -> str:
-    """What is said where an output format needs ids that records of this format lack."""
+    """The advice where an output format needs ids that records of this format lack."""
     named = format_name in ("native", *DELIMITERS)
     return NO_IDS % ("Name their fields (--id-field, --candidate-id-field)" if named else "Add them")
 
 
 def _all_bad(bad: list[Failure], format_name: str) -> InputError:
-    """What is said when the first records are all bad: another format is the cause only where most show one."""
+    """The error when the first records are all bad.
+
+    It names another format as the cause only if most records show one.
+    """
     number = "only record is" if len(bad) == 1 else f"first {len(bad)} records are all"
     foreign = [failure for failure in bad if not failure.content]
     if 2 * len(foreign) > len(bad):

@@ -1,7 +1,7 @@
-"""What a run does with the files at its output: whether it continues them, and from where in the input.
+"""Whether a run continues the files at its output, and from which position in the input.
 
-`existing` decides by what the files hold. Here the input is read again, as far as an earlier run consumed it: another
-beginning makes it another run.
+`existing` decides by the content of the files. Here the input is read again, as far as the earlier run consumed it: if
+it changed, it is another run.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from rerank_cli.jobs.fingerprint import differing
 Fingerprint = dict[str, Any]
 
 PIPE = "the input is a pipe or standard input"
-OF_THE_INPUT = {"input_source", "input_line", "input_offset", "input_sha256", "records"}  # meta data of a finished run
+OF_THE_INPUT = {"input_source", "input_line", "input_offset", "input_sha256", "records"}  # in meta data
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a run begins. `place`: where in the input it continues. `document`: of the finished run, if that is all."""
+    """How a run begins. `place`: the position in the input to continue from. `document`: that of a finished run."""
 
     action: Action
     place: Mark | None = None
@@ -37,9 +37,9 @@ class Beginning:
 def find_beginning(
     output: FileOutput, inputs: Inputs, config: RunConfig, fingerprint_of: Callable[[], Fingerprint], report: Report
 ) -> Beginning:
-    """How a run of this configuration begins, with the files found at its output. Raises Refused and OutputError.
+    """How a run begins, given the files at its output. Raises Refused and OutputError.
 
-    `fingerprint_of` opens the model, so it is called only where there is something to compare with.
+    `fingerprint_of` opens the model, so it is called only if there is something to compare with.
     """
     files = config.files
     existing, place, document = existing_at(output), None, None
@@ -89,7 +89,7 @@ def what_is_kept(output: FileOutput | StreamOutput, inputs: Inputs, records: int
 
 
 def _place_to_continue(output: FileOutput, inputs: Inputs, fingerprint: Fingerprint) -> tuple[Mark | None, str]:
-    """The place in the input to continue the partial output from, or None and the reason why not."""
+    """The position in the input to continue the partial output from, or None and the reason."""
     obstacle = differing(output.found.header["fingerprint"], fingerprint) if output.found else ""
     obstacle = obstacle or why_damaged(output) or ("" if inputs.resumable else PIPE)
     if obstacle or output.found is None:
@@ -106,7 +106,7 @@ def _finished_document(
 ) -> tuple[dict[str, Any] | None, str]:
     """The statistics of the run that made FILE, if this run would make the same; else None and the reason why not.
 
-    The same are options, model and input, and FILE is untouched since. `limit` is the number of records to read.
+    Options, model and input are the same, and FILE is unchanged since. `limit` is the number of records to read.
     """
     meta = finished_meta(output)
     if isinstance(meta, str):

@@ -1,7 +1,7 @@
 """One run of `rerank score`, from a resolved configuration to a finished output.
 
-The order of the steps is the order in which mistakes are cheap: options, paths and the first records are judged before
-the model is looked for, and the files found at the output before its weights are loaded.
+Cheap checks come first: options, paths and the first records before the model is looked for, and existing files at the
+output before its weights are loaded.
 """
 
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
 from rerank_cli.jobs.opening import announce_run, engine_of
-from rerank_cli.jobs.preflight import check_first_records, checked_paths, refuse_table_of_lines
+from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, find_beginning, what_is_kept
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
 from rerank_cli.jobs.statistics import document_of, write_stats
@@ -37,7 +37,7 @@ from rerank_cli.reranking.results import RankedWindow
 
 @dataclass(slots=True)
 class Run:
-    """A run: its configuration, what may be watched while it goes on (`stats`), and its statistics (`document`).
+    """A run: its configuration, its live counters (`stats`), and its final statistics (`document`).
 
     `report` gets sentences for the user, `announce` the one that says what will happen.
     """
@@ -46,10 +46,10 @@ class Run:
     report: Report
     stats: Stats
     scorer: Scorer | None = None
-    document: dict[str, Any] | None = None  # of this run; None where there was nothing to do
+    document: dict[str, Any] | None = None  # None if there was nothing to do
     announce: Report | None = None  # None: as `report`
     _accounts: Accounts = field(init=False)
-    _reported: set[str] = field(default_factory=set)  # notes on the input
+    _reported: set[str] = field(default_factory=set)  # notes that were reported
     _fingerprint: dict[str, Any] | None = None
     _source: Whole | Sample = field(init=False)
     _records: int | None = None  # in the input, where that is known before it is read
@@ -59,18 +59,18 @@ class Run:
 
     @classmethod
     def of(cls, config: RunConfig, report: Report, clock: Clock, announce: Report | None = None) -> "Run":
-        """A run not yet begun. `clock` gives seconds."""
+        """A new run. `clock` returns seconds."""
         return cls(config, report, Stats(clock), announce=announce)
 
     def execute(self) -> ExitStatus:
-        """Score the input into the output. Returns OK or SOME_FAILED.
+        """Score the input and write the output. Returns OK or SOME_FAILED.
 
         Raises RerankError for every other ending, and Interrupted.
         """
         config = self.config
         self.stats.doing = "reading the first records"
         inputs = open_inputs(config.read)
-        paths = checked_paths(config)
+        paths = check_paths(config)
         format = open_format(config.read, replace(config.write, scored=True), inputs)
         refuse_table_of_lines(config, paths, format.name)
         self._source = records_to_score(format, inputs, config.read)
@@ -87,7 +87,7 @@ class Run:
                 return ExitStatus.OK
             status = self._score(format, inputs, output, beginning)
             if self.scorer is not None and self.scorer is not given_scorer:
-                self.scorer.close()  # not after an error: its thread may be inside it
+                self.scorer.close()  # not after an error: its thread may still use it
             return status
         except Interrupted as stop:
             stop.advice = what_is_kept(output, inputs, self._records)
@@ -98,10 +98,10 @@ class Run:
     def _fingerprint_of(self, format: Format) -> dict[str, Any]:
         if self._fingerprint is None:
             hashes = {**format.hashes, **self._source.hashes}
-            self._fingerprint = fingerprint(self.config, format.name, self._opened_scorer().identity, hashes)
+            self._fingerprint = fingerprint(self.config, format.name, self._open_scorer().identity, hashes)
         return self._fingerprint
 
-    def _opened_scorer(self) -> Scorer:
+    def _open_scorer(self) -> Scorer:
         if self.scorer is None:
             self.stats.doing = "loading the model"
             self.scorer = open_scorer(self.config.model)
@@ -118,7 +118,7 @@ class Run:
             sizes = self._report_opening(inputs)
             if output.found is not None:  # to be seen while the model is loaded
                 self._accounts.begin(output.found.commit.counters, beginning.place or Mark(), *sizes)
-            scorer = self._loaded_scorer()
+            scorer = self._load_scorer()
             commit = output.resume()
             budgets = output.found.header["resolved"] if output.found else {}
             entries = self._source.after(beginning.place, commit.counters.records)
@@ -127,7 +127,7 @@ class Run:
             entries = check_first_records(self._source.after(None, 0), format.name)
             self._report_once(format.first_notes)
             sizes = self._report_opening(inputs)
-            scorer = self._loaded_scorer()
+            scorer = self._load_scorer()
             budgets = budgets_of(config, scorer.traits)
             commit = output.start(self._fingerprint_of(format), budgets)
         self._accounts.begin(commit.counters, beginning.place or Mark(), *sizes)
@@ -144,7 +144,7 @@ class Run:
         self._records = self._source.count()
         announce = self.announce or self.report
         expected = announce_run(self.config, inputs, self._records, self.scorer, announce)
-        identity = self._opened_scorer().identity
+        identity = self._open_scorer().identity
         if engine_of(identity) != expected:
             announce(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
         return self._source.sizes(self._records)
@@ -155,14 +155,14 @@ class Run:
                 self._reported.add(note)
                 self.report(note)
 
-    def _loaded_scorer(self) -> Scorer:
-        scorer = self._opened_scorer()
+    def _load_scorer(self) -> Scorer:
+        scorer = self._open_scorer()
         scorer.load()
         self.stats.doing = "scoring the first batch"
         return scorer
 
     def _commit(self, window: RankedWindow, format: Format, output: Output) -> None:
-        """Hand a window's results to the output, and make them durable."""
+        """Write and commit the results of a window."""
         for result in window.results:
             if isinstance(result, Failure):
                 output.fail(failure_line(result))
@@ -179,7 +179,7 @@ class Run:
         self.document = document_of(
             self.config,
             self.stats,
-            identity=self._opened_scorer().identity,
+            identity=self._open_scorer().identity,
             budgets=budgets,
             end=self._source.end(self._accounts.end),
             fingerprint=self._fingerprint_of(format),
@@ -189,7 +189,7 @@ class Run:
 
 
 def errors_name(files: FileConfig) -> str:
-    """Where failed records go, for a sentence."""
+    """The name of the errors file, for messages."""
     return files.errors or (f"{files.output}.errors.jsonl" if is_file(files.output) else "above")
 
 
@@ -226,7 +226,7 @@ def _reranker(run: Run, scorer: Scorer, format: Format, limits: WindowLimits, bu
 
 
 def _write_header(header: bytes, output: Output, commit: Commit, end: Mark, budget: Budget) -> None:
-    """Make the header of an output durable, where the format has one and nothing is written yet."""
+    """Write and commit the header of a new output, if the format has one."""
     if header and not commit.output.size:
         output.write(header)
         output.commit(commit.counters, end, budget)

@@ -27,7 +27,7 @@ def document_of(
     end: Mark,
     fingerprint: dict[str, Any],
 ) -> dict[str, Any]:
-    """The run statistics: flat figures first, then where they come from. `end` is the place reached in the input."""
+    """The run statistics: flat values first, then their sources. `end` is the position reached in the input."""
     splits = stats.total.oom_splits
     return {
         **stats.summary(),
@@ -49,7 +49,7 @@ def document_of(
 
 
 def write_stats(path: str, document: dict[str, Any]) -> None:
-    """Write the run statistics as JSON, whole. Raises OutputError."""
+    """Write the run statistics as JSON, atomically. Raises OutputError."""
     try:
         put_file(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     except OSError as fault:

@@ -1,8 +1,8 @@
-"""A model's config.json, judged before any library reads it.
+"""Check a model's config.json before any library reads it.
 
-A configuration is data from a stranger. What it may not do here: name code or kernels of another repository
-(CVE-2026-4372), claim trust for itself or a part of it (CVE-2026-5241), or name other weights than those we hash. What
-it must be: one label, a head, and sizes that can be.
+A configuration is untrusted data. It must not name code or kernels of another repository (CVE-2026-4372), claim trust
+for itself or a part of it (CVE-2026-5241), or name other weights than those we hash. It must have one label, a head,
+and possible sizes.
 """
 
 import json
@@ -15,11 +15,13 @@ from rerank_cli.core.errors import ModelError
 
 ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
 BUILT_IN_ATTENTION = ("eager", "sdpa", None)
-REFUSED: dict[str, tuple[Any, ...]] = {  # keys, with the values that mean nothing
+FETCH_AGAIN = "Fetch the files of the model again."
+INCOMPLETE = "Fetch the model again: the folder is incomplete."
+REFUSED: dict[str, tuple[Any, ...]] = {  # keys, with the values that have no effect
     "trust_remote_code": (False, None),
     "transformers_weights": (None,),
     "quantization_config": (None,),
-    "attribute_map": (None, {}),  # gives other keys the meaning of those refused here
+    "attribute_map": (None, {}),  # renames keys, possibly to refused ones
 }
 SIZES = (
     "hidden_size",
@@ -35,63 +37,63 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of a model. Raises ModelError naming it."""
+    """The JSON object in a file of a model. Raises ModelError with the file's name."""
     require_file(path)
     try:
         value = json.loads(path.read_bytes().decode("utf-8"))
     except OSError as fault:
-        raise ModelError(f"{path}: {fault.strerror}", "The folder does not hold a whole model.") from None
+        raise ModelError(f"{path}: {fault.strerror}", INCOMPLETE) from None
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise ModelError(f"{path}: not a JSON object", "Fetch the file anew.")
+        raise ModelError(f"{path}: not a JSON object", FETCH_AGAIN)
     return value
 
 
 def require_file(path: Path) -> None:
-    """Raises ModelError unless `path` is a file that can be read to its end: no folder, FIFO or device."""
+    """Raises ModelError unless `path` is a readable regular file."""
     if not os.path.lexists(path):
-        raise ModelError(f"{path}: No such file or directory", "The folder does not hold a whole model.")
+        raise ModelError(f"{path}: No such file or directory", INCOMPLETE)
     if not os.path.isfile(path):
-        raise ModelError(f"{path}: is not a file", "The folder does not hold a whole model.")
+        raise ModelError(f"{path}: is not a file", INCOMPLETE)
     if not os.access(path, os.R_OK):
         raise ModelError(f"{path}: Permission denied", "Check who may read it.")
 
 
 def check_config(path: Path, config: dict[str, Any]) -> None:
-    """Raises ModelError for a configuration that is hostile or impossible."""
+    """Raises ModelError for a hostile or impossible configuration."""
     _check_keys(path, config)
     for size in SIZES:
         value = config.get(size, 1)
         if value is not None and (type(value) is not int or not 0 <= value <= LARGEST):
-            raise ModelError(f"{path}: {size} cannot be {str(value)[:40]}", "Fetch the file anew.")
+            raise ModelError(f"{path}: {size} cannot be {str(value)[:40]}", FETCH_AGAIN)
     if type(config.get("pad_token_id", 0)) not in (int, type(None)):
-        raise ModelError(f"{path}: pad_token_id is not a number", "Fetch the file anew.")
+        raise ModelError(f"{path}: pad_token_id is not a number", FETCH_AGAIN)
     architectures = config.get("architectures") or ["none"]
     named = architectures[0] if isinstance(architectures, list) else None
     if not isinstance(named, str) or not isinstance(config.get("model_type", ""), str):
-        raise ModelError(f"{path}: architectures or model_type are not names", "Fetch the file anew.")
+        raise ModelError(f"{path}: architectures or model_type are not names", FETCH_AGAIN)
 
 
 def has_head(config: dict[str, Any]) -> bool:
-    """Whether a checked configuration is one of a sequence classifier."""
+    """Whether a checked configuration is that of a sequence classifier."""
     return str((config.get("architectures") or ["none"])[0]).endswith("ForSequenceClassification")
 
 
 def refuse_no_head(path: Path, config: dict[str, Any]) -> None:
-    """Raises ModelError unless a checked configuration is one of a sequence classifier with one label."""
+    """Raises ModelError unless a checked configuration is that of a sequence classifier with one label."""
     if not has_head(config):
         raise ModelError(
             f"{path}: architecture {(config.get('architectures') or ['none'])[0]} has no classification head",
-            "Rerankers are …ForSequenceClassification with one label; for a bi-encoder say --engine bi-encoder.",
+            "Choose a …ForSequenceClassification model with one label. For a bi-encoder, add --engine bi-encoder.",
         )
     for labels in _labels(config):
         if labels != 1:
-            raise ModelError(f"{path}: {labels} labels, a reranker has one", "Choose a reranker model.")
+            raise ModelError(f"{path}: {labels} labels, expected one", "Choose a reranker model.")
 
 
 def _labels(config: dict[str, Any]) -> Iterator[Any]:
-    """Every number of labels that the configuration states; without any it is two."""
+    """The numbers of labels in the configuration; the default is two."""
     if "id2label" in config:
         labels = config["id2label"]
         yield len(labels) if isinstance(labels, dict) else "no table of"
@@ -106,9 +108,9 @@ def _check_keys(path: Path, config: dict[str, Any]) -> None:
         if isinstance(value, dict):
             for key, inner in value.items():
                 if key in ATTENTION and inner not in BUILT_IN_ATTENTION:
-                    raise _refusal(path, key, inner, "attention is computed by built-in code alone")
+                    raise _refusal(path, key, inner, "only built-in attention code is run")
                 if key in REFUSED and inner not in REFUSED[key]:
-                    raise _refusal(path, key, inner, "a model's files do not decide what is loaded or run")
+                    raise _refusal(path, key, inner, "files of a model must not choose code or weights")
             left.extend(value.values())
         elif isinstance(value, list):
             left.extend(value)
@@ -117,5 +119,5 @@ def _check_keys(path: Path, config: dict[str, Any]) -> None:
 def _refusal(path: Path, key: str, value: Any, why: str) -> ModelError:
     shown = str(value)[:60]
     return ModelError(
-        f"{path}: {key}: {shown} is refused: {why}", "Do not use this model, or take the key out if you trust it."
+        f"{path}: {key}: {shown} is refused: {why}", "Do not use this model, or remove the key if you trust it."
     )

@@ -1,7 +1,7 @@
-"""Where a model's files are: an alias, a folder, the hub cache, or the hub, in this order.
+"""Find the files of a model: an alias, a folder, the hub cache, or the hub, in this order.
 
-Everything is resolved to a local folder first, and that is all the libraries ever see: no code from repositories, no
-pickles, no hidden requests.
+Every model is resolved to a local folder, and libraries see only that folder: no code from repositories, no pickles, no
+hidden requests.
 """
 
 import os
@@ -19,18 +19,18 @@ def find_model(config: ModelConfig) -> ModelFolder:
     """Resolve `config.model` to a folder and check its files.
 
     Raises ModelError (missing, unreachable, damaged, or not a one-label sequence classifier) or PassingFault (the hub
-    asks us to come back later).
+    is busy).
     """
     name = config.model
     refuse_empty(config)
     path = ALIASES.get(name, Path(os.path.expanduser(name)))
-    if os.path.isdir(path):  # unlike Path's, it has an answer for a name of any length
+    if os.path.isdir(path):  # unlike Path.is_dir, it accepts names of any length
         if config.revision is not None:
-            raise ConfigError(f"--revision goes with models of the hub, and {name} is a folder", "Leave it out.")
+            raise ConfigError(f"--revision needs a model of the hub, but {name} is a folder", "Leave --revision out.")
         return inspect_folder(name, path, None, config.engine)
     if is_local(name):
         raise ModelError(
-            f"{name}: no such model folder", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
+            f"{name}: no such model folder", "Name a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         )
     return from_hub(name, config)
 
@@ -42,7 +42,7 @@ def is_local(name: str) -> bool:
 
 
 def refuse_empty(config: ModelConfig) -> None:
-    """Raises ConfigError for a model or a revision of no name, as an unset variable of a shell gives."""
+    """Raises ConfigError for an empty --model or --revision, as with an unset shell variable."""
     for option, value in (("model", config.model), ("revision", config.revision)):
         if value is not None and not value.strip():
-            raise ConfigError(f"--{option}: is empty", f"Name a {option}, or leave the option out.")
+            raise ConfigError(f"--{option} is empty", f"Name a {option}, or leave the option out.")

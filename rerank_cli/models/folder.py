@@ -1,4 +1,4 @@
-"""A model's folder, checked by its files alone: what can be refused from them is refused before torch is imported."""
+"""Check a model folder by its files alone, before torch is imported."""
 
 import os
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from rerank_cli.models.weights import check_layers, weights_of
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model on disk: its files were found and are of the kind we score with; nothing was loaded yet.
+    """A model on disk whose files were checked; nothing is loaded.
 
-    `graph` is set when `rerank export` made the folder: then `weights` are the graph's files, not safetensors.
-    `encoding` is set for a bi-encoder, and says how it makes a vector of a text.
+    `graph` is set for a folder of `rerank export`: then `weights` are the files of the graph, not safetensors.
+    `encoding` is set for a bi-encoder: how it encodes a text as a vector.
     """
 
     name: str
@@ -38,32 +38,32 @@ class ModelFolder:
 
     @property
     def kind(self) -> str:
-        """Which family of engines can score with it."""
+        """The kind of engine that can use the model."""
         return "cross-encoder" if self.encoding is None else "bi-encoder"
 
     @property
     def weights_sha256(self) -> str:
-        """SHA-256 of the weights file, or of the files' names and hashes when there are several."""
+        """SHA-256 of the weights file; of several files, of their names and hashes."""
         return files_sha256(self.weights)
 
     @property
     def tokenizer_sha256(self) -> str:
-        """SHA-256 over the tokenizer's files."""
+        """SHA-256 of the tokenizer's files."""
         return files_sha256(self.tokenizer_files)
 
     @property
     def tokenizer_files(self) -> tuple[Path, ...]:
-        """The tokenizer's files that are there."""
+        """The existing files of the tokenizer."""
         return tuple(path for name in TOKENIZER_FILES if (path := self.path / name).exists())
 
     @property
     def config_sha256(self) -> str:
-        """SHA-256 of config.json, and of what else says how a bi-encoder computes."""
+        """SHA-256 of config.json and, for a bi-encoder, of the files of its encoding."""
         more = () if self.encoding is None else self.encoding.files
         return files_sha256([self.path / "config.json", *more])
 
     def refuse_other_kind(self, kind: str) -> None:
-        """Raises ConfigError when the folder holds a model of another kind."""
+        """Raises ConfigError for a model of another kind."""
         if self.kind != kind:
             raise ConfigError(
                 f"{self.name}: is a {self.kind}, not a {kind}",
@@ -71,18 +71,18 @@ class ModelFolder:
             )
 
     def refuse_graph(self, engine: str) -> None:
-        """Raises ConfigError when the folder holds the graph of another engine than `engine`."""
+        """Raises ConfigError for the graph of another engine than `engine`."""
         if self.graph is not None and self.graph.format != engine:
             raise ConfigError(
                 f"--engine {engine}: {self.name} was exported for {self.graph.format}",
-                f"Use --engine {self.graph.format}, or leave it out.",
+                f"Use --engine {self.graph.format}, or leave --engine out.",
             )
 
 
 def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "auto") -> ModelFolder:
-    """Check a model folder by its files alone. Raises ModelError naming the file.
+    """Check a model folder by its files alone. Raises ModelError with the file's name.
 
-    Without a classification head it is a bi-encoder, if it says how it pools, or `engine` says that it is one.
+    A model without a classification head is a bi-encoder if its files have a pooling step, or `engine` is bi-encoder.
     """
     config = read_json(path / "config.json")
     check_config(path / "config.json", config)
@@ -93,8 +93,8 @@ def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "a
         refuse_no_head(path / "config.json", config)
     if os.path.lexists(path / "adapter_config.json"):
         raise ModelError(
-            f"{path / 'adapter_config.json'}: an adapter would be laid over the weights, if peft is installed",
-            "Merge it into the model first, or take it out of the folder.",
+            f"{path / 'adapter_config.json'}: an adapter, which peft would apply to the weights",
+            "Merge it into the model first, or remove it from the folder.",
         )
     weights = weights_of(path)
     graph = None if weights else exported_graph(path)
@@ -103,11 +103,11 @@ def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "a
     if not weights:
         pickled = sorted(file.name for file in path.glob("*.bin"))
         found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no model.safetensors"
-        raise ModelError(f"{path}: {found}", "Weights must be safetensors: pickles can run code. Convert them first.")
+        raise ModelError(f"{path}: {found}", "Convert the weights to safetensors: pickles can run code.")
     if graph is None:
         check_layers(path / "config.json", config, weights)
     if not os.path.lexists(path / "tokenizer.json"):
-        raise ModelError(f"{path / 'tokenizer.json'}: missing", "The model's own fast tokenizer must lie beside it.")
+        raise ModelError(f"{path / 'tokenizer.json'}: missing", "Put the model's own fast tokenizer into the folder.")
     require_file(path / "tokenizer.json")
     for beside in TOKENIZER_FILES[1:]:
         if os.path.lexists(path / beside):

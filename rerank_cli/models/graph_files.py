@@ -1,7 +1,7 @@
-"""Graphs on disk: a model as OpenVINO or ONNX reads it, with a note of what it was made from.
+"""Graphs on disk: a model in the format of OpenVINO or ONNX, with a note on its source.
 
-`rerank export` makes such a folder for keeps; a run that finds none makes one in the user's cache. The note lists the
-SHA-256 of each file, so that a damaged or exchanged one is refused and never scores.
+`rerank export` writes such a folder; a run without one writes it to the user's cache. The note lists the SHA-256 of
+each file, so that a damaged or replaced file is refused.
 """
 
 import errno
@@ -26,21 +26,21 @@ from rerank_cli.models.libraries import user_cache
 NOTE = "rerank_export.json"
 MAIN = {"openvino": "openvino_model.xml", "onnx": "model.onnx"}
 DAY_S = 24 * 3600
-LITTLE = 2**20  # bytes; a disk with less was the reason why something could not be written
+LITTLE = 2**20  # bytes; with less free, a failed write is blamed on the disk
 OF_A_DISK = ("iostream error", "No space left", "os error 28", "os error 122", "Disk quota exceeded", "File too large")
 MAKE_ROOM = "Make room there, or set RERANK_CACHE or TMPDIR to a folder on another disk."
-ANEW = "Export the model anew with `rerank export`."
+EXPORT_AGAIN = "Export the model again with `rerank export`."
 
 
 class NotMade(ModelError):
-    """A library failed to make a graph: the model is none that it can take, or the disk is full."""
+    """A library could not write a graph: the model is unsupported, or the disk is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedGraph:
-    """A graph's `format` ("openvino" or "onnx"), the numbers it holds ("fp32", "fp16" or "int8"), and its files.
+    """A graph: its `format` ("openvino" or "onnx"), the dtype of its weights ("fp32", "fp16" or "int8"), and its files.
 
-    `main` is the file that the engine opens; the others lie beside it.
+    `main` is the file that the engine opens; the others are in the same folder.
     """
 
     format: str
@@ -51,78 +51,78 @@ class ExportedGraph:
 
 
 def exported_graph(folder: Path) -> ExportedGraph | None:
-    """The graph in a folder that we made; None without our note. Raises ModelError for one that is damaged."""
+    """The exported graph in a folder; None without our note. Raises ModelError for a damaged one."""
     path = folder / NOTE
     if not os.path.lexists(path):
         return None
     note = read_json(path)
     form, dtype, files = note.get("format"), note.get("dtype"), note.get("files")
     if not isinstance(form, str) or form not in MAIN or not isinstance(dtype, str) or dtype not in GRAPH_DTYPES:
-        raise ModelError(f"{path}: not a note of `rerank export`", ANEW)
+        raise ModelError(f"{path}: not a note of `rerank export`", EXPORT_AGAIN)
     if not isinstance(files, dict):
-        raise ModelError(f"{path}: not a note of `rerank export`", ANEW)
+        raise ModelError(f"{path}: not a note of `rerank export`", EXPORT_AGAIN)
     stem = MAIN[form].partition(".")[0]
-    there = {path.name for path in folder.glob(f"{stem}.*")}  # the engine opens files beside the one it is given
+    there = {path.name for path in folder.glob(f"{stem}.*")}  # the engine also opens other files in the folder
     if MAIN[form] not in files or there - files.keys() or any(Path(name).name != name for name in files):
-        raise ModelError(f"{path}: does not name the files of a graph beside it", ANEW)
+        raise ModelError(f"{path}: does not list the files of the graph", EXPORT_AGAIN)
     found = tuple(folder / name for name in sorted(files))
     for file in found:
         require_file(file)
         if sha256_of(file) != files[file.name]:
-            raise ModelError(f"{file}: is not what was exported (its SHA-256 differs)", ANEW)
+            raise ModelError(f"{file}: changed since the export (its SHA-256 differs)", EXPORT_AGAIN)
     return ExportedGraph(form, dtype, folder / MAIN[form], found, note)
 
 
 def write_note(folder: Path, note: dict[str, Any]) -> None:
-    """Note beside a new graph what it is: `note`, and the SHA-256 of each file."""
+    """Write the note of a new graph: `note`, and the SHA-256 of each file."""
     files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != NOTE}
     text = json.dumps({**note, "files": files}, indent=2, ensure_ascii=False)
     (folder / NOTE).write_text(text + "\n", encoding="utf-8")
 
 
 def cache_folder() -> Path:
-    """Where made graphs are kept."""
+    """The folder of cached graphs."""
     return user_cache() / "graphs"
 
 
 def kept_path(note: dict[str, Any]) -> Path:
-    """The folder in the cache for the graph that `note` describes."""
+    """The cache folder of the graph that `note` describes."""
     return cache_folder() / sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def kept_graph(note: dict[str, Any], make: Callable[[Path], None], scratch: Path | None) -> ExportedGraph:
-    """The graph that `note` describes, from the cache or made now by `make(folder)`.
+    """The graph that `note` describes, from the cache or written by `make(folder)`.
 
-    A folder that appears in the cache is whole: it is made beside and renamed. Without a cache that can be written, or
-    without room there, it is made in `scratch`. Libraries have no one way to say that a disk is full, so whatever fails
-    in the cache is tried again in `scratch`. Raises ModelError when not even that is possible.
+    A folder in the cache is complete: it is written under a temporary name and renamed. If the cache is not writable or
+    full, the graph is written to `scratch`. Libraries report a full disk in different ways, so after any failure in the
+    cache `scratch` is tried. Raises ModelError if that fails too.
     """
     kept = kept_path(note)
     if (graph := _graph_of(kept, note)) is not None:
         return graph
-    made = _filled_beside(kept, make, note)
-    made = _filled_scratch(scratch, make, note) if made is None else _put_in_place(made, kept, note)
-    graph = exported_graph(made)
+    folder = _filled_beside(kept, make, note)
+    folder = _filled_scratch(scratch, make, note) if folder is None else _put_in_place(folder, kept, note)
+    graph = exported_graph(folder)
     if graph is None:
-        raise ModelError(f"{made}: the graph just made is gone", "Is something cleaning the cache? Run again.")
+        raise ModelError(f"{folder}: the new graph was removed", "Run again. Another program may clean the cache.")
     return graph
 
 
 def _filled_beside(kept: Path, make: Callable[[Path], None], note: dict[str, Any]) -> Path | None:
-    """A new folder beside `kept` with the graph in it; None where it could not be made there."""
-    made = _beside(kept)
-    if made is None:
+    """A new folder next to `kept` with the graph; None if it cannot be written there."""
+    folder = _beside(kept)
+    if folder is None:
         return None
     try:
-        _fill(made, make, note)
-    except (NotMade, OSError):  # no room there, perhaps
+        _fill(folder, make, note)
+    except (NotMade, OSError):  # possibly a full disk
         return None
-    return made
+    return folder
 
 
 def _filled_scratch(scratch: Path | None, make: Callable[[Path], None], note: dict[str, Any]) -> Path:
     if scratch is None:
-        raise ModelError("no temporary folder can be written, and no room for the graph in the cache", MAKE_ROOM)
+        raise ModelError("neither the cache nor a temporary folder can hold the graph", MAKE_ROOM)
     try:
         _fill(scratch, make, note)
     except OSError as fault:
@@ -132,20 +132,20 @@ def _filled_scratch(scratch: Path | None, make: Callable[[Path], None], note: di
 
 @contextmanager
 def scratch_folder() -> Iterator[Path | None]:
-    """A temporary folder, removed afterwards; None where there is no room for one, which a kept graph does without."""
+    """A temporary folder, removed afterwards; None if it cannot be created (a cached graph does not need one)."""
     try:
-        made = Path(tempfile.mkdtemp(prefix="rerank-"))
+        folder = Path(tempfile.mkdtemp(prefix="rerank-"))
     except OSError:
         yield None
         return
     try:
-        yield made
+        yield folder
     finally:
-        discard(made)
+        discard(folder)
 
 
 def words_of_a_full_disk(fault: BaseException, folder: Path) -> str | None:
-    """What a failure to write in `folder` says of the disk, if it is the disk's; to be asked before room is made."""
+    """The disk fault behind a failed write in `folder`, if there is one. Call this before files are removed."""
     chain: list[BaseException] = [fault]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
         chain.append(cause)
@@ -160,7 +160,7 @@ def words_of_a_full_disk(fault: BaseException, folder: Path) -> str | None:
 
 
 def _beside(kept: Path) -> Path | None:
-    """A new folder beside `kept`; None where that is not possible."""
+    """A new folder next to `kept`; None if that is not possible."""
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         _sweep(kept)
@@ -170,7 +170,7 @@ def _beside(kept: Path) -> Path | None:
 
 
 def _fill(folder: Path, make: Callable[[Path], None], note: dict[str, Any]) -> None:
-    """Make the graph and its note, or leave nothing. Raises OSError for the disk, whatever the library raised."""
+    """Write the graph and its note, or leave nothing. Raises OSError for disk faults, whatever the library raised."""
     try:
         make(folder)
         write_note(folder, note)
@@ -183,7 +183,7 @@ def _fill(folder: Path, make: Callable[[Path], None], note: dict[str, Any]) -> N
 
 
 def _graph_of(kept: Path, note: dict[str, Any]) -> ExportedGraph | None:
-    """The whole graph in `kept` that was made from what `note` says."""
+    """The valid graph in `kept` with this `note`; None without one."""
     with suppress(ModelError):
         graph = exported_graph(kept)
         if graph is not None and all(graph.note.get(name) == value for name, value in note.items()):
@@ -191,30 +191,30 @@ def _graph_of(kept: Path, note: dict[str, Any]) -> ExportedGraph | None:
     return None
 
 
-def _put_in_place(made: Path, kept: Path, note: dict[str, Any]) -> Path:
-    """Rename; where another run put the same graph meanwhile, take that; what is damaged or foreign gives way."""
+def _put_in_place(new: Path, kept: Path, note: dict[str, Any]) -> Path:
+    """Rename to `kept`. If another run has put the same graph there, use that. A damaged or foreign one is replaced."""
     for _ in range(2):
         try:
-            made.rename(kept)
+            new.rename(kept)
             return kept
         except OSError:
             if _graph_of(kept, note) is not None:
-                discard(made)
+                discard(new)
                 return kept
             discard(kept)
-    return made
+    return new
 
 
 def _sweep(kept: Path) -> None:
-    """Remove what runs that were killed while they made this graph left behind, once it is a day old."""
+    """Remove temporary folders of this graph that killed runs left, once they are a day old."""
     for left in kept.parent.glob(f"{kept.name}.*"):
-        with suppress(OSError):  # another run sweeps, too
+        with suppress(OSError):  # another run may remove them too
             if left.stat().st_mtime < time.time() - DAY_S:
                 discard(left)
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder and what is in it, as far as that is possible; of a link, the link."""
+    """Remove a folder with its content, as far as possible; of a link, only the link."""
     if folder.is_symlink():
         with suppress(OSError):
             folder.unlink()

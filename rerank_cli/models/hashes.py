@@ -1,4 +1,4 @@
-"""The SHA-256 of a model's files, each computed once as long as the file stays as it is."""
+"""The SHA-256 of a model's files, computed once per file unless it changes."""
 
 import functools
 import hashlib
@@ -15,7 +15,7 @@ def _sha256(path: Path, _size: int, _mtime_ns: int) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, computed once as long as it stays as it is. Raises ModelError."""
+    """The SHA-256 of a file, computed once unless it changes. Raises ModelError."""
     try:
         status = path.stat()
         return _sha256(path, status.st_size, status.st_mtime_ns)

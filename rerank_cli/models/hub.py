@@ -1,6 +1,6 @@
-"""The Hugging Face hub and its cache: where a model comes from that is not here.
+"""Fetch models from the Hugging Face hub or its cache.
 
-Silence and waiting are bounded, damaged downloads are refused, and every fault becomes a sentence with the ways out.
+Timeouts and retries are bounded, damaged downloads are refused, and every fault becomes an error with advice.
 """
 
 import functools
@@ -27,10 +27,10 @@ WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.i
 WANTED = ["config.json", *WEIGHTS, *TOKENIZER_FILES, *WANTED_OF_BI_ENCODERS]
 SHA256 = re.compile("[0-9a-f]{64}")
 TRIES, LONGEST_WAIT_S = 3, 30.0
-DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # and no kind of network fault
+DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # which are not network faults
 WAYS_OUT = (
-    "Three ways out: on a connected machine `hf download {model}` and copy the hub cache (HF_HOME) or the folder here; "
-    "`--model PATH` with a folder that holds the model; `--model mini` for the small model inside this package."
+    "Three ways out: run `hf download {model}` on a connected machine and copy the hub cache (HF_HOME) or the folder; "
+    "use `--model PATH` with the folder of the model; use `--model mini`, the small model in this package."
 )
 
 
@@ -38,14 +38,14 @@ def ways_out(config: ModelConfig) -> str:
     """What to do without the model; `mini` is no way where a bi-encoder is needed."""
     advice = WAYS_OUT.format(model=config.model)
     if config.engine == "bi-encoder":
-        return advice.partition("; `--model mini`")[0].replace("Three", "Two") + "."
+        return advice.partition("; use `--model mini`")[0].replace("Three", "Two") + "."
     return advice
 
 
 def from_hub(name: str, config: ModelConfig) -> ModelFolder:
-    """A model of the hub, checked, its weights byte for byte what the hub holds: cached if complete, else fetched now.
+    """A checked model of the hub, with the hub's bytes: from the cache if complete, else downloaded.
 
-    Raises ModelError (missing, unreachable, damaged) or PassingFault (the hub asks us to come back later).
+    Raises ModelError (missing, unreachable, damaged) or PassingFault (the hub is busy).
     """
     silence_libraries(config.offline)
     snapshot = _cached_snapshot(name, config.revision) or _download(name, config)
@@ -56,9 +56,9 @@ def from_hub(name: str, config: ModelConfig) -> ModelFolder:
 
 
 def refuse_other_bytes(name: str, path: Path) -> None:
-    """The hub cache keeps a large file under its SHA-256: one that has another was damaged, and is taken out.
+    """Remove and refuse a damaged file of the hub cache, which names large files by their SHA-256.
 
-    Only the first link of a snapshot is followed: a store that several caches share names files otherwise.
+    Only the first link of a snapshot is followed: a store shared by several caches names files differently.
     """
     if not path.is_symlink():
         return
@@ -66,18 +66,18 @@ def refuse_other_bytes(name: str, path: Path) -> None:
     if not SHA256.fullmatch(blob.name) or blob.parent.name != "blobs" or sha256_of(path) == blob.name:
         return
     with suppress(OSError):
-        if not blob.is_symlink():  # else the bytes are not this repository's alone
+        if not blob.is_symlink():  # otherwise other repositories share the bytes
             blob.unlink()
             path.unlink()
     what_next = "Remove it, then run again" if path.exists() else "It was removed: run again"
     raise ModelError(
-        f"{name}: {path}: is not what the hub holds (its SHA-256 differs)",
-        f"{what_next} to fetch it anew. {WAYS_OUT.format(model=name)}",
+        f"{name}: {path}: differs from the hub's file (its SHA-256 differs)",
+        f"{what_next} to fetch it again. {WAYS_OUT.format(model=name)}",
     )
 
 
 def _cached_snapshot(name: str, revision: str | None) -> Path | None:
-    """The snapshot in the hub cache, if it has what we need, whatever else of the repository it lacks."""
+    """The snapshot in the hub cache, if it has the files that we need; None otherwise."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -90,7 +90,7 @@ def _cached_snapshot(name: str, revision: str | None) -> Path | None:
         folder = Path(incomplete)
     except HFValidationError as fault:
         raise ModelError(
-            f"{name}: {fault}", "Give a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
+            f"{name}: {fault}", "Name a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         ) from None
     try:
         whole = (
@@ -105,7 +105,7 @@ def _cached_snapshot(name: str, revision: str | None) -> Path | None:
 
 
 def _has_all_listed(folder: Path) -> bool:
-    """Whether a snapshot has the small files that the hub listed, where the hub's library kept its list."""
+    """Whether a snapshot has the small files that the hub listed, if the hub's library kept the list."""
     listed = folder.parent.parent / "trees" / f"{folder.name}.json"
     try:
         names = json.loads(listed.read_bytes())["files"]
@@ -116,16 +116,16 @@ def _has_all_listed(folder: Path) -> bool:
 
 
 def _download(name: str, config: ModelConfig) -> Path:
-    """The snapshot, fetched now; tried again a few times when the hub asks us to wait."""
+    """Download the snapshot, with a few retries when the hub is busy."""
     from huggingface_hub import constants, snapshot_download
 
     if config.offline or constants.HF_HUB_OFFLINE:
-        raise ModelError(f"{name}: not in the hub cache, and we are offline", ways_out(config))
+        raise ModelError(f"{name}: not in the hub cache, and this run is offline", ways_out(config))
     _bound_waiting()
     for attempt in range(1, TRIES + 1):
         try:
             return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
-        except Exception as fault:  # whatever the HTTP stack of the day raises
+        except Exception as fault:  # the HTTP library raises its own exceptions
             explained, wait = _explain(name, config, fault)
         wait = 2.0**attempt if wait is None else wait
         if not isinstance(explained, PassingFault) or attempt == TRIES or wait > LONGEST_WAIT_S:
@@ -134,21 +134,22 @@ def _download(name: str, config: ModelConfig) -> Path:
     raise explained
 
 
-@functools.cache  # a second client would close the first, perhaps under a download
+@functools.cache  # a second client would close the first, possibly during a download
 def _bound_waiting() -> None:
-    """Give the hub's library a limit on silence, which it has not, and on how long the hub may make it wait."""
+    """Limit the timeout and the retry delay of the hub's library, which has no such limits."""
     from huggingface_hub import constants
 
     try:
         from huggingface_hub import set_client_factory
         from huggingface_hub.utils._http import default_client_factory
     except ImportError:
-        return  # a library that is built otherwise keeps its own limits
+        return  # an unknown version keeps its own limits
 
     def give_up(response: Any) -> None:
-        asked = response.headers.get("Retry-After", "")
-        if asked.isdigit() and int(asked) > LONGEST_WAIT_S:  # the library would sleep as long, several times
-            raise PassingFault(f"the hub answers {response.status_code} and asks to come back in {asked} s")
+        retry_after = response.headers.get("Retry-After", "")
+        # the library would wait that long, several times
+        if retry_after.isdigit() and int(retry_after) > LONGEST_WAIT_S:
+            raise PassingFault(f"the hub answers {response.status_code}, retry after {retry_after} s")
 
     def limited(request: Any) -> None:
         limits = request.extensions.get("timeout", {})
@@ -164,9 +165,9 @@ def _bound_waiting() -> None:
 
 
 def _explain(name: str, config: ModelConfig, fault: BaseException) -> tuple[RerankError, float | None]:
-    """What a failed download means, and how many seconds the hub asks us to wait, if it does.
+    """The error for a failed download, and the seconds to wait before a retry, if any.
 
-    The hub's library wraps the answer of the server in other exceptions; the first answer in the chain counts.
+    The hub's library wraps the server's response in other exceptions; the first response in the chain is used.
     """
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -180,7 +181,7 @@ def _explain(name: str, config: ModelConfig, fault: BaseException) -> tuple[Rera
         return ModelError(f"{name}: no revision {config.revision!r} on the hub", "Check --revision."), None
     if isinstance(answer, GatedRepoError):
         return ModelError(
-            f"{name}: the hub wants you to accept its terms first", "Accept them, then set HF_TOKEN."
+            f"{name}: the hub requires that you accept the model's terms", "Accept them on the hub, then set HF_TOKEN."
         ), None
     if isinstance(answer, RepositoryNotFoundError):
         return ModelError(f"{name}: the hub has no such model, or it is private", f"Check the name. {advice}"), None
@@ -194,12 +195,12 @@ def _explain(name: str, config: ModelConfig, fault: BaseException) -> tuple[Rera
         return ModelError(f"{name}: the hub answers {code}", advice), None
     disk = next((each for each in chain if isinstance(each, OSError) and type(each) in DISK_FAULTS), None)
     if disk is not None and disk.errno is not None:
-        return ModelError(f"{name}: cannot be kept in the hub cache ({disk})", "Check the disk and HF_HOME."), None
+        return ModelError(f"{name}: cannot be stored in the hub cache ({disk})", "Check the disk and HF_HOME."), None
     return ModelError(f"{name}: not in the hub cache, and the hub cannot be reached", advice), None
 
 
 def _chain(fault: BaseException | None) -> Iterator[BaseException]:
-    """A fault and what it came from."""
+    """An exception and its causes."""
     while fault is not None:
         yield fault
         fault = fault.__cause__ or fault.__context__

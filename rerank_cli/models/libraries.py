@@ -1,8 +1,8 @@
-"""Libraries that say nothing and report to nobody: what must be set before the first of them is imported.
+"""Silence libraries and their telemetry: settings that must be made before they are imported.
 
-The wings `models` and `engines` call `silence_libraries` when they are imported: no command reaches a library before.
-Some report from native code, at import or seconds later: onnxruntime keeps a device id and a database of events in the
-user's cache and sends them, also where nobody called its Python API.
+The wings `models` and `engines` call `silence_libraries` when they are imported, before any command uses a library.
+Some libraries report from native code, at import or seconds later: onnxruntime stores a device id and a database of
+events in the user's cache and sends them, even if its Python API is not used.
 """
 
 import io
@@ -14,22 +14,22 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-NO_REPORTS = {  # whatever the user's environment says: none is a promise
+NO_REPORTS = {  # set in any case: no telemetry is a guarantee
     "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     "DO_NOT_TRACK": "1",  # many
-    "WANDB_MODE": "disabled",  # reporters that trainers look for
+    "WANDB_MODE": "disabled",  # reporters of trainers
     "COMET_MODE": "DISABLED",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-QUIET = {  # unless the user's environment says otherwise
-    "HF_HUB_DISABLE_XET": "1",  # a second client, which asks elsewhere and knows none of our limits
+QUIET = {  # unless the user's environment sets it
+    "HF_HUB_DISABLE_XET": "1",  # a second client, which contacts other servers and has none of our limits
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TOKENIZERS_PARALLELISM": "true",
 }
-BARS = "HF_HUB_DISABLE_PROGRESS_BARS"  # "1" forbids them, "0" forbids forbidding them
+BARS = "HF_HUB_DISABLE_PROGRESS_BARS"  # "1" disables bars, "0" prevents disabling them
 CACHE = "RERANK_CACHE"  # the folder of what this tool keeps
 NO_BARS = {BARS: "1", "TQDM_DISABLE": "1"}
 
@@ -43,7 +43,7 @@ def user_cache() -> Path:
 
 
 def silence_libraries(offline: bool = False) -> None:
-    """Keep libraries quiet, from reporting, and with `offline` off the network. Cheap; may be called again."""
+    """Silence libraries and their telemetry; with `offline`, keep them off the network. Cheap and repeatable."""
     os.environ.update(NO_REPORTS)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -53,8 +53,8 @@ def silence_libraries(offline: bool = False) -> None:
         forbid_bars()
     elif os.environ.get(BARS) == "0":
         del os.environ[BARS]
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino and nncf do without
-    if (onnxruntime := sys.modules.get("onnxruntime")) is not None:  # imported by somebody before us
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino and nncf work without it
+    if (onnxruntime := sys.modules.get("onnxruntime")) is not None:  # already imported by other code
         with suppress(AttributeError):
             onnxruntime.disable_telemetry_events()
     if offline:
@@ -62,14 +62,14 @@ def silence_libraries(offline: bool = False) -> None:
 
 
 def forbid_bars() -> None:
-    """Let no library draw a progress bar; must come before the first of them is imported."""
+    """Disable the progress bars of libraries; call this before any of them is imported."""
     os.environ.update(NO_BARS)
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep what exporters print and warn of away from the user: every graph is compared with its model."""
-    import logging  # three milliseconds of each start
+    """Suppress the output and warnings of exporters: every graph is compared with its model."""
+    import logging  # not at the top: it takes 3 ms of every start
 
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -84,7 +84,7 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Without bars, and transformers' warnings of special tokens it adds to a configuration and checkpoints' times."""
+    """Suppress progress bars, and warnings of transformers on added special tokens and times of checkpoints."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -97,14 +97,14 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def hide_weight_bars() -> None:
-    """Let transformers draw no bar while it reads or writes weights; `progress` shows what there is to see."""
+    """Disable the bars of transformers for reading and writing weights; our own progress shows them."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
 
 
 def quiet_nncf() -> None:
-    """Let nncf report nothing but errors."""
+    """Suppress messages of nncf below errors."""
     import logging
 
     import nncf
@@ -113,12 +113,12 @@ def quiet_nncf() -> None:
 
 
 def in_short(fault: BaseException) -> str:
-    """The first line of what a library raised, with its type."""
+    """The type and the first line of a library's exception."""
     return f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
 
 
 def version_of(library: str) -> str:
-    """The version of an installed library, also where its build for GPUs goes by another name."""
+    """The version of an installed library, or of its GPU build with another name."""
     for name in (library, f"{library}-gpu"):
         with suppress(PackageNotFoundError):
             return version(name)

@@ -1,6 +1,6 @@
-"""A cross-encoder's weights, loaded whole or refused: no random heads, no code from repositories, no pickles.
+"""Load the weights of a cross-encoder completely or refuse them: no random heads, no repository code, no pickles.
 
-transformers only warns when a checkpoint lacks its classification head, and then scores at random.
+transformers only warns when a checkpoint lacks its classification head, and then scores are random.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from rerank_cli.core.errors import ModelError
+from rerank_cli.models.config_json import FETCH_AGAIN
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import hide_weight_bars, in_short
 from rerank_cli.models.weights import FLOATS, number_types
@@ -20,8 +21,8 @@ BUFFERS = (
     "inv_freq",
     "masked_bias",
     "attn.bias",
-)  # some checkpoints carry them along
-OTHER_HEADS = {  # of tasks that bodies are trained for, by the names that transformers gives them
+)  # in some checkpoints
+OTHER_HEADS = {  # heads of other training tasks, by their names in transformers
     *("cls", "lm_head", "lm_predictions", "mask_predictions", "predictions", "sop_classifier", "pred_layer", "decoder"),
     *("vocab_transform", "vocab_layer_norm", "vocab_projector", "generator_predictions", "generator_lm_head"),
     *("discriminator_predictions", "classifier", "pre_classifier", "score", "head", "qa_outputs"),
@@ -37,7 +38,7 @@ def load_model(
     family: Any = AutoModelForSequenceClassification,
     unused: tuple[str, ...] = (),
 ) -> Any:
-    """The model of a `family` of transformers on the CPU, complete but for what begins with `unused`.
+    """The model of a `family` of transformers on the CPU; names that begin with `unused` may be missing.
 
     Raises ModelError when a file is damaged or a weight is missing.
     """
@@ -55,48 +56,44 @@ def load_model(
         )
     except (MemoryError, KeyboardInterrupt):
         raise
-    except Exception as fault:  # damaged files raise whatever they lead the libraries to
+    except Exception as fault:  # damaged files raise any exception
         raise ModelError(
             f"{folder.path}: {names} cannot be loaded into the model that config.json describes ({in_short(fault)})",
-            "Fetch the files anew.",
+            FETCH_AGAIN,
         ) from None
     missing = [name for name in sorted(report["missing_keys"]) if not (unused and name.startswith(unused))]
     missing += sorted(str(key) for key in report.get("mismatched_keys", ()))
     if missing:
         raise ModelError(
-            f"{folder.path}: {names} lack {', '.join(missing[:4])} of the model that config.json describes; scores "
-            "would be random",
-            "This is not a fine-tuned reranker. Choose one, or fine-tune it first.",
+            f"{folder.path}: {names} lack {', '.join(missing[:4])}, which config.json requires; scores would be random",
+            "Choose a fine-tuned reranker, or fine-tune this model first.",
         )
     types = number_types(folder.weights)
-    twice = {name for name in types if f"{model.base_model_prefix}.{name}" in types}  # the library takes one of the two
+    twice = {name for name in types if f"{model.base_model_prefix}.{name}" in types}  # the library uses one of the two
     unexpected = sorted({*map(str, report["unexpected_keys"]), *twice})
-    body = bool(unused)  # what was asked for has no head of its own
+    body = bool(unused)  # a body has no head of its own
     if left := [name for name in unexpected if types.get(name) in FLOATS and not _may_be_left(name, model, body)]:
         raise ModelError(
-            f"{folder.path}: {names} have {', '.join(left[:2])}, config.json describes a model without; scores would "
-            "be those of no model",
-            "Fetch config.json and the weights anew, from one place.",
+            f"{folder.path}: {names} have {', '.join(left[:2])}, unknown to config.json; scores would be wrong",
+            "Fetch config.json and the weights again, from the same source.",
         )
     if zero := next(_zeros(model), None):
         raise ModelError(
-            f"{folder.path}: {names}: {zero} is all zeros; scores would say nothing",
-            "The weights are damaged, or were never trained: fetch them anew.",
+            f"{folder.path}: {names}: {zero} is all zeros; scores would be meaningless",
+            "Fetch the weights again: they are damaged, or were never trained.",
         )
     foreign = {name for name, kind in types.items() if kind not in FLOATS}
     foreign -= {*unexpected, *(name for name, _ in model.named_buffers())}
     if odd := sorted(name for name in foreign if not name.endswith(BUFFERS)):
-        raise ModelError(
-            f"{folder.path}: {names}: {', '.join(odd[:4])} are not 16-, 32- or 64-bit floats", "Fetch the files anew."
-        )
+        raise ModelError(f"{folder.path}: {names}: {', '.join(odd[:4])} are not 16-, 32- or 64-bit floats", FETCH_AGAIN)
     return model
 
 
 def _may_be_left(name: str, model: Any, body: bool) -> bool:
-    """Whether a weight that the model does not use may be passed over: then it changes no score of any model.
+    """Whether an unused weight can be ignored, because it never changes a score.
 
-    Buffers that libraries compute themselves; a pooler, where the head reads the first token instead; with `body`,
-    which has no head, the heads of the tasks that it was trained for.
+    These are buffers that libraries compute, a pooler if the head reads the first token, and for a `body` the heads of
+    its training tasks.
     """
     parts = name.split(".")
     if name.endswith(BUFFERS):
@@ -107,14 +104,14 @@ def _may_be_left(name: str, model: Any, body: bool) -> bool:
 
 
 def _zeros(model: Any) -> Iterator[str]:
-    """Names of whole matrices that are zero: no training leaves one. Embeddings count for the tokens alone.
+    """Names of matrices that are all zeros, which training never leaves. Of embeddings, only those of tokens count.
 
-    RoBERTa's conversions zero the embeddings of types, which it lacks. Vectors (biases, norms) may be zero, and what
-    config.json says was written and not learnt, in `frozen_in_training`.
+    RoBERTa conversions zero the type embeddings, which it lacks. Vectors (biases, norms) may be zero, and modules that
+    were set by hand and not trained: `frozen_in_training` of config.json.
     """
-    asked = getattr(model.config, "frozen_in_training", None)
-    parts = [part for part in asked if isinstance(part, str)] if isinstance(asked, list) else []
-    base = f"{model.base_model_prefix}."  # which a body saved alone has not before its names
+    frozen = getattr(model.config, "frozen_in_training", None)
+    parts = [part for part in frozen if isinstance(part, str)] if isinstance(frozen, list) else []
+    base = f"{model.base_model_prefix}."  # a prefix that a body saved on its own lacks
     written = tuple(f"{part.removeprefix(base)}." for part in parts)
     words = model.get_input_embeddings().weight
     for name, weight in model.named_parameters():
@@ -124,12 +121,12 @@ def _zeros(model: Any) -> Iterator[str]:
             or ("embedding" in name and weight is not words)
         ):
             continue
-        if not bool(weight.flatten()[:256].any()) and not bool(weight.any()):  # most show it at once
+        if not bool(weight.flatten()[:256].any()) and not bool(weight.any()):  # fast path
             yield str(name)
 
 
 def keep_head_in_float32(model: Any, folder: ModelFolder) -> None:
-    """Compute the classification head in float32 in any body: cast its weights, and its input at the door."""
+    """Compute the classification head in float32 for any dtype of the body: cast its weights and its input."""
     head = next((module for name in HEADS if (module := getattr(model, name, None)) is not None), None)
     if head is None:
         raise ModelError(f"{folder.path}: no classification head found", "This architecture is not supported yet.")

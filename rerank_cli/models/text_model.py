@@ -1,7 +1,7 @@
-"""A model of texts before it computes: its files, its lengths, its tokenizer, the arrays of a batch, and who it is.
+"""A text model without weights: its files, lengths, tokenizer, the arrays of a batch, and its identity.
 
-An engine has one and adds the device. Its tokenizer makes it a cross-encoder or a bi-encoder: `engines/cross_encoder`
-and `engines/bi_encoder` put the two together.
+An engine has one and adds the device. The tokenizer makes it a cross-encoder or a bi-encoder: `engines/cross_encoder`
+and `engines/bi_encoder` construct these.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,11 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError
 from rerank_cli.core.scorer import Batch, Identity, PreparedPair
+from rerank_cli.models.config_json import FETCH_AGAIN
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import in_short, version_of
 
-RECIPE = 4  # counts our ways of computing: with another, graphs are made again, and no run of the former is continued
+RECIPE = 4  # version of our computation: a new one rebuilds graphs, and older runs are not resumed
 POSITIONS_START_AFTER_PADDING = {
     "roberta",
     "xlm-roberta",
@@ -31,10 +32,10 @@ POSITIONS_START_AFTER_PADDING = {
 
 
 class Tokenizer(Protocol):
-    """Makes prepared pairs, of which the payload has `ids` (int32), and `document_at` where the model has types."""
+    """Prepares pairs. Their payload has `ids` (int32), and `document_at` if the model has token types."""
 
     pad_id: int | None
-    size: int  # ids are below it
+    size: int  # upper limit of ids
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order."""
@@ -45,7 +46,7 @@ T = TypeVar("T", bound=Tokenizer)
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How many tokens a model has positions for, and how many a pair and a query may have."""
+    """Token limits: positions of the model, tokens of a pair, tokens of a query."""
 
     positions: int
     pair: int
@@ -53,10 +54,10 @@ class Lengths:
 
 
 def usable_positions(config: dict[str, Any]) -> int:
-    """How many tokens a model's position embeddings reach. The RoBERTa family loses padding_idx + 1 of them."""
+    """The number of tokens that the position embeddings cover. The RoBERTa family loses padding_idx + 1 of them."""
     positions = int(config.get("max_position_embeddings") or 512)
     if config.get("model_type") in POSITIONS_START_AFTER_PADDING:
-        positions -= int(config.get("pad_token_id", 1)) + 1  # 1 is what the family's configurations leave out
+        positions -= int(config.get("pad_token_id", 1)) + 1  # 1 is the family's default
     return positions
 
 
@@ -78,29 +79,27 @@ def lengths_within(positions: int, config: ModelConfig, notes: list[str]) -> Len
 
 
 def load_config(folder: ModelFolder) -> Any:
-    """The configuration as transformers understands it.
+    """The configuration as an object of transformers.
 
-    Raises ModelError for a model type that transformers itself does not have (code of repositories is never run), and
-    for values that it cannot use.
+    Raises ModelError for a model type that transformers does not have (repository code is never run), and for unusable
+    values.
     """
     model_type = folder.config.get("model_type")
     if model_type not in CONFIG_MAPPING_NAMES:
         raise ModelError(
             f"{folder.path / 'config.json'}: transformers {transformers.__version__} has no {model_type!r}",
-            "Code from model repositories is never run. Choose a model of a built-in architecture.",
+            "Choose a model with a built-in architecture: code from model repositories is never run.",
         )
     try:
         return AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
-    except Exception as fault:  # the library raises whatever odd values lead it to
-        raise ModelError(
-            f"{folder.path / 'config.json'}: cannot be used ({in_short(fault)})", "Fetch the file anew."
-        ) from None
+    except Exception as fault:  # odd values raise any exception
+        raise ModelError(f"{folder.path / 'config.json'}: cannot be used ({in_short(fault)})", FETCH_AGAIN) from None
 
 
 class TextModel(Generic[T]):
-    """A model's `folder`, its `config` as transformers has it, its `lengths` and its `tokenizer`, which fit together.
+    """A model's `folder`, its transformers `config`, its `lengths` and its `tokenizer`, checked against each other.
 
-    `inputs` are the names of its arrays, the mask last. `notes` are for the user, once.
+    `inputs` are the names of its arrays, with the mask last. `notes` are reported to the user once.
     """
 
     def __init__(
@@ -113,7 +112,7 @@ class TextModel(Generic[T]):
         typed: bool = False,
         notes: list[str],
     ) -> None:
-        """`typed`: the model tells a query's tokens from a document's. Raises ModelError for another's tokenizer."""
+        """`typed`: the model has token types. Raises ModelError for the tokenizer of another model."""
         self.folder, self.config, self.lengths, self.tokenizer, self.notes = folder, config, lengths, tokenizer, notes
         self._check_vocabulary()
         types = ["token_type_ids"] if typed else []
@@ -125,13 +124,13 @@ class TextModel(Generic[T]):
         if self.tokenizer.size > rows:
             raise ModelError(
                 f"{path}: {self.tokenizer.size} tokens, the model embeds {rows} (vocab_size in config.json)",
-                "The tokenizer belongs to another model: put the right one beside the weights.",
+                "Put the tokenizer of this model into its folder: this one belongs to another model.",
             )
         padding = self.folder.config.get("pad_token_id")
         if padding is not None and padding != self.tokenizer.pad_id:
             raise ModelError(
                 f"{path}: pads with {self.tokenizer.pad_id}, config.json says {padding}",
-                "The tokenizer belongs to another model: put the right one beside the weights.",
+                "Put the tokenizer of this model into its folder: this one belongs to another model.",
             )
 
     def identity(self, engine: str, device: str, dtype: str, threads: int, libraries: Sequence[str]) -> Identity:

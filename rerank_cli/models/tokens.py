@@ -1,18 +1,18 @@
-"""Pairs of texts as token ids, each text encoded once.
+"""Encode pairs of texts as token ids, each text once.
 
-A query with fifty candidates is encoded once, not fifty times: texts are encoded without special tokens, cut (first
-the query to its cap, then the document to what is left) and joined by the template of the tokenizer's own
-post-processor, which is read off it by a probe and verified. The result equals
-`tokenizer(query, document, truncation="only_second", max_length=…)`; a test pins that by token ids.
+A query with fifty candidates is encoded once, not fifty times. Texts are encoded without special tokens, truncated (the
+query to its limit, then the document to the remaining length) and joined by the template of the tokenizer's own
+post-processor, which is detected by a probe and verified. The result equals `tokenizer(query, document,
+truncation="only_second", max_length=…)`; a test pins that by token ids.
 
     <s> query </s></s> document </s>        head, middle and tail of XLM-R's template
 
-No text can forge a separator. `split_special_tokens` would not see to that: a Unigram vocabulary holds `</s>` itself.
-So special ids are looked for in the encoded text, and where they stand the literal is broken up. Special is what the
-tokenizer's files call so, and what its template puts around texts, named or not, unless that is a word like others.
+No text can forge a separator. `split_special_tokens` does not prevent it, since a Unigram vocabulary contains `</s>`.
+So encoded texts are searched for special ids, and their literals are split. Special tokens are those that the
+tokenizer's files declare, and those that its template puts around texts, unless they are ordinary words.
 
-Texts are encoded by `encode_batch` alone, also a single one: `encode` holds the interpreter until it is done, so that
-nobody would hear a signal during a text of tens of megabytes.
+Texts are always encoded with `encode_batch`, even a single one. `encode` holds the interpreter lock, so that signals
+would be delayed by a text of tens of megabytes.
 """
 
 from array import array
@@ -29,15 +29,15 @@ from rerank_cli.core.chunking import divided
 from rerank_cli.core.errors import ModelError
 from rerank_cli.core.scorer import PreparedPair
 
-Part = tuple[list[int], tuple[int, int]]  # the ids of a part of a document, and its characters
-RANDOM = ("dropout", "alpha", "nbest_size")  # attributes of the library's models: how they draw at random
-WORD_MARKS = "\u2581\u0120#"  # what vocabularies put before a word, or before what continues one
-ADVICE = "Put the tokenizer that the model was trained with beside it."
+Part = tuple[list[int], tuple[int, int]]  # ids of a chunk of a document, and its span in characters
+RANDOM = ("dropout", "alpha", "nbest_size")  # attributes for random tokenization
+WORD_MARKS = "\u2581\u0120#"  # prefixes of words, or of continuations, in vocabularies
+ADVICE = "Put the tokenizer that the model was trained with into its folder."
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """A composed pair: its ids (int32), and the position at which the document's segment (type 1) begins."""
+    """A composed pair: its ids (int32), and the position where the document's segment (type 1) begins."""
 
     ids: "array[int]"
     document_at: int
@@ -45,7 +45,7 @@ class TokenPair:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What a tokenizer puts around two texts."""
+    """The special tokens that a tokenizer puts around two texts."""
 
     head: list[int]
     middle: list[int]
@@ -54,12 +54,12 @@ class Template:
 
     @property
     def num_specials(self) -> int:
-        """Tokens of a pair that are no text."""
+        """The number of special tokens of a pair."""
         return len(self.head) + len(self.middle) + len(self.tail)
 
     @classmethod
     def of(cls, backend: Tokenizer) -> "Template":
-        """Read the template off a probe. Raises ModelError for a tokenizer that does not separate two texts."""
+        """Detect the template with a probe. Raises ModelError for a tokenizer that does not separate two texts."""
         query, document = (encoding_of(backend, text) for text in ("query", "some document"))
         pair = backend.post_process(query, document)
         ids, start = pair.ids, _place(pair, 0, query.ids, 0)
@@ -73,19 +73,19 @@ class Template:
 
 
 def encoding_of(backend: Tokenizer, text: str) -> Encoding:
-    """A text encoded without special tokens, while other threads run."""
+    """Encode a text without special tokens, without blocking other threads."""
     (encoding,) = backend.encode_batch([text], add_special_tokens=False)
     return encoding
 
 
 def characters_of(encoding: Encoding, place: int) -> tuple[int, int]:
-    """Those of one token. A list of all would hold the interpreter, and over 100 bytes a token."""
+    """The span of one token. A list of all spans would block the interpreter and take over 100 bytes per token."""
     span: tuple[int, int] = encoding.token_to_chars(place) or (0, 0)
     return span
 
 
 def _place(whole: Encoding, sequence: int, part: list[int], start: int) -> int:
-    """Where a text's ids stand in what the template made of it; -1 if nowhere. The template may hold them, too."""
+    """The position of a text's ids in an encoded pair; -1 if absent. The template may contain the same ids."""
     marked = [place for place, number in enumerate(whole.sequence_ids) if number == sequence]
     if marked and whole.ids[marked[0] : marked[-1] + 1] == part:
         return marked[0]
@@ -93,13 +93,13 @@ def _place(whole: Encoding, sequence: int, part: list[int], start: int) -> int:
 
 
 def _find(ids: list[int], part: list[int], start: int) -> int:
-    """Where `part` first stands in `ids` from `start` on; -1 if nowhere."""
+    """The first position of `part` in `ids` from `start` on; -1 if absent."""
     places = range(start, len(ids) - len(part) + 1)
     return next((at for at in places if part and ids[at : at + len(part)] == part), -1)
 
 
 def _begins_word(text: str, at: int) -> bool:
-    """Whether a word begins at `at`; the white space before it may belong to its token."""
+    """Whether a word begins at `at`; its token may include the white space before it."""
     return at == 0 or text[at - 1].isspace() or (at < len(text) and text[at].isspace())
 
 
@@ -111,12 +111,12 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def load_tokenizer(folder: Path, config: Any = None) -> PreTrainedTokenizerFast:
-    """The fast tokenizer in `folder` of a model with `config`. Raises ModelError naming what is wrong."""
+    """Load the fast tokenizer in `folder`, of a model with `config`. Raises ModelError."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(folder), config=config, local_files_only=True, trust_remote_code=False
         )
-    except Exception as fault:  # the library raises whatever a damaged file leads it to
+    except Exception as fault:  # damaged files raise any exception
         reason = f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
         raise ModelError(f"{folder / 'tokenizer.json'}: cannot be loaded ({reason})", ADVICE) from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -125,9 +125,9 @@ def load_tokenizer(folder: Path, config: Any = None) -> PreTrainedTokenizerFast:
 
 
 def without_chance(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """A tokenizer that gives a text the same ids each time, whatever its file asks for.
+    """The tokenizer with random tokenization disabled, whatever its file sets.
 
-    BPE dropout and Unigram's sampling are ways to train, drawn from a generator that nobody can seed.
+    BPE dropout and Unigram sampling are for training, and their generator cannot be seeded.
     """
     model = tokenizer.backend_tokenizer.model
     for setting in RANDOM:
@@ -137,7 +137,7 @@ def without_chance(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFas
 
 
 def looks_special(token: str) -> bool:
-    """Whether a token of the vocabulary is no text: letters between signs, such as `</s>`, `[SEP]` or `<|end|>`.
+    """Whether a token looks special: letters between punctuation, such as `</s>`, `[SEP]` or `<|end|>`.
 
     >>> [looks_special(token) for token in ("</s>", "[SEP]", "__eos__", "query:", "▁query", ":", "##s")]
     [True, True, True, False, False, False, False]
@@ -147,10 +147,10 @@ def looks_special(token: str) -> bool:
 
 
 class TextTokenizer:
-    """Encodes texts, each distinct one once, without special tokens. `size`: ids are below it."""
+    """Encodes texts without special tokens, each distinct text once. `size` is the upper limit of ids."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # our copy: calls leave state behind
+        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # a copy: calls change its state
         self._backend.no_truncation()
         self._backend.no_padding()
         self.pad_id = tokenizer.pad_token_id
@@ -161,13 +161,13 @@ class TextTokenizer:
         self._special = frozenset([*tokenizer.all_special_ids, *flagged]) - {self._unknown}
 
     def guard(self, template: Iterable[int]) -> None:
-        """Let no text spell what the tokenizer puts around it, but for words that a template may hold as well."""
+        """Treat the tokens of the template as special in texts, unless they are ordinary words."""
         tokens = {number: self._backend.id_to_token(number) or "" for number in template}
         added = {number for number, token in tokens.items() if number in self._added or looks_special(token)}
         self._special = (self._special | added) - {self._unknown}
 
     def around_one(self) -> tuple[list[int], list[int]]:
-        """What the tokenizer puts before and after a text that stands alone, which is guarded. Raises ModelError."""
+        """The special tokens before and after a single text, which are guarded from now on. Raises ModelError."""
         try:
             text = encoding_of(self._backend, "query")
             whole = self._backend.post_process(text)
@@ -175,23 +175,23 @@ class TextTokenizer:
             raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
         ids, start = whole.ids, _place(whole, 0, text.ids, 0)
         if start < 0:
-            raise ModelError("tokenizer.json: its template leaves a text out", ADVICE)
+            raise ModelError("tokenizer.json: its template omits a text", ADVICE)
         head, tail = ids[:start], ids[start + len(text.ids) :]
         self.guard([*head, *tail])
         return head, tail
 
     def ids_of(self, texts: Iterable[str]) -> dict[str, list[int]]:
-        """The ids of each distinct text, without specials."""
+        """The ids of each distinct text, without special tokens."""
         distinct = list(dict.fromkeys(texts))
         encodings = self._backend.encode_batch_fast(distinct, add_special_tokens=False)
         return {text: self._honest(text, encoding) for text, encoding in zip(distinct, encodings, strict=True)}
 
     def _honest(self, text: str, encoding: Encoding) -> list[int]:
-        """The ids of a text, none of them a separator that the text itself spells out."""
+        """The ids of a text, without special tokens that the text spells out."""
         ids: list[int] = encoding.ids
         if self._special.isdisjoint(ids):
             return ids
-        for _ in range(4):  # breaking up one literal can, in theory, leave another
+        for _ in range(4):  # splitting one literal can, in theory, create another
             exact = encoding_of(self._backend, text)
             ids = exact.ids
             if self._special.isdisjoint(ids):
@@ -204,7 +204,7 @@ class TextTokenizer:
 
 
 class PairTokenizer(TextTokenizer):
-    """Composes pairs of at most `max_length` tokens, of which the query has at most `query_max_length`."""
+    """Composes pairs of at most `max_length` tokens, with at most `query_max_length` for the query."""
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ class PairTokenizer(TextTokenizer):
         query_max_length: int,
         chunk_overlap: int | None = None,
     ) -> None:
-        """With `chunk_overlap` a document that does not fit is divided into windows that share as many tokens."""
+        """With `chunk_overlap`, a longer document is divided into chunks that share this many tokens."""
         super().__init__(tokenizer)
         try:
             self.template = Template.of(self._backend)
@@ -224,16 +224,16 @@ class PairTokenizer(TextTokenizer):
         specials = [*self.template.head, *self.template.middle, *self.template.tail]
         self.size = max(self.size, 1 + max(specials))
         self.guard(specials)
-        self.typed = self.template.typed and "token_type_ids" in tokenizer.model_input_names  # else its calls give none
+        self.typed = self.template.typed and "token_type_ids" in tokenizer.model_input_names  # else it returns none
         self._room = max_length - self.template.num_specials
         self._query_room = min(query_max_length, self._room - 1)
         self._chunk_overlap = chunk_overlap
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        """One prepared pair each, in the same order; its cost is its length in tokens, separators included."""
+        """One prepared pair each, in the same order. The cost is the length in tokens, special tokens included."""
         queries = self.ids_of(query for query, _ in pairs)
         documents = self.ids_of(document for _, document in pairs)
-        parts: dict[tuple[str, int], list[Part]] = {}  # of documents that do not fit beside a query
+        parts: dict[tuple[str, int], list[Part]] = {}  # chunks of documents that are too long
         composed = []
         for query, document in pairs:
             room = self._room - min(len(queries[query]), self._query_room)
@@ -247,7 +247,7 @@ class PairTokenizer(TextTokenizer):
         return composed
 
     def compose(self, query: list[int], document: list[int]) -> PreparedPair:
-        """A pair of two encoded texts, the query cut to its cap and the document to what is left."""
+        """A pair of two encoded texts: the query truncated to its limit, the document to the remaining length."""
         kept = query[: self._query_room]
         room = self._room - len(kept)
         template = self.template
@@ -258,20 +258,20 @@ class PairTokenizer(TextTokenizer):
         return PreparedPair(len(ids), truncated, TokenPair(ids, len(start)), uncut=uncut)
 
     def _in_parts(self, query: list[int], document: list[int], parts: list[Part]) -> PreparedPair:
-        """The pair's first part with the others in it."""
+        """The first chunk of a pair, with the others in `more`."""
         first, *others = [replace(self.compose(query, ids), span=span, uncut=0) for ids, span in parts]
         uncut = len(query) + len(document) + self.template.num_specials
         return replace(first, more=tuple(others), uncut=uncut)
 
     def _divide(self, document: str, room: int) -> list[Part]:
-        """Windows of a document of at most `room` tokens: the ids of each as a text of its own, and its characters.
+        """The chunks of a document with at most `room` tokens: the ids and the characters of each.
 
-        A window is encoded anew, so that it scores exactly as its text does alone.
+        A chunk is encoded again, so that it scores exactly like its text alone.
         """
         encoding = encoding_of(self._backend, document)
         count = len(encoding)
         while count > 1 and document[slice(*characters_of(encoding, count - 1))].isspace():
-            count -= 1  # no window for a space at the end
+            count -= 1  # no chunk for a trailing space
         breaks = [at for at in range(count) if _begins_word(document, characters_of(encoding, at)[0])]
 
         def part(start: int, end: int) -> Part:

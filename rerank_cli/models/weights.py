@@ -1,7 +1,7 @@
-"""What a model's safetensors files hold, read off their headers: names, number types and layers, no tensor loaded.
+"""Read the headers of safetensors files: names, dtypes and layers, without loading tensors.
 
-transformers fills a model from the weights by name and passes over the rest: with one layer too few in config.json it
-scores without that layer, and says nothing.
+transformers loads weights by name and ignores the rest: with one layer too few in config.json, it silently scores
+without that layer.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.models.config_json import read_json, require_file
+from rerank_cli.models.config_json import FETCH_AGAIN, read_json, require_file
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 LARGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
@@ -21,7 +21,7 @@ LAYER_COUNTS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 
 
 def weights_of(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a model; none when it has none. Raises ModelError when one is missing or foreign."""
+    """The safetensors files of a model; empty without any. Raises ModelError if one is missing or foreign."""
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if whole.exists() or whole.is_symlink():
         require_file(whole)
@@ -30,7 +30,7 @@ def weights_of(folder: Path) -> tuple[Path, ...]:
         return ()
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names or not all(map(_is_shard, names.values())):
-        raise ModelError(f"{index}: weight_map does not name .safetensors files beside it", "Fetch the files anew.")
+        raise ModelError(f"{index}: weight_map does not name .safetensors files in the folder", FETCH_AGAIN)
     shards = tuple(folder / name for name in sorted(set(names.values())))
     for shard in shards:
         require_file(shard)
@@ -42,7 +42,7 @@ def _is_shard(name: Any) -> bool:
 
 
 def number_types(files: tuple[Path, ...]) -> dict[str, str]:
-    """The tensors of these files, each with its number type (`F32`, `I64`, …). Raises ModelError for damage."""
+    """The tensors of these files with their dtypes (`F32`, `I64`, …). Raises ModelError for damage."""
     types: dict[str, str] = {}
     for path in files:
         types.update(
@@ -62,26 +62,26 @@ def _header(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise ModelError(f"{path}: cannot be loaded (its header is no safetensors header)", "Fetch the file anew.")
+        raise ModelError(f"{path}: cannot be loaded (invalid safetensors header)", FETCH_AGAIN)
     return header
 
 
 def check_layers(config_path: Path, config: dict[str, Any], files: tuple[Path, ...]) -> None:
-    """Raises ModelError when config.json speaks of other layers than the weights have, or of impossibly many."""
+    """Raises ModelError when the layers of config.json differ from those of the weights, or are impossibly many."""
     tensors = number_types(files)
     for key, value in config.items():
         if COUNT.search(key) and any(type(n) is int and n > len(tensors) for n in _flat(value)):
             raise ModelError(
                 f"{config_path}: {key} {str(value)[:40]}, and {len(tensors)} tensors in {files[0].name}",
-                "Fetch config.json and the weights anew, from one place.",
+                "Fetch config.json and the weights again, from the same source.",
             )
     numbers = [int(match[1]) for name in tensors if (match := LAYER.search(name))]
     stated = next((config[name] for name in LAYER_COUNTS if name in config), None)
     if numbers and stated is not None and stated != max(numbers) + 1:
         raise ModelError(
             f"{config_path}: {stated} layers, but {max(numbers) + 1} in {', '.join(path.name for path in files[:4])}; "
-            "scores would be those of no model",
-            "Fetch config.json and the weights anew, from one place.",
+            "scores would be wrong",
+            "Fetch config.json and the weights again, from the same source.",
         )
 
 

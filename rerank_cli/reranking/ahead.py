@@ -1,7 +1,7 @@
-"""Run one stage of a run ahead of the next, in a thread of its own, by a bounded number of steps.
+"""Run a stage ahead of the next one, in its own thread, by a bounded number of steps.
 
-An exception in the stage surfaces in its consumer, a sentinel ends it, and nothing sleeps or polls. The threads are
-daemons: an interrupted run leaves without waiting for them, since all they could still add is not committed anyway.
+An exception in the stage is raised in its consumer, a sentinel ends it, and nothing sleeps or polls. The threads are
+daemons: an interrupted run exits without waiting for them, since their results are not committed.
 """
 
 import queue
@@ -16,16 +16,16 @@ _END, _NOTHING = object(), object()
 
 
 class _Raised:
-    """An exception on its way from a stage's thread to its consumer."""
+    """An exception of a stage's thread, passed to the consumer."""
 
     def __init__(self, fault: BaseException) -> None:
         self.fault = fault
 
 
 class Ahead(Generic[T]):
-    """An iterator over what `stage()` yields, computed up to `depth` steps ahead in a thread called `name`.
+    """An iterator over the results of `stage()`, computed up to `depth` steps ahead in a thread called `name`.
 
-    Exceptions of the stage are raised here, traceback and all. Closing it stops the stage at its next step.
+    Exceptions of the stage are raised here with their traceback. Closing it stops the stage at its next step.
     """
 
     def __init__(self, stage: Callable[[], Iterator[T]], depth: int, name: str) -> None:
@@ -58,7 +58,7 @@ class Ahead(Generic[T]):
         return step  # type: ignore[return-value]
 
     def is_ready(self) -> bool:
-        """Whether the next step is computed: no waiting, no end, and no fault."""
+        """Whether the next result is available without waiting; False at the end and for an exception."""
         if self._peeked is _NOTHING:
             with suppress(queue.Empty):
                 self._peeked = self._steps.get_nowait()
@@ -68,11 +68,11 @@ class Ahead(Generic[T]):
         """Stop the stage at its next step."""
         self._stopped.set()
         with suppress(queue.Empty):
-            self._steps.get_nowait()  # a stage that waits for room then sees that it was stopped
+            self._steps.get_nowait()  # so that a stage blocked on the full queue sees the stop
 
 
 def run_ahead(stage: Callable[[], Iterator[T]], depth: int, name: str) -> Iterator[T]:
-    """`Ahead` as a generator, which closes it when it ends or is closed."""
+    """`Ahead` as a generator that closes it at the end."""
     steps = Ahead(stage, depth, name)
     try:
         yield from steps

@@ -1,4 +1,4 @@
-"""What a window counts: the batches that it is computed in, and its records. A run and a dry run count alike."""
+"""Count the batches and records of a window, for runs and dry runs."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def count_batch(plan: BatchPlan, seconds: float, counters: Counters, stats: Stat
 
 
 def counters_of(window: Window, results: Sequence[tuple[Request, Ranking] | NumberedRequest | Failure]) -> Counters:
-    """The counters of a window's records, batches apart; a record failed where its result is a Failure."""
+    """The counters of a window's records, without batches. A record failed if its result is a Failure."""
     counters = Counters(records=len(results), blank=window.blank, duplicate_pairs=window.duplicates, windows=1)
     for entry, result in zip(window.entries, results, strict=True):
         if isinstance(entry, Failure) or isinstance(result, Failure):

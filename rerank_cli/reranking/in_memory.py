@@ -1,4 +1,4 @@
-"""A few texts scored at once, in memory."""
+"""Score a few texts in memory."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ BATCH_TOKENS = 1024
 
 
 def load_and_score(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-    """The logits of each query's texts; loads the scorer and closes it. Raises DeviceError when memory is too small."""
+    """The logits of each query's texts. Loads and closes the scorer. Raises DeviceError when memory is too small."""
     scorer.load()
     logits = score_texts(scorer, queries)
     scorer.close()
@@ -18,7 +18,7 @@ def load_and_score(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]])
 
 
 def score_texts(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-    """The logits of each query's texts, by a scorer that is loaded. Raises DeviceError when memory is too small."""
+    """The logits of each query's texts, by a loaded scorer. Raises DeviceError when memory is too small."""
     pairs = scorer.prepare([(query, text) for query, texts in queries for text in texts])
     plans = plan_batches([pair.cost for pair in pairs], Budget(BATCH_TOKENS), scorer.traits.multiple)
     batches = (Batch(tuple([pairs[i] for i in plan.indices]), plan.tokens, plan.padded) for plan in plans)

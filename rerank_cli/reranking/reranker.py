@@ -2,9 +2,9 @@
 
     read and prepare  ──▶  plan and score  ──▶  rank            (three threads, each at most a window ahead)
 
-While this window is scored, the next one is read and tokenized and the one before is ranked (`results`) and written.
-One call of the engine goes on from window to window as long as the next is ready, so that a fast device does not pause
-between them. What runs out of memory is halved here, once for all engines, so that the fake engine exercises the code
+While a window is scored, the next one is read and tokenized, and the previous one is ranked (`results`) and written.
+One call of the engine continues from window to window while the next is ready, so that a fast device does not pause
+between them. After an OutOfMemory the budget is halved here, for all engines, so that the fake engine tests the code
 that CUDA needs.
 """
 
@@ -29,12 +29,12 @@ from rerank_cli.reranking.windows import Slice, windows
 
 @dataclass(slots=True)
 class _Work:
-    """A slice on its way through the engine: its batches as planned, of which the last `left` are still to come."""
+    """A slice that is being scored: its planned batches, of which the last `left` are not scored yet."""
 
     slice: Slice
     board: ScoreBoard
     counters: Counters
-    first: int  # the number of its first pair on the board
+    first: int  # the number of its first pair on the score board
     costs: list[int]
     plans: list[BatchPlan]
     left: int
@@ -59,7 +59,7 @@ class _Work:
         stats.advance(self.slice.bytes * share, self.slice.records * share)
 
     def arrive(self, plan: BatchPlan, logits: Sequence[float | None]) -> None:
-        """Put a batch's logits on the board."""
+        """Add the logits of a batch to the score board."""
         self.board.arrive([self.first + index for index in plan.indices], logits)
         self.left -= 1
 
@@ -70,15 +70,15 @@ class _Work:
 
     @property
     def plans_left(self) -> list[BatchPlan]:
-        """The batches that are still to come, in their order."""
+        """The batches that are not scored yet, in order."""
         return self.plans[len(self.plans) - self.left :]
 
 
 @dataclass(slots=True, kw_only=True)
 class WindowReranker:
-    """Request -> Ranking, for any number of requests: what commands, cascades and scale-out compose.
+    """Ranks any number of requests; used by commands, cascades and distributed runs.
 
-    `budget` shrinks when the device runs out of memory and stays small; `report` gets a sentence when that happens.
+    `budget` shrinks when the device runs out of memory and stays small; `report` is then called.
     """
 
     scorer: Scorer
@@ -87,13 +87,13 @@ class WindowReranker:
     write: WriteConfig
     stats: Stats
     report: Report
-    candidates_path: str = "$.candidates"  # where in a record the candidates are, for failures
-    refuse_cut: bool = False  # records with texts that do not fit are failures
-    refuse_empty: bool = False  # records of which no candidate is kept are failures: they would leave no line
+    candidates_path: str = "$.candidates"  # path of the candidates in a record, for failures
+    refuse_cut: bool = False  # records with texts that are too long are failures
+    refuse_empty: bool = False  # records without kept candidates are failures: they would have no line
     _last: _Work | None = field(default=None, init=False)  # the slice planned last
 
     def windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[RankedWindow]:
-        """Rerank entries window by window. Raises DeviceError or PassingFault when scoring cannot go on."""
+        """Rerank entries window by window. Raises DeviceError or PassingFault when scoring cannot continue."""
         ranker = WindowRanker(self.write, self.scorer.identity, self.candidates_path, self.refuse_empty)
         for scored in run_ahead(lambda: self._scored_windows(entries, start), depth=1, name="score"):
             yield ranker.rank_window(scored)
@@ -118,7 +118,7 @@ class WindowReranker:
         )
 
     def _plan(self, slice_: Slice) -> _Work:
-        """Plan a slice; it goes on with the window of the slice before it, unless that closed one."""
+        """Plan a slice. It continues the window of the previous slice, unless that closed it."""
         before = self._last
         if before is None or before.slice.closes is not None:
             board, counters = ScoreBoard(), Counters()
@@ -130,11 +130,11 @@ class WindowReranker:
         return self._last
 
     def _score(self, works: deque[_Work], slices: Ahead[Slice]) -> Iterator[ScoredWindow]:
-        """Score what is planned and what arrives meanwhile, in one call of the engine, so that it never idles.
+        """Score the planned slices, and those that arrive meanwhile, in one call of the engine, so that it never idles.
 
-        Ends when all is done, or before a batch that does not fit, with all that is left planned again.
+        Returns when all are scored, or at a batch that does not fit, after planning the remaining pairs again.
         """
-        sent: deque[tuple[_Work, BatchPlan]] = deque()  # to the engine, which has not answered yet
+        sent: deque[tuple[_Work, BatchPlan]] = deque()  # batches that the engine has not returned yet
         results = self.scorer.score(self._batches(works, slices, sent))
         yield from self._take_scored(works)
         while True:
@@ -145,9 +145,9 @@ class WindowReranker:
                 self._plan_smaller(*sent[0], works)
                 return
             if logits is None:
-                yield from self._take_scored(works)  # a slice without pairs may have arrived last
+                yield from self._take_scored(works)  # the last slice may have no pairs
                 if works:
-                    raise RuntimeError("the engine gave fewer results than there are batches. This is a bug.")
+                    raise RuntimeError("the engine returned fewer results than batches. This is a bug.")
                 return
             work, plan = sent.popleft()
             count_batch(plan, time.perf_counter() - started, work.counters, self.stats)
@@ -158,7 +158,7 @@ class WindowReranker:
     def _batches(
         self, works: deque[_Work], slices: Ahead[Slice], sent: deque[tuple[_Work, BatchPlan]]
     ) -> Iterator[Batch]:
-        """The batches of what is planned, then of each next slice that is ready: the engine is not to wait for one."""
+        """The batches of the planned slices, then of each next slice that is ready, so that the engine never waits."""
         waiting = deque(works)
         while waiting:
             work = waiting.popleft()
@@ -170,7 +170,7 @@ class WindowReranker:
                 works.append(waiting[0])
 
     def _take_scored(self, works: deque[_Work]) -> Iterator[ScoredWindow]:
-        """Take away the slices that are wholly scored, and give the windows that close with them, in order."""
+        """Remove the slices that are scored, and yield the windows that close with them, in order."""
         while works and not works[0].left:
             work = works.popleft()
             work.advance(self.stats)
@@ -178,14 +178,16 @@ class WindowReranker:
                 yield ScoredWindow(work.slice.closes, work.board, work.counters, self.budget)
 
     def _plan_smaller(self, work: _Work, too_large: BatchPlan, works: deque[_Work]) -> None:
-        """After a batch that did not fit: halve the budget and plan all that is left under it."""
+        """After a batch that did not fit: halve the budget and plan the remaining pairs again."""
         left = [index for plan in work.plans_left[1:] for index in plan.indices]
         if len(too_large.indices) == 1:
             work.arrive(too_large, [None])
-            self.report(f"out of memory with one pair of {too_large.padded} tokens: its record goes to the errors")
+            self.report(f"out of memory with one pair of {too_large.padded} tokens: its record fails")
         else:
             self.budget = self.budget.halved(too_large.padded, too_large.square)
-            self.report(f"out of memory with {too_large.padded} tokens in a batch: going on with {self.budget.tokens}")
+            self.report(
+                f"out of memory with a batch of {too_large.padded} tokens: continuing with {self.budget.tokens}"
+            )
             left.extend(too_large.indices)
         work.counters.oom_splits += 1
         for each in works:

@@ -1,4 +1,4 @@
-"""From a window's logits to its results: the ranking of each record, or why it failed."""
+"""From the logits of a window to its results: the ranking of each record, or its failure."""
 
 import math
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from rerank_cli.reranking.counting import counters_of
 from rerank_cli.reranking.scoreboard import ScoreBoard
 from rerank_cli.reranking.windows import NumberedRequest, Window
 
-MAX_NOT_FINITE = 0.01  # of a window's pairs: beyond, the device or the dtype is at fault, not the record
+MAX_NOT_FINITE = 0.01  # share of a window's pairs; with more, the device or the dtype is at fault, not the records
 
 Result = tuple[Request, Ranking] | Failure
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredWindow:
-    """A window with all its logits; `counters` are of its batches, `budget` is the one after it."""
+    """A window with all its logits; `counters` are those of its batches, `budget` is the budget after it."""
 
     window: Window
     board: ScoreBoard
@@ -32,7 +32,7 @@ class ScoredWindow:
 
 @dataclass(frozen=True, slots=True)
 class RankedWindow:
-    """A finished window: its results in input order, what it counted, where it ends, and the budget after it."""
+    """A ranked window: its results in input order, its counters, its end, and the budget after it."""
 
     results: list[Result]
     counters: Counters
@@ -44,12 +44,12 @@ class RankedWindow:
 class WindowRanker:
     """Ranks the records of scored windows.
 
-    `candidates_path`: where in a record its candidates are, for failures. `refuse_empty`: records of which no candidate
-    is kept are failures, since they would leave no line.
+    `candidates_path`: the path of the candidates in a record, for failures. `refuse_empty`: records without kept
+    candidates are failures, since they would have no line.
     """
 
     write: WriteConfig
-    identity: Identity  # of the engine that scored them, for messages
+    identity: Identity  # of the engine, for messages
     candidates_path: str
     refuse_empty: bool
 
@@ -67,8 +67,8 @@ class WindowRanker:
             identity = self.identity
             raise DeviceError(
                 f"{bad} of {len(scores)} logits are not finite ({identity.model}, {identity.dtype}, {identity.device})",
-                "Narrow dtypes overflow with some models: start anew with --dtype fp32 (or bf16) and --overwrite; "
-                "in fp32 the model itself is at fault.",
+                "Run again with --dtype fp32 (or bf16) and --overwrite: fp16 overflows with some models. "
+                "If it is fp32 already, the model is at fault.",
             )
 
     def _result(self, entry: NumberedRequest | Failure, board: ScoreBoard) -> Result:
@@ -85,16 +85,16 @@ class WindowRanker:
             logits.append(logit)
         ranking = self._ranking(entry, logits, best_spans)
         if self.refuse_empty and not ranking.indices:
-            reason = "no candidate reaches --min-score, so the record would leave no line in the output"
+            reason = "no candidate reaches --min-score, so the record would have no line in the output"
             return failed(request, reason, self.candidates_path)
         return request, ranking
 
     def _ranking(
         self, entry: NumberedRequest, logits: list[float], best_spans: Mapping[int, tuple[int, int]]
     ) -> Ranking:
-        """A request's ranking; `best_spans` are the spans of the best chunks, by position."""
+        """The ranking of a request; `best_spans` are the spans of the best chunks, by position."""
         write, request = self.write, entry.request
-        ranked = not request.queries  # else of different queries, of which none is better than another
+        ranked = not request.queries  # texts of different queries are not ranked
         spans = {position: _span_in_text(request, position, span) for position, span in best_spans.items()}
         return rank(
             logits,
@@ -109,12 +109,12 @@ class WindowRanker:
 
     def _why_not_ranked(self, logit: float | None) -> str:
         if logit is None:
-            return "out of memory with this one pair: lower --max-length"
+            return "out of memory with this single pair: lower --max-length"
         return f"the logit is {logit} in {self.identity.dtype}: try --dtype fp32 or bf16"
 
 
 def _best_chunk(board: ScoreBoard, entry: NumberedRequest, position: int) -> tuple[float | None, tuple[int, int]]:
-    """The best logit of a candidate's chunks, the first of equals, and its span; one that is not finite wins."""
+    """The best logit of a candidate's chunks (the first of equals) and its span. A logit that is not finite wins."""
     first, spans = entry.pairs[position], entry.chunks[position]
     logits = board.take(range(first, first + len(spans)))
     bad = next((at for at, logit in enumerate(logits) if logit is None or not math.isfinite(logit)), None)
@@ -123,7 +123,7 @@ def _best_chunk(board: ScoreBoard, entry: NumberedRequest, position: int) -> tup
 
 
 def _span_in_text(request: Request, position: int, span: tuple[int, int]) -> tuple[int, int] | None:
-    """A span of a document as one of the candidate's own text; None where a template left that out."""
+    """A span of a document as a span of the candidate's own text; None if a template left the text out."""
     if not request.fields:
         return span
     place = request.fields[position]

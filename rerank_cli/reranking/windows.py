@@ -1,8 +1,8 @@
-"""From entries to windows: whole records, prepared, bounded in tokens, records and bytes.
+"""From entries to windows: complete, prepared records, limited by tokens, records and bytes.
 
-A window is the unit of sorting, of de-duplication and of commitment, so its edges must follow from the records alone:
-a resumed run, which begins at an edge, then finds the same edges again and composes the same batches. A record with
-very many candidates is a window of its own and travels in slices, so that its tokens are never all in memory.
+A window is the unit of sorting, de-duplication and commits. Its edges depend on the records alone, so a resumed run,
+which begins at an edge, finds the same edges and composes the same batches. A record with very many candidates is a
+separate window and is scored in slices, so that its tokens are never all in memory.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,18 +13,18 @@ from rerank_cli.core.records import Entry, Failure, Mark, Request, failed
 from rerank_cli.core.scorer import PreparedPair
 
 SLICE_PAIRS = 1024  # a record with more candidates is scored in slices of this many pairs
-PREPARE_ENTRIES = 4096  # so that very short lines are not gathered by the hundred thousand
-PREPARE_BYTES = 1 << 18  # bytes of input, or characters of texts, for one call of prepare: they keep threads busy
+PREPARE_ENTRIES = 4096  # limits batches of very short lines
+PREPARE_BYTES = 1 << 18  # bytes of input, or characters of texts, per call of prepare: enough to keep its threads busy
 
 Prepare = Callable[[Sequence[tuple[str, str]]], list[PreparedPair]]
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedRequest:
-    """A request of a window: its pairs' numbers in that window, and the positions of candidates that were cut.
+    """A request of a window: the numbers of its pairs, and the positions of truncated candidates.
 
-    A candidate in `chunks` was scored in parts, numbered on from its pair, of which the spans are given. `tokens` are
-    those of all its pairs.
+    A candidate in `chunks` was scored in chunks with these spans, numbered from its pair on. `tokens` are those of all
+    its pairs.
     """
 
     request: Request
@@ -36,7 +36,7 @@ class NumberedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The records that end here, in input order, and the place in the input after them."""
+    """The records of a window, in input order, and the position in the input after them."""
 
     entries: list[NumberedRequest | Failure]
     blank: int
@@ -59,7 +59,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """An entry with its prepared pairs, or a slice of a very long one (`last` when no more follow)."""
+    """An entry with its prepared pairs, or a slice of a very long one (`last`: the last slice)."""
 
     entry: Entry
     pairs: list[PreparedPair]
@@ -80,10 +80,10 @@ def windows(
     refuse_cut: bool = False,
     candidates_path: str = "$.candidates",
 ) -> Iterator[Slice]:
-    """Prepare entries and gather them into windows, each yielded as one or more slices.
+    """Prepare entries and collect them in windows, each yielded as one or more slices.
 
-    With `refuse_cut`, records in which a text would be cut are failures; so are those that refuse it themselves. A
-    record's candidates stand at `candidates_path`.
+    With `refuse_cut`, records with a text that would be truncated are failures, as are those that forbid truncation
+    themselves. `candidates_path` is the path of the candidates in a record.
     """
     current = _OpenWindow(start, refuse_cut, candidates_path)
     for piece in _pieces(entries, prepare):
@@ -110,10 +110,10 @@ class _OpenWindow:
     duplicates: int = 0
     tokens: int = 0
     fresh: list[PreparedPair] = field(default_factory=list)
-    count: int = 0  # of pairs that were fresh
-    full: bool = False  # a very long record has a window of its own
+    count: int = 0  # distinct pairs
+    full: bool = False  # a very long record is a separate window
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
-    pairs: list[int] = field(default_factory=list)  # of the record in hand
+    pairs: list[int] = field(default_factory=list)  # of the current record
     record_tokens: int = 0
     truncated: list[int] = field(default_factory=list)
     chunks: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
@@ -128,9 +128,9 @@ class _OpenWindow:
         return len(self.entries) + self.blank
 
     def must_close_before(self, piece: _Piece, limits: WindowLimits) -> bool:
-        """Whether `piece` would overflow the window, or begins a very long record, which wants one of its own.
+        """Whether `piece` would overflow the window, or begins a very long record, which needs its own window.
 
-        What stood inside the record before it, and so ends where that ends, stays in its window: the edge lies behind.
+        Entries that stood inside the previous record end where it ends, so they stay in its window.
         """
         if not self.size or piece.entry.end.total <= self.end.total:
             return False
@@ -140,7 +140,7 @@ class _OpenWindow:
         return piece.long or limits.overflows(tokens, self.size + 1, piece.entry.end.total - self.start.total)
 
     def add(self, piece: _Piece) -> None:
-        """Take a piece in; identical pairs get the same number and are scored once."""
+        """Add a piece. Identical pairs get the same number and are scored once."""
         entry = piece.entry
         if isinstance(entry, Request):
             if not piece.long and self._refuses(entry) and any(pair.truncated for pair in piece.pairs):
@@ -168,8 +168,8 @@ class _OpenWindow:
         return NumberedRequest(request, self.pairs, frozenset(self.truncated), self.chunks, self.record_tokens)
 
     def _too_long(self, request: Request, position: int) -> Failure:
-        why = "--long-docs is error" if self.refuse_cut else "the request says that nothing may be truncated"
-        reason = f"query and document do not fit into --max-length tokens, and {why}"
+        why = "--long-docs is error" if self.refuse_cut else "the request forbids truncation"
+        reason = f"query and document are longer than --max-length tokens, and {why}"
         return failed(request, reason, f"{self.candidates_path}[{position}]")
 
     def _number_pairs(self, request: Request, pairs: list[PreparedPair]) -> None:
@@ -200,14 +200,14 @@ class _OpenWindow:
         return Slice(fresh, None, share * (piece.entry.end.disk - self.start.disk), share)
 
     def close(self) -> Slice:
-        """What is fresh, and the window."""
+        """The new pairs, and the closed window."""
         window = Window(self.entries, self.blank, self.duplicates, self.end)
         bytes_ = (1 - self.sliced) * (self.end.disk - self.start.disk)
         return Slice(self.fresh, window, bytes_, len(self.entries) - self.sliced)
 
 
 def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:
-    """Prepare several small records in one call, and a very long one in slices."""
+    """Prepare several small records in one call, and very long ones in slices."""
     gathered: list[Entry] = []
     size = 0
     for entry in entries:

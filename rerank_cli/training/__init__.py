@@ -1,7 +1,7 @@
-"""Fine-tuning, and the hard negatives for it.
+"""Fine-tuning, and mining of hard negatives for it.
 
 `train` has the steps of a training, `fit` those of its loop, `trainer` is the loop of sentence-transformers.
-`preflight` has what is refused before a record is read, `data` what is learnt from: `examples` are judged records,
-`rows` what each loss takes of them, `held_out` what is only measured. `folder` is where it happens, `note` what it
-records. `mine` and `pool` find hard negatives.
+`preflight` has the checks before a record is read. `data` is the training data: `examples` are judged records, `rows`
+the input of each loss, `held_out` the records that are only measured. `folder` is the output folder, `note` its
+description. `mine` and `pool` find hard negatives.
 """

@@ -1,10 +1,10 @@
-"""The card of a fine-tuned model: what it is, what it was made from, and how good it was on what was held out."""
+"""The model card of a fine-tuned model: its base, its data, and its measures on held-out records."""
 
 from typing import Any
 
 
 def card(name: str, loss: str, note: dict[str, Any]) -> str:
-    """A README.md for a folder `name`; `loss` in words, `note` as `rerank train` keeps it."""
+    """The README.md of a folder `name`; `loss` is a description, `note` the note of the training."""
     data, training, measured = note["data"], note["training"], note.get("held_out")
     options = {name: value for name, value in note["options"].items() if value is not None}
     computed = [f"{name} {value}" for name, value in note["computed_with"].items()]
@@ -24,7 +24,7 @@ def card(name: str, loss: str, note: dict[str, Any]) -> str:
         f"Data: {', '.join(data['inputs'])}; {data['queries']:,} queries, {data['rows']:,} rows"
         f"{_left_out(data['unread_records'] + data['unused_records'])}.",
         f"Training: {steps_and_time(training)}, loss {loss}; {', '.join(computed)}."
-        + (f" Left as they were: {', '.join(training['left_alone'])}." if training["left_alone"] else ""),
+        + (f" Not trained: {', '.join(training['left_alone'])}." if training["left_alone"] else ""),
         "",
         "| option | value |",
         "|---|---|",
@@ -33,7 +33,7 @@ def card(name: str, loss: str, note: dict[str, Any]) -> str:
     if measured:
         lines += [
             "",
-            "The checkpoint was chosen by nDCG@10 on the same held-out records, so the gain is a little too good.",
+            "The checkpoint was chosen by nDCG@10 on the same held-out records, so the gain is slightly overestimated.",
             "",
             f"On {measured['queries']:,} held-out queries ({', '.join(data['held_out'])}"
             f"{_left_out(data['held_out_left_out'])}), 95 % intervals of the gain:",
@@ -49,9 +49,9 @@ def card(name: str, loss: str, note: dict[str, Any]) -> str:
 
 
 def steps_and_time(training: dict[str, Any]) -> str:
-    """How long it took; of a training that was stopped, what came after it was last continued."""
+    """Steps and time; of a resumed training, since it was last resumed."""
     begun = training["resumed_at_step"]
-    since = "" if begun is None else f" since it was continued at step {begun:,}"
+    since = "" if begun is None else f" since it was resumed at step {begun:,}"
     return f"{training['steps']:,} steps, {training['seconds']:,} s{since}"
 
 

@@ -1,4 +1,4 @@
-"""What a training is asked for."""
+"""The configuration of a training."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 from rerank_cli.core.config import ModelConfig, Origins, ReadConfig
 
 LEARNING_RATE = 2e-5
-LORA_LEARNING_RATE = 2e-4  # ten times as high, as adapters want it (Schulman et al., "LoRA Without Regret", 2025)
+LORA_LEARNING_RATE = 2e-4  # ten times as high for adapters (Schulman et al., "LoRA Without Regret", 2025)
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Where in a candidate its judgement and a teacher's logit are."""
+    """The fields of a candidate with its judgement and a teacher's logit."""
 
     relevance: str = "relevance"
     teacher: str = "logit"
@@ -19,13 +19,13 @@ class Fields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """What to learn from, how, and where to. `batch_size` and `negatives` count pairs; see `rerank train --help`."""
+    """The options of `rerank train`. `batch_size` and `negatives` count pairs."""
 
     read: ReadConfig
     model: ModelConfig
     output: Path
     held_out: ReadConfig | None = None
-    qrels: str | None = None  # judgements of the held-out records, where they carry none
+    qrels: str | None = None  # judgements of the held-out records, if they have none
     fields: Fields = field(default_factory=Fields)
     loss: str = "bce"
     negatives: int = 7
@@ -35,7 +35,7 @@ class TrainConfig:
     learning_rate: float | None = None
     warmup: float = 0.1
     weight_decay: float = 0.01
-    lora: int | None = None  # the rank of the adapters
+    lora: int | None = None  # rank of the adapters
     freeze_embeddings: bool = False
     dtype: str = "fp32"
     seed: int = 42
@@ -47,13 +47,13 @@ class TrainConfig:
 
     @property
     def rate(self) -> float:
-        """The learning rate: the one asked for, or what suits all weights or adapters."""
+        """The learning rate; the default depends on `lora`."""
         usual = LEARNING_RATE if self.lora is None else LORA_LEARNING_RATE
         return usual if self.learning_rate is None else self.learning_rate
 
     @property
     def files(self) -> list[str]:
-        """All that the training reads, its base included."""
+        """All files that the training reads, its base included."""
         held_out = self.held_out.files if self.held_out else ()
         qrels = [self.qrels] if self.qrels else []
         return [*self.read.files, *held_out, *qrels, self.model.model]

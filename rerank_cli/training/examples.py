@@ -1,6 +1,6 @@
-"""Judged records as examples, which a model learns from or is measured on.
+"""Read judged records as examples, for training or measuring.
 
-Judgements are the `relevance` of candidates, whatever says so in the format of the records, or stand in a file.
+Judgements are the `relevance` of candidates, in the form of the records' format, or come from a file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,18 +18,18 @@ from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.training.config import Fields
 from rerank_cli.training.rows import Example
 
-SHOWN = 60  # characters of a document
+SHOWN = 60  # characters of a document in a message
 
 
 class Name(NamedTuple):
-    """What a query or a document is known by: `kind` is "text" where it has no id, else "document"."""
+    """The identity of a query or document: its id, or its text (`kind` "text") without one."""
 
     kind: str
     value: str
 
     @classmethod
     def of(cls, identity: Any, text: str) -> "Name":
-        """The name by an id, or by the text where the id is None."""
+        """The name for an id; for the text if the id is None."""
         return cls("text", text) if identity is None else cls("document", str(identity))
 
     def __str__(self) -> str:
@@ -38,23 +38,23 @@ class Name(NamedTuple):
 
 
 class OnlyRecord(NamedTuple):
-    """The judgements of a query that has one record so far: they take less room than a dict."""
+    """The judgements of a query with one record so far: smaller than a dict."""
 
     documents: list[Name]
     relevance: tuple[float, ...]
 
 
 class ReadExamples(NamedTuple):
-    """The judged records of an input, and how many records could not be used."""
+    """The judged records of an input, and the number of records that could not be used."""
 
     examples: list[Example]
     left_out: int
 
 
 def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels | None = None) -> ReadExamples:
-    """The judged records of an input, with `qrels` as they judge them. Raises InputError when there are none.
+    """Read the judged records of an input, judged by `qrels` if given. Raises InputError when there are none.
 
-    A record that judges a document twice, or otherwise than a record of the same query before it, cannot be used.
+    A record that contradicts itself, or an earlier record of the same query, cannot be used.
     """
     examples: list[Example] = []
     left_out, first_reason = 0, ""
@@ -64,18 +64,18 @@ def read_examples(read: ReadConfig, fields: Fields, report: Report, qrels: Qrels
         else:
             left_out, first_reason = left_out + 1, first_reason or found
     if left_out:
-        report(f"{left_out:,} records cannot be used and are left out; the first: {first_reason}")
+        report(f"{left_out:,} records cannot be used and are skipped; the first: {first_reason}")
     if not examples:
         raise InputError(
             f"{', '.join(read.sources)}: no judged records",
-            f"Records need {fields.relevance!r} in their candidates, or a format with judgements: `pos` and `neg`, "
+            f"Add {fields.relevance!r} to the candidates, or use a format with judgements: `pos` and `neg`, "
             "`positive` and `negative`, `positive_passages` and `negative_passages`, `docs` and `labels`, MS MARCO's.",
         )
     return ReadExamples(examples, left_out)
 
 
 def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) -> Iterator[Example | str]:
-    """Each record as an example, or why it cannot be used."""
+    """Each record as an example, or the reason why it cannot be used."""
     inputs = open_inputs(read)
     format = open_format(read, WriteConfig(), inputs)
     judgements = _Judgements()
@@ -91,7 +91,7 @@ def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) 
             if qrels is not None and (lacking := lacking_id(record, read.candidates_field)):
                 what, option = lacking
                 why = f"; {option} names it" if option and format.name == "native" else ""
-                yield f"{entry.origin}: {what} has no id by which it is judged{why}"
+                yield f"{entry.origin}: {what} has no id, which its judgement needs{why}"
                 continue
             elsewhere = () if qrels is None else _put_judgements(record, qrels, fields.relevance)
             candidates = as_objects(record)
@@ -104,16 +104,16 @@ def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) 
 
 
 class _Judgements:
-    """Judgements of the records so far, to find those that contradict each other.
+    """The judgements of the records so far, to find contradictions.
 
-    A query is known by its id, else by its text, and a document likewise.
+    Queries and documents are identified by their id, else by their text.
     """
 
     def __init__(self) -> None:
         self._queries: dict[Name, OnlyRecord | dict[Name, float]] = {}
 
     def contradiction(self, qid: Any, candidates: list[dict[str, Any]], example: Example) -> str:
-        """The first contradiction of a record, in itself or to those before it; "" where it is taken in."""
+        """The first contradiction of a record with itself or earlier records; "" if there is none."""
         query = Name.of(qid, example.query)
         documents = [Name.of(each.get("id"), text) for each, text in zip(candidates, example.texts, strict=True)]
         before = self._queries.get(query, {})
@@ -123,16 +123,16 @@ class _Judgements:
             if here.setdefault(document, grade) != grade:
                 return f"{document} is judged {here[document]:g} and {grade:g}"
             if known.get(document, grade) != grade:
-                return f"{document} is judged {grade:g}, and {known[document]:g} in a record of the same query before"
+                return f"{document} is judged {grade:g}, and {known[document]:g} in an earlier record of the same query"
         known.update(here)
         self._queries[query] = known if query in self._queries else OnlyRecord(documents, example.relevance)
         return ""
 
 
 def _put_judgements(record: dict[str, Any], qrels: Qrels, field: str) -> tuple[float, ...]:
-    """Put judgements into a record, by its id and those of its candidates; what is not judged is not relevant.
+    """Add judgements to a record by its ids. Candidates without one are not relevant.
 
-    Returns the grades of documents that are no candidates: the best ranking has them.
+    Returns the grades of documents that are not candidates: an ideal ranking includes them.
     """
     judged = qrels.get(str(record.get("id")))
     here = {str(each.get("id")) for each in as_objects(record)}
@@ -154,14 +154,14 @@ def _example(
 
 
 def _relevance(value: Any) -> float | None:
-    """A judgement: a number, also as a string, or true (1) or false (0); None for anything else."""
+    """A judgement: a number (possibly in a string), or true (1) or false (0); None for anything else."""
     if isinstance(value, str):
         value = number_of(value)
     return _number(float(value)) if isinstance(value, bool) else _number(value)
 
 
 def _number(value: Any) -> float | None:
-    """A finite number of a size that can be learnt; None for anything else."""
+    """A finite number in the range that can be trained on; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) <= MAX_RELEVANCE else None

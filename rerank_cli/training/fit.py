@@ -1,6 +1,6 @@
-"""One training on rows that are read: prepare the model, choose the checkpoint, run, check and write, describe.
+"""Train on given rows: prepare the model, choose the checkpoint, run, check and write the model.
 
-Loaded by `train` when a training begins.
+Imported by `train` when a training begins.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from rerank_cli.core.errors import DeviceError
-from rerank_cli.core.protocols import Report
+from rerank_cli.core.protocols import Report, StepProgress
 from rerank_cli.engines.torch_device import choose_device, is_out_of_memory
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import quiet_transformers
@@ -26,17 +26,17 @@ from rerank_cli.training.trainer import DIVERGED, Trainer, Watch, make_trainer
 
 @quiet_transformers()
 def fit(
-    config: TrainConfig, data: TrainingData, base: ModelFolder, folder: Path, *, report: Report, progress: Any
+    config: TrainConfig, data: TrainingData, base: ModelFolder, folder: Path, *, report: Report, progress: StepProgress
 ) -> dict[str, Any]:
-    """Train `base` on `data` in `folder`, from its last checkpoint if it has one; write the model into `folder`/model.
+    """Train `base` on `data` in `folder`, from its last checkpoint if there is one; write the model to `folder`/model.
 
-    Returns what the note says of the training: steps, seconds, the log. Raises ModelError (nothing in the model may
-    learn), DeviceError when its memory is too small, or the loss or a weight is not finite any more, OutputError.
+    Returns the training part of the note: steps, seconds, the log. Raises ModelError (no trainable weights),
+    DeviceError (out of memory, or a loss or weight that is not finite), OutputError.
     """
     model = prepare_model(config, base, _prepare_device(config))
     trained_weights = model.trained_weights
     if model.left_alone:
-        report(f"left as they are, as frozen_in_training of config.json asks: {', '.join(model.left_alone)}")
+        report(f"not trained, because of frozen_in_training in config.json: {', '.join(model.left_alone)}")
     report(f"{trained_weights:,} of {model.weights:,} weights are trained, on {model.device}")
     watch = Watch(progress)
     trainer = make_trainer(config, data, folder, model, watch)
@@ -58,7 +58,7 @@ def fit(
 
 
 def _prepare_device(config: TrainConfig) -> torch.device:
-    """The device, with its threads and the seed set."""
+    """Choose the device, and set its threads and the seed."""
     device = choose_device(config.model.device)
     if config.model.threads:
         torch.set_num_threads(config.model.threads)
@@ -67,7 +67,7 @@ def _prepare_device(config: TrainConfig) -> torch.device:
 
 
 def _run(trainer: Trainer, checkpoint: str | None, device: torch.device, batch_size: int) -> None:
-    """Train to the end, from a checkpoint if there is one; a training that was over there is only taken up."""
+    """Train to the end, from a checkpoint if there is one. If training ended there, only restore its state."""
     try:
         if checkpoint is not None and trainer.is_over_at(checkpoint):
             trainer.continue_after_the_end(checkpoint)
@@ -76,23 +76,23 @@ def _run(trainer: Trainer, checkpoint: str | None, device: torch.device, batch_s
     except RuntimeError as fault:
         if is_out_of_memory(fault):
             raise DeviceError(
-                f"{device}: no memory for a step of {batch_size} pairs", "Use a smaller --batch-size or --lora."
+                f"{device}: out of memory for a step of {batch_size} pairs", "Use a smaller --batch-size or --lora."
             ) from None
         raise
 
 
 def _write_model(model: TrainableModel, folder: Path) -> None:
-    """Write a trained model, adapters merged. Raises DeviceError when a weight is not finite, and OutputError."""
+    """Write a trained model with merged adapters. Raises DeviceError for a weight that is not finite, OutputError."""
     if not model.is_finite:
-        raise DeviceError("weights are not finite any more", DIVERGED)
+        raise DeviceError("weights became infinite or NaN", DIVERGED)
     if model.adapters is not None:
         model.adapters.merge_and_unload()
-    shutil.rmtree(folder, ignore_errors=True)  # of a training that was killed while it wrote
+    shutil.rmtree(folder, ignore_errors=True)  # left by a training that was killed here
     with write_errors(folder):
         model.encoder.save_pretrained(str(folder), create_model_card=False)
 
 
 def _log(trainer: Trainer, watch: Watch) -> list[dict[str, float]]:
-    """Losses and measures of the whole training: of the checkpoint that was continued, and since then."""
+    """Losses and measures of the complete training, those before a resume included."""
     first = watch.log[0]["step"] if watch.log else math.inf
     return [*(figures for figures in trainer.figures_logged() if figures["step"] < first), *watch.log]

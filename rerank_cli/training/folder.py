@@ -1,7 +1,7 @@
-"""Where a training happens: OUT.partial while it goes on, OUT when it is whole, and one living training for each.
+"""The folder of a training: OUT.partial while it runs, OUT when it is complete, locked for one process.
 
-`rerank-train.json` in them says which training it is: data, options and base; two of the same note are the same one.
-In OUT it also lists the files that are ours: a folder that holds others is left alone, whatever the flags.
+`rerank-train.json` identifies the training: data, options and base. Trainings with equal notes are the same. In OUT it
+also lists our files: a folder with other files is never replaced.
 """
 
 import json
@@ -22,10 +22,10 @@ from rerank_cli.files.folders import apply_umask, swap_folder, sync_tree
 from rerank_cli.files.lock import Lock
 from rerank_cli.training.checkpoints import STATE, write_whole
 
-NOTE, BEFORE, MODEL, FORMER = "rerank-train.json", "before.json", "model", "former"
-EVAL, CHECKPOINT = "eval", re.compile(r"checkpoint-\d+")  # made by the trainer
-FILES = "rerank-files.json"  # in a checkpoint: what the trainer wrote there
-KNOWN = re.compile(  # in a checkpoint that has no such list, and in a model of a note that has none
+NOTE, BEFORE, MODEL, PREVIOUS = "rerank-train.json", "before.json", "model", "previous"
+EVAL, CHECKPOINT = "eval", re.compile(r"checkpoint-\d+")  # written by the trainer
+FILES = "rerank-files.json"  # in a checkpoint: the list of the trainer's files
+KNOWN = re.compile(  # our files in a checkpoint or model without such a list
     r"README\.md|(config|config_sentence_transformers|modules|sentence_bert_config|generation_config)\.json|"
     r"(adapter_)?model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|adapter_config\.json|"
     r"(optimizer|scheduler|scaler)\.pt|rng_state(_\d+)?\.pth|trainer_state\.json|training_args\.bin|"
@@ -33,7 +33,7 @@ KNOWN = re.compile(  # in a checkpoint that has no such list, and in a model of 
     r"(sentencepiece\.bpe|spiece|spm|tokenizer)\.model|chat_template\.jinja"
 )
 
-OUTCOMES = ("training", "held_out", "files", "origins")  # of a note: what the training came to, not which one it is
+OUTCOMES = ("training", "held_out", "files", "origins")  # keys of a note that do not identify the training
 
 
 def _note_in(folder: Path) -> dict[str, Any] | None:
@@ -45,14 +45,14 @@ def _note_in(folder: Path) -> dict[str, Any] | None:
 
 
 def _same(folder: Path, note: dict[str, Any]) -> bool:
-    """Whether the training in a folder is the one of this note."""
+    """Whether a folder holds the training of this note."""
     found = _note_in(folder) or {}
     known = {name: value for name, value in found.items() if name not in OUTCOMES}
     return bool(known == json.loads(json.dumps(note)))
 
 
 def note_files(folder: Path) -> None:
-    """List in a checkpoint the files that the trainer wrote there."""
+    """Write the list of the trainer's files into a checkpoint."""
     write_whole(folder / FILES, json.dumps(_files_in(folder)))
 
 
@@ -61,7 +61,7 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _foreign_in(folder: Path) -> Path | None:
-    """A file in a model's folder or a checkpoint that no training put there; a link in a folder's place itself."""
+    """A file in a model folder or checkpoint that no training wrote; the folder itself if it is a link."""
     if not folder.is_dir() or folder.is_symlink():
         return folder
     listed = _listed_in(folder)
@@ -71,7 +71,7 @@ def _foreign_in(folder: Path) -> Path | None:
 
 
 def _listed_in(folder: Path) -> list[str]:
-    """The files that the note in a folder names, or the list in a checkpoint; none where there is neither."""
+    """The files listed in the note of a folder or in a checkpoint; empty without a list."""
     listed = (_note_in(folder) or {}).get("files")
     if listed is None:
         with suppress(OSError, ValueError):
@@ -80,12 +80,12 @@ def _listed_in(folder: Path) -> list[str]:
 
 
 def _foreign_in_partial(partial: Path, inherited: bool) -> Path | None:
-    """What lies in an unfinished folder and was not put there by a training; the folder itself if nothing is ours."""
+    """A file in an unfinished folder that no training wrote; the folder itself if nothing is ours."""
     if not partial.is_dir() or partial.is_symlink():
         return partial
     entries = list(partial.iterdir())
     for path in entries:
-        if path.name in (MODEL, FORMER) or CHECKPOINT.fullmatch(path.name):
+        if path.name in (MODEL, PREVIOUS) or CHECKPOINT.fullmatch(path.name):
             found = _foreign_in(path)
         elif path.name == EVAL:
             found = next((each for each in path.rglob("*") if each.suffix != ".csv"), None)
@@ -100,16 +100,16 @@ class TrainingFolder:
     """OUT and OUT.partial, locked from construction to `close`."""
 
     def __init__(self, output: Path, resume: bool, overwrite: bool, reads: Iterable[str]) -> None:
-        """`reads`: what the training reads. Raises ConfigError, Refused, OutputBusy or OutputError."""
+        """`reads`: the files that the training reads. Raises ConfigError, Refused, OutputBusy or OutputError."""
         if str(output) == "-":
-            raise ConfigError("-o -: a model is a folder", "Name one.")
+            raise ConfigError("-o -: a model cannot be written to standard output", "Name a folder.")
         self.final = Path(os.path.realpath(output))
         self.partial = self.final.with_name(self.final.name + ".partial")
         self._resume, self._overwrite = resume, overwrite
         for name in reads:
             real = Path(os.path.realpath(name))
             if any(real.is_relative_to(folder) for folder in (self.final, self.partial)):
-                raise ConfigError(f"-o {output}: {name} is read, and lies there", "Choose another folder.")
+                raise ConfigError(f"-o {output}: it contains {name}, which is read", "Choose another folder.")
         try:
             self.final.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -123,32 +123,33 @@ class TrainingFolder:
             raise
 
     def _put_back(self) -> None:
-        """Undo the first of the two last renames, if the process was killed between them."""
-        former = self.partial / FORMER
-        if os.path.lexists(former) and not os.path.lexists(self.final):
-            former.rename(self.final)
+        """Undo the first of the last two renames, if the process was killed between them."""
+        previous = self.partial / PREVIOUS
+        if os.path.lexists(previous) and not os.path.lexists(self.final):
+            previous.rename(self.final)
 
     def _refuse_foreign(self) -> None:
         final, partial = self.final, self.partial
         if os.path.lexists(final) and (self._overwrite or self._resume) and _note_in(final) is None:
             raise Refused(
-                f"{final}: exists and was not made by `rerank train`, so nothing replaces it", "Choose another folder."
+                f"{final}: exists and was not written by `rerank train`, so it is not replaced",
+                "Choose another folder.",
             )
-        if not self._resume:  # else there may be nothing to do
+        if not self._resume:  # with --resume it may be up to date
             self._refuse_foreign_model()
         if os.path.lexists(partial) and (found := _foreign_in_partial(partial, self._lock.inherited)) is not None:
-            raise Refused(f"{found}: is not of an unfinished training of ours", "Move it away.")
-        if not (self._resume or self._overwrite):  # refused already, whichever training it is
+            raise Refused(f"{found}: does not belong to an unfinished training", "Move it away.")
+        if not (self._resume or self._overwrite):  # refused for any training
             self._action(None)
 
     def _refuse_foreign_model(self) -> None:
-        """Raises Refused when OUT would be replaced and holds what no training put there."""
+        """Raises Refused when OUT would be replaced and has files that no training wrote."""
         replaced = self._overwrite and os.path.lexists(self.final)
         if replaced and (found := _foreign_in(self.final)) is not None:
-            raise Refused(f"{found}: was not put there by `rerank train`", "Move it away, or choose another folder.")
+            raise Refused(f"{found}: was not written by `rerank train`", "Move it away, or choose another folder.")
 
     def _action(self, note: dict[str, Any] | None) -> Action:
-        """What is done with what is found, for a training of this note. Raises Refused."""
+        """The action for the existing folders, for a training of this note. Raises Refused."""
         existing = Existing(
             file=os.path.lexists(self.final),
             partial=os.path.lexists(self.partial),
@@ -159,16 +160,16 @@ class TrainingFolder:
         return decide(existing, resume=self._resume, overwrite=self._overwrite, name=str(self.final))
 
     def begin(self, note: dict[str, Any], report: Report) -> Action:
-        """Make OUT.partial, or take it as it was left by this training, or see that OUT is what it would come to.
+        """Create OUT.partial, continue it, or find that OUT is up to date.
 
-        Raises Refused for another training's, OutputError.
+        Raises Refused for the folder of another training, OutputError.
         """
         action = self._action(note)
         if action is not Action.NOTHING:
             self._refuse_foreign_model()
         try:
             if action is Action.NOTHING:
-                report(f"{self.final}: nothing to do, this very training made it")
+                report(f"{self.final}: nothing to do, it is up to date")
             elif action is Action.CONTINUE:
                 report(f"continuing the training in {self.partial}")
             else:
@@ -189,14 +190,14 @@ class TrainingFolder:
         return _note_in(self.final) or {}
 
     def kept_logits(self) -> Any:
-        """What was measured before the training, if that is there."""
+        """The logits of the base on the held-out records, if they were kept."""
         try:
             return json.loads((self.partial / BEFORE).read_bytes())
         except (OSError, ValueError):
             return None
 
     def keep_logits(self, logits: Any) -> None:
-        """Keep what was measured before the training. Raises OutputError."""
+        """Keep the logits of the base on the held-out records. Raises OutputError."""
         try:
             write_whole(self.partial / BEFORE, json.dumps(logits))
         except OSError as fault:
@@ -204,34 +205,34 @@ class TrainingFolder:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is anything to continue from."""
+        """Whether there is a checkpoint to continue from."""
         return any(self.partial.glob("checkpoint-*"))
 
     def finish(self, note: dict[str, Any], card: str) -> None:
-        """Write note and card beside the model, and put it in its place.
+        """Write the note and the card into the model folder, and rename it to OUT.
 
-        Its files get the permissions that the umask leaves. Raises OutputError, and Refused when somebody else has put
-        a folder there meanwhile, or a file into one of ours.
+        Its files get the permissions of the umask. Raises OutputError, and Refused when another program has created OUT
+        meanwhile, or a file in it.
         """
-        made = self.partial / MODEL
+        model = self.partial / MODEL
         try:
-            write_whole(made / "README.md", card)
-            names = [name for name in _files_in(made) if name not in (NOTE, FILES)]
-            write_whole(made / NOTE, as_json({**note, "files": names}))
-            apply_umask(made)
-            sync_tree(made)
+            write_whole(model / "README.md", card)
+            names = [name for name in _files_in(model) if name not in (NOTE, FILES)]
+            write_whole(model / NOTE, as_json({**note, "files": names}))
+            apply_umask(model)
+            sync_tree(model)
             found = _foreign_in_partial(self.partial, inherited=True)
             if os.path.lexists(self.final) and found is None:
                 mine = self._overwrite and _note_in(self.final) is not None
                 found = _foreign_in(self.final) if mine else self.final
             if found is not None:
                 raise Refused(
-                    f"{found}: has come to be while the training went on; the model is in {made}",
-                    "Move one of them away; the same command with --resume then only finishes.",
+                    f"{found}: appeared during the training; the model is in {model}",
+                    "Move one of them away, then run the same command with --resume to finish.",
                 )
             if os.path.lexists(self.final):
-                made.chmod(stat.S_IMODE(self.final.stat().st_mode))
-            swap_folder(made, self.final, self.partial / FORMER)
+                model.chmod(stat.S_IMODE(self.final.stat().st_mode))
+            swap_folder(model, self.final, self.partial / PREVIOUS)
             sync_folder(self.final.parent)
             shutil.rmtree(self.partial)
         except OSError as fault:
@@ -241,10 +242,10 @@ class TrainingFolder:
         return OutputError(f"{self.partial}: {fault.strerror or fault}", "Check the folder and its disk.")
 
     def close(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self._lock.release()
 
 
 def as_json(note: dict[str, Any]) -> str:
-    """A note for people to read."""
+    """A note as indented JSON."""
     return json.dumps(note, indent=2, ensure_ascii=True) + "\n"

@@ -1,4 +1,4 @@
-"""Records that are not learnt from: read, ranked by a model, and measured before and after a training."""
+"""Held-out records: read them, and measure a model on them before and after training."""
 
 from array import array
 from collections.abc import Sequence
@@ -18,26 +18,26 @@ from rerank_cli.training.examples import read_examples
 from rerank_cli.training.rows import Example
 
 AT_ONCE = 64  # queries scored together
-MEASURED = " ".join(name for name in MEASURES if name != "Judged@10")  # what is not judged is held as not relevant
+MEASURED = " ".join(name for name in MEASURES if name != "Judged@10")  # unjudged texts count as not relevant
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Judged records that are not learnt from: texts by query id, and judgements of documents, named by place."""
+    """Judged records that are not trained on: texts by query id, and judgements of documents, named by position."""
 
     queries: dict[str, Example]
     left_out: int = 0  # records that could not be measured
 
     @property
     def qrels(self) -> Qrels:
-        """Judgements, also of documents that are no candidates; the grades are whole numbers."""
+        """Judgements with integer grades, also of documents that are not candidates."""
         return {
             qid: {str(place): int(value) for place, value in enumerate((*example.relevance, *example.elsewhere))}
             for qid, example in self.queries.items()
         }
 
     def results(self, name: str, logits: Sequence[Sequence[float]]) -> Results:
-        """The queries ranked by these logits, in their order; ties keep the order of the input."""
+        """The queries ranked by these logits; ties keep the input order."""
         results = Results(name)
         for (qid, example), values in zip(self.queries.items(), logits, strict=True):
             order = sorted(range(len(example.texts)), key=lambda place, by=values: -by[place])  # type: ignore[misc]
@@ -46,7 +46,7 @@ class HeldOut:
 
 
 def read_held_out(read: ReadConfig, fields: Fields, report: Report, qrels: str | None) -> HeldOut:
-    """The held-out queries that can be measured: with `qrels` all that are judged, as `rerank eval` has them.
+    """Read the held-out queries that can be measured: with `qrels` all judged ones, as in `rerank eval`.
 
     Raises InputError when there are none.
     """
@@ -58,20 +58,20 @@ def read_held_out(read: ReadConfig, fields: Fields, report: Report, qrels: str |
     }
     unmeasured = len(found.examples) - len(queries)
     if unmeasured:
-        report(f"{unmeasured:,} records of --eval have no relevant text, or no other one, and are not measured")
+        report(f"{unmeasured:,} records of --eval are not measured: they lack a relevant text or another one")
     for example in queries.values():
         for value in example.relevance:
             if value != int(value):
                 raise InputError(
-                    f"--eval: a relevance is {value}, not a whole number", "Measures are defined for grades."
+                    f"--eval: a relevance is {value}, not an integer", "Use integer grades, which the measures need."
                 )
     if not any(max(0, *example.relevance, *example.elsewhere) for example in queries.values()):
-        raise InputError("--eval: no record with a relevant text and another one", "Nothing could be measured.")
+        raise InputError("--eval: no record with a relevant text and another one", "Name records that have both.")
     return HeldOut(queries, found.left_out + unmeasured)
 
 
 def score_held_out(scorer: Any, held_out: HeldOut) -> list[list[float]]:
-    """The logits of each query's texts, by a scorer that is loaded here. Raises DeviceError."""
+    """The logits of each query's texts; loads the scorer. Raises DeviceError."""
     scorer.load()
     queries = [(example.query, example.texts) for example in held_out.queries.values()]
     logits: list[list[float]] = []
@@ -81,5 +81,5 @@ def score_held_out(scorer: Any, held_out: HeldOut) -> list[list[float]]:
 
 
 def measure_held_out(held_out: HeldOut, logits: list[list[float]], before: Results) -> Evaluation:
-    """Measures of the trained model by its logits, beside those of the ranking before."""
+    """Measures of the trained model by its logits, compared with the ranking before."""
     return evaluate(held_out.results("trained", logits), held_out.qrels, parse_measures(MEASURED), before)

@@ -1,12 +1,12 @@
-"""Hard negatives for fine-tuning: texts of a pool that look like an answer to a bi-encoder, and are none.
+"""Mine hard negatives for fine-tuning: texts of a pool that a bi-encoder ranks high and that are not relevant.
 
-For each query the pool is ranked by cosine. The first ranks may hold answers that nobody marked, so candidates come
-from a window of ranks, and each lies more than a margin below the query's own relevant texts; of those that are left,
-some are drawn. A copy of a relevant text is none, wherever it lies.
+For each query the pool is ranked by cosine. The first ranks can contain unmarked relevant texts. So candidates come
+from a range of ranks, and their cosine is more than a margin below that of the query's relevant texts. Negatives are
+drawn from these. Copies of relevant texts are always skipped.
 
-Held in memory are the pool's texts (their characters, twice with a template, and some 400 bytes each for places and
-ids) and their vectors (four bytes a dimension and text); the cosines of queries compared together are 64 MiB, or 32
-bytes a text if that is more. Tokens are there of a few thousand texts at a time.
+Memory: the texts of the pool (their characters, twice with a template, and about 400 bytes each), their vectors (four
+bytes per dimension and text), the cosines of a group of queries (64 MiB, or 32 bytes per text if that is more), and the
+tokens of a few thousand texts.
 """
 
 import math
@@ -21,7 +21,7 @@ import orjson
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, OutputError, Refused
-from rerank_cli.core.protocols import Report
+from rerank_cli.core.protocols import Report, StepProgress
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.durable import whole_file
 from rerank_cli.files.paths import is_file, real_path
@@ -30,23 +30,23 @@ from rerank_cli.models.find import find_model
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.training.pool import Pool, Query, Templates, read_pool, read_queries
 
-MOST_QUERIES, FEWEST_QUERIES = 256, 8  # compared with the pool together
-COSINES = 2**24  # of queries compared together, unless they are the fewest: 64 MiB
+MOST_QUERIES, FEWEST_QUERIES = 256, 8  # queries compared with the pool at once
+COSINES = 2**24  # cosines per group of queries: 64 MiB
 MARGIN = 0.001  # see MineConfig
 EVERYTHING = -2.0  # a margin that excludes nothing: cosines lie between -1 and 1
-REPLACED = ("query", "pos", "neg", "positives", "pos_scores", "neg_scores")  # scores were those of other negatives
+REPLACED = ("query", "pos", "neg", "positives", "pos_scores", "neg_scores")  # in the output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MineConfig:
-    """Which queries, which pool, and what counts as a hard negative.
+    """The options of `rerank mine`: queries, pool, and the definition of a hard negative.
 
-    Ranks `first` to `last` (from 1) are looked at, relevant texts and their copies not counted. A negative's cosine is
-    below that of the query's least similar relevant text by more than `margin` (EVERYTHING: whatever it is).
+    Ranks `first` to `last` (from 1) are used, not counting relevant texts and their copies. The cosine of a negative is
+    below that of the query's least similar relevant text by more than `margin` (EVERYTHING: any cosine).
 
-    The default is more than two encodings of one text differ by, so that what the model cannot tell from a relevant
-    text is no negative: in another batch a cosine moves by 0.000001 in fp32 and 0.0006 in fp16 (measured on `mini`; in
-    bf16 by 0.004).
+    The default exceeds the difference of two encodings of one text, so that texts which the model cannot distinguish
+    from a relevant text are skipped. Between batches, a cosine differs by 0.000001 in fp32, 0.0006 in fp16 and 0.004 in
+    bf16 (measured on `mini`).
     """
 
     queries: str
@@ -65,7 +65,7 @@ class MineConfig:
 
 @dataclass(slots=True)
 class MiningCounts:
-    """What mining came to: queries, those with too few negatives (`short`), negatives in all, texts of the pool."""
+    """Counts of mining: queries, queries with too few negatives (`short`), all negatives, texts of the pool."""
 
     queries: int = 0
     short: int = 0
@@ -73,8 +73,8 @@ class MiningCounts:
     pool: int = 0
 
 
-def mine(config: MineConfig, report: Report, progress: Any) -> MiningCounts:
-    """Write the queries with their negatives, in FlagEmbedding's format. `progress` is told of texts that were encoded.
+def mine(config: MineConfig, report: Report, progress: StepProgress) -> MiningCounts:
+    """Write the queries with their negatives, in FlagEmbedding's format. `progress` counts encoded texts.
 
     Raises ConfigError, InputError, ModelError, Refused (the output exists) and OutputError.
     """
@@ -97,7 +97,7 @@ def mine(config: MineConfig, report: Report, progress: Any) -> MiningCounts:
                 counts.negatives += len(record["neg"])
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
     except FileExistsError:
-        raise Refused(f"{config.output}: appeared while the texts were encoded", "Choose another name.") from None
+        raise Refused(f"{config.output}: appeared while the texts were encoded", "Choose another -o.") from None
     except OSError as fault:
         raise OutputError(f"{config.output}: {fault.strerror or fault}", "Check the folder and its disk.") from None
     finally:
@@ -106,31 +106,31 @@ def mine(config: MineConfig, report: Report, progress: Any) -> MiningCounts:
 
 
 def _refuse_early(config: MineConfig) -> ModelFolder:
-    """The model's folder. Raises ConfigError, Refused, OutputError, and what finding the model raises."""
+    """Check the options and find the model's folder. Raises ConfigError, Refused, OutputError, ModelError."""
     if not 1 <= config.first <= config.last:
-        raise ConfigError(f"--ranks {config.first}:{config.last}: not a window", "Write for example 5:50.")
+        raise ConfigError(f"--ranks {config.first}:{config.last}: not a range", "Example: 5:50.")
     if not math.isfinite(config.margin):
-        raise ConfigError(f"--margin {config.margin}: not a difference of cosines", "Write for example 0.02.")
+        raise ConfigError(f"--margin {config.margin}: not a difference of cosines", "Example: 0.02.")
     output, final = config.output, real_path(str(config.output))
     if output.name in ("", "-", "..") or output.suffix in (".gz", ".zst") or not is_file(str(output)):
-        raise ConfigError(f"-o {output}: is not a file to write", "Name a regular file; it is not compressed.")
+        raise ConfigError(f"-o {output}: cannot be written", "Name a regular file without a suffix of compression.")
     if os.path.lexists(final) and not config.overwrite:
-        raise Refused(f"{output}: exists", "Choose another name, or replace it with --overwrite.")
+        raise Refused(f"{output}: exists", "Choose another -o, or add --overwrite to replace it.")
     if not os.access(final.parent, os.W_OK | os.X_OK):
         raise OutputError(f"{final.parent}: cannot write here", "Check the folder of -o.")
     folder = find_model(config.model)
     if has_head(folder.config):
         raise ConfigError(
-            f"{folder.name}: is a cross-encoder, which makes no vectors",
+            f"{folder.name}: is a cross-encoder, not a bi-encoder",
             "Name a bi-encoder, such as intfloat/multilingual-e5-small.",
         )
     return folder
 
 
 def _records(
-    config: MineConfig, queries: list[Query], pool: Pool, scorer: Any, progress: Any
+    config: MineConfig, queries: list[Query], pool: Pool, scorer: Any, progress: StepProgress
 ) -> Iterator[dict[str, Any]]:
-    """Each query's record with its negatives; queries are compared with the pool some at a time."""
+    """The record of each query with its negatives. Queries are compared with the pool in groups."""
     vectors = scorer.encoded_texts(pool.inputs, "document", progress.more)
     draw = Random(config.seed)
     at_once = max(FEWEST_QUERIES, min(MOST_QUERIES, COSINES // len(vectors)))
@@ -141,7 +141,7 @@ def _records(
         other_vectors = iter(scorer.encoded_texts(not_in_pool, "document", progress.more))
         for query, vector, cosines in zip(some, query_vectors, query_vectors @ vectors.T, strict=True):
             least = min([*cosines[query.places], *(vector @ next(other_vectors) for _ in query.other_inputs)])
-            window = _window(config, query, pool, cosines)
+            window = _candidates(config, query, pool, cosines)
             if config.margin > EVERYTHING:
                 window = [place for place in window if cosines[place] < least - config.margin]
             chosen = window if len(window) <= config.negatives else sorted(draw.sample(window, config.negatives))
@@ -150,11 +150,11 @@ def _records(
             yield {"query": query.record["query"], "pos": query.positives, "neg": negatives, **rest}
 
 
-def _window(config: MineConfig, query: Query, pool: Pool, cosines: Any) -> list[int]:
-    """Places of the pool's texts at the ranks that are looked at, relevant texts and their copies passed over."""
+def _candidates(config: MineConfig, query: Query, pool: Pool, cosines: Any) -> list[int]:
+    """Positions of the pool's texts in the range of ranks, without relevant texts and their copies."""
     own = {folded(text) for text in query.positives}
     depth = config.last + len(own)
-    while True:  # as deep as it takes: how many copies there are, only their texts tell
+    while True:  # go deeper until there are enough: the number of copies is known only from their texts
         depth = min(depth, len(cosines))
         best = (-cosines).argpartition(depth - 1)[:depth]
         ranked = [int(place) for place in best[(-cosines[best]).argsort(kind="stable")]]
@@ -165,7 +165,7 @@ def _window(config: MineConfig, query: Query, pool: Pool, cosines: Any) -> list[
 
 
 def folded(text: str) -> str:
-    """A text without its case and its white space: equal ones are copies of each other.
+    """A text in lower case without white space, to compare copies.
 
     >>> folded(" The Cat\\nsleeps. ") == folded("the cat  SLEEPS.")
     True

@@ -1,6 +1,6 @@
-"""What `rerank-train.json` says of a training: its data, options and base. Two of the same note are the same training.
+"""The content of `rerank-train.json`: data, options and base of a training. Equal notes are the same training.
 
-What the training came to is added at its end; `folder.OUTCOMES` names these keys.
+Results are added at the end of the training; `folder.OUTCOMES` has their keys.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ NO_OPTIONS = (
     "resume",
     "overwrite",
     "origins",
-)  # noted otherwise
+)  # part of the note under other keys
 
 
 def note_of(config: TrainConfig, data: TrainingData, base: dict[str, Any]) -> dict[str, Any]:
-    """The note of a training that begins; `base` is the identity of the model that it begins with."""
+    """The note of a new training; `base` is the identity of its base model."""
     names = ("model", "revision", "weights_sha256", "tokenizer_sha256", "config_sha256", "max_length")
     return {
         "rerank": __version__,
@@ -76,7 +76,7 @@ def _options(config: TrainConfig, base: dict[str, Any]) -> dict[str, Any]:
 
 
 def held_out_figures(evaluation: Evaluation) -> dict[str, Any]:
-    """What the note says of the held-out records: measures before and after, and the gain with its interval."""
+    """The held-out part of the note: measures before and after, and the gain with its interval."""
     return {
         "queries": evaluation.counts["judged_queries"],
         "before": evaluation.before_means,

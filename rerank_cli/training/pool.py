@@ -1,7 +1,7 @@
-"""What `rerank mine` reads: a pool of texts, and queries whose relevant texts are known.
+"""Read the input of `rerank mine`: a pool of texts, and queries with relevant texts.
 
-Templates compose what the model is given, of the same fields as in `rerank score`. What is written are the texts as
-they were: another model, which learns from them, knows nothing of these prompts.
+Templates compose the model's input from the same fields as in `rerank score`. The output has the original texts, since
+the prompts are for the bi-encoder only.
 """
 
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.templates import Template
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
-TEXT_ADVICE = 'A text of the pool is {"id": …, "text": …}.'
-QUERY_ADVICE = "A query needs `pos`, a list of texts, or `positives`, a list of ids of the pool."
+TEXT_ADVICE = 'Expected {"id": …, "text": …} for each text of the pool.'
+QUERY_ADVICE = "Add `pos`, a list of texts, or `positives`, a list of ids of the pool."
 ID_ADVICE = "Give each text of the pool its own id, or mine each file with its own queries."
-FIELD_ADVICE = "A template names fields that every line has."
+FIELD_ADVICE = "Use only fields that every line has in the template."
 
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """How queries and documents are composed; None: they are the texts themselves."""
+    """The templates of queries and documents; None: the texts are not changed."""
 
     query: Template | None = None
     document: Template | None = None
 
     @classmethod
     def of(cls, query: str | None, document: str | None) -> "Templates":
-        """Raises ConfigError for what is no template."""
+        """Parse two templates. Raises ConfigError for an invalid one."""
         return cls(
             Template.of("--query-template", query) if query else None,
             Template.of("--doc-template", document) if document else None,
@@ -41,9 +41,9 @@ class Templates:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The distinct `texts`, the model's `inputs` for them (the same list without a template), and their places.
+    """The distinct `texts`, the model's `inputs` for them (the same list without a template), and their positions.
 
-    `places` are those of the texts, `ids` those of their ids. Of lines with the same text the first is composed.
+    `places` maps texts to positions, `ids` maps ids to positions. Of lines with the same text the first is used.
     """
 
     texts: list[str]
@@ -54,9 +54,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query's complete record with its relevant texts, and the model's `input` for it.
+    """The complete record of a query with its relevant texts, and the model's `input` for it.
 
-    `places` are those of the relevant texts that the pool has; `other_inputs` are the model's for the others.
+    `places` are the positions of the relevant texts that the pool has; `other_inputs` are the model's inputs for the
+    others.
     """
 
     record: dict[str, Any]
@@ -67,9 +68,9 @@ class Query:
 
 
 def read_pool(paths: tuple[str, ...], template: Template | None = None) -> Pool:
-    """The texts of JSON lines with `text` and, if they are to be named, `id` or `_id` (BEIR's, with titles).
+    """Read texts from JSON lines with `text` and, optionally, `id` or `_id` (BEIR's, with titles).
 
-    Raises InputError, also for an id that stands for two texts: which of them answers a query, nobody could tell.
+    Raises InputError, also for an id with two texts, which is ambiguous.
     """
     places: dict[str, int] = {}
     ids: dict[str, int] = {}
@@ -86,7 +87,8 @@ def read_pool(paths: tuple[str, ...], template: Template | None = None) -> Pool:
                 continue
             if ids.setdefault(str(name), place) != place:
                 raise InputError(
-                    f"{line.origin}: the id {str(name)[:60]!r} has another text than in {first[str(name)]}", ID_ADVICE
+                    f"{line.origin}: the id {str(name)[:60]!r} has a different text than in {first[str(name)]}",
+                    ID_ADVICE,
                 )
             first.setdefault(str(name), line.origin)
     if not places:
@@ -96,7 +98,7 @@ def read_pool(paths: tuple[str, ...], template: Template | None = None) -> Pool:
 
 
 def _document(line: Line, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """A text of the pool, and the fields for templates. BEIR's (`_id`) have a title, which is a part of the text."""
+    """A text of the pool, and the fields for templates. The title of a BEIR document (`_id`) is part of its text."""
     text, title = value.get("text"), value.get("title")
     if not isinstance(text, str):
         raise InputError(f"{line.origin}: no text in `text`", TEXT_ADVICE)
@@ -106,7 +108,7 @@ def _document(line: Line, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def read_queries(path: str, pool: Pool, templates: Templates) -> list[Query]:
-    """The queries in a file. Raises InputError for one without relevant texts, and for a file without any."""
+    """Read the queries in a file. Raises InputError for a query without relevant texts, and without any queries."""
     queries = [_query(line, value, pool, templates) for line, value in _objects(path)]
     if not queries:
         raise InputError(f"{path}: no queries", QUERY_ADVICE)
@@ -123,7 +125,7 @@ def _query(line: Line, value: dict[str, Any], pool: Pool, templates: Templates) 
     if not isinstance(value.get("query"), str) or not isinstance(texts, list) or not texts:
         raise InputError(f"{line.origin}: no query with relevant texts", QUERY_ADVICE)
     if not all(isinstance(text, str) for text in texts):
-        raise InputError(f"{line.origin}: `pos` holds what is no text", QUERY_ADVICE)
+        raise InputError(f"{line.origin}: `pos` has a value that is not a string", QUERY_ADVICE)
     query = value["query"] if templates.query is None else _compose(templates.query, line, (value, "$"))
     places = [pool.places[text] for text in texts if text in pool.places]
     others = {f"$.pos[{index}]": text for index, text in enumerate(texts) if text not in pool.places}
@@ -137,7 +139,7 @@ def _query(line: Line, value: dict[str, Any], pool: Pool, templates: Templates) 
 
 
 def _compose(template: Template, line: Line, *sources: tuple[dict[str, Any], str]) -> str:
-    """What a template makes of the fields in `sources`, objects with their JSON paths. Raises InputError."""
+    """Render a template with the fields in `sources`, objects with their JSON paths. Raises InputError."""
     try:
         return template.render(sources)[0]
     except Malformed as fault:
@@ -154,5 +156,5 @@ def _objects(path: str) -> Iterator[tuple[Line, dict[str, Any]]]:
         except orjson.JSONDecodeError:
             value = None
         if not isinstance(value, dict):
-            raise InputError(f"{line.origin}: not a JSON object", "One object in valid UTF-8 a line.")
+            raise InputError(f"{line.origin}: not a JSON object", "Expected one object per line, in valid UTF-8.")
         yield line, value

@@ -1,4 +1,4 @@
-"""What can be refused before a training reads a record: options that cannot be, and libraries that are not there."""
+"""Checks before a training reads a record: invalid options, and missing libraries."""
 
 import math
 from importlib import import_module
@@ -15,19 +15,19 @@ MOST_EPOCHS = 10_000
 
 
 def refuse_early(config: TrainConfig) -> None:
-    """Raises ConfigError."""
+    """Check the options of a training. Raises ConfigError."""
     _refuse_missing_packages(config)
     if config.loss not in LOSSES:
         raise ConfigError(f"--loss {config.loss}: unknown", f"Losses: {', '.join(LOSSES)}.")
     if config.dtype not in TRAINING_DTYPES:
-        raise ConfigError(f"--dtype {config.dtype}: not for training", f"Use {', '.join(TRAINING_DTYPES)}.")
+        raise ConfigError(f"--dtype {config.dtype}: not supported in training", f"Use {', '.join(TRAINING_DTYPES)}.")
     _refuse_device(config)
     if config.qrels is not None and config.held_out is None:
-        raise ConfigError(f"--qrels {config.qrels}: judges what?", "Name held-out records with --eval.")
+        raise ConfigError("--qrels needs --eval", "Name the held-out records that it judges with --eval.")
     if config.early_stopping is not None and config.held_out is None:
-        raise ConfigError("--early-stopping: what is measured?", "Name held-out records with --eval.")
+        raise ConfigError("--early-stopping needs --eval", "Name the held-out records to measure with --eval.")
     if config.read.inputs.count("-") and config.resume:
-        raise ConfigError("--resume: standard input cannot be read a second time", "Train from a file.")
+        raise ConfigError("--resume: standard input cannot be read again", "Train from a file.")
     _refuse_numbers(config)
 
 
@@ -41,18 +41,18 @@ def _refuse_missing_packages(config: TrainConfig) -> None:
 def _refuse_device(config: TrainConfig) -> None:
     device = import_module("rerank_cli.engines.torch_device").choose_device(config.model.device)
     if device.type == "cpu" and config.dtype == "fp16":
-        raise ConfigError("--dtype fp16: not for training on a CPU", "Use bf16 or fp32.")
+        raise ConfigError("--dtype fp16: not supported in training on a CPU", "Use bf16 or fp32.")
     if device.index:
         raise ConfigError(
-            f"--device {config.model.device}: the first GPU is trained on",
-            f"Make it the first: CUDA_VISIBLE_DEVICES={device.index} rerank train … --device cuda",
+            f"--device {config.model.device}: training uses the first GPU",
+            f"Make this GPU the first: CUDA_VISIBLE_DEVICES={device.index} rerank train … --device cuda",
         )
 
 
 def _refuse_numbers(config: TrainConfig) -> None:
     if not 0 < config.epochs <= MOST_EPOCHS:
-        raise ConfigError(f"--epochs {config.epochs}: nothing, or without end", "Write for example 1 or 0.5.")
+        raise ConfigError(f"--epochs {config.epochs}: not a positive finite number", "Example: 1 or 0.5.")
     numbers = {"learning-rate": config.rate, "warmup": config.warmup, "weight-decay": config.weight_decay}
     for name, value in numbers.items():
         if not math.isfinite(value):
-            raise ConfigError(f"--{name} {value}: no number", "Leave it out.")
+            raise ConfigError(f"--{name} {value}: not a number", f"Name a number, or leave --{name} out.")

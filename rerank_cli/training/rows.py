@@ -1,7 +1,7 @@
-"""What a model learns from: judged records as the rows that each loss takes.
+"""Convert judged records to the rows of each loss.
 
-A row is a dict of columns, as sentence-transformers' losses document them. Which negatives of a long list are taken
-is drawn from a generator that the caller seeds, so the same seed gives the same rows.
+A row is a dict of columns, as documented for the losses of sentence-transformers. Negatives of a long list are drawn
+with the caller's seeded generator, so the same seed gives the same rows.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query with its texts; a `relevance` above 0 is relevant; `teacher`: logits, where a teacher gave them.
+    """A query with its texts. A text with a `relevance` above 0 is relevant. `teacher` has a teacher's logits, if any.
 
-    `elsewhere`: the relevance of documents that are judged and not among the texts.
+    `elsewhere`: the relevance of judged documents that are not among the texts.
     """
 
     query: str
@@ -27,18 +27,18 @@ class Example:
 
     @property
     def positives(self) -> list[int]:
-        """Places of the relevant texts."""
+        """Positions of the relevant texts."""
         return [place for place, value in enumerate(self.relevance) if value > 0]
 
     @property
     def negatives(self) -> list[int]:
-        """Places of the others."""
+        """Positions of the other texts."""
         return [place for place, value in enumerate(self.relevance) if value <= 0]
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a loss takes. `rows`: "pairs", "lists", "margins" or "triplets"; `teacher`: it needs teacher logits."""
+    """A loss. `rows`: "pairs", "lists", "margins" or "triplets"; `teacher`: it needs a teacher's logits."""
 
     name: str
     rows: str
@@ -47,12 +47,12 @@ class Loss:
 
     @property
     def needs(self) -> str:
-        """What an example must have."""
+        """What an example must have, as a sentence."""
         texts = "a relevant text and another one" if self.rows != "pairs" and self.name != "kl" else "texts"
         return f"it needs {texts}" + (" with a teacher's logits" if self.teacher else "")
 
     def pairs_per_row(self, negatives: int) -> int:
-        """Pairs that the model scores for a row, at most: a list has a text more than `negatives`."""
+        """The maximal number of pairs per row: a list has one text more than `negatives`."""
         return {"pairs": 1, "lists": 1 + negatives, "margins": 2, "triplets": 2}[self.rows]
 
 
@@ -70,7 +70,7 @@ LOSSES = {
 
 
 def is_useful(example: Example, loss: Loss) -> bool:
-    """Whether a loss can learn from an example.
+    """Whether a loss can use an example.
 
     >>> [is_useful(Example("q", ("a",), (1.0,)), LOSSES[name]) for name in ("bce", "listnet")]
     [True, False]
@@ -87,9 +87,9 @@ def is_useful(example: Example, loss: Loss) -> bool:
 def rows_of(example: Example, loss: Loss, negatives: int, draw: Random, best: float = 1.0) -> Iterator[Row]:
     """The rows of a useful example, with at most `negatives` negatives for each relevant text.
 
-    A list has at most one text more than `negatives`, and no fewer negatives than half of it where it has as many.
-    Grades stay as they are in lists; in pairs they are divided by `best`, the highest grade of all examples, so that
-    the same grade is the same label in each.
+    A list has at most one text more than `negatives`, and at least half of it are negatives if there are enough. Lists
+    keep their grades. In pairs, grades are divided by `best`, the highest grade of all examples, so that equal grades
+    have equal labels.
     """
     if loss.rows == "pairs":
         yield from _pairs(example, negatives, draw, best)
@@ -102,8 +102,8 @@ def rows_of(example: Example, loss: Loss, negatives: int, draw: Random, best: fl
 def length_of(row: Row) -> int:
     """Bytes of a row's query and longest text.
 
-    A token is 3 to 6 bytes in the languages of `mini`'s pool, and 1.3 to 4.5 characters (XLM-R's tokenizer and ours),
-    so bytes tell better how many tokens a text has.
+    A token has 3 to 6 bytes in the languages of `mini`'s pool, and 1.3 to 4.5 characters (tokenizers of XLM-R and
+    `mini`), so bytes are the better estimate of tokens.
 
     >>> length_of({"query": "who", "texts": ["a", "abc"], "label": [0.0, 1.0]})
     6

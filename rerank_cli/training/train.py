@@ -1,7 +1,7 @@
-"""Fine-tune a cross-encoder on judged records: read them, measure before, train, measure after, write the folder.
+"""Fine-tune a cross-encoder on judged records: read, measure, train, measure again, write the folder.
 
-The steps are made by sentence-transformers' CrossEncoderTrainer (`fit`, `trainer`); here is what surrounds them.
-Everything happens in OUT.partial, checkpoints too, and OUT appears when it is complete.
+The training loop is the CrossEncoderTrainer of sentence-transformers (`fit`, `trainer`). Everything is written to
+OUT.partial, checkpoints included, and OUT appears when it is complete.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import Interrupted
-from rerank_cli.core.protocols import Report
+from rerank_cli.core.protocols import Report, StepProgress
 from rerank_cli.engines.choice import open_scorer, refuse_options
 from rerank_cli.evaluation.evaluate import Evaluation
 from rerank_cli.evaluation.results import Results
@@ -28,18 +28,18 @@ from rerank_cli.training.rows import LOSSES
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a training came to. `evaluation`: before and after on the held-out records, None where it did not run."""
+    """The result of a training. `evaluation`: before and after on the held-out records; None without them."""
 
     output: Path
     note: dict[str, Any]
     evaluation: Evaluation | None = None
 
 
-def train(config: TrainConfig, report: Report, progress: Any) -> TrainingResult:
-    """The trained model's folder, its note and its measures. `progress` is told of steps, losses and measures.
+def train(config: TrainConfig, report: Report, progress: StepProgress) -> TrainingResult:
+    """Train a model. `progress` shows steps, losses and measures.
 
-    Raises ConfigError, InputError, ModelError, DeviceError (also when a loss is not finite), Refused (OUT exists, or
-    OUT.partial is of another training), OutputBusy, OutputError, and Interrupted with the advice to resume.
+    Raises ConfigError, InputError, ModelError, DeviceError (also for a loss that is not finite), Refused (OUT exists,
+    or OUT.partial is of another training), OutputBusy, OutputError, and Interrupted with the advice to resume.
     """
     refuse_early(config)
     folder = TrainingFolder(config.output, config.resume, config.overwrite, config.files)
@@ -53,7 +53,7 @@ def train(config: TrainConfig, report: Report, progress: Any) -> TrainingResult:
         folder.close()
 
 
-def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progress: Any) -> TrainingResult:
+def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progress: StepProgress) -> TrainingResult:
     data = read_data(config, report)
     torch_model = replace(config.model, engine="torch")
     refuse_options(torch_model)
@@ -81,11 +81,11 @@ def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progr
 def _report_size(config: TrainConfig, data: TrainingData, report: Report) -> None:
     report(f"{data.queries:,} queries, {len(data.rows):,} rows of {LOSSES[config.loss].rows}, loss {config.loss}")
     if data.held_out is not None:
-        report(f"{len(data.held_out.queries):,} held-out queries are measured before, on the way and after")
+        report(f"{len(data.held_out.queries):,} held-out queries are measured before, during and after training")
 
 
 def _measure_base(base: Any, held_out: HeldOut, name: str, folder: TrainingFolder) -> Results:
-    """How the base ranks the held-out records; kept in OUT.partial, so that a resumed training need not repeat it."""
+    """The base's ranking of the held-out records; kept in OUT.partial for a resumed training."""
     logits = folder.kept_logits()
     if logits is None:
         logits = score_held_out(base, held_out)
@@ -94,7 +94,7 @@ def _measure_base(base: Any, held_out: HeldOut, name: str, folder: TrainingFolde
 
 
 def _score_trained(config: TrainConfig, folder: TrainingFolder, held_out: HeldOut) -> list[list[float]]:
-    """The logits of the held-out records by the model that was just written."""
+    """The logits of the held-out records by the trained model."""
     trained = open_scorer(replace(config.model, model=str(folder.partial / MODEL), revision=None, engine="torch"))
     logits = score_held_out(trained, held_out)
     trained.close()

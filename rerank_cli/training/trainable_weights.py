@@ -1,6 +1,6 @@
-"""The model that is trained, and which of its weights.
+"""Load the model to train, and choose the weights that are trained.
 
-Loaded by `fit`.
+Imported by `fit`.
 """
 
 import warnings
@@ -16,12 +16,12 @@ from rerank_cli.models.text_model import usable_positions
 from rerank_cli.models.tokens import without_chance
 from rerank_cli.training.config import TrainConfig
 
-TAKE_OUT = "Correct it, or take the key out of config.json to train all weights."
+TAKE_OUT = "Correct it, or remove the key from config.json to train all weights."
 
 
 @dataclass(frozen=True, slots=True)
 class TrainableModel:
-    """A model on its device. `adapters`: LoRA's, which are in it; `left_alone`: modules that config.json spares."""
+    """A model on its device. `adapters`: its LoRA adapters; `left_alone`: modules that config.json freezes."""
 
     encoder: CrossEncoder
     device: torch.device
@@ -30,12 +30,12 @@ class TrainableModel:
 
     @property
     def weights(self) -> int:
-        """How many weights the model has, adapters included."""
+        """The number of weights, adapters included."""
         return sum(weight.numel() for weight in self.encoder.parameters())
 
     @property
     def trained_weights(self) -> int:
-        """How many of them learn."""
+        """The number of trainable weights."""
         return sum(weight.numel() for weight in self.encoder.parameters() if weight.requires_grad)
 
     @property
@@ -45,9 +45,9 @@ class TrainableModel:
 
 
 def prepare_model(config: TrainConfig, base: ModelFolder, device: torch.device) -> TrainableModel:
-    """The base on its device, with adapters if they are to learn, and frozen where nothing is to.
+    """Load the base onto the device, add adapters if configured, and freeze modules.
 
-    Raises ModelError when nothing in it may learn.
+    Raises ModelError when no weight is trainable.
     """
     encoder = open_base(config, base, str(device))
     spared = spared_modules(encoder)
@@ -60,7 +60,7 @@ def prepare_model(config: TrainConfig, base: ModelFolder, device: torch.device) 
 
 
 def open_base(config: TrainConfig, folder: ModelFolder, device: str) -> CrossEncoder:
-    """The base in float32: half precision is for computing, not for small steps."""
+    """Open the base in float32, since half precision loses small updates."""
     encoder = CrossEncoder(
         str(folder.path),
         num_labels=1,
@@ -70,15 +70,15 @@ def open_base(config: TrainConfig, folder: ModelFolder, device: str) -> CrossEnc
         trust_remote_code=False,
         model_kwargs={"dtype": torch.float32, "use_safetensors": True},
     )
-    without_chance(encoder.tokenizer)  # its draws follow no seed: the same training would give other weights
+    without_chance(encoder.tokenizer)  # random tokenization ignores the seed
     return encoder
 
 
 def spared_modules(encoder: CrossEncoder) -> list[str]:
-    """Names of the modules that config.json leaves as they are, in the key `frozen_in_training`, a key of ours.
+    """The modules in `frozen_in_training`, our own key in config.json.
 
-    For weights that were written and not learnt, and that learning spoils. Raises ModelError when it is something
-    else than a list of such names: a slip would freeze nothing, and nobody would see it.
+    It is for weights that were set by hand, which training would spoil. Raises ModelError unless it is a list of module
+    names: a typo would silently freeze nothing.
     """
     names = getattr(encoder.model.config, "frozen_in_training", None)
     if names is None:
@@ -88,12 +88,12 @@ def spared_modules(encoder: CrossEncoder) -> list[str]:
     known = {name for name, _ in encoder.model.named_modules() if name}
     for name in names:
         if name not in known:
-            raise ModelError(f"config.json: frozen_in_training: the model has no part {name[:80]}", TAKE_OUT)
+            raise ModelError(f"config.json: frozen_in_training: the model has no module {name[:80]}", TAKE_OUT)
     return names
 
 
 def freeze(encoder: CrossEncoder, names: list[str], *, embeddings: bool) -> None:
-    """Take the modules of these names out of training, and with `embeddings` those of the tokens."""
+    """Freeze the modules of these names, and with `embeddings` the token embeddings."""
     parts = [encoder.model.get_submodule(name) for name in names]
     if embeddings:
         parts.append(encoder.model.get_input_embeddings().weight)
@@ -102,13 +102,14 @@ def freeze(encoder: CrossEncoder, names: list[str], *, embeddings: bool) -> None
 
 
 def add_adapters(encoder: CrossEncoder, rank: int, spared: list[str]) -> Any:
-    """LoRA in the linear layers of the body (Hu et al., 2021); what is not in the body, the head, is trained whole.
+    """Add LoRA to the linear layers of the body (Hu et al., 2021); the head is trained completely.
 
-    Modules in `spared` get neither. Returns what merges them. Raises ModelError when no layer is left.
+    Modules in `spared` are frozen. Returns the object that merges the adapters. Raises ModelError when no layer is
+    left.
     """
     from peft import LoraConfig, TaskType, get_peft_model
 
-    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # an old name that peft asks for
+    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # peft uses an old name
     network, body = encoder.model, encoder.model.base_model_prefix
 
     def learns(name: str) -> bool:
@@ -127,4 +128,4 @@ def add_adapters(encoder: CrossEncoder, rank: int, spared: list[str]) -> Any:
         modules_to_save=[name for name in heads if learns(name)],
         lora_dropout=0.0,
     )
-    return get_peft_model(network, options)  # puts the adapters into the very model
+    return get_peft_model(network, options)  # changes the model in place

@@ -1,6 +1,6 @@
-"""sentence-transformers' CrossEncoderTrainer, with our options: the only file that knows its names.
+"""The CrossEncoderTrainer of sentence-transformers with our options; the only file that uses its names.
 
-Loaded by `fit`.
+Imported by `fit`.
 """
 
 import math
@@ -20,6 +20,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from rerank_cli.core.errors import DeviceError
+from rerank_cli.core.protocols import StepProgress
 from rerank_cli.evaluation.measures import falling_scores, means_of, parse_measures, values_per_query
 from rerank_cli.training.checkpoints import STATE, steps_of, write_errors
 from rerank_cli.training.config import TrainConfig
@@ -31,11 +32,11 @@ from rerank_cli.training.trainable_weights import TrainableModel
 from rerank_cli.training.trainer_losses import make_loss
 
 LEADING = "nDCG@10"
-DIVERGED = "Try a smaller --learning-rate, or another --loss; look for odd relevances and teacher scores."
+DIVERGED = "Try a smaller --learning-rate or another --loss, and check the relevances and teacher scores."
 
 
 class Measure(BaseEvaluator):  # type: ignore[misc]
-    """nDCG@10 on the held-out records, by ir-measures."""
+    """nDCG@10 on the held-out records, computed by ir-measures."""
 
     primary_metric = LEADING
     greater_is_better = True
@@ -45,11 +46,11 @@ class Measure(BaseEvaluator):  # type: ignore[misc]
         self._held_out, self._measures = held_out, parse_measures(LEADING)
 
     def __call__(self, model: CrossEncoder, *_: Any, **__: Any) -> dict[str, float]:
-        """The measure of the held-out records, by its name. Raises DeviceError when a score is not finite."""
+        """The measure of the held-out records by name. Raises DeviceError when a score is not finite."""
         pairs = [(each.query, text) for each in self._held_out.queries.values() for text in each.texts]
         scores = model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False).tolist()
         if not all(map(math.isfinite, scores)):
-            raise DeviceError("scores are not finite any more", DIVERGED)
+            raise DeviceError("scores became infinite or NaN", DIVERGED)
         flat = iter(scores)
         logits = [[next(flat) for _ in each.texts] for each in self._held_out.queries.values()]
         ranked = self._held_out.results("now", logits).queries
@@ -59,34 +60,34 @@ class Measure(BaseEvaluator):  # type: ignore[misc]
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Hands steps, losses and measures on to what people see, and keeps them for the note as `log`."""
+    """Passes steps, losses and measures to the progress display, and keeps them for the note as `log`."""
 
-    def __init__(self, progress: Any) -> None:
+    def __init__(self, progress: StepProgress) -> None:
         self._progress = progress
         self.log: list[dict[str, float]] = []
 
     def on_train_begin(self, _args: Any, state: TrainerState, _control: Any, **_: Any) -> None:
-        """Show the first step and the last."""
+        """Show the current and the last step."""
         self._progress.begin(state.global_step, state.max_steps)
 
     def on_step_end(self, _args: Any, state: TrainerState, _control: Any, **_: Any) -> None:
-        """Show another step."""
+        """Show a step."""
         self._progress.step(state.global_step)
 
     def on_log(
         self, _args: Any, state: TrainerState, _control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
-        """Show a loss or a measure, and keep it. Raises DeviceError when it is not finite."""
+        """Show and keep a loss or a measure. Raises DeviceError when it is not finite."""
         figures = figures_of(logs or {})
         if figures:
             self.log.append({"step": state.global_step, **figures})
             self._progress.figures(figures)
         if not all(map(math.isfinite, figures.values())):
-            raise DeviceError("the loss is not finite any more", DIVERGED)
+            raise DeviceError("the loss became infinite or NaN", DIVERGED)
 
 
 def figures_of(logs: dict[str, float]) -> dict[str, float]:
-    """The loss and the measure in what a trainer logs, rounded.
+    """The loss and the measure in the log of the trainer, rounded.
 
     >>> figures_of({"eval_nDCG@10": 0.1234567, "learning_rate": 0.1})
     {'nDCG@10': 0.12346}
@@ -96,11 +97,11 @@ def figures_of(logs: dict[str, float]) -> dict[str, float]:
 
 
 class BatchesByLength(DefaultBatchSampler):  # type: ignore[misc]
-    """Batches of rows of like lengths, in random order: padding costs what text costs.
+    """Batches of rows with similar lengths, in random order, which reduces padding.
 
-    Rows are drawn at random and sorted by length in windows of 50 batches, or of a quarter of all rows where that is
-    less. The price: a batch is less of a mixture than one drawn at random. An epoch's order depends on the seed and
-    its number alone, so a training that is continued in any epoch goes on in it.
+    Rows are shuffled and sorted by length in windows of 50 batches, or of a quarter of all rows if that is less. The
+    price: batches are less mixed than random ones. The order of an epoch depends on the seed and its number alone, so a
+    training can be resumed in any epoch.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, drop_last: bool, **options: Any) -> None:
@@ -117,7 +118,7 @@ class BatchesByLength(DefaultBatchSampler):  # type: ignore[misc]
 
 
 class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
-    """A trainer that reports a full disk, and reads checkpoints back as the weights they are, adapters too."""
+    """A trainer that reports a full disk, and restores checkpoints exactly, adapters included."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
@@ -135,9 +136,9 @@ class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
         self._load_from_checkpoint(str(self.state.best_model_checkpoint))
 
     def is_over_at(self, checkpoint: str) -> bool:
-        """Whether the training had ended at a checkpoint: with its last step, or by early stopping.
+        """Whether the training ended at a checkpoint: with its last step, or by early stopping.
 
-        If not, early stopping goes on counting from there.
+        If not, early stopping continues its count.
         """
         if steps_of(checkpoint) >= self.args.max_steps:
             return True
@@ -150,12 +151,12 @@ class Trainer(CrossEncoderTrainer):  # type: ignore[misc]
         return False
 
     def continue_after_the_end(self, checkpoint: str) -> None:
-        """Take up a training that was over at a checkpoint: its state, and its best weights, or its last."""
+        """Restore a training that ended at a checkpoint: its state, and its best or last weights."""
         self.state = state_of(checkpoint)
         self._load_from_checkpoint(self.state.best_model_checkpoint or checkpoint)
 
     def figures_logged(self) -> list[dict[str, float]]:
-        """Losses and measures in its state, also those of the checkpoint that was continued, with their steps."""
+        """Losses and measures in the trainer's state with their steps, those before a resume included."""
         steps = [(entry["step"], figures_of(entry)) for entry in self.state.log_history]
         return [{"step": step, **figures} for step, figures in steps if figures]
 
@@ -178,7 +179,7 @@ def make_trainer(config: TrainConfig, data: TrainingData, folder: Path, model: T
         evaluator=None if data.held_out is None else Measure(data.held_out),
         callbacks=callbacks,
     )
-    trainer.remove_callback(PrinterCallback)  # disable_tqdm puts it in
+    trainer.remove_callback(PrinterCallback)  # added by disable_tqdm
     return trainer
 
 
@@ -214,6 +215,6 @@ def _arguments(config: TrainConfig, data: TrainingData, folder: Path, device: st
         report_to="none",
         dataloader_pin_memory=device == "cuda",
     )
-    # one process, one GPU: the trainer would take all of them, and a step then hold a multiple of the pairs
+    # one process, one GPU: the trainer would use all GPUs, and multiply the pairs per step
     arguments._n_gpu = 1  # noqa: SLF001 - there is no public way
     return arguments

@@ -1,6 +1,6 @@
-"""The losses of `rows.LOSSES`, as sentence-transformers makes them, and the one that it lacks.
+"""The losses of `rows.LOSSES`: those of sentence-transformers, and one that it lacks.
 
-Loaded by `trainer`.
+Imported by `trainer`.
 """
 
 from collections.abc import Callable
@@ -31,17 +31,17 @@ class TripletMarginLoss(torch.nn.Module):
         return torch.relu(self.margin - logits[:count] + logits[count:]).mean()
 
     def get_config_dict(self) -> dict[str, Any]:
-        """The margin, for sentence-transformers' own record of a training."""
+        """The margin, for the training log of sentence-transformers."""
         return {"margin": self.margin}
 
 
 def make_loss(name: str, model: CrossEncoder) -> Any:
-    """The loss of that name: a module that takes columns of texts, and labels, and gives the mean over rows."""
+    """The loss with this name: a module that takes columns of texts and labels, and returns the mean over rows."""
     makers: dict[str, Callable[[], Any]] = {
         "bce": lambda: losses.BinaryCrossEntropyLoss(model),
         "listnet": lambda: losses.ListNetLoss(model, mini_batch_size=-1),
         "lambda": lambda: losses.LambdaLoss(model, mini_batch_size=-1),
-        "kl": lambda: losses.ListNetLoss(model, mini_batch_size=-1),  # with a teacher's logits: KL, but for a constant
+        "kl": lambda: losses.ListNetLoss(model, mini_batch_size=-1),  # with a teacher's logits: KL, up to a constant
         "margin-mse": lambda: losses.MarginMSELoss(model),
         "triplet": lambda: TripletMarginLoss(model),
     }

@@ -16,7 +16,7 @@ def document(done: Finished) -> dict[str, Any]:
 
 
 def computes_bfloat16() -> bool:
-    """Whether this CPU has instructions for it, where that can be told."""
+    """Whether this CPU has instructions for it, as far as is known."""
     cpuinfo = Path("/proc/cpuinfo")
     return cpuinfo.exists() and any(word in cpuinfo.read_text() for word in ("avx512_bf16", "amx_bf16", " bf16"))
 
@@ -91,7 +91,7 @@ def test_a_shape_without_weights_is_measured_with_a_true_tokenizer(shared: Path)
         (["--batch-sizes", "4,x"], b"--batch-sizes 4,x: not numbers"),
         (["--peers", "lucene"], b"--peers lucene: unknown"),
         (["--plot", "chart.txt"], b"--plot chart.txt"),
-        (["--random-weights", "xlmr-mini"], b"needs a tokenizer"),
+        (["--random-weights", "xlmr-mini"], b"needs --tokenizer"),
         (["absent.jsonl"], b"absent.jsonl"),
     ],
 )

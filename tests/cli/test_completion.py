@@ -27,7 +27,7 @@ HEAVY = ("torch", "transformers", "numpy", "pyarrow", "openvino", "onnxruntime",
 
 
 def asked(shell: str, *words: str, action: str = "get-args", **more: str) -> Finished:
-    """What a shell is told when TAB is pressed behind these words."""
+    """What a shell gets when TAB is pressed after these words."""
     line = " ".join(["rerank", *words])
     return forked(
         _RERANK_COMPLETE=f"complete_{shell}",

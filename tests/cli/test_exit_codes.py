@@ -26,7 +26,7 @@ INTEGERS = ("--top-k", "--limit", "--batch-tokens", "--window-tokens", "--max-ca
 
 
 def left_overs(output: Path) -> list[str]:
-    """The files beside `output` that only an unfinished run has."""
+    """The files next to `output` that only an unfinished run has."""
     return [
         path.name for path in output.parent.iterdir() if path.name.endswith((".partial", ".journal", ".lock", ".tmp"))
     ]

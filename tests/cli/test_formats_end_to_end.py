@@ -185,7 +185,7 @@ def test_another_corpus_is_another_run(tmp_path: Path) -> None:
     ("arguments", "code", "said"),
     [
         ((".",), 4, "--run FILE names the candidates"),
-        (("--run", "run"), 2, "a run has no texts"),
+        (("--run", "run"), 2, "--run needs texts"),
         (("--run", "none", "--queries", "queries.jsonl", "--corpus", "corpus.jsonl"), 4, "No such file"),
         (("--run", "run", "--queries", "queries.jsonl", "--corpus", "none"), 4, "No such file"),
         (("queries.jsonl", "--run", "run"), 2, "INPUT can only be one BEIR folder"),

@@ -228,15 +228,15 @@ def test_a_first_line_of_numbers_is_no_header_whatever_its_query_is_called(tmp_p
         ("query-id score foo\nq1 1 5\n", "the columns are query_id, score, foo"),
         ("qid,docid,score\nq1,d1\n", ":2: 2 columns, expected 3"),
         ("\td1\t1\n", "an empty qid"),
-        ("1 1 d 0\n1 2 d 1\n", ":2: 1 d was judged otherwise before (by subtopic?"),
-        ("1 0 d 0\n1 0 d 1\n", ":2: 1 d was judged otherwise before"),
+        ("1 1 d 0\n1 2 d 1\n", ":2: 1 d has another judgement in an earlier line; the second column differs"),
+        ("1 0 d 0\n1 0 d 1\n", ":2: 1 d has another judgement in an earlier line"),
         (
             "<top>\n<num> Number: 301\n",
             ":1: 1 columns, expected 4 (qid iter docid grade) or 3 (qid docid grade); it looks",
         ),
         ('{"q1": {"d1": 1, "d2": 0.5}}\n', ":2: the relevance is '0.5', not an integer"),
         ('{"q1": {"d1": null }}\n', ':1: the score is null, not a number (at $["q1"]["d1"])'),
-        ('{"q1": {"d1": 1}}\n{"q1": {"d1": 2}}\n', ":2: q1 d1 was judged otherwise before"),
+        ('{"q1": {"d1": 1}}\n{"q1": {"d1": 2}}\n', ":2: q1 d1 has another judgement in an earlier line"),
         ('{"qid": "q1", "docid": "d1", "score": 0.5}\n', ":1: the relevance is '0.5', not an integer"),
         ('{"qid": "q1", "docid": "d1", "label": "1"}\n', ":1: label is a string, not a number (at $.label)"),
         ('{"qid": "q1", "docid": "d1", "x": 1}\n', ':1: no "score" (found "qid", "docid", "x") (at $.score)'),
@@ -364,7 +364,7 @@ def test_a_line_that_comes_twice_counts_once_and_another_score_is_refused(tmp_pa
     put(tmp_path, run=RUN + "q1 Q0 d1 9 3.00 x\n", other=RUN + "q1 Q0 d1 9 1.0 x\n", qrels="q1 0 d1 1\n")
     done = forked("eval", "run", "--qrels", "qrels", cwd=tmp_path)
     assert done.code == 0
-    assert b"1 documents repeat one that came before" in done.stdout
+    assert b"1 documents are repeated in their query" in done.stdout
     done = forked("eval", "other", "--qrels", "qrels", cwd=tmp_path)
     assert done.code == 4
     assert "other:4: q1 has d1 twice" in done.said

@@ -39,7 +39,7 @@ SHAPES = {
 
 @pytest.fixture(params=SHAPES)
 def shape(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
-    """The options for records in `in.jsonl`, which stands in the test's folder beside judgements."""
+    """The options for records in `in.jsonl`, in the test's folder, which also has judgements."""
     make, options = SHAPES[request.param]
     lines = [json.dumps(make(qid, query)) + "\n" for qid, query in (("1", "what boils water"), ("2", "what flies"))]
     (tmp_path / "in.jsonl").write_text("".join(lines))

@@ -111,7 +111,7 @@ def test_a_compressed_input_that_ends_early_is_4_and_names_the_last_whole_record
     done = forked("score", source, "-o", output, *FAKE)
     assert done.code == 4
     assert "ends early" in done.said
-    assert "last whole" in done.said
+    assert "last complete" in done.said
     assert not output.exists()
 
 

@@ -30,13 +30,13 @@ def test_a_run_is_scored_without_the_query_itself(folder: Path) -> None:
     done = forked("score", *OPTIONS, "-o", "-", "--skip-self", cwd=folder)
     assert done.code == 0
     assert pairs(done) == OTHERS
-    assert done.said.count("2 documents have the id of their query and were left out (--skip-self)") == 1
+    assert done.said.count("2 documents have the id of their query and were skipped (--skip-self)") == 1
 
 
 def test_what_is_not_left_out_is_reported_where_most_queries_have_it(folder: Path) -> None:
     done = forked("score", *OPTIONS, "-o", "-", cwd=folder)
     assert pairs(done) == OTHERS | {("a", "a"), ("b", "b")}
-    assert done.said.count("--skip-self leaves them out") == 1
+    assert done.said.count("--skip-self skips them") == 1
     (folder / "run").write_text(RUN.replace("b Q0 b 2 4.0 x\n", ""))
     assert "--skip-self" not in forked("score", *OPTIONS, "-o", "-", cwd=folder).said
 
@@ -89,7 +89,7 @@ def test_rankings_are_compared_without_it(folder: Path) -> None:
     (folder / "other").write_text(RUN.replace("a Q0 a 1 9.0", "a Q0 a 1 0.0"))
     done = forked("compare", "run", "other", "--skip-self", cwd=folder)
     assert b"RBO, p = 0.9          1.0000" in done.stdout
-    assert done.stdout.count(b"2 documents have the id of their query and were left out") == 2
+    assert done.stdout.count(b"2 documents have the id of their query and were skipped") == 2
 
 
 def test_records_have_no_self(folder: Path) -> None:

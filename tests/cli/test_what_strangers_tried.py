@@ -123,7 +123,7 @@ CASES = [
         native('{"query":"delta","texts":["%s","short"],"truncate":false}' % ("word " * 1200)),
         SCORE + "--format tei --max-length 64",
         3,
-        ("nothing may be truncated", "$.texts[0]"),
+        ("forbids truncation", "$.texts[0]"),
     ),
     Case("F7 the title of a rank-llm document", native(KETTLES), "check in.jsonl", 0, ("Kettle It boils.",)),
     Case(
@@ -135,7 +135,7 @@ CASES = [
         },
         "score --run a.run --queries q --corpus c -o - --model fake",
         0,
-        (" 2 ", "twice"),
+        (" 2 ", "repeat a document"),
         (" 3 ",),
     ),
     Case(
@@ -161,7 +161,7 @@ CASES = [
             "eval a.run --qrels q --measures RR",
             code,
             holds,
-            ("need ids", "Traceback"),
+            ("Name the ids", "Traceback"),
         )
         for name, content, code, holds in (
             ("without a tag", b"q1 Q0 d1 1 3.0\n", 0, ("1.0000",)),

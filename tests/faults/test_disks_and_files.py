@@ -703,7 +703,7 @@ def held(folder: Path, *options: str, count: int, other_than: int | None = None)
 
 
 def journal_of(output: Path) -> int:
-    """Which journal is beside the output; -1 for none."""
+    """Which journal is next to the output; -1 for none."""
     try:
         return Path(f"{output}.journal").stat().st_ino
     except FileNotFoundError:

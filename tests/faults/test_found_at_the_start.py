@@ -1,12 +1,12 @@
 """The table of what a run does with the files it finds, each cell through the command line.
 
-found                                    no flag   --resume        --overwrite   both (for cron)
-nothing                                  start     start           start         start
-partial + journal of this run            8         continue        start anew    continue
-partial + journal of another run         8         8               start anew    start anew
-FILE, made by this very run              8         nothing to do   run again     nothing to do
-FILE, made otherwise                     8         8               run           run
-FILE and a partial of this run           8         8               start anew    continue
+found                             no flag   --resume        --overwrite   both (for cron)
+nothing                           start     start           start         start
+partial + journal of this run     8         continue        start again   continue
+partial + journal of another run  8         8               start again   start again
+FILE of this run                  8         nothing to do   run again     nothing to do
+FILE of another run               8         8               run           run
+FILE and a partial of this run    8         8               start again   continue
 """
 
 import json

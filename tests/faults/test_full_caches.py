@@ -80,7 +80,7 @@ def test_without_room_anywhere_the_disk_is_named(small: Small, points: Points) -
             assert done.code == 6, done
             assert "Traceback" not in done.said
             assert "cannot be turned" not in done.said
-            assert "Make room there" in done.said
+            assert "Free some space" in done.said
 
 
 @pytest.mark.slow

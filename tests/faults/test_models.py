@@ -96,7 +96,7 @@ def threads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole reranker, with the input beside it."""
+    """A complete reranker, with the input in its folder."""
     base = tmp_path_factory.mktemp("models")
     (base / "in.jsonl").write_bytes(lines(5))
     return write_reranker(base / "whole")
@@ -117,7 +117,7 @@ def bench(tmp_path: Path, whole: Path, golden: bytes) -> Bench:
 
 
 def put(name: str, content: bytes) -> Breaking:
-    """Another file in its place, or beside the others."""
+    """Another file in its place, or added to the others."""
     return lambda model: (model / name).write_bytes(content)
 
 

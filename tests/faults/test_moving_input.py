@@ -119,7 +119,7 @@ CHANGES: dict[str, tuple[Change, int, int]] = {  # the change, the records writt
 
 @contextmanager
 def changing(path: Path, output: Path, count: int, change: Callable[[], None]) -> Iterator[None]:
-    """Make a change once `count` commits stand in the journal beside `output`."""
+    """Make a change once `count` commits are in the journal of `output`."""
     over = threading.Event()
 
     def wait_and_change() -> None:

@@ -69,7 +69,7 @@ def clean(text: str) -> str:
 
 
 def line(record: Any) -> bytes:
-    """A line of input; bytes are taken as they are."""
+    """A line of input; bytes are unchanged."""
     return (record if isinstance(record, bytes) else json.dumps(record, ensure_ascii=False).encode()) + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""Files that a command writes beside its records: whole or as they were; and the advice of what failed leads on."""
+"""Further files that a command writes: complete or unchanged; and the advice of an error helps."""
 
 import json
 import os

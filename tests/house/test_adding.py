@@ -60,10 +60,10 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import list_at, text_at
-from rerank_cli.formats.record_format import as_objects, json_line
+from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
 
 
-class Toy:
+class Toy(RecordFormat):
     """A record has its texts in a list of strings."""
 
     candidates_path = "$.toy_texts"

@@ -25,7 +25,7 @@ MAY = {
 
 
 def writes(call: ast.Call) -> bool:
-    """Whether a call writes a file by itself, as far as can be read off it."""
+    """Whether a call itself writes a file, as far as its arguments show."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name != "open":
         return name in MEANS

@@ -1,4 +1,4 @@
-"""Imports go downstairs only, and what is heavy is imported only where it is needed."""
+"""A wing imports only from lower layers, and heavy packages are imported only where they are needed."""
 
 import fcntl
 import subprocess

@@ -1,4 +1,7 @@
-"""The size of things, measured: files, functions, annotations, and tests beside source. Run with -s to see figures."""
+"""The size of things, measured: files, functions, annotations, and tests compared with source.
+
+Run with -s to see figures.
+"""
 
 import ast
 import re

@@ -70,7 +70,7 @@ def logits_in(scorer: TorchCrossEncoder, prepared: list[PreparedPair], rows: int
 
 
 def agreement(ours: list[float], theirs: list[float], sizes: list[int]) -> tuple[float, float]:
-    """Of the queries' ten best: the share that both have, and the share of queries with the very same order."""
+    """Of the queries' ten best: the share that both have, and the share of queries with the same order."""
     start, shared, same, total = 0, 0, 0, 0
     for size in sizes:
         first, second = (rank(logits[start : start + size], top_k=TOP).indices for logits in (ours, theirs))

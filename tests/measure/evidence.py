@@ -40,7 +40,7 @@ def reranked(folder: Path, target: Path, more: list[str]) -> None:
 
 
 def measured(folder: Path, target: Path) -> dict[str, Any]:
-    """Its measures beside those of the first stage."""
+    """Its measures, and those of the first stage."""
     command = [sys.executable, "-m", "rerank_cli", "eval", str(target), "--qrels", str(folder / "qrels.txt")]
     command += ["--before", str(folder / "first-stage.run.gz"), "--json"]
     done = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE)
@@ -49,7 +49,7 @@ def measured(folder: Path, target: Path) -> dict[str, Any]:
 
 
 def ndcg(made: dict[str, Any]) -> dict[str, Any]:
-    """The row of the measure that is told."""
+    """The row of the reported measure."""
     return next(each for each in made["differences"] if each["measure"] == "nDCG@10")
 
 

@@ -115,8 +115,8 @@ MUTANTS = [
     Mutant(
         "FILE gets its name before its errors and meta data do",
         "files/finishing.py",
-        'may be called again at any point of it."""\n',
-        'may be called again at any point of it."""\n'
+        'Can be repeated from any point."""\n',
+        'Can be repeated from any point."""\n'
         '    if os.path.exists(paths.beside(".partial")):\n'
         '        replace_file(paths.beside(".partial"), paths.final)\n',
         "faults/test_power_loss.py::test_file_gets_its_name_last[out.jsonl first]",
@@ -350,7 +350,7 @@ MUTANTS = [
     Mutant(
         "weights keep the permissions that a library gave them",
         "training/folder.py",
-        "            apply_umask(made)\n",
+        "            apply_umask(model)\n",
         "",
         "training/test_train.py::test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask[0o22]",
     ),
@@ -376,7 +376,7 @@ def try_test(copy: Path, test: str) -> str:
 
 
 def try_mutant(copy: Path, mutant: Mutant) -> str:
-    """Make one error, run its test and mend it again."""
+    """Make one error, run its test and undo the error."""
     path = copy / "rerank_cli" / mutant.file
     source = path.read_text()
     if source.count(mutant.text) != 1:

@@ -1,4 +1,4 @@
-"""Our bi-encoder beside sentence-transformers' SentenceTransformer: the same cosines, from the same folder."""
+"""Our bi-encoder compared with sentence-transformers' SentenceTransformer: the same cosines, from the same folder."""
 
 import json
 from pathlib import Path
@@ -113,12 +113,16 @@ def test_without_modules_the_mean_is_taken_and_said(root: Path) -> None:
     [
         ("modules.json", "{", "not a list of steps"),
         ("modules.json", '[{"type": "a.Transformer", "path": ""}]', "no Pooling"),
-        ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "not known here"),
+        ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "unsupported step"),
         ("modules.json", '[{"type": "a.Pooling", "path": "../elsewhere"}]', "outside the folder"),
-        ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true}', "pools in a way"),
-        ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true, "pooling_mode_mean_tokens": true}', "pools in"),
-        ("1_Pooling/config.json", '{"pooling_mode": "mean", "include_prompt": false}', "left out of the pooling"),
-        ("config_sentence_transformers.json", '{"prompts": {"query": 3}}', "not texts by name"),
+        ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true}', "unsupported pooling mode"),
+        (
+            "1_Pooling/config.json",
+            '{"pooling_mode_max_tokens": true, "pooling_mode_mean_tokens": true}',
+            "unsupported pooling",
+        ),
+        ("1_Pooling/config.json", '{"pooling_mode": "mean", "include_prompt": false}', "without the prompt"),
+        ("config_sentence_transformers.json", '{"prompts": {"query": 3}}', "not an object of strings"),
         ("sentence_bert_config.json", '{"do_lower_case": true}', "do_lower_case"),
         ("sentence_bert_config.json", '{"max_seq_length": "many"}', "max_seq_length"),
     ],

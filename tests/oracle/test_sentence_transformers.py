@@ -1,4 +1,4 @@
-"""Our engine beside sentence-transformers' CrossEncoder: the same token ids, the same logits.
+"""Our engine compared with sentence-transformers' CrossEncoder: the same token ids, the same logits.
 
 Both models are scored in float32 at max_length 256. The comparison is shown to have teeth: it fails when queries are
 swapped or positions are off by one.

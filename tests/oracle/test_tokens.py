@@ -1,4 +1,4 @@
-"""Token ids beside the tokenizer's own call, and texts that try to forge a separator."""
+"""Token ids compared with the tokenizer's own call, and texts that try to forge a separator."""
 
 import random
 from pathlib import Path

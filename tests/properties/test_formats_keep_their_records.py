@@ -83,7 +83,7 @@ class Record:
 
 
 class Noise:
-    """Draws fields beside the real ones and remembers them."""
+    """Draws further fields and remembers them."""
 
     def __init__(self, rng):
         self.rng, self.values = rng, {}
@@ -357,7 +357,7 @@ def check_same(record, format, lines, *ways):
 
 
 def check_reported(format_name, format, lines, noise):
-    """Whether each field that was beside the real ones is still there, or its name was said to be dropped."""
+    """Whether each further field is still there, or was reported as dropped."""
     text = json.dumps(values_of(format_name, lines))
     said = " ".join(format.notes).lower()
     counted = "more names" in said

@@ -1,4 +1,4 @@
-"""A model hub on the loopback, for tests: it serves one model under any name, and fails as it is told to.
+"""A model hub on the loopback, for tests: it serves one model under any name, and fails on request.
 
 What a name's fault is decided by `Hub.faults`; a name without one is served well.
 """
@@ -179,7 +179,7 @@ def garbage(handler: Handler) -> None:
 
 
 def hang_up(handler: Handler) -> None:
-    """The connection is closed without a word."""
+    """The connection is closed silently."""
     handler.close_connection = True
 
 

@@ -30,7 +30,7 @@ class Clock:
 
 
 def jsonl(*records: Any) -> bytes:
-    """Records as JSON lines; bytes are taken as they are."""
+    """Records as JSON lines; bytes are unchanged."""
     return b"".join(
         (record if isinstance(record, bytes) else json.dumps(record, ensure_ascii=False).encode()) + b"\n"
         for record in records

@@ -125,7 +125,7 @@ def unread(pipe: IO[bytes] | int) -> int:
 
 
 def commits(output: Path) -> int:
-    """Whole commit lines in the journal beside `output`; -1 while there is no journal."""
+    """Complete commit lines in the journal of `output`; -1 while there is no journal."""
     journal = output.with_name(output.name + ".journal")
     try:
         return journal.read_bytes().count(b"\n") - 1
@@ -164,7 +164,7 @@ def kill_after_commits(count: int, output: Path, *arguments: str | Path, cwd: Pa
 
 
 def kill_after_seconds(seconds: float, *arguments: str | Path, cwd: Path | None = None) -> int:
-    """Start the command and kill -9 it that much later, unless it ends by itself; returns its exit code."""
+    """Start the command and kill -9 it that much later, unless it ends before; returns its exit code."""
     with started(*arguments, cwd=cwd) as process:
         try:
             return process.wait(seconds)

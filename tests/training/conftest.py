@@ -45,7 +45,7 @@ def write_records(path: Path, records: list[dict[str, Any]]) -> Path:
 
 
 class Quiet:
-    """What is told of a training, kept; `stop_at` interrupts it after that step."""
+    """Keeps what a training reports; `stop_at` interrupts it after that step."""
 
     def __init__(self, stop: Any = None, stop_at: int | None = None) -> None:
         self.steps: list[int] = []

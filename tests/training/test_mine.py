@@ -165,7 +165,7 @@ def test_negatives_are_drawn_by_the_seed(files: Path, tmp_path: Path) -> None:
     [
         ('{"query": "a", "positives": ["p99"]}', "the pool has no 'p99'"),
         ('{"query": "a"}', "no query with relevant texts"),
-        ('{"query": "a", "pos": [3]}', "holds what is no text"),
+        ('{"query": "a", "pos": [3]}', "has a value that is not a string"),
         ("[]", "not a JSON object"),
         ("{", "not a JSON object"),
         ("[" * 100_000, "not a JSON object"),

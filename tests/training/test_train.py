@@ -35,7 +35,7 @@ from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.lock import Lock
 from rerank_cli.reranking.in_memory import load_and_score
 from rerank_cli.training.config import TrainConfig
-from rerank_cli.training.folder import BEFORE, FORMER, MODEL, NOTE, TrainingFolder
+from rerank_cli.training.folder import BEFORE, MODEL, NOTE, PREVIOUS, TrainingFolder
 from rerank_cli.training.rows import LOSSES
 from rerank_cli.training.train import train
 from tests.training.conftest import Quiet, toy_records, write_records
@@ -186,7 +186,7 @@ def test_what_the_model_asks_to_spare_stays(
     assert json.loads((config.output / "config.json").read_text())["frozen_in_training"] == [asked]
     assert made.note["training"]["left_alone"] == [asked]
     assert any(asked in each for each in told)
-    assert f"Left as they were: {asked}." in (config.output / "README.md").read_text()
+    assert f"Not trained: {asked}." in (config.output / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -195,8 +195,8 @@ def test_what_the_model_asks_to_spare_stays(
         ("bert.encoder", None, "not a list of names"),
         (True, None, "not a list of names"),
         ([7], None, "not a list of names"),
-        (["bert.encoder.layer.10"], None, "no part bert.encoder.layer.10"),
-        (["bert.encoder.layer.1.attention.self.key.weight"], None, "no part"),
+        (["bert.encoder.layer.10"], None, "no module bert.encoder.layer.10"),
+        (["bert.encoder.layer.1.attention.self.key.weight"], None, "no module"),
         (["bert", "classifier"], None, "nothing to train"),
         (["bert.encoder", "bert.pooler"], 4, "nothing to adapt"),
     ],
@@ -344,7 +344,7 @@ def test_what_is_left_out_is_told_and_stands_in_the_card(toy: TrainConfig, base:
     )  # fmt: skip
     assert done.code == 3, done.said
     assert "1 records cannot be used" in done.said
-    assert "4 of 20 records teach --loss kl nothing: it needs texts with a teacher's logits" in done.said
+    assert "4 of 20 records are not used by --loss kl: it needs texts with a teacher's logits" in done.said
     assert "max-length lowered" in done.said
     card = (toy.output / "README.md").read_text()
     assert "16 queries, 16 rows, 5 records left out" in card
@@ -356,7 +356,7 @@ def test_what_is_left_out_is_told_and_stands_in_the_card(toy: TrainConfig, base:
 @pytest.mark.slow
 def test_options_that_cannot_be_are_refused_before_anything_is_made(toy: TrainConfig, base: Path) -> None:
     for options, words in (
-        (("--dtype", "fp16"), "not for training on a CPU"),
+        (("--dtype", "fp16"), "not supported in training on a CPU"),
         (("--lora-rank", "4"), "Add --lora"),
         (("--learning-rate", "inf"), "--learning-rate"),
         (("--epochs", "1e300"), "--epochs"),
@@ -534,7 +534,7 @@ def test_a_kill_between_the_last_renames_loses_no_model(toy: TrainConfig) -> Non
     former = weights(toy.output)["classifier.weight"]
     other = replace(toy, seed=9, overwrite=True)
     stop(other, 2)
-    toy.output.rename(partial(toy) / FORMER)
+    toy.output.rename(partial(toy) / PREVIOUS)
     stop(other, 1)
     assert torch.equal(weights(toy.output)["classifier.weight"], former)
 
@@ -625,7 +625,7 @@ def test_a_torn_checkpoint_is_left_out(toy: TrainConfig, name: str, content: byt
     watch = Quiet()
     train(replace(toy, resume=True), told.append, watch)
     assert watch.steps[0] == 2
-    assert any("checkpoint-4 is not whole" in each for each in told)
+    assert any("checkpoint-4 is incomplete" in each for each in told)
 
 
 @contextmanager
@@ -688,7 +688,7 @@ def test_a_training_outlives_its_best_checkpoint(toy: TrainConfig, damage: str, 
     told: list[str] = []
     made = train(replace(toy, resume=True), told.append, Quiet())
     assert made.note["training"]["steps"] == 8
-    lost = [each for each in told if "checkpoint-2, the best so far, is not whole" in each]
+    lost = [each for each in told if "checkpoint-2, the best so far, is incomplete" in each]
     if damage == "moved":
         assert not lost
         assert made.note["training"]["best_checkpoint"] == "checkpoint-2"
@@ -779,7 +779,7 @@ def test_a_link_leads_to_the_folder_and_one_training_lives(toy: TrainConfig) -> 
 def test_queries_that_are_learnt_and_measured_are_said(toy: TrainConfig) -> None:
     told: list[str] = []
     train(replace(toy, max_steps=1, held_out=toy.read), told.append, Quiet())
-    assert any("are learnt too" in each for each in told)
+    assert any("are also trained on" in each for each in told)
 
 
 @pytest.mark.parametrize("value", [0.4, 1e300, 50_000])
@@ -803,4 +803,4 @@ def test_learning_from_one_kind_of_text_alone_is_warned_of(
     train(replace(toy, read=read, max_steps=1, checkpoints=1, held_out=None), told.append, Quiet())
     warned = [line for line in told if line.startswith("warning: no record has a text")]
     assert len(warned) == (answer is not None)
-    assert answer is None or f"with --loss bce the model learns to say {answer}" in warned[0]
+    assert answer is None or f"with --loss bce the model learns to answer {answer}" in warned[0]

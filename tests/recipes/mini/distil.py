@@ -258,7 +258,7 @@ class Student:
 
 
 def losses(student: Student, teacher: Teacher, batch: Batch) -> dict[str, torch.Tensor]:
-    """What a batch is learnt by, weighted: the sum is the loss."""
+    """The weighted losses of a batch; their sum is the loss."""
     asked = teacher.vectors(batch.query_texts, "query: ", 80)
     known = teacher.vectors(batch.passage_texts, "passage: ")
     logits, queries, passages = student.forward(batch)

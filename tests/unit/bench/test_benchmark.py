@@ -64,5 +64,5 @@ def test_a_process_that_dies_is_told_with_how_it_ended() -> None:
     worker = Worker({"kind": "matrix", "device": "cpu", "threads": 1})
     assert worker.failed is None
     worker._process.kill()
-    assert worker.ask({"dtype": "fp32"}) == {"failed": "the process ended with -9: it said nothing"}
+    assert worker.ask({"dtype": "fp32"}) == {"failed": "the process ended with -9: no message"}
     worker.close()

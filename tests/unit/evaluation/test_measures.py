@@ -221,7 +221,7 @@ def test_an_order_is_measured_as_its_scores_are_also_by_a_measure_that_looks_at_
     ("names", "said"),
     [
         ("nDCG@10 Accuracy@1", "Accuracy@1 cannot be computed here (ZeroDivisionError"),
-        ("P@5 ERR@5", "ERR@5 cannot be computed here (for grades up to 4, and there is one of 7"),
+        ("P@5 ERR@5", "ERR@5 cannot be computed here (grades up to 4 only, and there is one of 7"),
     ],
 )
 def test_the_measure_that_cannot_be_computed_is_named(names: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Results in labelled pairs without ids: a record is known by its query, a text by itself; scores rank the texts."""
+"""Results in labelled pairs without ids: queries and texts are identified by their content; scores rank the texts."""
 
 import csv
 import io

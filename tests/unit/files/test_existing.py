@@ -16,7 +16,7 @@ TABLE = {
     "nothing": ((0, 0, 0, 0), (START, START, START, START)),
     "partial of this run": ((0, 0, 1, 1), (REFUSED, CONTINUE, START, CONTINUE)),
     "partial of another run": ((0, 0, 1, 0), (REFUSED, REFUSED, START, START)),
-    "FILE of this very run": ((1, 1, 0, 0), (REFUSED, NOTHING, START, NOTHING)),
+    "FILE of this run": ((1, 1, 0, 0), (REFUSED, NOTHING, START, NOTHING)),
     "FILE made otherwise": ((1, 0, 0, 0), (REFUSED, REFUSED, START, START)),
     "FILE and a partial of this run": ((1, 0, 1, 1), (REFUSED, REFUSED, START, CONTINUE)),
     # combinations that the published table leaves to its rows
@@ -67,8 +67,8 @@ def test_without_flags_nothing_that_exists_is_ever_touched():
 @pytest.mark.parametrize(
     ("found", "resume", "says", "advises"),
     [
-        ((0, 0, 1, 1), False, "an unfinished output is here", "--resume"),
-        ((0, 0, 1, 0), True, "an unfinished output of another run is here", "--overwrite"),
+        ((0, 0, 1, 1), False, "an unfinished output exists", "--resume"),
+        ((0, 0, 1, 0), True, "an unfinished output of another run exists", "--overwrite"),
         ((1, 0, 0, 0), False, "out.jsonl exists", "--overwrite"),
         ((1, 0, 0, 0), True, "is not the result of this command", "--overwrite"),
         ((1, 0, 1, 1), True, "out.jsonl exists", "--overwrite"),

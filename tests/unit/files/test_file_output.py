@@ -202,7 +202,7 @@ def test_a_partial_without_a_journal_is_never_continued(tmp_path):
     (tmp_path / "out.jsonl.partial").write_bytes(b"one\n")
     output = FileOutput(paths(tmp_path))
     assert not existing_at(output).partial
-    assert why_damaged(output) == "there is no readable journal"
+    assert why_damaged(output) == "its journal cannot be read"
     with pytest.raises(Refused, match=r"out\.jsonl\.partial"):
         output.refuse_foreign()
     output.close()
@@ -365,7 +365,7 @@ def test_a_run_that_was_not_finishing_is_left_alone(tmp_path):
     stopped(tmp_path, b"one\n")
     before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
     output = FileOutput(paths(tmp_path))
-    output.finish_interrupted()
+    output.complete_killed_run()
     output.close()
     assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before
 
@@ -383,7 +383,7 @@ def test_finishing_is_announced_after_all_data_is_in_place(tmp_path):
     assert (tmp_path / "out.jsonl.partial").read_bytes() == b"one\n"
     (tmp_path / "out.jsonl").rmdir()
     again = FileOutput(paths(tmp_path))
-    again.finish_interrupted()
+    again.complete_killed_run()
     again.close()
     assert (tmp_path / "out.jsonl").read_bytes() == b"one\n"
 

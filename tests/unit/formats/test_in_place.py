@@ -1,4 +1,4 @@
-"""Formats whose texts keep their places: scores beside the texts, judgements and teachers' scores, and each refusal."""
+"""Formats whose texts keep their positions: scores of the texts, judgements and teachers' scores, and each refusal."""
 
 import json
 

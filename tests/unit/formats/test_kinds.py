@@ -103,7 +103,7 @@ WRONG = [  # command, file, what it is, the command that takes it
     *[(SCORE, name, "a run or judgements", QRELS_COMMAND) for name in ("table", "rows.jsonl", "scores.json")],
     *[(SCORE, name, "a corpus or queries", "--corpus {0}") for name in ("corpus.jsonl", "corpus.tsv", "queries.tsv")],
     (SCORE, "table.csv", "a run or judgements, ", QRELS_COMMAND),
-    (SCORE, "bare.csv", "a run or judgements, with commas", "with tabs"),
+    (SCORE, "bare.csv", "a run or judgements, with commas", "qid,docid,score"),
     ("eval run --qrels {}", "ranks", "a run, ", RUN_COMMAND),
     ("eval run --qrels {}", "ranks.csv", "a run, ", RUN_COMMAND),
     (SCORE, "lists.json", "ranked lists", "jq "),

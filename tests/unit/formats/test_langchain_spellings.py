@@ -139,7 +139,7 @@ def test_what_stands_beside_a_dumped_document_is_counted_where_it_becomes_a_plai
     assert scored(document)[0]["name"] == "Document"
     format, entry = opened(document, target="langchain")
     assert "name" not in json.loads(format.lines_of(entry))["documents"][0]
-    assert format.notes == ["dropped 1 field that langchain records have no place for: documents[].name (1)"]
+    assert format.notes == ["dropped 1 field that langchain records cannot hold: documents[].name (1)"]
 
 
 def test_fields_beside_the_text_are_counted_where_they_have_no_place():

@@ -90,7 +90,7 @@ MALFORMED = [
     ({"id": [1], **GOOD}, "$.id", "a list, not a string or an integer"),
     ({"query": "q", "candidates": [{"id": 1.0, "text": "a"}]}, "$.candidates[0].id", "a number, not a string"),
     ({"query": "q", "candidates": [{"text": {"text": 1}}]}, "$.candidates[0].text", "an object, not a string"),
-    ([], "$", "the line holds a list, not an object; a JSON array? `jq -c '.[]' FILE` makes JSON lines of it"),
+    ([], "$", "the line holds a list, not an object; `jq -c '.[]' FILE` converts it to JSON lines"),
     ("text", "$", "the line holds a string, not an object"),
     (None, "$", "the line holds null, not an object"),
     (7, "$", "the line holds a number, not an object"),

@@ -113,7 +113,7 @@ def test_a_request_becomes_native_with_all_that_it_has():
         "id": "q",
         "candidates": ["a", {"text": "b", "id": 7}],
     }
-    assert notes == ["dropped 1 field that native records have no place for: query.lang (1)"]
+    assert notes == ["dropped 1 field that native records cannot hold: query.lang (1)"]
 
 
 def test_a_model_that_is_named_is_named_again():

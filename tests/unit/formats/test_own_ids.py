@@ -67,7 +67,7 @@ def test_ids_of_other_names_are_the_ids_in_every_other_format():
     (first, second), notes = converted(RANK_GPT, "tevatron", OF_RANK_GPT)
     assert (first["query_id"], first["docid"], first["text"]) == (7, "r1", "a board")
     assert (second["query_id"], second["docid"], second["text"]) == (7, "r2", "a drink")
-    assert notes == ["dropped 2 fields that tevatron records have no place for: candidates[].qid (2)"]
+    assert notes == ["dropped 2 fields that tevatron records cannot hold: candidates[].qid (2)"]
     (made,), _ = converted(ELASTIC, "rank-llm", OF_ELASTIC)
     assert [(each["docid"], each["doc"]["contents"]) for each in made["candidates"]] == [
         ("e1", "a board"),

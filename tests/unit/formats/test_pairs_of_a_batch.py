@@ -100,8 +100,8 @@ def test_lists_and_single_texts_are_paired_as_vllm_does(queries, texts, pairs, n
     ("queries", "texts", "path", "said"),
     [
         (["a", "b"], ["x", "y", "z"], "$.body.text_1", "2 queries and 3 texts"),
-        (["a", "b", "c"], ["x"], "$.body.text_1", "3 queries and 1 text:"),
-        (["a", "b"], "x", "$.body.text_1", "2 queries and 1 text:"),
+        (["a", "b", "c"], ["x"], "$.body.text_1", "3 queries and 1 text;"),
+        (["a", "b"], "x", "$.body.text_1", "2 queries and 1 text;"),
         (["a", "b"], [], "$.body.text_1", "2 queries and 0 texts"),
         ([], ["x"], "$.body.text_1", "empty"),
         ([], [], "$.body.text_1", "empty"),

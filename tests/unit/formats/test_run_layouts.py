@@ -148,7 +148,7 @@ def test_a_header_above_named_columns_is_none_of_them(read):
     ("line", "columns", "reason"),
     [
         (b"q1 d1 x", "qid,docid,score", "the score is 'x'"),
-        (b"q1 d1 1e39", "qid,docid,score", "beyond what a run can hold"),
+        (b"q1 d1 1e39", "qid,docid,score", "beyond the range of float32"),
         (b"q1 d1 nan", "qid,docid,score", "the score is 'nan'"),
         (b"q1 d1 1.5", "qid,docid,rank", "the rank is '1.5'"),
         (b"q1 d1 -1", "qid,docid,rank", "the rank is '-1'"),

@@ -105,7 +105,7 @@ def test_a_row_that_is_too_long_is_passed_over_whole(read):
     _, found = read(b"query,text\nw,a\n" + long + b"x,c\n", max_line_bytes=1000)
     assert [type(each) for each in found] == [Request, Failure, Request]
     assert found[1].reason == (
-        "a row of the lines 3 to 5003 is longer than --max-line-bytes (1000): is a quote not closed?"
+        "the row of lines 3 to 5003 is longer than --max-line-bytes (1000); a quote may be unclosed"
     )
     assert found[2].origin.line == 5004
     assert found[2].texts == ("c",)
@@ -116,7 +116,7 @@ def test_rows_of_a_query_that_do_not_stand_together_are_said(read, content):
     format, found = read(content)
     assert [entry.texts for entry in found] == [("a",), ("b",), ("c",)]
     [note] = format.notes
-    assert note.startswith("1 records have a query that came before, further up")
+    assert note.startswith("1 records repeat a query")
 
 
 def test_columns_name_what_has_no_header(read):
@@ -266,9 +266,9 @@ def test_the_suffix_of_an_output_chooses_its_format():
 @pytest.mark.parametrize(
     ("ids", "path", "reason"),
     [
-        ({}, "$.query", "the next record has the query 'red' too, and no id: {0} would take the two for one; ids of"),
-        ({"id": "q1"}, "$.id", "the next record has the id 'q1' too: {0} would take the two for one"),
-        ({"id": 7}, "$.id", "the next record has the id '7' too: {0} would take the two for one"),
+        ({}, "$.query", "the next record has the same query 'red', and no id: {0}"),
+        ({"id": "q1"}, "$.id", "the next record has the same id 'q1': {0}"),
+        ({"id": 7}, "$.id", "the next record has the same id '7': {0}"),
     ],
 )
 def test_two_records_that_would_become_one_are_named_by_what_they_share(name, ids, path, reason):

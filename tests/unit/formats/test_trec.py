@@ -73,7 +73,7 @@ def test_a_run_gets_its_texts_from_queries_and_corpus(read):
     [
         (b"q1 Q0 d1 2.5 bm25\n", "5 columns, expected 6 (qid Q0 docid rank score tag)"),
         (b"q1\td1\t1\n", "3 columns, expected 6"),
-        (b"q1 Q0 d1 1 1e39 bm25\n", "beyond what a run can hold"),
+        (b"q1 Q0 d1 1 1e39 bm25\n", "beyond the range of float32"),
         (b"q1 Q0 d1 1 x bm25\n", "the score is 'x', not a number"),
         (b"q1 Q0 d1 1 nan bm25\n", "not a number"),
         (b"q9 Q0 d1 1 2 bm25\n", "query 'q9' is not in "),
@@ -233,7 +233,7 @@ def test_a_corpus_that_is_rewritten_meanwhile_is_an_error(read):
     with open(read.corpus[0], "r+b") as file:
         file.write(CORPUS[::-1])
     os.utime(read.corpus[0], (0, 0))
-    with pytest.raises(InputError, match="rewritten"):
+    with pytest.raises(InputError, match="changed"):
         list(format.read(iter(lines_of(RUN))))
 
 
@@ -275,7 +275,7 @@ def test_a_line_with_other_columns_than_the_first_fails_only_the_queries_that_ne
     run = b"q1 Q0 d1 1 2.0 x\nq2 Q0 d2 1 2.0 x\nq3 Q0 d3 1 2.0 x\n"
     format, found = texts_of(tmp_path, run, b"q1\ta\nq2\ta\nq3\ta\n", corpus)
     assert found[0] == ("a", text)
-    assert "is a tab part of a text?" in found[1]
+    assert ("3 columns" if text == "one" else "2 columns") in found[1]
     assert found[2][0] == "a"
     assert any("1 lines cannot be read" in note for note in format.notes)
 
@@ -321,7 +321,7 @@ def test_queries_whose_lines_do_not_stand_together_are_refused(tmp_path):
     _, found = texts_of(tmp_path, run, b"q1\ta\nq2\tb\nq3\tc\n", b"d1\tone\nd2\ttwo\n")
     assert found[0] == ("a", "one", "two")
     assert found[3] == ("c", "one")
-    assert all("'q2' do not stand together" in found[place] for place in (2, 4))
+    assert all("'q2' are not adjacent" in found[place] for place in (2, 4))
 
 
 def test_equal_lines_of_a_corpus_are_one(tmp_path):
@@ -329,8 +329,8 @@ def test_equal_lines_of_a_corpus_are_one(tmp_path):
     format, found = texts_of(tmp_path, b"q1 Q0 d1 1 2.0 x\nq1 Q0 d2 1 1.0 x\n", b"q1\ta\nq1\ta\n", corpus)
     assert found == [("a", "one", "two")]
     assert sorted(note.partition(": ")[2] for note in format.notes) == [
-        "1 lines repeat an equal one and were left out",
-        "7 lines repeat an equal one and were left out",
+        "1 duplicate lines were skipped",
+        "7 duplicate lines were skipped",
     ]
 
 

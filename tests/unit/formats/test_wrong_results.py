@@ -380,7 +380,7 @@ def test_a_query_of_which_lines_stand_apart_by_a_thousand_bad_ones_is_two_record
     row = {"query_id": "q", "query": "w", "docid": "d", "text": "x"}
     format, found = entries("tevatron", row, *[b"{"] * 1000, row)
     assert sum(isinstance(entry, Request) for entry in found) == 2
-    assert any("records of their own" in note for note in format.notes)
+    assert any("separate records" in note for note in format.notes)
     assert entries("tevatron", row, *[b"{"] * 999, row)[0].notes == []
 
 
@@ -596,7 +596,7 @@ def test_an_id_that_comes_again_further_down_is_said_where_records_of_one_id_are
     records = [{"id": name, "query": "w", "candidates": [{"id": "d", "text": "x"}]} for name in "abab"]
     format, found = entries("native", *records, target="trec")
     assert [type(entry) for entry in found] == [Request] * 4
-    assert any(note.startswith("2 records have an id that came before") for note in format.notes)
+    assert any(note.startswith("2 records repeat an id") for note in format.notes)
 
 
 # texts that are too long for a signal to be heard while they are tokenized

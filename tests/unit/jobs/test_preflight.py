@@ -11,7 +11,7 @@ from rerank_cli.core.config import FileConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.records import Blank, Mark
 from rerank_cli.files.paths import is_file
-from rerank_cli.jobs.preflight import FIRST_RECORDS, check_first_records, checked_paths
+from rerank_cli.jobs.preflight import FIRST_RECORDS, check_first_records, check_paths
 
 GOOD = {"query": "q", "candidates": ["a"]}
 
@@ -25,7 +25,7 @@ def source(tmp_path):
 
 def refuse(source, output, errors=None, stats=None):
     files = FileConfig(output=str(output), errors=errors and str(errors), stats=stats and str(stats))
-    checked_paths(RunConfig(read=ReadConfig(inputs=("-", str(source))), files=files))
+    check_paths(RunConfig(read=ReadConfig(inputs=("-", str(source))), files=files))
 
 
 def test_an_output_that_is_no_stream_is_a_file_whether_it_exists_or_not(tmp_path, source):

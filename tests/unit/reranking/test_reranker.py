@@ -175,7 +175,7 @@ def test_a_smaller_budget_is_learned_told_and_kept():
     assert first.counters.oom_splits == len(told) > 0
     assert [done.counters.oom_splits for done in later] == [0] * len(later)
     assert all(done.budget == made.budget for done in later)
-    assert f"going on with {made.budget.tokens}" in told[-1]
+    assert f"continuing with {made.budget.tokens}" in told[-1]
 
 
 def test_every_pair_is_scored_once_however_often_memory_runs_out():
@@ -190,7 +190,7 @@ def test_a_single_pair_that_does_not_fit_fails_its_record_and_no_other():
     records[2]["candidates"][3] = "word " * 60
     got = results(entries_of(*records), fake("oom_above=50"), candidates_path="$.docs")
     assert [isinstance(result, Failure) for result in got] == [False, False, True, False]
-    assert got[2].reason == "out of memory with this one pair: lower --max-length"
+    assert got[2].reason == "out of memory with this single pair: lower --max-length"
     assert got[2].path == "$.docs[3]"
 
 

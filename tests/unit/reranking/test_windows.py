@@ -181,4 +181,4 @@ def test_a_record_that_refuses_a_cut_is_a_failure_where_a_text_does_not_fit():
         assert isinstance(second, Failure) == failed
         if failed:
             assert second.path == "$.texts[1]"
-            assert "the request says" in second.reason
+            assert "the request forbids" in second.reason

@@ -1,4 +1,4 @@
-"""Judged records as examples: contradictions are found in every format, and told with their place."""
+"""Judged records as examples: contradictions are found in every format, and reported with their place."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ FINE = native("fine", ("a", "x", 1), ("b", "y", 0))
 
 
 def read_in(path: Path, *records: dict[str, Any]) -> tuple[int, int, str]:
-    """How many records are examples, how many are left out, and what is told of them."""
+    """How many records are examples, how many are left out, and what is reported."""
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
     told: list[str] = []
     found, skipped = read_examples(ReadConfig(inputs=(str(path),)), Fields(), told.append)
@@ -37,7 +37,11 @@ def read_in(path: Path, *records: dict[str, Any]) -> tuple[int, int, str]:
     [
         ([GOOD, {"query": "a", "pos": ["x", "y"], "neg": ["z", "y"]}], 1, "in.jsonl:2: the text 'y' is judged 1 and 0"),
         ([GOOD, GOOD], 0, ""),
-        ([GOOD, {**GOOD, "pos": ["no"], "neg": ["other"]}], 1, "is judged 1, and 0 in a record of the same query"),
+        (
+            [GOOD, {**GOOD, "pos": ["no"], "neg": ["other"]}],
+            1,
+            "is judged 1, and 0 in an earlier record of the same query",
+        ),
         ([GOOD, {"query": "another", "pos": ["no"], "neg": ["yes"]}], 0, ""),
         ([native("1", ("8", "x", 1), ("8", "x", 0)), FINE], 1, "the document '8' is judged 1 and 0"),
         ([native("1", ("8", "x", 1), ("8", "x", 1))], 0, ""),
