@@ -376,6 +376,7 @@ def records_of_pair(source, target):
         yield record, noise, BUILT[source](record, noise) if source in BUILT else built(source, record, noise)
 
 
+@pytest.mark.sampled(150)
 @pytest.mark.parametrize(("source", "target"), list(product(SOURCES, JSON_FORMATS)))
 def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(read, source, target):
     survived = 0
@@ -410,6 +411,7 @@ def test_whatever_fields_a_record_has_it_survives_there_and_back_or_is_refused(r
     )
 
 
+@pytest.mark.sampled(150)
 @pytest.mark.parametrize(("source", "target"), list(product(SOURCES, JSON_FORMATS)))
 def test_a_score_stands_beside_the_text_that_has_it_in_every_format(read, source, target):
     for record, _, lines in records_of_pair(source, target):
