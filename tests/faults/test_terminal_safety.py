@@ -248,6 +248,8 @@ def in_options() -> Iterator[Place]:
                 continue  # a class of its own, below
             if flag == "--output":
                 base = ("score", "in.jsonl", *FAKE)
+            if flag == "--run-columns":
+                base = (*(word for word in base if word != "in.jsonl"), "--run", "in.jsonl")
             of_file = flag in ("--output", "--errors", "--stats")
             silent = (
                 of_file or flag in UNSPOKEN or command in ("bench", "eval", "compare", "train", "mine")
