@@ -519,7 +519,7 @@ def test_a_reader_of_the_records_that_goes_away_ends_the_run_quietly_with_141(
     half = len(golden[OUT]) // 2
     for wanted in points.of([0, 1, 7, 100, 1000, *random.Random(1).choices(range(half), k=12), half], sample=2):
         with points.trying("pipes: the reader of the records goes away"):
-            with started(*streamed(), cwd=new_folder()) as process:
+            with started(*streamed("--progress", "none"), cwd=new_folder()) as process:
                 got = process.stdout.read(wanted)
                 process.stdout.close()
                 said = process.stderr.read()
@@ -599,7 +599,7 @@ def test_head_gets_its_lines_and_the_run_ends_quietly_with_141(
     for count in points.of([0, 1, 3], sample=2):
         with points.trying("pipes: head takes the first records"):
             folder = new_folder()
-            done = shell(f'"$@" 2> said | head -n {count}', *streamed(), cwd=folder)
+            done = shell(f'"$@" 2> said | head -n {count}', *streamed("--progress", "none"), cwd=folder)
             assert done.code == 141
             assert done.stdout.splitlines() == golden[OUT].splitlines()[:count]
             assert (folder / "said").read_bytes() == b""
