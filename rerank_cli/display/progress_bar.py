@@ -1,6 +1,6 @@
 """The rich half of progress: a bar that reads Stats each time it is drawn, and the table after a run.
 
-What stands beside the bar is decided for each frame by the width of the terminal at that moment. A frame leaves the
+What stands next to the bar is decided for each frame by the width of the terminal at that moment. A frame leaves the
 last columns free, so that the ^C which a terminal shows there does not begin another line.
 """
 
@@ -25,7 +25,7 @@ NUMBER = 6  # columns that a number is given, so that parts do not come and go w
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A figure beside the bar. The one with the lowest `rank` is worth most; 0 is never left out."""
+    """A figure next to the bar. The one with the lowest `rank` is worth most; 0 is never left out."""
 
     rank: int
     text: str
