@@ -78,7 +78,7 @@ def short_score(score: float) -> float:
     A larger score is never made the smaller one.
 
     >>> short_score(0.918851733167), short_score(0.99999995860062), short_score(4.1399375473e-08)
-    (0.918851733, 0.9999999586006, 4.13993755e-08)
+    (0.9188517332, 0.99999995860062, 4.13993755e-08)
     """
     distance = score if score < 0.5 else 1.0 - score
     if distance < (_SMALLEST if score < 0.5 else _FINEST):

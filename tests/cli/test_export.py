@@ -91,8 +91,8 @@ def test_damaged_exported_folder_is_refused(tiny: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--format", "coreml"], 2, b"--format coreml: unknown"),
-        (["--dtype", "int4"], 2, b"--dtype int4: not a form to export"),
+        (["--format", "coreml"], 2, b"--format coreml"),
+        (["--dtype", "int4"], 2, b"--dtype int4"),
         (["--records", "absent.jsonl"], 4, b"absent.jsonl"),
         pytest.param(["--model", "./absent"], 6, b"no such model folder", marks=pytest.mark.slow),
     ],

@@ -10,6 +10,8 @@ import pytest
 from support.points import Points
 from support.running import commits, files_of, forked, lines, rerank, started, wait_until
 
+from rerank_cli.cli.limits import REPORTS
+
 OPTIONS = ("--model", "fake", "--batch-tokens", "64", "--window-tokens", "256", "-q")
 SLOW = ("--model", "fake:slow=0.01", *OPTIONS[2:])
 JUDGED = b"".join(
@@ -17,7 +19,7 @@ JUDGED = b"".join(
     b'{"id":"b","text":"y","relevance":0,"index":1}]}\n' % n
     for n in range(40)
 )
-OLD = b"old report\n" * 2000
+OLD = b"".join(REPORTS.values()) + b"old report\n" * 2000  # as a report of ours begins: others are refused
 
 
 @pytest.fixture
