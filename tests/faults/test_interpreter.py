@@ -55,7 +55,8 @@ def test_other_threads_run_while_a_text_is_tokenized(backend: Tokenizer, kind: s
 
 
 def test_the_measure_sees_a_call_that_holds_the_interpreter(backend: Tokenizer) -> None:
-    assert turns_during(lambda: backend.encode(TEXTS["no spaces"])) < TURNS
+    """In one of several tries: on a loaded machine the other thread may have turns just before the call or after it."""
+    assert any(turns_during(lambda: backend.encode(TEXTS["no spaces"])) < TURNS for _ in range(20))
 
 
 def test_no_single_text_is_encoded_by_the_call_that_holds_the_interpreter() -> None:
