@@ -737,7 +737,7 @@ MOMENTS = (-1, 0, 3)  # commits of the first run: it has not begun, has begun, i
 def test_a_second_run_on_one_output_is_11_by_whatever_name_and_the_first_is_not_disturbed(
     quick_folder: Path, points: Points
 ) -> None:
-    for count in points.of(MOMENTS, sample=2):
+    for count in points.of(MOMENTS, sample=1):
         folder = shared_output(quick_folder / str(count))
         names = ["out.jsonl", "./out.jsonl", str(folder / "out.jsonl"), "link.jsonl", "here/out.jsonl"]
         with held(folder, count=count) as first:

@@ -66,7 +66,8 @@ def gain(config: TrainConfig) -> float:
     return made.evaluation.means["nDCG@10"] - made.evaluation.before_means["nDCG@10"]
 
 
-@pytest.mark.parametrize("loss", ["listnet", *(pytest.param(name, marks=slow) for name in LOSSES if name != "listnet")])
+@slow
+@pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_learns_the_toy_task(toy: TrainConfig, loss: str) -> None:
     epochs = 32.0 if loss == "bce" else toy.epochs  # it has to find first that most pairs are not relevant
     assert gain(replace(toy, loss=loss, epochs=epochs)) > 0.15
