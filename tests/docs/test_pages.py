@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.running import ROOT, environment
@@ -104,17 +105,19 @@ def compare(page: Path, shell: Shell, slow: bool) -> None:
     assert not wrong, "\n".join([page.name, *wrong])
 
 
-def with_blocks(slow: bool) -> list[Path]:
-    return [page for page in PAGES if any(typed(page.read_text("utf-8"), slow))]
+def with_blocks(slow: bool) -> list[Any]:
+    """The pages that have commands to run. The guide scores hundreds of pairs, so it is left to the slow tests."""
+    found = [page for page in PAGES if any(typed(page.read_text("utf-8"), slow))]
+    return [pytest.param(page, marks=[pytest.mark.slow] * (page.stem == "guide"), id=page.stem) for page in found]
 
 
-@pytest.mark.parametrize("page", with_blocks(slow=False), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", with_blocks(slow=False))
 def test_commands_give_what_the_page_shows(page: Path, shell: Shell) -> None:
     compare(page, shell, slow=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", with_blocks(slow=True), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", with_blocks(slow=True))
 def test_commands_that_train_or_export_do_so_too(page: Path, shell: Shell) -> None:
     compare(page, shell, slow=True)
 
