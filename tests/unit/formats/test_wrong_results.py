@@ -605,7 +605,7 @@ LONG = "a" * (MAX_TEXT + 1)
 LIMIT = MAX_TEXT * 4  # of bytes in a line
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("source", "record", "options", "path"),
     [
