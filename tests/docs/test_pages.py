@@ -6,6 +6,8 @@ machine to machine: times, rates, durations and sizes (VARYING), the lines that 
 beyond the third of numbers that have more (CLOSE), and the folder (CHECKOUT). A line `[exit 3]` is the exit code;
 without one it is 0. The README states this rule in a sentence.
 
+A ```python block whose first line is `# NAME.py` is a file of that name in the folder.
+
 `UPDATE_PAGES=1 pytest tests/docs/test_pages.py` writes what comes out into the pages: read the difference.
 """
 
@@ -27,6 +29,7 @@ FOR_DEVELOPERS = {"decisions", "limits", "experiments", "changelog"}
 PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.glob("*.md") if page.stem not in FOR_DEVELOPERS)]
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 CHECKOUT = "/home/me/rerank"
+FILE = re.compile(r"(?<=^```python\n)# (\w+\.py)\n.*?(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*\n)", re.MULTILINE)  # a line that ends with \ goes on
 SLOW = re.compile(r"\brerank (export|train|mine|bench)\b")
 PROGRESS = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z records=.*\n", re.MULTILINE)  # one each 30 s
@@ -88,6 +91,8 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 def compare(page: Path, shell: Shell, slow: bool) -> None:
     text, shift = page.read_text("utf-8"), 0
+    for block in FILE.finditer(text):
+        (shell.folder / block[1]).write_text(block[0], "utf-8")
     wrong = []
     for each in typed(page.read_text("utf-8"), slow):
         ended = shell.run(each.command)
