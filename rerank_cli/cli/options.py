@@ -213,7 +213,8 @@ def reading(context: typer.Context, **instead: Any) -> ReadConfig:
             raise InputError(
                 f"{folder}: is a folder, not a file", "With a BEIR folder, --run FILE names the candidates."
             )
-        return ReadConfig(inputs=chosen_inputs(inputs, context), **of_records(values))
+        chosen = chosen_inputs(inputs, context)
+        return ReadConfig(inputs=chosen, input_named=bool(inputs), **of_records(values))
     if len(inputs or []) > 1 or (inputs and not os.path.isdir(inputs[0])):
         raise ConfigError(f"--run {run}: is what is read", "With --run, INPUT can only be one BEIR folder.")
     folder = inputs[0] if inputs else None

@@ -19,6 +19,7 @@ class ReadConfig:
     """Which records are read, and the fields that hold their texts (dotted paths)."""
 
     inputs: tuple[str, ...] = ("-",)
+    input_named: bool = True  # False: standard input because no INPUT was named; it must not be empty
     format: str = "auto"
     query_field: str = "query"
     candidates_field: str = "candidates"

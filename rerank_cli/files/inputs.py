@@ -38,11 +38,12 @@ class Line:
 class Inputs:
     """Several inputs as one stream of lines, in the given order.
 
-    With `scores` (for runs and judgements), an object {qid: {docid: score}} is read as lines.
+    With `scores` (for runs and judgements), an object {qid: {docid: score}} is read as lines. `named`: the user named
+    the inputs; standard input that nobody named must not be empty.
     """
 
-    def __init__(self, paths: tuple[str, ...], *, scores: bool = False) -> None:
-        self.sources = [Source.find(path, scores) for path in paths]
+    def __init__(self, paths: tuple[str, ...], *, scores: bool = False, named: bool = True) -> None:
+        self.sources = [Source.find(path, scores, named) for path in paths]
         self.notes: list[str] = []
         self.compressed = False  # known once lines were counted
         self._begins: dict[int, Mark] = {}  # where each input begins, once known

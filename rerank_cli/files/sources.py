@@ -9,12 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO
 
-from rerank_cli.core.errors import InputError
+from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.core.records import Mark
 from rerank_cli.files.compression import DAMAGED, decompressed
 from rerank_cli.files.raw import CHUNK, CountedStream, PeekableStream
 from rerank_cli.files.score_objects import scores_as_lines
 from rerank_cli.files.signatures import ENOUGH, LOOK_AT, READ, foreign_kind
+
+NOBODY_NAMED = (  # an empty variable of a shell names nothing, and cron's standard input is empty
+    "no INPUT was named, and standard input is empty",
+    "Name the input; a shell variable without quotes that is empty names none. `-` reads standard input, even empty.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,10 @@ class Source:
     written: int  # time of the last write, in ns
     begins: int = 0  # offset in the file: standard input may be partly read
     scores: bool = False  # read an object {qid: {docid: score}} as lines
+    named: bool = True  # by the user; if not, it must not be empty
 
     @classmethod
-    def find(cls, path: str, scores: bool = False) -> "Source":
+    def find(cls, path: str, scores: bool = False, named: bool = True) -> "Source":
         """The source for a path, without reading it. Raises InputError when it cannot be read."""
         try:
             if path == "-":
@@ -92,15 +98,20 @@ class Source:
         regular = stat.S_ISREG(status.st_mode)
         size, identity = (status.st_size, (status.st_dev, status.st_ino)) if regular else (None, None)
         begins = os.lseek(sys.stdin.fileno(), 0, os.SEEK_CUR) if regular and path == "-" else 0
-        return cls(path, name, size, identity, status.st_mtime_ns, begins, scores)
+        return cls(path, name, size, identity, status.st_mtime_ns, begins, scores, named)
 
     @contextmanager
     def open(self) -> "Iterator[OpenSource]":
-        """Open the source, decompressed. Raises InputError when it cannot be opened or was replaced."""
+        """Open the source, decompressed.
+
+        Raises InputError when it cannot be opened or was replaced, ConfigError when it is empty and nobody named it.
+        """
         try:
             raw = io.FileIO(os.dup(sys.stdin.fileno()) if self.path == "-" else self.path)
             counted = CountedStream(raw, self.name, self._size_now(raw))
             head = counted.peek(LOOK_AT, ENOUGH)
+            if not (head or self.named):
+                raise ConfigError(*NOBODY_NAMED)
             inner = decompressed(counted, head)
             self._refuse_foreign(inner, head)
             inner = scores_as_lines(inner, self.name) if self.scores else inner

@@ -37,7 +37,7 @@ NEWLINE_AND_BOM = 4  # bytes of a complete line that `raw` may lack
 
 def open_inputs(read: ReadConfig) -> Inputs:
     """Open the inputs that are read line by line. Raises InputError."""
-    return Inputs(read.sources, scores=read.run is not None)
+    return Inputs(read.sources, scores=read.run is not None, named=read.input_named)
 
 
 def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = None) -> Format:

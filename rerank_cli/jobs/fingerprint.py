@@ -33,7 +33,7 @@ def fingerprint(
     `hashes` are those of files that are read besides the inputs.
     """
     read = asdict(config.read)
-    for irrelevant in ("inputs", "format", "run", "queries", "corpus", "folder", "need_texts"):
+    for irrelevant in ("inputs", "input_named", "format", "run", "queries", "corpus", "folder", "need_texts"):
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
     del write["model"], write["scored"]  # part of the engine's identity; the same in every run

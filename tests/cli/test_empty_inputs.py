@@ -1,4 +1,7 @@
-"""An input without any record is a success that is noticed: a line on standard error, and nothing with --quiet."""
+"""An input without any record is a success that is noticed: a line on standard error, and nothing with --quiet.
+
+Only an INPUT that nobody named must hold something: an empty variable of a shell names none.
+"""
 
 from pathlib import Path
 
@@ -37,3 +40,32 @@ def test_check_says_so_too(tmp_path: Path, ten: Path) -> None:
     done = forked("check", "none.jsonl", cwd=tmp_path)
     assert (done.code, done.stdout.decode().splitlines()[-1]) == (0, "none.jsonl: no records")
     assert b"no records" not in forked("check", ten).stdout
+
+
+@pytest.mark.parametrize("format", ["auto", "native", "csv"])
+def test_an_input_that_nobody_named_must_not_be_empty(tmp_path: Path, format: str) -> None:
+    """`rerank score $F -o keep.jsonl --overwrite` in cron, where F is empty."""
+    (tmp_path / "keep.jsonl").write_bytes(b"good\n")
+    options = ("--engine", "fake", "--overwrite", "--resume", "-q", "--format", format)
+    for stdin in (b"", Path("/dev/null")):
+        done = forked("score", "-o", "keep.jsonl", *options, cwd=tmp_path, stdin=stdin)
+        assert (done.code, [path.name for path in tmp_path.iterdir()]) == (2, ["keep.jsonl"])
+        assert (tmp_path / "keep.jsonl").read_bytes() == b"good\n"
+        first, second = done.said.splitlines()
+        assert "no INPUT" in first
+        assert "standard input is empty" in first
+        assert "`-`" in second
+
+
+@pytest.mark.parametrize("command", ["check", "convert -o keep.jsonl --overwrite", "score --dry-run --engine fake"])
+def test_every_command_refuses_it(tmp_path: Path, command: str) -> None:
+    (tmp_path / "keep.jsonl").write_bytes(b"good\n")
+    assert forked(*command.split(), cwd=tmp_path).code == 2
+    assert forked(*command.split(), "-", cwd=tmp_path).code in (0, 8)
+    assert forked(*command.split(), cwd=tmp_path, stdin=b"\n").code in (0, 8)
+
+
+def test_a_filter_that_selects_nothing_is_a_success(tmp_path: Path) -> None:
+    """`jq … | rerank score - -o out.jsonl`, with the dash."""
+    assert forked("score", "-", "-o", "out.jsonl", "--engine", "fake", cwd=tmp_path).code == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == b""

@@ -63,6 +63,7 @@ def test_an_option_that_can_change_the_result_changes_the_fingerprint(group):
         RunConfig(read=ReadConfig(inputs=("a", "b"))),
         RunConfig(read=ReadConfig(format="native")),
         RunConfig(read=ReadConfig(need_texts=False)),
+        RunConfig(read=ReadConfig(input_named=False)),
         RunConfig(files=FileConfig(output="out", errors="errors", stats="stats", overwrite=True, resume=True)),
         RunConfig(error_limit=ErrorLimit(count=3)),
         RunConfig(origins=Origins(config_file="a.toml", config_file_sha256="0", sources={"top-k": "file"})),
@@ -124,7 +125,7 @@ def test_no_option_hides_another_of_the_same_name():
     written = fingerprint(RunConfig(write=WriteConfig(format="out")), "in", IDENTITY)
     assert (written["format"], written["output_format"]) == ("in", "out")
     groups = (ReadConfig, WriteConfig, BatchConfig, Identity)
-    of_reading = ("inputs", "run", "queries", "corpus", "folder", "need_texts")
+    of_reading = ("inputs", "input_named", "run", "queries", "corpus", "folder", "need_texts")
     left_out = (*of_reading, "model of WriteConfig", "scored", "versions")
     names = sum(len(group.__dataclass_fields__) for group in groups) - len(left_out)
     added = ("rerank_version", "long_docs", "chunk_overlap")
