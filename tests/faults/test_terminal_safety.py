@@ -229,20 +229,16 @@ BASES = {
     "train": ("train", "in.jsonl", "-o", "tuned", "--model", "./absent"),
     "mine": ("mine", "in.jsonl", "-o", "mined.jsonl", "--pool", "in.jsonl", "--model", "./absent"),
 }
-NUMBERS = ("limit", "max-line-bytes", "max-candidates", "top-k", "min-score", "max-length", "query-max-length")
-NUMBERS += ("threads", "batch-tokens", "window-tokens")
-NUMBERS += ("pairs", "rounds", "chunk-overlap", "random-weights")
 ELSEWHERE = ("bench", "eval", "compare", "train", "mine")  # these end at another fault first
-UNSPOKEN = {
-    f"--{name}" for name in ("id-field", "revision", "tokenizer", "engines", *NUMBERS)
-}  # refused, or taken, and not repeated
+UNSPOKEN = ("--id-field", "--revision", "--tokenizer", "--engines")  # refused, or taken, and not repeated
 
 
 def in_options() -> Iterator[Place]:
     """Every option that takes a value, by flag and by variable."""
     for command, known in typer.main.get_command(app).commands.items():
         options = [option for option in known.params if option.param_type_name == "option" and not option.is_flag]
-        for flag, variable in [(option.opts[0], option.envvar) for option in options]:
+        for option in options:
+            flag, variable = option.opts[0], option.envvar
             base = BASES[command] if flag in ("--engine", "--model") or command != "score" else SCORE
             if flag == "--model":
                 continue  # a class of its own, below
@@ -251,9 +247,8 @@ def in_options() -> Iterator[Place]:
             if flag == "--run-columns":
                 base = (*(word for word in base if word != "in.jsonl"), "--run", "in.jsonl")
             of_file = flag in ("--output", "--errors", "--stats")
-            silent = (
-                of_file or flag in UNSPOKEN or command in ("bench", "eval", "compare", "train", "mine")
-            )  # end at another first
+            is_number = option.type_descriptor.annotation in (int, float)  # refused, and not repeated
+            silent = of_file or is_number or flag in UNSPOKEN or command in ELSEWHERE
             yield Place(f"{command} {flag}", (*base, flag, "{}"), None, {}, silent, of_file)
             if variable is not None:
                 yield Place(f"{command} {variable}", base, None, {variable: "{}"}, silent, of_file)
