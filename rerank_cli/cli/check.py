@@ -60,9 +60,18 @@ def check_lines(check: Check) -> list[str]:
     if check.first is not None:
         lines += ["", f"first record ({printable(str(check.first.origin))})", *_first_record(check.first)]
     if check.failures:
-        lines += ["", f"bad records (the first {len(check.failures)} of {check.bad})"]
-        lines += [f"  {printable(str(failure))}" for failure in check.failures]
+        lines += ["", f"bad records ({check.bad})", *_errors(check)]
     return [*lines, *map(printable, check.notes)]
+
+
+def _errors(check: Check) -> list[str]:
+    """The first record with each error, and how many more have it."""
+    lines = []
+    for kind in check.kinds.values():
+        lines.append(f"  {printable(str(kind.first))}")
+        lines += [f"    {printable(kind.more)}"] if kind.more else []
+    others = check.bad - sum(kind.count for kind in check.kinds.values())
+    return [*lines, f"  … and {others} more with other errors"] if others else lines
 
 
 def _first_record(first: Request) -> list[str]:

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from typer.core import TyperCommand
 
-from rerank_cli.cli.guesses import close_to
 from rerank_cli.cli.toml_text import toml_text
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.guesses import close_to
 
 INPUT = "input"  # the key for what has no option: the files named on the command line
 OUTPUTS = ("output", "errors", "stats", "html", "per_query", "plot")  # the parameters that name files to write

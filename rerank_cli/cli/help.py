@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from rerank_cli.cli import options as o
-from rerank_cli.cli.guesses import close_to
 from rerank_cli.cli.help_text import write_table
 from rerank_cli.cli.topics import described, for_developers, page, topics
 from rerank_cli.cli.usage import named_closest
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.guesses import close_to
 from rerank_cli.display.help_page import show_page
 from rerank_cli.display.messages import print_line
 

@@ -11,10 +11,10 @@ from typer._click.exceptions import MissingParameter, NoSuchOption
 from typer.exceptions import TyperException
 
 from rerank_cli.cli.config_file import key_of
-from rerank_cli.cli.guesses import close_to
 from rerank_cli.cli.option_groups import long_name
 from rerank_cli.cli.origins import FILE
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.guesses import close_to
 
 URL = re.compile(r"([a-z][a-z0-9+.-]*)://\S", re.IGNORECASE)
 NO_FILES = ("model", "revision", "measures", "query_template", "doc_template", "tag")  # parameters with other texts

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig
-from rerank_cli.formats.json_values import Malformed, check_utf8, number_of
+from rerank_cli.formats.json_values import Malformed, check_utf8, found_in, number_of
 from rerank_cli.formats.pair_rows import IDS, QUERIES, QUERY_IDS, TEXTS, Columns
 
 csv.field_size_limit(2**31 - 1)  # for all readers of the process; --max-line-bytes limits a row
@@ -41,15 +41,18 @@ def columns_named(titles: Cells, read: ReadConfig) -> Columns:
     """The roles of the columns of a header; --query-field and the like name columns. Raises Malformed."""
     usual = ReadConfig()
     named = (
-        (read.query_field, usual.query_field, QUERIES),
-        (read.text_field, usual.text_field, TEXTS),
-        (read.id_field, usual.id_field, QUERY_IDS),
-        (read.candidate_id_field, usual.candidate_id_field, IDS),
+        ("--query-field", read.query_field, usual.query_field, QUERIES),
+        ("--text-field", read.text_field, usual.text_field, TEXTS),
+        ("--id-field", read.id_field, usual.id_field, QUERY_IDS),
+        ("--candidate-id-field", read.candidate_id_field, usual.candidate_id_field, IDS),
     )
     wanted: list[tuple[str, ...]] = [
-        known if field == default else (known_name(field),) for field, default, known in named
+        known if field == default else (known_name(field),) for _, field, default, known in named
     ]
     names = names_of(titles)
+    for option, field, default, _ in named:
+        if field != default and known_name(field) not in names and (read.need_texts or option != "--text-field"):
+            raise Malformed(f"{option} {field}: no such column (found {found_in(dict.fromkeys(titles))})")
     if not read.need_texts and set(names).isdisjoint(wanted[1]):
         wanted[1] = ()
     return Columns.of(names, *wanted)

@@ -20,6 +20,7 @@ MAX_DEPTH = 253  # orjson reads 1024 levels and writes 254; a bare-string candid
 REWRAPPED = 6  # levels that another format can add to a candidate
 BLANKS = " \t\n\v\f\r"  # as in C's isspace
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+SHOWN = 8  # fields in a message
 NEEDS_ID = 'needs an "id"'
 KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
@@ -49,11 +50,19 @@ def value_at(body: dict[str, Any], field: str, place: str) -> Any:
         if not isinstance(value, dict):
             raise Malformed(f"{place} is {kind(value)}, not an object", place)
         if name not in value:
-            found = ", ".join(f'"{key[:40]}"' for key in list(value)[:8]) or "nothing"
-            raise Malformed(f'no field "{name}" (found {found})', f"{place}.{name}")
+            raise Malformed(f'no field "{name}" (found {found_in(value)})', f"{place}.{name}")
         value = value[name]
         place = f"{place}.{name}"
     return value
+
+
+def found_in(body: dict[str, Any]) -> str:
+    """The names of an object's fields, for a message.
+
+    >>> found_in({"id": 1, "body": "x"}), found_in({})
+    ('"id", "body"', 'nothing')
+    """
+    return ", ".join(f'"{name[:40]}"' for name in list(body)[:SHOWN]) or "nothing"
 
 
 def text_at(body: dict[str, Any], field: str, place: str) -> str:

@@ -13,6 +13,7 @@ from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import (
     Malformed,
+    found_in,
     id_at,
     id_field,
     kind,
@@ -46,13 +47,17 @@ class Native(RecordFormat):
         self._needs_texts = read.need_texts
         self._usual = not read.has_own_fields and read.need_texts
         self._no_text = write.no_text
-        self._lacks_id: dict[str, bool] = {}  # "record" and "candidate": whether none so far has an id
+        self._lacks_id: dict[str, str] = {}  # "record" and "candidate": the fields of the first; "" once one has an id
 
     @property
     def notes(self) -> list[str]:
         """Notes for the user on ids that no record has."""
         options = {"record": f"--id-field {self._id}", "candidate": f"--candidate-id-field {self._candidate_id}"}
-        return [f"{options[what]}: no {what} has an id there" for what, lacks in self._lacks_id.items() if lacks]
+        return [
+            f"{options[what]}: no {what} has an id there (the first has {found})"
+            for what, found in self._lacks_id.items()
+            if found
+        ]
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The record itself, checked, with its fields under their usual names."""
@@ -64,7 +69,7 @@ class Native(RecordFormat):
             return body
         self._keep_ids(dropped)
         own, moved, lost = _usual_id(body, self._id, name)
-        self._note_id("record", self._id, name)
+        self._note_id("record", self._id, name, body)
         others = pruned(pruned(body, self._query), self._candidates)
         rest = rest_of(others, moved, {"query", "candidates", *lost}, dropped)
         pairs = zip(candidates, texts, strict=True)
@@ -74,16 +79,20 @@ class Native(RecordFormat):
     def _renamed(self, old: str | dict[str, Any], text: str, dropped: Dropped | None) -> str | dict[str, Any]:
         """A candidate with its text and id under their usual names; a string is unchanged."""
         name = id_at(old, self._candidate_id, "") if isinstance(old, dict) else None
-        self._note_id("candidate", self._candidate_id, name)
+        self._note_id("candidate", self._candidate_id, name, old)
         if isinstance(old, str):
             return text
         own, moved, lost = _usual_id(old, self._candidate_id, name)
         rest = rest_of(pruned(old, self._text), moved, {"text", *lost}, dropped, "candidates[].")
         return {**own, **rest, "text": text}
 
-    def _note_id(self, what: str, field: str, name: str | int | None) -> None:
-        if field != "id":
-            self._lacks_id[what] = self._lacks_id.get(what, True) and name is None
+    def _note_id(self, what: str, field: str, name: str | int | None, holder: str | dict[str, Any]) -> None:
+        if field == "id":
+            return
+        if name is not None:
+            self._lacks_id[what] = ""
+        elif what not in self._lacks_id:
+            self._lacks_id[what] = "only a text" if isinstance(holder, str) else found_in(holder)
 
     def _keep_ids(self, dropped: Dropped | None) -> None:
         """Do not count id fields of other names as dropped: the ids are kept under their usual name."""

@@ -111,7 +111,8 @@ def _format_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
         return "native"
     if read.has_own_fields:
         header = next(inputs.look_ahead(read.max_line_bytes), None)
-        return (header and format_of_header(header.raw, read)) or "native"
+        by_header = header and format_of_header(header.raw, read)
+        return by_header or ("native" if header is None or header.raw.lstrip().startswith(b"{") else _rows(read))
     likely: str | None = None
     lines: list[Line] = []
     for line in islice(inputs.look_ahead(read.max_line_bytes), LOOK_AT_RECORDS):
@@ -139,6 +140,12 @@ def _format_by_kind(lines: list[Line]) -> str:
     if not kind.format:
         raise kind.refusal(lines[0].origin.source, "records")
     return kind.format
+
+
+def _rows(read: ReadConfig) -> str:
+    """The format of rows whose header has none of the columns that were named, by the suffix of their file."""
+    name = of_suffix(read.inputs[0])
+    return name if name in DELIMITERS else "native"
 
 
 def _separated(read: ReadConfig) -> str:

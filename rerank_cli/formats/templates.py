@@ -10,6 +10,7 @@ from string import Formatter
 from typing import Any
 
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.guesses import close_to
 from rerank_cli.formats.json_values import Malformed, kind, value_at
 
 
@@ -71,7 +72,8 @@ class Template:
         except Malformed as fault:
             if optional:
                 return ""
-            way = f"; write {{{name}?}} for an optional field"
+            close = close_to(name, (field for body, _ in sources for field in body))
+            way = f"; the closest is {{{close[0]}}}" if close else f"; write {{{name}?}} for an optional field"
             raise Malformed(f"{self.option}: {fault.reason}{way}", fault.path, content=True) from None
         if value is None and optional:
             return ""

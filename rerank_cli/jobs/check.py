@@ -1,17 +1,42 @@
 """Validate input without a model: what `rerank check` reports."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus
-from rerank_cli.core.records import Blank, Failure, Request
+from rerank_cli.core.records import Blank, Failure, Origin, Request
 from rerank_cli.files.inputs import names_of
+from rerank_cli.formats.field_hints import field_hint
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.jobs.fingerprint import readable
 
 FIRST_FAILURES = 10
+KINDS = 10  # errors that are told apart
+NEXT = 4  # further lines with the same error that are named
+VARYING = re.compile(r" \(found .*\)|\d+")  # parts of a reason that differ between records with the same error
+
+
+@dataclass(slots=True)
+class ErrorKind:
+    """Bad records with the same error: the first, the number of all, and the places of the next ones."""
+
+    first: Failure
+    count: int = 1
+    following: list[Origin] = field(default_factory=list)
+
+    @property
+    def more(self) -> str:
+        """How many more records have this error, and in which lines; "" for a single one."""
+        if self.count == 1:
+            return ""
+        number = "1 more record" if self.count == 2 else f"{self.count - 1} more records"
+        same = all(each.source == self.first.origin.source for each in self.following)
+        places = ", ".join(str(each.line) if same else str(each) for each in self.following)
+        line = f"{'line ' if self.count == 2 else 'lines '}" if same else ""
+        return f"and {number} with the same error: {line}{places}{', …' if self.count - 1 > NEXT else ''}"
 
 
 @dataclass(slots=True)
@@ -29,6 +54,7 @@ class Check:
     empty_texts: int = 0
     max_candidates: int = 0
     failures: list[Failure] = field(default_factory=list)
+    kinds: dict[str, ErrorKind] = field(default_factory=dict)  # the first KINDS different errors
     first: Request | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -46,8 +72,7 @@ class Check:
         self.records += 1
         if isinstance(entry, Failure):
             self.bad += 1
-            if len(self.failures) < FIRST_FAILURES:
-                self.failures.append(entry)
+            self._count_bad(entry)
             return
         self.good += 1
         self.first = self.first or entry
@@ -56,6 +81,17 @@ class Check:
         self.empty_candidates += not count
         self.empty_texts += entry.texts.count("")
         self.max_candidates = max(self.max_candidates, count)
+
+    def _count_bad(self, failure: Failure) -> None:
+        if len(self.failures) < FIRST_FAILURES:
+            self.failures.append(failure)
+        key = VARYING.sub("", f"{failure.reason} {failure.path}")
+        if kind := self.kinds.get(key):
+            kind.count += 1
+            if len(kind.following) < NEXT:
+                kind.following.append(failure.origin)
+        elif len(self.kinds) < KINDS:
+            self.kinds[key] = ErrorKind(failure)
 
     def figures(self) -> Iterator[tuple[str, Any]]:
         """Names and values for the report."""
@@ -94,6 +130,9 @@ def check_input(config: ReadConfig) -> Check:
     for entry in read_entries(format, inputs, config, None):
         check.count(entry)
     check.notes = [*inputs.notes, *format.notes]
+    if check.first is None and format.name == "native" and (hint := field_hint(check.failures, config)):
+        check.notes += [f"{hint.option}: no such field"] if hint.option else []
+        check.notes += [hint.advice] if hint.advice else []
     if not check.records and config.limit != 0:
         check.notes.append(f"{names_of(inputs)}: no records")
     return check

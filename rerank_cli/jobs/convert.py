@@ -44,7 +44,7 @@ def convert(config: RunConfig, report: Report) -> Conversion:
     try:
         _refuse_existing(config, output)
         about = {"command": "convert", "format": format.name, "output_format": target, "rerank_version": __version__}
-        entries = check_first_records(read_entries(format, inputs, config.read, None), format.name)
+        entries = check_first_records(read_entries(format, inputs, config.read, None), format.name, config.read)
         output.start(about, {})
         counters, end = _write_converted(entries, format, output)
         for note in (*inputs.notes, *format.notes):

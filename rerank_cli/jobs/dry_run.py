@@ -104,7 +104,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
     source = records_to_score(format, inputs, config.read)
     if source.note:
         report(source.note)
-    entries = check_first_records(source.after(None, 0), format.name)
+    entries = check_first_records(source.after(None, 0), format.name, config.read)
     announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
     stats.doing = "loading the tokenizer"
     scorer = open_scorer(config.model)

@@ -9,22 +9,27 @@ from importlib.util import find_spec
 from itertools import chain, combinations
 from pathlib import Path
 
-from rerank_cli.core.config import FileConfig, RunConfig
+from rerank_cli.core.config import FileConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.installation import installation
 from rerank_cli.core.records import Blank, Entry, Failure
 from rerank_cli.files.paths import Paths, is_file, real_path
 from rerank_cli.formats.cells import DELIMITERS
+from rerank_cli.formats.field_hints import field_hint
 from rerank_cli.formats.json_values import NEEDS_ID
 from rerank_cli.formats.per_line import by_jq
 from rerank_cli.formats.suffixes import suffix_of
 
-OTHER_FORMAT = "If the records have another format, name it with --format. `rerank check` shows the first ten errors."
+OTHER_FORMAT = "If the records have another format, name it with --format. `rerank check` shows the errors."
 NATIVE_FORMAT = (
     'Expected one JSON object per line: {"query": "…", "candidates": ["…" or {"text": "…"}, …]}. Name other fields '
-    "with --query-field, --candidates-field and --text-field. `rerank check` shows the first ten errors."
+    "with --query-field, --candidates-field and --text-field. `rerank check` shows the errors."
 )
-CONTENT = "The format is right, the content of the records is not. `rerank check` shows the first ten errors."
+CONTENT = "The format is right, the content of the records is not. `rerank check` shows the errors."
+TEMPLATES = {
+    "--query-template": "Names in braces are fields of the record; {name?} is an optional one.",
+    "--doc-template": "Names in braces are fields of the candidate, else of the record; {name?} is an optional one.",
+}
 NO_IDS = (
     "The output format needs ids, which the records lack. %s, or choose an --output-format without ids, such as csv."
 )
@@ -128,8 +133,10 @@ def _status(name: str) -> os.stat_result | None:
         return None
 
 
-def check_first_records(entries: Iterator[Entry], format_name: str = "native") -> Iterator[Entry]:
-    """The same entries, after a check of the first ones.
+def check_first_records(
+    entries: Iterator[Entry], format_name: str = "native", read: ReadConfig = ReadConfig()
+) -> Iterator[Entry]:
+    """The same entries, after a check of the first ones. `read` is how they are read, for advice.
 
     Reads until the first good record, or for LOOK_AT_MOST lines. Raises InputError when the first FIRST_RECORDS, or all
     of fewer, are bad.
@@ -144,7 +151,7 @@ def check_first_records(entries: Iterator[Entry], format_name: str = "native") -
             break
     none_good = len(seen) < LOOK_AT_MOST and all(isinstance(entry, Blank | Failure) for entry in seen)
     if bad and (len(bad) == FIRST_RECORDS or none_good):
-        raise _all_bad(bad, format_name)
+        raise _all_bad(bad, format_name, read)
     return chain(seen, entries)
 
 
@@ -154,20 +161,34 @@ def _ids_advice(format_name: str) -> str:
     return NO_IDS % ("Name their fields (--id-field, --candidate-id-field)" if named else "Add them")
 
 
-def _all_bad(bad: list[Failure], format_name: str) -> InputError:
+def _all_bad(bad: list[Failure], format_name: str, read: ReadConfig) -> InputError:
     """The error when the first records are all bad.
 
-    It names another format as the cause only if most records show one.
+    It names another format as the cause only if most records show one and no option names a field that they lack.
     """
     number = "only record is" if len(bad) == 1 else f"first {len(bad)} records are all"
     foreign = [failure for failure in bad if not failure.content]
     if 2 * len(foreign) > len(bad):
-        first, cause = foreign[0], "; it looks like another format"
-        advice = OTHER_FORMAT if format_name != "native" else NATIVE_FORMAT
-        if first.raw.strip() == b"{":
-            cause, advice = "; it looks like JSON over several lines", by_jq(".", first.origin.source)
+        first = foreign[0]
+        cause, advice = _other_format(foreign, format_name, read)
     else:
         first = next(failure for failure in bad if failure.content)
         cause, advice = "", _ids_advice(format_name) if NEEDS_ID in first.reason else CONTENT
+        if (option := first.reason.partition(":")[0]) in TEMPLATES:
+            cause, advice = f"; {option} does not fit", TEMPLATES[option]
     line = f"Line {first.origin.line}: {first.reason} (at {first.path})"
     return InputError(f"{first.origin.source}: the {number} bad{cause}. {line}", advice)
+
+
+def _other_format(bad: list[Failure], format_name: str, read: ReadConfig) -> tuple[str, str]:
+    """Why records are of another format than the one that they were read as, and what to do."""
+    if bad[0].raw.strip() == b"{":
+        return "; it looks like JSON over several lines", by_jq(".", bad[0].origin.source)
+    if format_name != "native":
+        return "; it looks like another format", OTHER_FORMAT
+    hint = field_hint(bad, read)
+    if hint is not None and hint.option:
+        return f"; {hint.option}: no such field", hint.advice or NATIVE_FORMAT
+    if hint is not None and hint.complete:
+        return "; the fields have other names", hint.advice
+    return "; it looks like another format", NATIVE_FORMAT if hint is None else hint.advice

@@ -124,7 +124,7 @@ class Run:
             entries = self._source.after(beginning.place, commit.counters.records)
             self.report(f"continuing after {commit.counters.records} records")
         else:
-            entries = check_first_records(self._source.after(None, 0), format.name)
+            entries = check_first_records(self._source.after(None, 0), format.name, config.read)
             self._report_once(format.first_notes)
             sizes = self._report_opening(inputs)
             scorer = self._load_scorer()

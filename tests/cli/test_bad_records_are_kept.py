@@ -113,7 +113,7 @@ def test_input_of_which_all_is_bad_is_refused_before_the_model_is_looked_for(tmp
     assert done.code == 4
     assert "question" in done.said
     assert "query" in done.said
-    assert "another format" in done.said
+    assert "rerank check" in done.said
     assert sorted(files_of(tmp_path)) == ["in.jsonl"]
 
 

@@ -139,8 +139,13 @@ def test_columns_name_what_has_no_header(read):
         ([b"w,a\n"], {"columns": "query,text", "format": "native"}, ConfigError, "--columns"),
         ([b"question,answer\nw,a\n"], {"format": "csv"}, InputError, ":1"),
         ([b"query,text,Text\nw,a,b\n"], {"format": "csv"}, InputError, ":1"),
-        ([b"query,text,docid\nw,a,b\n"], {"format": "csv", "candidate_id_field": "key"}, InputError, '"key"'),
-        ([b"query,text,qid\nw,a,b\n"], {"format": "csv", "id_field": "number"}, InputError, '"number"'),
+        (
+            [b"query,text,docid\nw,a,b\n"],
+            {"format": "csv", "candidate_id_field": "key"},
+            InputError,
+            "--candidate-id-field key",
+        ),
+        ([b"query,text,qid\nw,a,b\n"], {"format": "csv", "id_field": "number"}, InputError, "--id-field number"),
         ([b"query,text\nw,a\n", b"text,query\na,w\n"], {"format": "csv"}, InputError, "in1"),
     ],
 )

@@ -1,0 +1,77 @@
+"""What `check` and `score` say of records whose fields have other names, and of options that name absent fields."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from support.running import forked
+
+FAKE = ("-o", "-", "--engine", "fake")
+OTHERS = "--query-field question --candidates-field passages --text-field body"
+RECORD = {"question": "tea?", "passages": [{"id": "d1", "body": "leaf"}]}
+NATIVE = {"id": "q1", "query": "tea?", "candidates": [{"id": "d1", "title": "Tea", "text": "leaf"}]}
+
+
+def write(folder: Path, record: object, count: int = 15) -> None:
+    (folder / "in.jsonl").write_text(f"{json.dumps(record)}\n" * count)
+
+
+def test_check_shows_one_error_once_and_a_command_that_reads_the_records(tmp_path: Path) -> None:
+    write(tmp_path, RECORD)
+    done = forked("check", "in.jsonl", cwd=tmp_path)
+    assert done.code == 3
+    lines = done.stdout.decode().splitlines()
+    place = lines.index("bad records (15)")
+    assert lines[place + 1].startswith('  in.jsonl:1: no field "query"')
+    assert lines[place + 2].strip() == "and 14 more records with the same error: lines 2, 3, 4, 5, …"
+    _, _, command = lines[place + 3].partition("for example: ")
+    assert forked(*shlex.split(command)[1:], cwd=tmp_path).code == 0
+
+
+@pytest.mark.parametrize("command", ["score", "convert"])
+def test_commands_that_write_show_the_same_command(command: str, tmp_path: Path) -> None:
+    write(tmp_path, RECORD)
+    done = forked(command, "in.jsonl", "-o", "out", cwd=tmp_path)
+    assert done.code == 4
+    assert f"rerank check in.jsonl {OTHERS}" in done.said
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--text-field txt", ["--text-field txt: no such field", '"title", "text"', "Leave --text-field out"]),
+        ("--query-field qurey", ["--query-field qurey: no such field", '"id", "query"', "Leave --query-field out"]),
+        ("--candidates-field c", ["--candidates-field c: no such field", "Leave --candidates-field out"]),
+        ("--doc-template {titel}", ["--doc-template does not fit", '"title"', "the closest is {title}"]),
+        ("--query-template {qury}", ["--query-template does not fit", '"query"', "the closest is {query}"]),
+    ],
+)
+def test_4_names_the_option_with_an_absent_field_and_the_fields_that_are_there(
+    typed: str, said: list[str], tmp_path: Path
+) -> None:
+    write(tmp_path, NATIVE)
+    done = forked("score", "in.jsonl", *FAKE, *typed.split(), cwd=tmp_path)
+    assert done.code == 4
+    assert [word for word in said if word not in done.said] == [], done.said
+    assert "another format" not in done.said
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"), [("--id-field qid", '"id", "query"'), ("--candidate-id-field did", '"id", "title"')]
+)
+def test_a_note_shows_where_ids_may_be(typed: str, found: str, tmp_path: Path) -> None:
+    write(tmp_path, NATIVE)
+    done = forked("score", "in.jsonl", *FAKE, *typed.split(), cwd=tmp_path)
+    assert done.code == 0
+    assert f"{typed}: no " in done.said
+    assert found in done.said
+
+
+@pytest.mark.parametrize("typed", ["--text-field bodi", "--query-field qestion", "--candidate-id-field docid"])
+def test_4_names_the_option_with_an_absent_column_and_the_columns_that_are_there(typed: str, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("qid,question,did,body\n1,tea,d1,leaf\n")
+    fields = {"--query-field": "question", "--text-field": "body"} | dict([typed.split()])
+    done = forked("score", "in.csv", *FAKE, *(word for each in fields.items() for word in each), cwd=tmp_path)
+    assert done.code == 4
+    assert f'in.csv:1: {typed}: no such column (found "qid", "question", "did", "body")' in done.said
