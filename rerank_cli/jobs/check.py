@@ -14,7 +14,7 @@ from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.jobs.fingerprint import readable
 
 FIRST_FAILURES = 10
-KINDS = 10  # errors that are told apart
+KINDS = 10  # different errors that are shown
 NEXT = 4  # further lines with the same error that are named
 VARYING = re.compile(r" \(found .*\)|\d+")  # parts of a reason that differ between records with the same error
 
