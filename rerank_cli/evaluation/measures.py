@@ -7,7 +7,7 @@ names the measure.
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
@@ -16,11 +16,11 @@ from typing import Any
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.installation import installation
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
+from rerank_cli.evaluation.measure_names import ADVICE, usual_name
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
 BETWEEN = re.compile(r"[\s,]+(?![^(]*\))")  # white space and commas outside brackets
-MEASURES_ADVICE = "See https://ir-measur.es for the measures, and for those that need another program."
-NAME = re.compile(r"[^(@]*")  # of a measure, without its parameters
+PROGRAM_ADVICE = "See https://ir-measur.es for the measures, and for those that need another program."
 AT_ONCE = 1000  # queries per call of ir-measures
 MAX_CUTOFF = 2**31 - 1
 PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")  # pytrec_eval reads 1e-05 as 1
@@ -38,38 +38,26 @@ def parse_measures(names: str | None) -> list[Any]:
     registry, found = ir_measures.measures.registry, []
     wanted = list(filter(None, BETWEEN.split(names or " ".join(MEASURES))))
     if not wanted:
-        raise ConfigError(f"--measures {names!r}: no measure", MEASURES_ADVICE)
+        raise ConfigError(f"--measures {names!r}: no measure", ADVICE)
     for name in wanted:
+        usual = usual_name({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name), registry)
+        if usual in registry and getattr(registry[usual].SUPPORTED_PARAMS.get("cutoff"), "required", False):
+            raise ConfigError(f"--measures: {name!r} needs a cutoff", f"For example: {usual}@10.")
         try:
-            measure = ir_measures.parse_measure(_usual_name({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name), registry))
+            measure = ir_measures.parse_measure(usual)
             able = any(each.is_available() and each.supports(measure) for each in ir_measures.DefaultPipeline.providers)
         except Exception as fault:  # its parser raises any exception
-            raise ConfigError(f"--measures: {name!r} is not a measure ({fault})", MEASURES_ADVICE) from None
+            raise ConfigError(f"--measures: {name!r} is not a measure ({fault})", ADVICE) from None
         if not able:
-            raise ConfigError(f"--measures: {name!r} cannot be computed here", MEASURES_ADVICE)
+            raise ConfigError(f"--measures: {name!r} cannot be computed here", PROGRAM_ADVICE)
         for parameter, value in measure.params.items():
             if not _is_sound(parameter, value):
                 raise ConfigError(
                     f"--measures: {name!r} cannot be computed here ({parameter} must be {SOUND[parameter]})",
-                    MEASURES_ADVICE,
+                    PROGRAM_ADVICE,
                 )
         found.append(measure)
     return found
-
-
-def _usual_name(name: str, known: Mapping[str, Any]) -> str:
-    """A measure's name in the letter case that ir-measures knows it by, where one measure alone has such a name.
-
-    >>> _usual_name("ndcg@10", {"nDCG": 1, "NDCG": 1}), _usual_name("x", {"X": 1})
-    ('nDCG@10', 'X')
-    >>> _usual_name("bpm", {"Bpm": 1, "BPM": 2}), _usual_name("P@5", {"P": 1, "p": 2})
-    ('bpm', 'P@5')
-    """
-    word = NAME.match(name)[0]  # type: ignore[index] # it matches every string
-    same = {each: measure for each, measure in known.items() if each.lower() == word.lower()}
-    if word in same or len(set(map(str, same.values()))) != 1:
-        return name
-    return next(iter(same)) + name[len(word) :]
 
 
 SOUND = {
@@ -187,7 +175,7 @@ def _refuse_high_grades(names: dict[Any, str], judged: Qrels) -> None:
 
 
 def _not_computable(name: str, why: str) -> ConfigError:
-    return ConfigError(f"--measures: {name} cannot be computed here ({why})", MEASURES_ADVICE)
+    return ConfigError(f"--measures: {name} cannot be computed here ({why})", PROGRAM_ADVICE)
 
 
 def means_of(measures: Sequence[Any], values: dict[str, dict[str, float]], qids: Sequence[str]) -> dict[str, float]:
