@@ -33,6 +33,9 @@ def compare_command(
         str | None,
         o.option("measures", "Measures by the names of ir-measures (default: eight). Example: 'nDCG@5 RR@10'."),
     ] = None,
+    any_scores: Annotated[
+        bool, o.option("any-scores", "Compare scores also where files are not known to have logits.")
+    ] = False,
     moved: Annotated[int, o.option("moved", "Show the N queries that moved most.", min=0)] = SHOWN,
     format: o.Format = R.format,
     query_field: o.QueryField = R.query_field,
@@ -44,6 +47,8 @@ def compare_command(
     as_json: Annotated[bool, o.option("json", "Print one JSON document instead of tables.")] = False,
 ) -> int:
     """Compare rankings of the same queries: with judgements by measures, without by how far they agree.
+
+    More than two are each compared with the first.
 
     \b
     rerank compare bm25.run reranked.run --qrels qrels.txt
@@ -59,12 +64,13 @@ def compare_command(
     first, *others = [read_results(run, None, read, by_text=judged is None) for run in runs]
     for note in [note for each in (first, *others) for note in each.notes]:
         report(note)
-    done = [(other, compare(first, other, judged, chosen)) for other in others]
+    done = [(other, compare(first, other, judged, chosen, any_scores=any_scores)) for other in others]
     if as_json:
-        print_json(json_text([as_dict(comparison, moved) for _, comparison in done]))
+        print_json(json_text([as_dict(comparison, first, other, moved) for other, comparison in done]))
     else:
-        for place, (other, comparison) in enumerate(done):
-            for line in [*([""] if place else []), *comparison_lines(comparison, first, other, moved)]:
+        for place, (other, comparison) in enumerate(done, 1):
+            head = [f"{place} of {len(done)} comparisons, each against A"] if done[1:] else []
+            for line in [*([""] if place > 1 else []), *head, *comparison_lines(comparison, first, other, moved)]:
                 print_line(line)
     if html is not None:
         from rerank_cli.display.page import write_comparisons

@@ -13,7 +13,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.dtypes import TRAINING_DTYPES
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.printable import printable
-from rerank_cli.display.evaluation_tables import difference_table
+from rerank_cli.display.evaluation_tables import difference_table, uncertainty_lines
 from rerank_cli.display.messages import print_line
 from rerank_cli.display.progress import Reporter, choose_mode
 from rerank_cli.display.training_progress import TrainingProgress
@@ -160,4 +160,5 @@ def training_lines(result: TrainingResult) -> list[str]:
         queries = result.evaluation.counts["judged_queries"]
         head = f"{queries:,} held-out queries, before: {printable(result.evaluation.before_name)}"
         lines += ["", head, "", *difference_table(result.evaluation.differences, ("before", "after"))]
+        lines += uncertainty_lines(result.evaluation.differences)
     return lines

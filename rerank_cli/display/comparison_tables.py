@@ -3,23 +3,36 @@
 from typing import Any
 
 from rerank_cli.core.printable import printable
-from rerank_cli.display.evaluation_tables import COUNTED, as_row, counted, difference_table
-from rerank_cli.evaluation.compare import SAME, TOP, Comparison, side_by_side
-from rerank_cli.evaluation.results import Results
+from rerank_cli.display.evaluation_tables import COUNTED, as_row, counted, difference_table, uncertainty_lines
+from rerank_cli.evaluation.compare import SAME, TOP, Comparison, Move, side_by_side
+from rerank_cli.evaluation.rankings import Results
 
 WIDTH = 24  # columns of a document's id
+DRIFT = "mean |score B - A|"
 
 
-def as_dict(comparison: Comparison, moved: int) -> dict[str, Any]:
-    """A comparison as JSON."""
-    moves = [
-        {"query": move.qid, "overlap": move.overlap, "rbo": move.rbo, "tau": move.tau, "gain": move.gain}
-        for move in comparison.moved_most(moved)
-    ]
+def as_dict(comparison: Comparison, first: Results, other: Results, moved: int) -> dict[str, Any]:
+    """A comparison as JSON, with the first documents of the queries that moved most."""
     return {
         **comparison.as_dict(),
+        "why_no_drift": comparison.why_no_drift or None,
         "differences": [as_row(each) for each in comparison.differences],
-        "moved_most": moves,
+        "moved_most": [_as_move(move, first, other) for move in comparison.moved_most(moved)],
+    }
+
+
+def _as_move(move: Move, first: Results, other: Results) -> dict[str, Any]:
+    """A query that moved: its figures, its text if a file has it, and the ids of its first documents in both files."""
+    a, b = first.queries[move.qid], other.queries[move.qid]
+    return {
+        "query": move.qid,
+        "text": b.query or a.query or None,
+        "overlap": move.overlap,
+        "rbo": move.rbo,
+        "tau": move.tau,
+        "gain": move.gain,
+        "first_documents": a.docids[:TOP],
+        "other_documents": b.docids[:TOP],
     }
 
 
@@ -33,9 +46,12 @@ def comparison_lines(comparison: Comparison, first: Results, other: Results, mov
     lines.append(f"{'Kendall tau':<22}{'' if comparison.tau is None else format(comparison.tau, '.4f')}")
     if comparison.drift is not None:
         spread = f" ({comparison.drift / comparison.std:.3f} of A's standard deviation)" if comparison.std else ""
-        lines.append(f"{'mean |score B - A|':<22}{comparison.drift:.4f}{spread}")
+        lines.append(f"{DRIFT:<22}{comparison.drift:.4f}{spread}")
+    else:
+        lines.append(f"{DRIFT:<22}not compared: {comparison.why_no_drift}")
     if comparison.differences:
         lines += ["", *difference_table(comparison.differences, ("A", "B"))]
+        lines += uncertainty_lines(comparison.differences)
     for name, each in zip("AB", comparison.evaluations or (), strict=False):
         lines += [f"{name}: {words}" for words in counted(each)]
     for name, results in (("A", first), ("B", other)) if comparison.evaluations is None else ():
@@ -46,12 +62,14 @@ def comparison_lines(comparison: Comparison, first: Results, other: Results, mov
     for move in comparison.moved_most(moved):
         gain = "" if move.gain is None else f"gain {move.gain:+.4f}, "
         lines += ["", f"{move.qid}: {gain}overlap@{TOP} {move.overlap:.2f}, RBO {move.rbo:.2f}"]
-        rows = side_by_side(first.queries[move.qid], other.queries[move.qid])
+        a, b = first.queries[move.qid], other.queries[move.qid]
+        lines += [f"  {query}"] if (query := b.query or a.query) else []
+        rows = side_by_side(a, b)
         if all(how == SAME for _, _, how in rows):
             lines.append(f"      the first {TOP} are the same")
             continue
-        for place, (a, b, how) in enumerate(rows, 1):
-            lines.append(f"  {place:>2}  {_cut(a):<{WIDTH}}  {_cut(b):<{WIDTH}}  {how}")
+        for place, (left, right, how) in enumerate(rows, 1):
+            lines.append(f"  {place:>2}  {_cut(left):<{WIDTH}}  {_cut(right):<{WIDTH}}  {how}")
     return lines
 
 

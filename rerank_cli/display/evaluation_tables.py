@@ -22,6 +22,10 @@ COUNTED = {
     "repeated_queries": "records repeat a query and do not count",
     "bad_records": "records could not be read and do not count",
 }
+UNCERTAINTY = (
+    "95 % interval: bootstrap over the judged queries. p: paired t-test. "
+    "A gain whose interval contains 0 may be chance."
+)
 
 
 def json_text(document: Any) -> str:
@@ -67,6 +71,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
             f"before: {evaluation.before_name}",
             "",
             *difference_table(evaluation.differences, ("before", "after")),
+            *uncertainty_lines(evaluation.differences),
         ]
         leading = next(iter(evaluation.values))
         gains = [value - evaluation.before[leading].get(qid, 0.0) for qid, value in evaluation.values[leading].items()]
@@ -103,6 +108,11 @@ def difference_table(differences: list[Difference], names: tuple[str, str]) -> l
             f"{p_value:>7}{each.better:>9,}{each.worse:>7,}{each.same:>7,}"
         )
     return lines
+
+
+def uncertainty_lines(differences: list[Difference]) -> list[str]:
+    """What the interval and p of a table are, in a line; none for a table without them."""
+    return [] if all(each.low is None for each in differences) else ["", UNCERTAINTY]
 
 
 def histogram_lines(gains: list[float]) -> list[str]:

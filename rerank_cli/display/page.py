@@ -19,13 +19,13 @@ from rerank_cli.core.printable import printable_page
 from rerank_cli.evaluation.compare import TOP, Comparison, side_by_side
 from rerank_cli.evaluation.evaluate import Difference, Evaluation
 from rerank_cli.evaluation.judgements import Qrels
-from rerank_cli.evaluation.results import QueryTexts, Ranked, Results, texts_of
+from rerank_cli.evaluation.rankings import QUERY, Ranked, Results
+from rerank_cli.evaluation.results import QueryTexts, texts_of
 from rerank_cli.files.durable import put_file
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 DRILLED = 200  # queries shown with their documents
 TEXT = 240  # characters of a document
-QUERY = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _comparison_section(first: Results, other: Results, comparison: Comparison, 
         (f"overlap@{TOP}", number(comparison.overlap)),
         ("RBO, p = 0.9", number(comparison.rbo)),
         ("Kendall tau", number(comparison.tau)),
-        ("mean |score B - A|", number(comparison.drift)),
+        ("mean |score B - A|", comparison.why_no_drift or number(comparison.drift)),
     ]
     moved = comparison.moved_most(DRILLED)
     pairs = {move.qid: (first.queries.get(move.qid), other.queries.get(move.qid)) for move in moved}

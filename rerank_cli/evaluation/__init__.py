@@ -1,6 +1,6 @@
 """Quality: measures, the comparison of rankings, the agreement of logits.
 
-`results` reads rankings and `judgements` reads judgements (`column_files`: the lines of both). `measures` computes
+`results` reads `rankings` and `judgements` reads judgements (`column_files`: the lines of both). `measures` computes
 measures with ir-measures (`measure_names`: the names of other programs), `evaluate` compares before and after,
 `compare` compares rankings, `agreement` compares logits.
 """

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from rerank_cli.core.errors import InputError
 from rerank_cli.evaluation.evaluate import Difference, Evaluation, differences, evaluate
 from rerank_cli.evaluation.judgements import Qrels
-from rerank_cli.evaluation.results import Ranked, Results
+from rerank_cli.evaluation.rankings import Ranked, Results
 
 TOP = 10
 PERSISTENCE = 0.9  # parameter of rank-biased overlap: the first ten ranks have 86 % of the weight
@@ -38,6 +38,7 @@ class Move:
 class Comparison:
     """A file compared with the first. `drift` is the mean |difference| of scores, `std` the first's standard deviation.
 
+    `why_no_drift` says why scores are not compared: "A has the tag 'bm25', not 'rerank'".
     `moves` are the queries of both files, those that moved most first: by `gain` with judgements, else by `rbo`.
     """
 
@@ -52,6 +53,7 @@ class Comparison:
     drift: float | None
     std: float | None
     moves: list[Move]
+    why_no_drift: str = ""
     differences: list[Difference] = field(default_factory=list)
     evaluations: tuple[Evaluation, Evaluation] | None = None
 
@@ -65,8 +67,18 @@ class Comparison:
         return {name: getattr(self, name) for name in names}
 
 
-def compare(first: Results, other: Results, qrels: Qrels | None = None, measures: Sequence[Any] = ()) -> Comparison:
-    """Compare two files. Raises InputError when they have no query, or no judged query, in common."""
+def compare(
+    first: Results,
+    other: Results,
+    qrels: Qrels | None = None,
+    measures: Sequence[Any] = (),
+    *,
+    any_scores: bool = False,
+) -> Comparison:
+    """Compare two files. Raises InputError when they have no query, or no judged query, in common.
+
+    Scores are compared where both files have logits, with `any_scores` also where they have other scores.
+    """
     common = [qid for qid in first.queries if qid in other.queries]
     if not common:
         names = [next(iter(each.queries), "none") for each in (first, other)]
@@ -76,7 +88,8 @@ def compare(first: Results, other: Results, qrels: Qrels | None = None, measures
         )
     moves = [_move(qid, first.queries[qid], other.queries[qid]) for qid in common]
     taus = [move.tau for move in moves if move.tau is not None]
-    drift, std = _drift(first, other, common) if first.scored and other.scored else (None, None)
+    why_no_drift = _why_no_drift(first, other, any_scores)
+    drift, std = (None, None) if why_no_drift else _drift(first, other, common)
     comparison = Comparison(
         first.name,
         other.name,
@@ -89,6 +102,7 @@ def compare(first: Results, other: Results, qrels: Qrels | None = None, measures
         drift,
         std,
         sorted(moves, key=lambda move: move.rbo),
+        why_no_drift or ("" if drift is not None else "no common document has finite scores"),
     )
     if qrels is not None:
         _add_measures(comparison, first, other, qrels, measures)
@@ -163,6 +177,15 @@ def tau_of_orders(a: Sequence[str], b: Sequence[str]) -> float | None:
         inversions += len(passed) - bisect_left(passed, place)
         insort(passed, place)
     return 1 - 4 * inversions / (len(order) * (len(order) - 1))
+
+
+def _why_no_drift(first: Results, other: Results, any_scores: bool) -> str:
+    """Why the scores of two files are not compared; "" if they are. Files without any scores come first."""
+    named = [("A", first), ("B", other)]
+    for name, each in sorted(named, key=lambda pair: pair[1].has_scores):
+        if not (each.scored or any_scores) or not each.has_scores:
+            return f"{name} has {each.why_no_logits}{'; --any-scores compares them' if each.has_scores else ''}"
+    return ""
 
 
 def _drift(first: Results, other: Results, common: Sequence[str]) -> tuple[float | None, float | None]:

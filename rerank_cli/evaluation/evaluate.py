@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rerank_cli.core.errors import InputError
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.evaluation.measures import falling_scores, means_of, values_per_query
-from rerank_cli.evaluation.results import Results
+from rerank_cli.evaluation.rankings import Results
 
 RESAMPLES = 5000
 CONFIDENCE = 0.95

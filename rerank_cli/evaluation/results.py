@@ -6,7 +6,7 @@ A document with two scores in a run is an error.
 import os
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
@@ -15,7 +15,8 @@ from rerank_cli.core.decimals import as_float32
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.evaluation.column_files import MAX_LINE_BYTES, lines_with_columns, refused
-from rerank_cli.evaluation.judgements import TWICE_ADVICE, Qrels, add_judgements, carried_judgements
+from rerank_cli.evaluation.judgements import TWICE_ADVICE, add_judgements, carried_judgements
+from rerank_cli.evaluation.rankings import QUERY, USUAL, Ranked, Results
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats import columns
@@ -31,59 +32,9 @@ from rerank_cli.formats.translated import Format
 
 LOOK_AT_LINES = 100  # lines searched for a record among lines that cannot be read
 RESULTS_ADVICE = "Name the ids of records and candidates with --id-field and --candidate-id-field, or use a TREC run."
-USUAL = ReadConfig()
 PAIRS = ("pairs", *DELIMITERS)
 UNSCORED_ADVICE = "Score them first: rerank score FILE -o SCORED, then rerank eval SCORED."
 RUN_ADVICE = f"Expected one document per line: {columns.RUN}. Name other columns with a header or --run-columns."
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """The documents of a query, best first, with their scores; `before` is their order in the input, if known."""
-
-    docids: tuple[str, ...]
-    scores: "array[float]"
-    before: tuple[str, ...] | None = None
-
-    def without(self, name: str) -> "Ranked":
-        """The ranking without a document."""
-        kept = [(docid, score) for docid, score in zip(self.docids, self.scores, strict=True) if docid != name]
-        before = None if self.before is None else tuple([docid for docid in self.before if docid != name])
-        return Ranked(tuple([docid for docid, _ in kept]), array("d", [score for _, score in kept]), before)
-
-
-@dataclass(slots=True)
-class Results:
-    """The content of a file of results, by query id. `scored`: the scores are logits, which can be compared with
-    others.
-
-    `read` is the configuration that read it, if its records are JSON lines.
-    """
-
-    name: str
-    format: str = "trec"
-    read: ReadConfig = USUAL
-    queries: dict[str, Ranked] = field(default_factory=dict)
-    relevance: Qrels = field(default_factory=dict)  # judgements in candidates
-    repeated: int = 0  # records that repeat a query: the first counts
-    repeated_documents: int = 0  # documents repeated within a query: the first counts
-    left_out: int = 0  # documents skipped by --skip-self
-    cut: int = 0  # queries with candidates left out of the ranking
-    bad: int = 0
-    scored: bool = True
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def has_before(self) -> bool:
-        """Whether the input order of every query is known."""
-        return bool(self.queries) and all(each.before is not None for each in self.queries.values())
-
-    def leave_out_selves(self) -> None:
-        """Skip documents with the id of their query, as BEIR does with ignore_identical_ids."""
-        for qid, ranked in list(self.queries.items()):
-            if qid in ranked.docids:
-                self.left_out += 1
-                self.queries[qid] = ranked.without(qid)
 
 
 def read_results(
@@ -209,7 +160,8 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     numbers = all(isinstance(logit, int | float) for logit in logits)
     falling = [float(place) for place in range(len(docids), 0, -1)]
     found.scored |= any("logit" in each for each in candidates)
-    found.queries[qid] = Ranked(docids, array("d", logits if numbers else falling), before)
+    found.has_scores &= numbers
+    found.queries[qid] = Ranked(docids, array("d", logits if numbers else falling), before, record["query"][:QUERY])
 
 
 def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> tuple[str, ...] | None:
@@ -230,12 +182,14 @@ def _results_of_run(path: str, inputs: Inputs, run_columns: Sequence[str]) -> Re
     found = Results(path)
     layout, lines = find_layout(lines_with_columns(inputs, RUN_ADVICE), run_columns)
     grades = Grades(layout)
+    found.has_scores = not getattr(layout, "is_rank", False)
     for line, row in rows_of_run(layout, lines, _refuse_line):
         grades.see(row)
         known = rows.setdefault(row.qid, {})
         if known.setdefault(row.docid, row.score) != row.score:
             raise InputError(f"{line.origin}: {row.qid} has {row.docid} twice, with different scores", TWICE_ADVICE)
-        found.scored &= row.tag == columns.TAG
+        if row.tag != columns.TAG:
+            found.scored, found.tag = False, found.tag or row.tag
         found.repeated_documents += 1
     for qid, scores in rows.items():
         order = sorted(scores, key=lambda docid: (as_float32(scores[docid]), docid), reverse=True)

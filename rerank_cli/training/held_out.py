@@ -11,7 +11,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.evaluation.evaluate import Evaluation, evaluate
 from rerank_cli.evaluation.judgements import Qrels, read_qrels
 from rerank_cli.evaluation.measures import MEASURES, parse_measures
-from rerank_cli.evaluation.results import Ranked, Results
+from rerank_cli.evaluation.rankings import Ranked, Results
 from rerank_cli.reranking.in_memory import score_texts
 from rerank_cli.training.config import Fields
 from rerank_cli.training.examples import read_examples

@@ -13,7 +13,7 @@ from rerank_cli.core.errors import Interrupted
 from rerank_cli.core.protocols import Report, StepProgress
 from rerank_cli.engines.choice import open_scorer, refuse_options
 from rerank_cli.evaluation.evaluate import Evaluation
-from rerank_cli.evaluation.results import Results
+from rerank_cli.evaluation.rankings import Results
 from rerank_cli.files.existing import Action
 from rerank_cli.models.find import find_model
 from rerank_cli.training.card import card

@@ -117,6 +117,43 @@ def test_three_files_are_compared_with_the_first(ranked: Path, tmp_path: Path) -
     assert first["differences"][0]["measure"] == "nDCG@10"
 
 
+def test_of_three_files_each_is_compared_with_the_first_and_the_output_says_so(ranked: Path) -> None:
+    done = forked("compare", RUN, ranked, RUN, "--moved", "0")
+    heads = re.findall(r"^\d of .*$", done.stdout.decode(), re.MULTILINE)
+    assert heads == ["1 of 2 comparisons, each against A", "2 of 2 comparisons, each against A"]
+    assert " comparisons" not in forked("compare", RUN, ranked, "--moved", "0").stdout.decode()
+
+
+def test_a_run_with_a_tag_of_its_own_is_compared_by_its_scores_when_asked(ranked: Path, tmp_path: Path) -> None:
+    score = ("score", COLLECTION, "--run", RUN, "--engine", "fake", "-q")
+    for tag in ("rerank", "mine"):
+        assert forked(*score, "-o", f"{tag}.run", "--tag", tag, cwd=tmp_path).code == 0
+    same, other, asked = (
+        forked("compare", ranked, *rest, "--moved", "0", cwd=tmp_path)
+        .stdout.decode()
+        .partition("mean |score B - A|")[2]
+        for rest in (["rerank.run"], ["mine.run"], ["mine.run", "--any-scores"])
+    )
+    assert same.strip().startswith("0.0000")
+    assert other.strip() == "not compared: B has the tag 'mine', not 'rerank'; --any-scores compares them"
+    assert asked == same
+    page = tmp_path / "page.html"
+    assert forked("compare", ranked, "mine.run", "--html", page, cwd=tmp_path).code == 0
+    assert "not &#39;rerank&#39;; --any-scores compares them" in page.read_text()
+
+
+def test_ids_and_the_text_of_queries_that_moved_are_in_the_terminal_and_in_json(ranked: Path) -> None:
+    (made,) = forked("compare", RUN, ranked, "--moved", "2", "--json").records[0]
+    assert len(made["moved_most"]) == 2
+    shown = forked("compare", RUN, ranked, "--moved", "2").stdout.decode()
+    for move in made["moved_most"]:
+        assert f"{move['query']}: overlap@10" in shown
+        assert f"\n  {move['text']}\n" in shown
+        assert move["first_documents"] != move["other_documents"]
+        for left, right in zip(move["first_documents"], move["other_documents"], strict=True):
+            assert re.search(rf"^ +\d+  {left} +{right} +\S+$", shown, re.MULTILINE)
+
+
 def test_queries_that_moved_are_shown_side_by_side(ranked: Path) -> None:
     done = forked("compare", RUN, ranked, "--moved", "2")
     shown = done.stdout.decode()

@@ -10,7 +10,7 @@ from scipy import stats
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.evaluation.compare import compare, movement, rank_biased_overlap, side_by_side, tau_of_orders
-from rerank_cli.evaluation.results import Ranked, Results
+from rerank_cli.evaluation.rankings import Ranked, Results
 
 ORDERS = st.permutations("abcdefghij")
 
@@ -114,6 +114,20 @@ def test_drift_is_of_the_documents_of_both_and_only_of_scores():
     assert made.drift == pytest.approx(2 / 3)
     assert made.std == pytest.approx((2 / 3) ** 0.5)
     assert compare(first, results("B", scored=False, q="bac")).drift is None
+
+
+def test_a_comparison_says_why_scores_are_not_compared_and_compares_them_when_asked():
+    ours, bm25 = results("A", q="abc"), results("B", scored=False, q="bac")
+    bm25.tag = "bm25"
+    made = compare(ours, bm25)
+    assert made.why_no_drift == "B has the tag 'bm25', not 'rerank'; --any-scores compares them"
+    asked = compare(ours, bm25, any_scores=True)
+    assert (asked.drift, asked.why_no_drift) == (pytest.approx(2 / 3), "")
+    order = results("B", scored=False, q="bac")
+    order.has_scores = False
+    for any_scores in (False, True):
+        assert compare(ours, order, any_scores=any_scores).why_no_drift == "B has no scores"
+    assert compare(ours, results("B", q="xyz")).why_no_drift == "no common document has finite scores"
 
 
 def test_files_of_different_queries_are_refused():

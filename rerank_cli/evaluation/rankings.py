@@ -1,0 +1,75 @@
+"""The content of a file of results: ranked documents by query."""
+
+from array import array
+from dataclasses import dataclass, field
+
+from rerank_cli.core.config import ReadConfig
+from rerank_cli.evaluation.judgements import Qrels
+from rerank_cli.formats.columns import TAG
+
+USUAL = ReadConfig()
+QUERY = 160  # characters of a query
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The documents of a query, best first, with their scores; `before` is their order in the input, if known.
+
+    `query` is the beginning of its text; "" in runs.
+    """
+
+    docids: tuple[str, ...]
+    scores: "array[float]"
+    before: tuple[str, ...] | None = None
+    query: str = ""
+
+    def without(self, name: str) -> "Ranked":
+        """The ranking without a document."""
+        kept = [(docid, score) for docid, score in zip(self.docids, self.scores, strict=True) if docid != name]
+        before = None if self.before is None else tuple([docid for docid in self.before if docid != name])
+        return Ranked(tuple([docid for docid, _ in kept]), array("d", [score for _, score in kept]), before, self.query)
+
+
+@dataclass(slots=True)
+class Results:
+    """The content of a file of results, by query id.
+
+    `scored`: the scores are known to be logits. `has_scores`: every document has a score; else the order is all there
+    is. `read` is the configuration that read it, if its records are JSON lines.
+    """
+
+    name: str
+    format: str = "trec"
+    read: ReadConfig = USUAL
+    queries: dict[str, Ranked] = field(default_factory=dict)
+    relevance: Qrels = field(default_factory=dict)  # judgements in candidates
+    repeated: int = 0  # records that repeat a query: the first counts
+    repeated_documents: int = 0  # documents repeated within a query: the first counts
+    left_out: int = 0  # documents skipped by --skip-self
+    cut: int = 0  # queries with candidates left out of the ranking
+    bad: int = 0
+    scored: bool = True
+    has_scores: bool = True
+    tag: str = ""  # of a run whose scores are not known to be logits
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def has_before(self) -> bool:
+        """Whether the input order of every query is known."""
+        return bool(self.queries) and all(each.before is not None for each in self.queries.values())
+
+    @property
+    def why_no_logits(self) -> str:
+        """What the file has in place of logits, after the words "it has"."""
+        if not self.has_scores:
+            return "no scores"
+        if self.format == "trec":
+            return f"the tag {self.tag!r}, not {TAG!r}" if self.tag else f"no tag {TAG!r}"
+        return "no logits"
+
+    def leave_out_selves(self) -> None:
+        """Skip documents with the id of their query, as BEIR does with ignore_identical_ids."""
+        for qid, ranked in list(self.queries.items()):
+            if qid in ranked.docids:
+                self.left_out += 1
+                self.queries[qid] = ranked.without(qid)
