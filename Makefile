@@ -6,6 +6,7 @@ VENV ?= .venv
 PIP_ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+INSTALLED := $(VENV)/.installed
 GENERATED := rerank_cli/README.md rerank_cli/docs/cli.md  # have parts that cog writes
 QUICK := $(addprefix tests/unit/,core files formats reranking) tests/house --ignore=tests/house/test_wheel.py
 
@@ -20,11 +21,16 @@ setup: $(READY) ## make the environment in .venv
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	@touch $@ $(INSTALLED)
+
+$(INSTALLED): # the command alone, without extras
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e .
 	@touch $@
 
-demo: $(READY) ## rerank eight questions with the embedded model and show the result
-	$(BIN)/rerank score sample_data/quickstart.jsonl -o demo.jsonl --model mini --overwrite
-	@$(BIN)/python sample_data/show.py demo.jsonl
+demo: $(INSTALLED) ## rerank 20 questions in three languages with the embedded model, and show what it did
+	$(BIN)/rerank score sample_data/demo/questions.jsonl -o demo.jsonl --model mini --overwrite
+	@$(BIN)/python sample_data/demo/report.py demo.jsonl
 
 check: $(READY) ## style, types, layers, and the generated parts of pages
 	$(BIN)/ruff check .

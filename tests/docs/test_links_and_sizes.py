@@ -17,6 +17,7 @@ DOCUMENTS = [
     ROOT / "rerank_cli" / "models" / "mini" / "README.md",
     ROOT / "tests" / "README.md",
     ROOT / "sample_data" / "README.md",
+    ROOT / "sample_data" / "demo" / "README.md",
     *sorted(DOCS.rglob("*.md")),
 ]
 
