@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ModelError
+from rerank_cli.models.families import WHAT_RUNS
 
 ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
 BUILT_IN_ATTENTION = ("eager", "sdpa", None)
+GENERATORS = ("ForCausalLM", "ForConditionalGeneration")  # of architectures that write text
 FETCH_AGAIN = "Fetch the files of the model again."
 INCOMPLETE = "Fetch the model again: the folder is incomplete."
 REFUSED: dict[str, tuple[Any, ...]] = {  # keys, with the values that have no effect
@@ -83,10 +85,11 @@ def has_head(config: dict[str, Any]) -> bool:
 def refuse_no_head(path: Path, config: dict[str, Any]) -> None:
     """Raises ModelError unless a checked configuration is that of a sequence classifier with one label."""
     if not has_head(config):
-        raise ModelError(
-            f"{path}: architecture {(config.get('architectures') or ['none'])[0]} has no classification head",
-            "Choose a …ForSequenceClassification model with one label. For a bi-encoder, add --engine bi-encoder.",
-        )
+        architecture = str((config.get("architectures") or ["none"])[0])
+        advice = "Choose a …ForSequenceClassification model with one label. For a bi-encoder, add --engine bi-encoder."
+        if architecture.endswith(GENERATORS):
+            advice = f"This version does not run rerankers built on a language model. {WHAT_RUNS}"
+        raise ModelError(f"{path}: architecture {architecture} has no classification head", advice)
     for labels in _labels(config):
         if labels != 1:
             raise ModelError(f"{path}: {labels} labels, expected one", "Choose a reranker model.")

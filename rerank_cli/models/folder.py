@@ -79,18 +79,23 @@ class ModelFolder:
             )
 
 
-def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "auto") -> ModelFolder:
-    """Check a model folder by its files alone. Raises ModelError with the file's name.
+def read_kind(path: Path, engine: str) -> tuple[dict[str, Any], Encoding | None]:
+    """The configuration of a model and, for a bi-encoder, its encoding, from its small files.
 
     A model without a classification head is a bi-encoder if its files have a pooling step, or `engine` is bi-encoder.
+    Raises ModelError, with the file's name, for a model of a kind that does not run.
     """
     config = read_json(path / "config.json")
     check_config(path / "config.json", config)
-    encoding = None
     if engine == "bi-encoder" or (not has_head(config) and os.path.lexists(path / MODULES)):
-        encoding = read_encoding(path)
-    else:
-        refuse_no_head(path / "config.json", config)
+        return config, read_encoding(path)
+    refuse_no_head(path / "config.json", config)
+    return config, None
+
+
+def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "auto") -> ModelFolder:
+    """Check a model folder by its files alone. Raises ModelError with the file's name."""
+    config, encoding = read_kind(path, engine)
     if os.path.lexists(path / "adapter_config.json"):
         raise ModelError(
             f"{path / 'adapter_config.json'}: an adapter, which peft would apply to the weights",

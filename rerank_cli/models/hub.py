@@ -17,14 +17,16 @@ from typing import Any
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError, PassingFault, RerankError
 from rerank_cli.models.config_json import TOKENIZER_FILES
-from rerank_cli.models.folder import ModelFolder, inspect_folder
+from rerank_cli.models.families import WHAT_RUNS, family_of
+from rerank_cli.models.folder import ModelFolder, inspect_folder, read_kind
 from rerank_cli.models.hashes import sha256_of
 from rerank_cli.models.libraries import silence_libraries
 from rerank_cli.models.modules_json import WANTED as WANTED_OF_BI_ENCODERS
 from rerank_cli.models.weights import weights_of
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
-WANTED = ["config.json", *WEIGHTS, *TOKENIZER_FILES, *WANTED_OF_BI_ENCODERS]
+SMALL = ["config.json", *WANTED_OF_BI_ENCODERS]  # say whether the model runs, before gigabytes are downloaded
+WANTED = [*SMALL, *WEIGHTS, *TOKENIZER_FILES]
 SHA256 = re.compile("[0-9a-f]{64}")
 TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # which are not network faults
@@ -35,10 +37,13 @@ WAYS_OUT = (
 
 
 def ways_out(config: ModelConfig) -> str:
-    """What to do without the model; `mini` is no way where a bi-encoder is needed."""
+    """What to do without the model: no download of one that would not run, no `mini` where a bi-encoder is needed."""
     advice = WAYS_OUT.format(model=config.model)
     if config.engine == "bi-encoder":
         return advice.partition("; use `--model mini`")[0].replace("Three", "Two") + "."
+    family = family_of(config.model)
+    if family is not None:
+        return f"By its name it is {family}. This version does not run those, downloaded or not. {WHAT_RUNS}"
     return advice
 
 
@@ -116,15 +121,23 @@ def _has_all_listed(folder: Path) -> bool:
 
 
 def _download(name: str, config: ModelConfig) -> Path:
-    """Download the snapshot, with a few retries when the hub is busy."""
-    from huggingface_hub import constants, snapshot_download
+    """Download the snapshot, unless its small files say that the model does not run."""
+    from huggingface_hub import constants
 
     if config.offline or constants.HF_HUB_OFFLINE:
         raise ModelError(f"{name}: not in the hub cache, and this run is offline", ways_out(config))
     _bound_waiting()
+    read_kind(_fetch(name, config, SMALL), config.engine)
+    return _fetch(name, config, WANTED)
+
+
+def _fetch(name: str, config: ModelConfig, files: list[str]) -> Path:
+    """Download these files of a snapshot, with a few retries when the hub is busy."""
+    from huggingface_hub import snapshot_download
+
     for attempt in range(1, TRIES + 1):
         try:
-            return Path(snapshot_download(name, revision=config.revision, allow_patterns=WANTED))
+            return Path(snapshot_download(name, revision=config.revision, allow_patterns=files))
         except Exception as fault:  # the HTTP library raises its own exceptions
             explained, wait = _explain(name, config, fault)
         wait = 2.0**attempt if wait is None else wait

@@ -11,6 +11,7 @@ from typing import Any
 
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.config_json import FETCH_AGAIN, read_json, require_file
+from rerank_cli.models.families import WHAT_RUNS
 
 MODULES = "modules.json"
 PROMPTS = "config_sentence_transformers.json"
@@ -44,7 +45,9 @@ def read_encoding(folder: Path) -> Encoding:
         return Encoding("mean", assumed=True)
     steps = dict(_steps(path))
     if foreign := [kind for kind in steps if kind not in KNOWN]:
-        raise ModelError(f"{path}: unsupported step {foreign[0]!r}", f"Supported steps: {', '.join(KNOWN)}.")
+        raise ModelError(
+            f"{path}: unsupported step {foreign[0]!r}", f"Supported steps: {', '.join(KNOWN)}. {WHAT_RUNS}"
+        )
     if "Pooling" not in steps:
         raise ModelError(f"{path}: no Pooling step", "Fetch the complete bi-encoder.")
     pooling_path = folder / steps["Pooling"] / "config.json"

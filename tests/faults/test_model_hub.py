@@ -244,6 +244,16 @@ def test_a_repository_without_a_model_is_named(client: Client) -> None:
     assert "config.json" in found["message"]
 
 
+@pytest.mark.slow
+def test_a_model_that_does_not_run_is_refused_before_its_weights_are_downloaded(client: Client) -> None:
+    client.hub.files["config.json"] = json.dumps({"architectures": ["Qwen3ForCausalLM"]}).encode()
+    found = client.one("someone/writer")
+    assert found["status"] == 6
+    assert "Qwen3ForCausalLM" in found["message"]
+    assert "language model" in found["advice"]
+    assert not [asked for asked in client.hub.asked if asked.part == "model.safetensors"]
+
+
 def test_an_unknown_model_is_named(client: Client) -> None:
     client.hub.faults["someone/unknown"] = Fault(status(404, X_Error_Code="RepoNotFound"))
     found = client.one("someone/unknown")

@@ -1,0 +1,30 @@
+"""Rerankers that this version does not run, recognised by the names that their authors gave them.
+
+Only a model that is not on this machine is judged by its name: the files of one that is there say more.
+"""
+
+import re
+
+WHAT_RUNS = "Choose a cross-encoder such as BAAI/bge-reranker-v2-m3: `rerank help models` says which models run."
+CONVERTED = re.compile(r"seq-?cls|-seq$|^alibaba-nlp-community/")  # to a sequence classifier, which runs
+NOT_RUN = {
+    "a reranker built on a language model": r"qwen3-(vl-)?reranker|mxbai-rerank-.*v2|/zerank-|/ctxl-rerank"
+    r"|bge-reranker-v2(\.5)?-(gemma|minicpm)",
+    "a reranker built on T5": r"/mono-?m?t5|/rank-?t5",
+    "a listwise reranker": r"jina-reranker-v3|/rank[-_]?(zephyr|vicuna)",
+    "a model with code of its own in its repository": r"jina-reranker-(v1|v2|m0)|/gte-multilingual-reranker",
+    "a late-interaction model": r"colbert",
+    "a cross-encoder with its head in modules of sentence-transformers": r"/ettin-reranker",
+}
+
+
+def family_of(name: str) -> str | None:
+    """What a model with this hub id is, if this version does not run such models; None for all others.
+
+    >>> family_of("Qwen/Qwen3-Reranker-0.6B"), family_of("tomaarsen/Qwen3-Reranker-0.6B-seq-cls")
+    ('a reranker built on a language model', None)
+    """
+    name = name.lower()
+    if CONVERTED.search(name):
+        return None
+    return next((family for family, names in NOT_RUN.items() if re.search(names, name)), None)
