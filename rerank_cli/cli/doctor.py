@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +10,12 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
+from rerank_cli.cli.environment import near_misses
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ExitStatus
 from rerank_cli.display.messages import print_json, print_line
 from rerank_cli.jobs.doctor import examine
+from rerank_cli.jobs.surroundings import Finding
 
 M = ModelConfig()
 SAMPLES = (Path(__file__).resolve().parents[2] / "sample_data", Path("sample_data"))  # of the checkout, or here
@@ -47,7 +50,7 @@ def doctor(
     files = sample_cases(cases or []) if acceptance or cases else []
     config = o.model_of(context)
     found = []
-    for finding in examine(config, files):
+    for finding in examine(config, files, variables(os.environ)):
         status = max(status, finding.status)
         found.append(asdict(finding))
         if not as_json:
@@ -57,6 +60,16 @@ def doctor(
     if as_json:
         print_json(json.dumps({"findings": found, "status": status}))
     return status
+
+
+def variables(environment: Mapping[str, str]) -> list[Finding]:
+    """A note for each variable that looks like one of ours and that no command reads."""
+    return [
+        Finding(
+            "note", "environment", f"{name}: {says}", "Unset it; `rerank help configuration` lists those that are read."
+        )
+        for name, says in near_misses(environment)
+    ]
 
 
 def sample_cases(named: list[str]) -> list[str]:

@@ -59,11 +59,15 @@ def _ids(request: Request) -> list[Any]:
     return [each.get("id") for each in as_objects(request.body)]
 
 
-def examine(config: ModelConfig, cases: Sequence[str] = ()) -> Iterator[Finding]:
-    """Findings, cheap ones first; stops at the first that makes the rest pointless. `cases` are for `rank_cases`."""
+def examine(config: ModelConfig, cases: Sequence[str] = (), variables: Sequence[Finding] = ()) -> Iterator[Finding]:
+    """Findings, cheap ones first; stops at the first that makes the rest pointless.
+
+    `cases` are for `rank_cases`; `variables` are the findings about the environment.
+    """
     silence_libraries(config.offline)
     yield from installed()
     yield from caches()
+    yield from variables
     try:
         refuse_options(config)
     except RerankError as fault:

@@ -88,9 +88,14 @@ def device(wanted: str) -> Finding:
 def caches() -> Iterator[Finding]:
     """The folders where models and graphs are kept, with their sizes."""
     constants: Any = import_module("huggingface_hub.constants")
-    for question, folder in (("hub cache", Path(constants.HF_HUB_CACHE)), ("graph cache", cache_folder())):
+    graphs = "; can be removed, graphs are made again"
+    for question, folder, more in (
+        ("hub cache", Path(constants.HF_HUB_CACHE), ""),
+        ("graph cache", cache_folder(), graphs),
+    ):
         size = size_of(folder) if folder.is_dir() else 0
-        yield Finding("ok", question, f"{folder} ({f'{size / 2**20:,.0f} MiB' if size else 'nothing there yet'})")
+        says = f"{size / 2**20:,.0f} MiB{more}" if size else "nothing there yet"
+        yield Finding("ok", question, f"{folder} ({says})")
 
 
 def size_of(folder: Path) -> int:

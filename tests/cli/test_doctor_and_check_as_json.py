@@ -51,7 +51,23 @@ def test_a_cache_is_measured(tmp_path: Path) -> None:
     (folder / "link").symlink_to(folder / "graph")
     done = forked("doctor", "--engine", "fake", XDG_CACHE_HOME=str(tmp_path))
     [line] = [line for line in done.stdout.decode().splitlines() if "graph cache" in line]
-    assert line.endswith(f"{folder} (3 MiB)")
+    assert line.endswith(f"{folder} (3 MiB; can be removed, graphs are made again)")
+
+
+def test_variables_that_nobody_reads_and_that_look_like_ours_are_listed() -> None:
+    variables = {"RERANK_TREADS": "4", "RERANK_TOP_K": "3", "RERANK_SERVICE_HOST": "10.0.0.1", "RERANK_THREADS": "1"}
+    done = forked("doctor", "--json", "--engine", "fake", **variables)
+    [document] = done.records
+    listed = {each["answer"]: each for each in document["findings"] if each["question"] == "environment"}
+    assert set(listed) == {
+        "RERANK_TREADS: not read: close to RERANK_THREADS",
+        "RERANK_TOP_K: no longer read: use --config or --top-k",
+    }
+    assert {each["verdict"] for each in listed.values()} == {"note"}
+    assert all(each["advice"] for each in listed.values())
+    assert done.code == document["status"] == 0
+    printed = forked("doctor", "--engine", "fake", **variables).stdout.decode()
+    assert "note environment       RERANK_TREADS: not read: close to RERANK_THREADS" in printed
 
 
 def test_check_as_json_counts_and_names_the_bad_records(tmp_path: Path) -> None:
