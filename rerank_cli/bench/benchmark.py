@@ -25,9 +25,10 @@ from rerank_cli.bench.worker import pairs_of, read_records
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, ModelError, OutputError
 from rerank_cli.core.protocols import Report
+from rerank_cli.core.times import about
 from rerank_cli.engines.machine import device_name, machine
 from rerank_cli.formats.registry import good_requests
-from rerank_cli.models.find import find_model
+from rerank_cli.models.find import ALIASES, find_model
 from rerank_cli.models.libraries import CACHE
 
 
@@ -66,14 +67,11 @@ def _measure(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
 def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
     """The model of the benchmark, in a folder that every contestant can load."""
     if config.random_weights is not None:
-        if config.tokenizer is None:
-            raise ConfigError("--random-weights needs --tokenizer", "Name the folder of a tokenizer: --tokenizer DIR.")
-        report(f"making random weights in the shape of {config.random_weights}")
+        tokenizer = ALIASES["mini"] if config.tokenizer is None else Path(config.tokenizer)
+        report(f"making random weights in the architecture of {config.random_weights}")
         made = folder / "random"
         made.mkdir()
-        import_module("rerank_cli.bench.random_weights").make_random_model(
-            config.random_weights, Path(config.tokenizer), made
-        )
+        import_module("rerank_cli.bench.random_weights").make_random_model(config.random_weights, tokenizer, made)
         return replace(config.model, model=str(made))
     if config.model.model.partition(":")[0] == "fake":
         return config.model
@@ -88,11 +86,16 @@ def _compare(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
     config = replace(config, model=replace(config.model, max_length=model.lengths.pair))
     costs = [pair.cost for pair in model.prepare(pairs_of(read_records(str(source))))]
     lengths = {"pairs": len(costs), "tokens": sum(costs), "squares": sum(cost * cost for cost in costs)}
+    mean = lengths["tokens"] / lengths["pairs"]
+    named = config.random_weights or Path(config.model.model).name
+    report(f"measuring {named} with {lengths['pairs']:,} pairs of {mean:.0f} tokens, from file to file")
     with contestants_of(config, report) as (contestants, absent), Matrix(config) as matrix:
         for contestant in contestants:
             report(f"warming up {contestant}")
             run_once(contestant, str(source), target, absent)
             contestant.first_seconds, contestant.seconds = contestant.seconds, []
+        warm_up_s = sum(seconds for contestant in contestants for seconds in contestant.first_seconds)
+        report(f"the rounds will take {about(config.rounds * warm_up_s)} together, by the warm-up")
         for number in range(config.rounds):
             report(f"round {number + 1} of {config.rounds}")
             order = random.Random(number).sample(contestants, len(contestants))  # a random order in each round
@@ -110,12 +113,12 @@ def _compare(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
     return {
         "machine": machine()
         | ({"device": device_name(device_of(config))} if device_of(config).startswith("cuda") else {}),
-        "model": config.random_weights or Path(config.model.model).name,
+        "model": named,
         "records": config.source or config.lengths,
         "max_length": model.lengths.pair,
         "rounds": config.rounds,
         **lengths,
-        "mean_tokens": round(lengths["tokens"] / lengths["pairs"], 1),
+        "mean_tokens": round(mean, 1),
         "gflop": work,
         "matrix_gflops": matrix.rates,
         "results": _results(measured, lengths, work, matrix.rates),
@@ -170,6 +173,7 @@ def _results(
                 "name": each.name,
                 "dtype": each.dtype,
                 "batch": each.batch,
+                "batch_tokens": each.last.get("batch_tokens"),
                 "ours": each.ours,
                 "pairs_per_s": round(lengths["pairs"] / seconds, 2),
                 "tokens_per_s": round(tokens_per_s, 1),

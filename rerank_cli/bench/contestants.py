@@ -40,7 +40,7 @@ class Contestant:
     last: Answer = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.name} {self.dtype} {self.batch}"
+        return " ".join(each for each in (self.name, self.dtype, self.batch) if each != "auto")
 
 
 class Worker:

@@ -57,7 +57,9 @@ def bench_command(
             "Model of random weights, to measure without a download: xlmr-large, xlmr-base or xlmr-mini.",
         ),
     ] = None,
-    tokenizer: Annotated[str | None, o.option("tokenizer", "Folder of the tokenizer for --random-weights.")] = None,
+    tokenizer: Annotated[
+        str | None, o.option("tokenizer", "Folder of the tokenizer for --random-weights (default: that of mini).")
+    ] = None,
     model: o.Model = "mini",
     revision: o.Revision = None,
     offline: o.Offline = False,
@@ -68,11 +70,13 @@ def bench_command(
 ) -> int:
     """Measure throughput from file to file, compared with every installed peer, in one interleaved run.
 
-    It takes many minutes; fewer --pairs, --rounds, --engines and --peers take less.
+    It takes half an hour with mini on a CPU; fewer --pairs, --rounds, --engines and --peers take less. The time of all
+    rounds is printed after the warm-up.
 
     \b
     rerank bench
     rerank bench records.jsonl --model BAAI/bge-reranker-v2-m3 --engines torch:fp16
+    rerank bench --random-weights xlmr-large --peers none --pairs 48 --rounds 1
     """
     if plot is not None and plot.suffix not in (".svg", ".png", ".pdf"):
         raise ConfigError(f"--plot {plot}: not a .svg, .png or .pdf", "Example: chart.svg.")

@@ -5,6 +5,7 @@
     ├── InputError         4    input cannot be read, ends early, or is bad beyond the limit
     ├── OutputError        5    output cannot be written
     ├── ModelError         6    model or tokenizer unusable
+    │   └── ModelAbsent    6    the model is not on this machine
     ├── DeviceError        7    device unusable, or scores not finite
     ├── Refused            8    existing files at the output forbid the run
     ├── OutputBusy        11    another run holds the output
@@ -74,6 +75,10 @@ class ModelError(RerankError):
     """The model or its tokenizer is missing, damaged, or of an unsupported kind."""
 
     status = ExitStatus.MODEL
+
+
+class ModelAbsent(ModelError):
+    """The model is not on this machine, and the hub is not asked or cannot be reached."""
 
 
 class DeviceError(RerankError):

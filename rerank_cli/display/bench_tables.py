@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # rich takes a tenth of a second, and only this command's end
     from rich.table import Table
 
 WIDTH = 118  # without a terminal
+MATRIX_RATE = "matrix rate (torch's matrix product, which other libraries can exceed), GFLOP/s:"
 
 
 def report_table(document: dict[str, Any]) -> None:
@@ -22,7 +23,8 @@ def report_table(document: dict[str, Any]) -> None:
     machine = document["machine"]
     rates = ", ".join(f"{dtype} {rate:,.0f}" for dtype, rate in document.get("matrix_gflops", {}).items())
     console.print(
-        printable(f"{machine['cpu']}, {machine['cores']} cores" + (f"; matrix GFLOP/s: {rates}" if rates else ""))
+        printable(f"{machine['cpu']}, {machine['cores']} cores" + (f"; {MATRIX_RATE} {rates}" if rates else "")),
+        markup=False,
     )
     for name, reason in document.get("not_measured", {}).items():
         console.print(printable(f"not measured: {name}: {reason}"), markup=False)
@@ -44,7 +46,7 @@ def comparison_table(document: dict[str, Any]) -> "Table":
         table.add_row(
             result["name"],
             result["dtype"],
-            result["batch"],
+            batch_of(result),
             f"{result['pairs_per_s']:,.1f}",
             f"{ratio:.2f} ×" if ratio else "",
             percent(of_matrix),
@@ -53,6 +55,16 @@ def comparison_table(document: dict[str, Any]) -> "Table":
             f"{result['peak_memory_bytes'] / 2**20:,.0f} MiB",
         )
     return table
+
+
+def batch_of(result: dict[str, Any]) -> str:
+    """The batch of a contestant, with the token budget where that was chosen automatically.
+
+    >>> batch_of({"batch": "auto", "batch_tokens": 1024}), batch_of({"batch": "4 pairs"})
+    ('auto: 1,024 tokens', '4 pairs')
+    """
+    tokens = result.get("batch_tokens")
+    return f"auto: {tokens:,} tokens" if result["batch"] == "auto" and tokens else str(result["batch"])
 
 
 def growth_table(document: dict[str, Any]) -> "Table":

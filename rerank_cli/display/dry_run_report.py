@@ -1,5 +1,6 @@
 """What `rerank score --dry-run` shows."""
 
+from rerank_cli.core.times import about
 from rerank_cli.display.bars import bar
 from rerank_cli.jobs.dry_run import DryRun
 
@@ -34,21 +35,6 @@ def time_of(run: DryRun) -> str:
         return f"unknown: out of memory with a batch of {shape} (lower --batch-tokens)"
     batches = "1 batch" if found.batches == 1 else f"{found.batches} batches"
     return f"{about(found.seconds)} to score on this machine, by {batches} of {shape}"
-
-
-def about(seconds: float) -> str:
-    """A time to come, as exact as an estimate is.
-
-    >>> [about(seconds) for seconds in (0.2, 7.3, 89, 372, 7000, 400_000)]
-    ['less than 1 s', 'about 7 s', 'about 89 s', 'about 6 min', 'about 1.9 h', 'about 4.6 days']
-    """
-    if seconds < 1:
-        return "less than 1 s"
-    if seconds < 90:
-        return f"about {seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"about {seconds / 60:.0f} min"
-    return f"about {seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"about {seconds / 86400:.1f} days"
 
 
 def histogram(run: DryRun) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rerank_cli.core.config import RunConfig
-from rerank_cli.core.errors import ExitStatus
+from rerank_cli.core.errors import ExitStatus, ModelAbsent
 from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Mark
@@ -26,6 +26,10 @@ from rerank_cli.reranking.counting import count_batch, counters_of
 from rerank_cli.reranking.windows import Slice, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
+COST_WITHOUT_MODEL = (
+    "What the default model costs can be known before: `rerank help speed` has a worked sum, and `rerank bench "
+    "--random-weights xlmr-large --peers none --pairs 48 --rounds 1` measures its architecture on this machine."
+)
 BINS = 8  # below the cut, and at most as many above it
 
 
@@ -107,7 +111,10 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
     entries = check_first_records(source.after(None, 0), format.name, config.read)
     announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
     stats.doing = "loading the tokenizer"
-    scorer = open_scorer(config.model)
+    try:
+        scorer = open_scorer(config.model)
+    except ModelAbsent as fault:
+        raise ModelAbsent(fault.message, f"{fault.advice} {COST_WITHOUT_MODEL}") from None
     for note in scorer.notes:
         report(note)
     budgets = budgets_of(config, scorer.traits)

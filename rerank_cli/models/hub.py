@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.core.errors import ModelError, PassingFault, RerankError
+from rerank_cli.core.errors import ModelAbsent, ModelError, PassingFault, RerankError
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.families import WHAT_RUNS, family_of
 from rerank_cli.models.folder import ModelFolder, inspect_folder, read_kind
@@ -125,7 +125,7 @@ def _download(name: str, config: ModelConfig) -> Path:
     from huggingface_hub import constants
 
     if config.offline or constants.HF_HUB_OFFLINE:
-        raise ModelError(f"{name}: not in the hub cache, and this run is offline", ways_out(config))
+        raise ModelAbsent(f"{name}: not in the hub cache, and this run is offline", ways_out(config))
     _bound_waiting()
     read_kind(_fetch(name, config, SMALL), config.engine)
     return _fetch(name, config, WANTED)
@@ -209,7 +209,7 @@ def _explain(name: str, config: ModelConfig, fault: BaseException) -> tuple[Rera
     disk = next((each for each in chain if isinstance(each, OSError) and type(each) in DISK_FAULTS), None)
     if disk is not None and disk.errno is not None:
         return ModelError(f"{name}: cannot be stored in the hub cache ({disk})", "Check the disk and HF_HOME."), None
-    return ModelError(f"{name}: not in the hub cache, and the hub cannot be reached", advice), None
+    return ModelAbsent(f"{name}: not in the hub cache, and the hub cannot be reached", advice), None
 
 
 def _chain(fault: BaseException | None) -> Iterator[BaseException]:

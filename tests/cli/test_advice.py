@@ -45,3 +45,11 @@ def test_fp16_on_a_cpu_is_noted(tmp_path: Path) -> None:
     assert [note for note in notes if "fp16" in note] == [
         "--dtype fp16 is slow on most CPUs, and only torch offers it there; fp32 is faster"
     ]
+
+
+def test_a_dry_run_without_the_model_says_how_to_know_the_cost(ten: Path, tmp_path: Path) -> None:
+    done = forked("score", str(ten), "--dry-run", "--offline", HF_HOME=str(tmp_path))
+    assert done.code == 6
+    assert "rerank help speed" in done.said
+    assert "rerank bench --random-weights" in done.said
+    assert "rerank bench" not in forked("score", str(ten), "-o", "-", "--offline", HF_HOME=str(tmp_path)).said

@@ -1,6 +1,7 @@
 """`rerank bench`: figures that add up, whatever they are."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,15 @@ def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_file_of_records_is_measured_as_it_is_and_the_dtype_it_came_to_is_named(root: Path) -> None:
     options = ["--engines", "torch", "--peers", "none", "--rounds", "1", "--device", "cpu"]
-    found = document(rerank("bench", root / "sample_data/quickstart.jsonl", *options))
+    done = rerank("bench", root / "sample_data/quickstart.jsonl", *options)
+    found = document(done)
     assert found["pairs"] == 110
     (result,) = found["results"]
     assert (result["name"], result["dtype"], result["of_best_peer"]) == ("rerank torch", "fp32", None)
+    assert (result["batch"], result["batch_tokens"]) == ("auto", 1024)
+    assert b"auto auto" not in done.stderr
+    assert re.search(rb"measuring mini with 110 pairs of \d+ tokens", done.stderr)
+    assert b"the rounds will take about " in done.stderr
     assert result["share_of_matrix_rate"] > 0
 
 
@@ -79,9 +85,10 @@ def test_growth_runs_the_command_itself() -> None:
 @pytest.mark.slow
 def test_a_shape_without_weights_is_measured_with_a_true_tokenizer(shared: Path) -> None:
     small = ["--pairs", "4", "--lengths", "fixed:16", "--rounds", "1", "--device", "cpu", "--peers", "none"]
-    shape = ["--random-weights", "xlmr-mini", "--tokenizer", str(shared / "models/xlmr-tokenizer")]
-    found = document(rerank("bench", *small, *shape, "--engines", "torch:fp32"))
-    assert (found["model"], found["pairs"], found["tokens"]) == ("xlmr-mini", 4, 64)
+    for tokenizer in (["--tokenizer", str(shared / "models/xlmr-tokenizer")], []):
+        shape = ["--random-weights", "xlmr-mini", *tokenizer]
+        found = document(rerank("bench", *small, *shape, "--engines", "torch:fp32"))
+        assert (found["model"], found["pairs"], found["tokens"]) == ("xlmr-mini", 4, 64)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ def test_a_shape_without_weights_is_measured_with_a_true_tokenizer(shared: Path)
         (["--batch-sizes", "4,x"], b"--batch-sizes 4,x: not numbers"),
         (["--peers", "lucene"], b"--peers lucene: unknown"),
         (["--plot", "chart.txt"], b"--plot chart.txt"),
-        (["--random-weights", "xlmr-mini"], b"needs --tokenizer"),
+        (["--random-weights", "xlmr-huge"], b"--random-weights xlmr-huge: unknown"),
         (["absent.jsonl"], b"absent.jsonl"),
     ],
 )
