@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from rerank_cli.cli import options as o
-from rerank_cli.cli.help_text import write_table
-from rerank_cli.cli.topics import described, for_developers, page, topics
+from rerank_cli.cli.help_text import write_paragraph, write_table
+from rerank_cli.cli.topics import WORDS, described, for_developers, page, section, topics
 from rerank_cli.cli.usage import named_closest
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
@@ -23,7 +23,10 @@ def completed(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 def help_command(
     context: typer.Context,
     topic: Annotated[
-        str | None, o.argument("[TOPIC]", "A topic or a command (default: list them).", autocompletion=completed)
+        str | None,
+        o.argument(
+            "[TOPIC]", "A topic, a word of the list, or a command (default: list them).", autocompletion=completed
+        ),
     ] = None,
 ) -> int:
     """Show a page of the documentation, or the help of a command.
@@ -31,6 +34,7 @@ def help_command(
     \b
     rerank help
     rerank help formats
+    rerank help cron
     rerank help score
     """
     root = context.find_root()
@@ -43,8 +47,11 @@ def help_command(
         group.get_command(root, topic).make_context(topic, ["--help"], parent=root)
     elif topic in (known := [*topics(), *for_developers()]):
         show_page(page(topic))
+    elif (word := topic.lower()) in WORDS:
+        name, heading = WORDS[word]
+        show_page(f"From `rerank help {name}`:\n\n{section(page(name), heading)}")
     else:
-        closest = named_closest(close_to(topic, [*known, *dict(commands)]))
+        closest = named_closest(close_to(topic, [*known, *dict(commands), *WORDS]))
         raise ConfigError(f"help: no topic {topic}", f"{closest}`rerank help` lists the topics.")
     return 0
 
@@ -55,5 +62,7 @@ def listing(context: typer.Context, pages: list[tuple[str, str]], commands: list
     column = max(len(name) for name, _ in [*pages, *commands])
     write_table(formatter, "Topics (rerank help TOPIC)", pages, column)
     write_table(formatter, "Commands (rerank help COMMAND, or rerank COMMAND --help)", commands, column)
+    formatter.write("\n")
+    write_paragraph(formatter, f"Single sections: {', '.join(sorted(WORDS))}.")
     formatter.write(f"\nFor developers: {', '.join(for_developers())}.\n")
     return formatter.getvalue().lstrip("\n").splitlines()

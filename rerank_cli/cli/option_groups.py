@@ -20,7 +20,7 @@ GROUPS = {
     "install-completion show-completion help",
 }
 MOST_USED = {  # by command: what -h shows, at most twelve
-    "score": "output format top-k no-text model engine device dtype overwrite resume dry-run quiet",
+    "score": "output format run top-k no-text model device dtype overwrite resume dry-run quiet",
     "check": "format query-field candidates-field text-field id-field columns run queries corpus limit json",
     "doctor": "model engine device dtype offline acceptance json",
     "bench": "pairs lengths engines peers rounds plot model device max-length threads json",

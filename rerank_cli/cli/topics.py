@@ -15,6 +15,27 @@ ORDER = (
     "cli",
     "changelog",
 )
+WORDS = {  # what people ask for: the page and the heading of the section that has it
+    "cron": ("guide", "Run it every night"),
+    "exit-codes": ("guide", "Run it every night"),
+    "resume": ("guide", "Stop and resume"),
+    "errors": ("guide", "Handle bad records"),
+    "progress": ("guide", "Watch a run"),
+    "stdin": ("guide", "Use a pipe"),
+    "cost": ("guide", "Estimate the cost"),
+    "trec": ("guide", "Rerank a TREC run"),
+    "fields": ("guide", "Read other field names"),
+    "chunk": ("guide", "Score long documents"),
+    "gpu": ("guide", "Choose a GPU and a precision"),
+    "offline": ("guide", "Work without a network"),
+    "install": ("guide", "Check the installation"),
+    "config": ("configuration", "A file for a job"),
+    "environment": ("configuration", "Environment variables"),
+    "cache": ("configuration", "Caches"),
+    "mini": ("models", "mini"),
+    "engines": ("models", "Engines"),
+    "dtype": ("models", "Precision"),
+}
 FOR_DEVELOPERS = ("decisions", "limits", "experiments")
 
 
@@ -32,6 +53,17 @@ def for_developers() -> list[str]:
 def page(topic: str) -> str:
     """The Markdown text of a page."""
     return (DOCS / f"{topic}.md").read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """A section of a page, with its heading.
+
+    >>> section("# A\\n\\n## B\\n\\nb\\n\\n## C\\n", "B")
+    '## B\\n\\nb\\n'
+    """
+    start = f"\n{text}".index(f"\n## {heading}\n")
+    end = text.find("\n## ", start)
+    return text[start : len(text) if end < 0 else end].rstrip("\n") + "\n"
 
 
 def about(text: str) -> str:

@@ -8,7 +8,7 @@ from support.running import ROOT, forked
 from support.terminals import on_terminal
 
 from rerank_cli.cli.app import COMMANDS
-from rerank_cli.cli.topics import FOR_DEVELOPERS, described, for_developers, topics
+from rerank_cli.cli.topics import FOR_DEVELOPERS, WORDS, described, for_developers, topics
 
 DOCS = ROOT / "rerank_cli" / "docs"
 NARROW = 80  # columns
@@ -90,3 +90,23 @@ def test_a_terminal_that_can_nothing_gets_the_page_as_it_is(tmp_path: Path) -> N
 
 def test_each_page_says_what_it_is_about() -> None:
     assert all(len(says) > 2 for _, says in described(topics()))
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_shows_the_section_that_treats_it(word: str) -> None:
+    name, heading = WORDS[word]
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    done = forked("help", word)
+    assert (done.code, done.stderr) == (0, b"")
+    first, _, rest = done.stdout.decode().partition("\n\n")
+    assert f"`rerank help {name}`" in first
+    assert rest.startswith(f"## {heading}\n")
+    assert rest.strip() in text
+    assert sum(line.startswith("## ") for line in rest.splitlines()) == 1
+    assert word not in {*topics(), *for_developers(), *COMMANDS}
+    assert word in forked("help").stdout.decode()
+
+
+def test_a_word_that_is_close_to_one_with_a_section_is_named() -> None:
+    assert "resume" in forked("help", "resmue").said
+    assert "cron" in forked("help", "CRON").stdout.decode()
