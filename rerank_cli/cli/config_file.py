@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from typer.core import TyperCommand
 
+from rerank_cli.cli.other_options import other_options
 from rerank_cli.cli.toml_text import toml_text
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
@@ -106,7 +107,11 @@ def _known(path: str, table: dict[str, Any], command: TyperCommand) -> Iterable[
         if key in known:
             yield key, value
         else:
-            close = close_to(key, known)
+            close = [
+                *(each.removeprefix("--").split()[0] for each in other_options(key)),
+                *close_to(key, known),
+            ]
+            close = [each for each in close if each in known]
             raise ConfigError(
                 f"{path}: {key}: `rerank {command.name}` has no such option",
                 f"The closest is {close[0]}."

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 from rerank_cli.cli.config_file import key_of
 from rerank_cli.cli.option_groups import long_name
 from rerank_cli.cli.origins import FILE
+from rerank_cli.cli.other_options import other_options
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
 
@@ -28,9 +29,8 @@ def usage_error(fault: TyperException) -> tuple[str, str]:
     context: Any = getattr(fault, "ctx", None)
     if isinstance(fault, NoSuchOption) and context is not None:
         names = {name for each in context.command.get_params(context) if not each.hidden for name in each.opts}
-        closest = close_to(fault.option_name, [name for name in names if name.startswith("--")])
         instead = INSTEAD.get(fault.option_name) if context.parent is None else None
-        advice = instead or f"{named_closest(closest)}{help_of(context)}"
+        advice = instead or f"{instead_of(fault.option_name, names)}{help_of(context)}"
         return f"{context.command_path} has no option {fault.option_name}", advice
     if isinstance(fault, MissingParameter) and fault.param is not None and fault.param.name == "output":
         missing = no_output(context, context.params.get("inputs") or [])
@@ -54,6 +54,19 @@ def named_closest(names: list[str]) -> str:
     ('The closest is --model. ', '')
     """
     return f"The closest is {' or '.join(names)}. " if names else ""
+
+
+def instead_of(typed: str, known: Iterable[str]) -> str:
+    """The beginning of an advice for an unknown option: what other tools call so, else a close name, else nothing.
+
+    >>> instead_of("--fp16", ["--dtype"]), instead_of("--fp16", ["--top-k"]), instead_of("--modle", ["--model"])
+    ('Type --dtype fp16. ', '', 'The closest is --model. ')
+    """
+    known = list(known)
+    ours = next((each for each in other_options(typed) if each.split()[0] in known), None)
+    if ours is not None:
+        return f"Type {ours}. "
+    return named_closest(close_to(typed, [name for name in known if name.startswith("--")]))
 
 
 def help_of(context: Any) -> str:

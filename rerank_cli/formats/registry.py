@@ -25,6 +25,7 @@ from rerank_cli.formats.columns import TAG, is_comment
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.kinds import kind_of
 from rerank_cli.formats.known import FORMATS, format_of
+from rerank_cli.formats.other_names import unknown_format
 from rerank_cli.formats.per_group import GroupedRecordFormat, Groups
 from rerank_cli.formats.per_line import Records, refuse_spread
 from rerank_cli.formats.record_format import RecordFormat
@@ -48,7 +49,7 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     """
     for option, wanted in (("--format", read.format), ("--output-format", write.format)):
         if wanted not in FORMATS and wanted != ("auto" if option == "--format" else "same"):
-            raise ConfigError(f"{option}: unknown format {wanted!r}", f"Formats: {', '.join(sorted(FORMATS))}.")
+            raise unknown_format(option, wanted)
     name = read.format if read.format != "auto" else _format_of_first_record(read, inputs)
     if read.columns is not None and name not in DELIMITERS:
         raise ConfigError(
@@ -60,10 +61,11 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
             f"--candidates-field {read.candidates_field}: a row of {name} is one candidate", "Leave the option out."
         )
     if name not in ("native", *DELIMITERS) and read.has_own_fields:
+        raise _fixed_fields(name, read)
+    if _are_one(name, "trec") and read.run is None and inputs is not None:
         raise ConfigError(
-            "--query-field, --candidates-field, --text-field, --id-field, --candidate-id-field: "
-            f"{name} records have fixed fields",
-            "Leave them out, or add --format native (or csv, tsv).",
+            f"--format {name} needs --run",
+            "--run RUN names the candidates. INPUT is a BEIR folder, or --queries and --corpus give the texts.",
         )
     record_format = _record_format(name, replace(read, format=name), write)
     if isinstance(record_format, GroupedRecordFormat):
@@ -85,6 +87,21 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     if write.format == "same" or (_are_one(write.format, name) and not (name == "native" and read.has_own_fields)):
         return source
     return Translated(source, _record_format(write.format, ReadConfig(), write), write.format)
+
+
+def _fixed_fields(name: str, read: ReadConfig) -> ConfigError:
+    """The error for options that name fields of a format whose fields are fixed."""
+    usual = ReadConfig()
+    typed = [
+        f"--{field.replace('_', '-')} {getattr(read, field)}"
+        for field in ("query_field", "candidates_field", "text_field", "id_field", "candidate_id_field")
+        if getattr(read, field) != getattr(usual, field)
+    ]
+    options = " ".join(typed)
+    other = "" if read.run is not None else f" Native records with these fields: --format native {options}"
+    return ConfigError(
+        f"{options}: {name} records have fixed fields", f"Leave {'them' if typed[1:] else 'it'} out.{other}"
+    )
 
 
 def _are_one(one: str, other: str) -> bool:

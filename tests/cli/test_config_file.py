@@ -113,6 +113,8 @@ def test_what_show_config_prints_is_a_file_with_the_same_values(folder: Path, co
     ("text", "said"),
     [
         ("top_k = 5", ["a.toml: top_k", "top-k"]),
+        ("batch-size = 8", ["a.toml: batch-size", "The closest is batch-tokens."]),
+        ("top_n = 8", ["a.toml: top_n", "The closest is top-k."]),
         ("modle = 'mini'", ["a.toml: modle", "model"]),
         ("moved = 3", ["a.toml: moved", "`rerank score`"]),
         ("config = 'b.toml'", ["a.toml: config"]),

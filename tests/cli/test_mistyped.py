@@ -14,6 +14,29 @@ REFUSED = [  # what is typed, what the error names, what the advice says to type
     (["-v"], "no option -v", "`rerank --version`"),
     (["score", "--modle", "x"], "rerank score has no option --modle", "The closest is --model. `rerank score --help`"),
     (["score", "--topk", "3"], "rerank score has no option --topk", "The closest is --top-k. `rerank score --help`"),
+    (["score", "--top-n", "3"], "rerank score has no option --top-n", "Type --top-k. `rerank score --help`"),
+    (["score", "-k", "3"], "rerank score has no option -k", "Type --top-k."),
+    (["score", "--batch-size", "8"], "rerank score has no option --batch-size", "Type --batch-tokens."),
+    (["bench", "--batch-size", "8"], "rerank bench has no option --batch-size", "Type --batch-sizes."),
+    (["score", "--max-seq-length", "512"], "rerank score has no option --max-seq-length", "Type --max-length."),
+    (["score", "--fp16"], "rerank score has no option --fp16", "Type --dtype fp16."),
+    (["score", "--model-name", "mini"], "rerank score has no option --model-name", "Type --model."),
+    (["convert", "--force"], "rerank convert has no option --force", "Type --overwrite."),
+    (["train", "--lr", "1e-5"], "rerank train has no option --lr", "Type --learning-rate."),
+    (["score", "in.jsonl", "-o", "-", "--format", "jsonl"], "--format jsonl: unknown", "without --format."),
+    (["check", "in.jsonl", "--format", "cohere"], "--format cohere: unknown", "Type --format rerank-api."),
+    (["check", "in.jsonl", "--format", "Jina"], "--format Jina: unknown", "Type --format rerank-api."),
+    (["check", "in.jsonl", "--format", "msmarco"], "--format msmarco: unknown", "The closest is ms-marco"),
+    (["check", "in.jsonl", "--format", "CSV"], "--format CSV: unknown", "The closest is csv."),
+    (["check", "in.jsonl", "--format", "elasticsearch"], "--format elasticsearch: unknown", "Type --candidates-field"),
+    (["check", "in.jsonl", "--format", "beir"], "--format beir needs --run", "INPUT is a BEIR folder"),
+    (["check", "in.jsonl", "--format", "trec"], "--format trec needs --run", "--queries and --corpus"),
+    (["convert", "in.jsonl", "-o", "-", "--output-format", "jsonl"], "jsonl: unknown", "Type --output-format native."),
+    (
+        ["check", "in.jsonl", "--format", "langchain", "--text-field", "body"],
+        "--text-field body: langchain records have fixed fields",
+        "Leave it out. Native records with these fields: --format native --text-field body",
+    ),
     (["eval", "--qrel", "x"], "rerank eval has no option --qrel", "The closest is --qrels. `rerank eval --help`"),
     (["score", "in.jsonl", "out.jsonl"], "out.jsonl is taken for an input", "rerank score in.jsonl -o out.jsonl"),
     (["convert", "in.jsonl", "out.jsonl"], "out.jsonl is taken for an input", "rerank convert in.jsonl -o out.jsonl"),
@@ -43,11 +66,14 @@ def test_2_and_what_to_type_instead(typed: list[str], error: str, advice: str, t
     assert list(files_of(tmp_path)) == ["in.jsonl"]
 
 
-@pytest.mark.parametrize("typed", [["frobnicate"], ["score", "--instruction", "x"], ["bench", "--zzz"], ["--zzz"]])
+@pytest.mark.parametrize(
+    "typed", [["frobnicate"], ["score", "--instruction", "x"], ["bench", "--zzz"], ["--zzz"], ["check", "--fp16"]]
+)
 def test_nothing_is_guessed_where_nothing_is_close(typed: list[str]) -> None:
     done = forked(*typed)
     assert done.code == 2
     assert "closest" not in done.said
+    assert "Type" not in done.said
     assert "--help`" in done.said
 
 
