@@ -27,9 +27,9 @@ def test_the_native_format_is_found_by_name_and_by_default(name):
 
 
 def test_an_unknown_format_is_refused_by_the_name_of_its_option():
-    with pytest.raises(ConfigError, match=r"^--format xml: unknown format"):
+    with pytest.raises(ConfigError, match=r"^--format xml: "):
         open_format(ReadConfig(format="xml"), WriteConfig())
-    with pytest.raises(ConfigError, match=r"^--output-format xml: unknown format"):
+    with pytest.raises(ConfigError, match=r"^--output-format xml: "):
         open_format(ReadConfig(), WriteConfig(format="xml"))
 
 
