@@ -112,7 +112,7 @@ def test_fields_of_other_names_mean_native_records(tmp_path):
     format = open_format(read, WriteConfig(), Inputs((str(path),)))
     assert format.name == "native"
     assert [entry.texts for entry in format.read(Inputs((str(path),)).lines(1000))] == [("a",)]
-    with pytest.raises(ConfigError, match=r"--query-field.* tei "):
+    with pytest.raises(ConfigError, match=r"--text-field body: tei "):
         open_format(ReadConfig(format="tei", text_field="body"), WriteConfig())
 
 
