@@ -18,6 +18,7 @@ from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, id_field, kind, list_at, text_at
 from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
+from rerank_cli.formats.request_models import RequestModels
 
 
 def check_options(body: dict[str, Any], dialect: Dialect) -> None:
@@ -41,10 +42,22 @@ class Api(RecordFormat):
         self.titled = self.needs_candidates = False
         self.candidates_path = f"$.{dialect.documents}"
         self._write = write
+        self.models = RequestModels(write)
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user on the models that requests name."""
+        return self.models.notes
+
+    @property
+    def first_notes(self) -> list[str]:
+        """The note that later requests do not change."""
+        return self.models.first_note
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The request as a native record. Raises Malformed, also for an unsupported option."""
         names = self.dialect
+        self.models.see(body)
         query = text_at(body, "query", "$")
         check_options(body, names)
         documents = [self._document(each, index) for index, each in enumerate(list_at(body, names.documents, "$"))]

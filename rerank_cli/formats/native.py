@@ -25,6 +25,7 @@ from rerank_cli.formats.json_values import (
     value_at,
 )
 from rerank_cli.formats.record_format import OUR_FIELDS, RecordFormat, annotated, json_line
+from rerank_cli.formats.templates import composes_without_text
 
 
 class Native(RecordFormat):
@@ -44,7 +45,8 @@ class Native(RecordFormat):
         self._id, self._candidate_id = read.id_field, read.candidate_id_field
         dotted = "." in read.text_field or "." in read.candidate_id_field
         self._plain_text = None if dotted else read.text_field
-        self._needs_texts = read.need_texts
+        self._composed = composes_without_text(read, write, "native")
+        self._needs_texts = read.need_texts and not self._composed
         self._usual = not read.has_own_fields and read.need_texts
         self._no_text = write.no_text
         self._lacks_id: dict[str, str] = {}  # "record" and "candidate": the fields of the first; "" once one has an id
@@ -84,7 +86,7 @@ class Native(RecordFormat):
             return text
         own, moved, lost = _usual_id(old, self._candidate_id, name)
         rest = rest_of(pruned(old, self._text), moved, {"text", *lost}, dropped, "candidates[].")
-        return {**own, **rest, "text": text}
+        return {**own, **rest} if self._composed and not text else {**own, **rest, "text": text}
 
     def _note_id(self, what: str, field: str, name: str | int | None, holder: str | dict[str, Any]) -> None:
         if field == "id":

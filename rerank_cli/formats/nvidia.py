@@ -18,6 +18,7 @@ from rerank_cli.formats.dialects import NVIDIA, WHOLE_IF
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, kind, list_at, object_at, text_at, value_at
 from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
+from rerank_cli.formats.request_models import RequestModels
 
 
 class Nvidia(RecordFormat):
@@ -28,9 +29,21 @@ class Nvidia(RecordFormat):
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self._model = write.model
+        self._models = RequestModels(write)
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user on the models that requests name."""
+        return self._models.notes
+
+    @property
+    def first_notes(self) -> list[str]:
+        """The note that later requests do not change."""
+        return self._models.first_note
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The request as a native record. Raises Malformed, also for an unsupported option."""
+        self._models.see(body)
         query = object_at(value_at(body, "query", "$"), "$.query")
         text = text_at(query, "text", "$.query")
         _refuse_image(query, "$.query")

@@ -36,6 +36,16 @@ class OpenAiBatch(RecordFormat):
         self._api = RerankApi(read, write)
         self._write = write
 
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user on the models that requests name."""
+        return self._api.notes
+
+    @property
+    def first_notes(self) -> list[str]:
+        """The note that later requests do not change."""
+        return self._api.first_notes
+
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of the inner request, with the `custom_id` as its id. Raises Malformed for pairs."""
         name, url, inner = _parts(body)
@@ -49,6 +59,7 @@ class OpenAiBatch(RecordFormat):
         name, url, inner = _parts(body)
         if url not in SCORE:
             return None
+        self._api.models.see(inner)
         with _below_body():
             score_request = Asked.of(inner)
         if len(score_request.queries) == 1:

@@ -41,7 +41,8 @@ class Records(RequestWriter):
     @property
     def first_notes(self) -> list[str]:
         """The notes that later lines do not change."""
-        return [UNSCORED_TITLES] if self._composer.unscored_titles else []
+        notes = self.record_format.first_notes
+        return [*notes, UNSCORED_TITLES] if self._composer.unscored_titles else notes
 
     def read(self, lines: Iterator[Line]) -> Iterator[Entry]:
         """One entry per line."""

@@ -8,6 +8,7 @@ with the same query id, or without one the same query, are one record. Written b
 `score`, `logit` and `rank`. A NUL, or a row with another number of columns, is an error record.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
@@ -30,6 +31,7 @@ from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.pair_rows import Columns, Key, Row, Written, key_of, native_record, refuse_two_queries, rows_of
 from rerank_cli.formats.per_group import GroupedRecordFormat
+from rerank_cli.formats.templates import composes_without_text
 
 COMPUTED = ("score", "logit", "rank")
 BEFORE = "previous_"  # prefix of columns that keep the input's values of computed columns
@@ -62,7 +64,8 @@ class Separated(GroupedRecordFormat):
         """Raises ConfigError for --columns without a query or a text."""
         self.hashes: dict[str, str] = {}
         self.delimiter = DELIMITERS[name].encode()
-        self._name, self._read, self._write = name, read, write
+        needs_text = read.need_texts and not composes_without_text(read, write, name)
+        self._name, self._read, self._write = name, replace(read, need_texts=needs_text), write
         self._titles: Cells = list(MADE)  # the columns as in the header
         self._names: Cells = list(MADE)  # and their normalized names
         self._columns = Columns(*MADE_COLUMNS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from string import Formatter
 from typing import Any
 
+from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
 from rerank_cli.formats.json_values import Malformed, kind, value_at
@@ -34,6 +35,10 @@ class Template:
             raise ConfigError(f"{option} {text!r}: it has no field", 'Example: "{title} {text}".')
         fields = [(literal, name or "") for literal, name, _, _ in parsed]
         return cls(option, tuple((literal, name.removesuffix("?"), name.endswith("?")) for literal, name in fields))
+
+    def requires(self, field: str) -> bool:
+        """Whether a text cannot be composed without this field."""
+        return any(name == field and not optional for _, name, optional in self.parts)
 
     def renamed(self, old: str, new: str) -> "Template":
         """The template with one field renamed."""
@@ -83,3 +88,14 @@ class Template:
             return str(value)
         path = f"{place}.{name}"
         raise Malformed(f"{self.option}: {path} is {kind(value)}, not a string", path, content=True)
+
+
+def composes_without_text(read: ReadConfig, write: WriteConfig, format_name: str) -> bool:
+    """Whether candidates may lack the text field: --doc-template composes documents without it.
+
+    Not where the user named the field, or where records are written in another format, which holds the text.
+    """
+    if read.doc_template is None or read.text_field != ReadConfig().text_field:
+        return False
+    written = write.format in ("same", "trec", format_name)
+    return written and not Template.of("--doc-template", read.doc_template).requires(read.text_field)

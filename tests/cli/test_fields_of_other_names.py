@@ -75,3 +75,15 @@ def test_4_names_the_option_with_an_absent_column_and_the_columns_that_are_there
     done = forked("score", "in.csv", *FAKE, *(word for each in fields.items() for word in each), cwd=tmp_path)
     assert done.code == 4
     assert f'in.csv:1: {typed}: no such column (found "qid", "question", "did", "body")' in done.said
+
+
+def test_rows_need_no_text_where_a_template_names_other_columns(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("query,docid,title,abstract\ntea,a,T,A\n")
+    typed = ["--format", "csv", "--doc-template", "{title} {abstract}"]
+    done = forked("check", "in.csv", *typed, cwd=tmp_path)
+    assert (done.code, b"candidate 0: T A" in done.stdout) == (0, True)
+    done = forked("score", "in.csv", *FAKE, *typed, cwd=tmp_path)
+    assert done.code == 0
+    assert done.stdout.splitlines()[0] == b"query,docid,title,abstract,score,logit,rank"
+    done = forked("score", "in.csv", *FAKE, *typed, "--output-format", "native", cwd=tmp_path)
+    assert (done.code, "text" in done.said) == (4, True)
