@@ -1,6 +1,7 @@
 """A command: typer's, with our help, with --config and --show-config, and with few variables of the environment."""
 
 import os
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from rerank_cli.cli.usage import refuse_urls
 from rerank_cli.display.messages import print_line
 
 HELP = frozenset({"-h", "--help"})
+TRYING = ("check", "doctor")  # commands that try what a run of `score` would use: they take its file
 SHOW = f"{__name__}.show"  # in a context's meta: that nothing is run
 
 
@@ -58,7 +60,8 @@ class Command(TyperCommand):
             refuse_writing_over(file, ctx.params)
         if not ctx.meta.get(SHOW):
             return super().invoke(ctx)
-        for line in shown_lines(ctx):
+        resolved: Any = import_module("rerank_cli.cli.resolved")  # only here: it imports what chooses an engine
+        for line in shown_lines(ctx, resolved.resolved(ctx)):
             print_line(line)
         return 0
 
@@ -71,7 +74,9 @@ def _read(context: typer.Context, path: str | None) -> None:
         raise typer.BadParameter("the value is empty")
     source = context.get_parameter_source("config")
     named = variable("config") if source is not None and source.name == "ENVIRONMENT" else "--config"
-    file = read_config_file(path, context.command, named)  # type: ignore[arg-type]
+    group: Any = context.parent and context.parent.command
+    of_score = (lambda: group.commands["score"]) if group and context.command.name in TRYING else None
+    file = read_config_file(path, context.command, named, of_score)  # type: ignore[arg-type]
     context.default_map = file.values
     context.meta[FILE] = file
 

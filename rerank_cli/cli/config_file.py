@@ -66,8 +66,12 @@ def key_of(parameter: Any) -> str:
     return INPUT if parameter.param_type_name == "argument" else max(parameter.opts, key=len).removeprefix("--")
 
 
-def read_config_file(path: str, command: TyperCommand, named: str = "--config") -> ConfigFile:
+def read_config_file(
+    path: str, command: TyperCommand, named: str = "--config", of_score: Callable[[], TyperCommand] | None = None
+) -> ConfigFile:
     """Read a file for `command`, which option or variable `named`.
+
+    Keys of the command `of_score` that `command` lacks are checked and ignored, where that is given.
 
     Raises ConfigError, which names file and key, for what it cannot have.
     """
@@ -84,7 +88,12 @@ def read_config_file(path: str, command: TyperCommand, named: str = "--config") 
             f"{path}: is not TOML: {fault or 'nested too deeply'}", 'Write one option a line, such as: model = "mini"'
         ) from None
     known = parameters(command)
-    values = {known[key].name: _checked(path, key, value, known[key]) for key, value in _known(path, table, command)}
+    others = parameters(of_score()) if of_score is not None and not table.keys() <= known.keys() else {}
+    checked = {
+        key: _checked(path, key, value, known.get(key) or others[key])
+        for key, value in _known(path, table, command, others)
+    }
+    values = {known[key].name: value for key, value in checked.items() if key in known}
     return ConfigFile(path, hashlib.sha256(content).hexdigest(), values)
 
 
@@ -96,9 +105,11 @@ def refuse_writing_over(file: ConfigFile, values: Mapping[str, Any]) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} {path}: is the file of --config", "Write to another file.")
 
 
-def _known(path: str, table: dict[str, Any], command: TyperCommand) -> Iterable[tuple[str, Any]]:
-    """The entries of a file. Raises ConfigError for the first that is no option of the command."""
-    known = parameters(command)
+def _known(
+    path: str, table: dict[str, Any], command: TyperCommand, others: Mapping[str, Any]
+) -> Iterable[tuple[str, Any]]:
+    """The entries of a file. Raises ConfigError for the first that is neither of the command nor of `others`."""
+    known = {**others, **parameters(command)}
     for key, value in table.items():
         if isinstance(value, dict):
             raise ConfigError(
@@ -107,16 +118,12 @@ def _known(path: str, table: dict[str, Any], command: TyperCommand) -> Iterable[
         if key in known:
             yield key, value
         else:
-            close = [
-                *(each.removeprefix("--").split()[0] for each in other_options(key)),
-                *close_to(key, known),
-            ]
-            close = [each for each in close if each in known]
+            ours = [each.removeprefix("--").split()[0] for each in other_options(key)]
+            close = [each for each in (*ours, *close_to(key, known)) if each in known]
+            listed = f"`rerank {command.name} --help`{' or `rerank score --help`' if others else ''}"
             raise ConfigError(
                 f"{path}: {key}: `rerank {command.name}` has no such option",
-                f"The closest is {close[0]}."
-                if close
-                else f"Keys are the options that `rerank {command.name} --help` lists, and {INPUT}.",
+                f"The closest is {close[0]}." if close else f"Keys are the options that {listed} lists, and {INPUT}.",
             )
 
 

@@ -1,6 +1,7 @@
 """Where the values of a run came from: for --show-config and for the statistics of the run."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ def source_of(context: Any, parameter: Any) -> str:
     return SOURCES.get(source.name, "default") if source is not None else "default"
 
 
-def shown_lines(context: Any) -> list[str]:
-    """What a run would use, as a file for --config that says in comments where each value came from."""
+def shown_lines(context: Any, resolved: Mapping[str, str]) -> list[str]:
+    """What a run would use, as a file for --config that says in comments where each value came from.
+
+    `resolved` is what values of `auto` stand for, by the names of parameters.
+    """
     file: ConfigFile | None = context.meta.get(FILE)
     rows = []
     for key, each in parameters(context.command).items():
@@ -44,7 +48,8 @@ def shown_lines(context: Any) -> list[str]:
         if value is None or value == ():
             rows.append((f"# {key}", f"{comment}: not set"))
         else:
-            rows.append((f"{key} = {toml_text(_plain(value))}", comment))
+            meaning = f": {resolved[each.name]}" if each.name in resolved else ""
+            rows.append((f"{key} = {toml_text(_plain(value))}", f"{comment}{meaning}"))
     width = max((len(line) for line, _ in rows if len(line) <= WIDEST), default=0)
     head = [f"# What `{context.command_path}` would use: flag over environment over file over default"]
     if file is not None:

@@ -48,7 +48,7 @@ def shown(folder: Path, *arguments: str, **variables: str) -> tuple[dict[str, An
     assert (done.code, done.stderr) == (0, b"")
     rows = [line.rpartition("  # ") for line in done.stdout.decode().splitlines()]
     return tomllib.loads(done.stdout.decode()), {
-        left.removeprefix("# ").partition(" ")[0]: right for left, _, right in rows if left
+        left.removeprefix("# ").partition(" ")[0]: right.partition(":")[0] for left, _, right in rows if left
     }
 
 
@@ -198,3 +198,61 @@ def test_help_and_completion_do_not_read_the_file(folder: Path) -> None:
     line = {"COMP_WORDS": "rerank score --conf", "COMP_CWORD": "2", "_RERANK_COMPLETE": "complete_bash"}
     done = forked(cwd=folder, RERANK_CONFIG="absent.toml", **line)
     assert done.stdout == b"--config\n"
+
+
+@pytest.mark.parametrize("command", ["check", "doctor"])
+def test_a_command_that_tries_a_run_takes_its_file(folder: Path, command: str) -> None:
+    (folder / "nightly.toml").write_text(NIGHTLY.replace("top-k = 2", "top-k = 2\nlimit = 1"))
+    done = forked(command, "--config", "nightly.toml", cwd=folder)
+    assert (done.code, done.stderr) == (0, b"")
+    assert (b"records                     1" in done.stdout) == (command == "check")
+    assert not (folder / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("modle = 'mini'", ["a.toml: modle", "The closest is model."]),
+        ("top-k = '2'", ["a.toml: top-k", "a whole number"]),
+        ("moved = 3", ["a.toml: moved", "`rerank check --help` or `rerank score --help`"]),
+    ],
+)
+def test_a_key_that_neither_has_is_an_error_there_too(folder: Path, line: str, said: list[str]) -> None:
+    (folder / "a.toml").write_text(f"{line}\n{NIGHTLY.replace('top-k = 2', '')}")
+    done = forked("check", "--config", "a.toml", cwd=folder)
+    assert (done.code, done.stdout) == (2, b"")
+    assert all(word in done.said for word in said), done.said
+
+
+def test_a_command_that_writes_takes_no_file_of_another(folder: Path) -> None:
+    done = forked("convert", "--config", "nightly.toml", cwd=folder)
+    assert done.code == 2
+    assert "`rerank convert` has no such option" in done.said
+
+
+@pytest.mark.parametrize(
+    ("typed", "meanings"),
+    [
+        (["--engine", "fake"], {"dtype": "fp32 here"}),
+        (["--device", "cpu", "--engine", "torch"], {"dtype": "fp32 here"}),
+        (["--device", "cpu", "--model", "a/b"], {"engine": "depends on the model", "dtype": "depends on the model"}),
+        (["--device", "cpu", "--model", "./absent"], {"engine": "depends on the model"}),
+        (["--device", "cuda", "--model", "a/b"], {"engine": "depends on the model and the device"}),
+        (["--device", "cuda:1", "--engine", "torch", "--dtype", "fp16"], {}),
+    ],
+)
+def test_what_auto_stands_for_is_shown_where_it_is_known(
+    folder: Path, typed: list[str], meanings: dict[str, str]
+) -> None:
+    done = forked("score", "in.jsonl", "-o", "o", *typed, "--show-config", cwd=folder)
+    comments = {
+        key: line.rpartition("  # default: ")[2]
+        for line in done.stdout.decode().splitlines()
+        for key, _, value in [line.partition(" = ")]
+        if value.startswith('"auto"') and ": " in line
+    }
+    device = comments.pop("device", None)
+    assert (device is None) == ("--device" in typed)
+    assert device in (None, "cpu here", "a GPU if torch finds one, else cpu")
+    assert meanings.items() <= comments.items()
+    assert bool(meanings) == bool(comments)
