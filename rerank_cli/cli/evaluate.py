@@ -36,7 +36,11 @@ def eval_command(
         o.option("measures", "Measures by the names of ir-measures (default: eight). Example: 'nDCG@5 RR@10'."),
     ] = None,
     relevance_field: Annotated[
-        str, o.option("relevance-field", "Field of a candidate with its judgement. Read without --qrels.")
+        str,
+        o.option(
+            "relevance-field",
+            "Field of a candidate with its judgement, also a path such as metadata.grade. Read without --qrels.",
+        ),
     ] = "relevance",
     format: o.Format = R.format,
     query_field: o.QueryField = R.query_field,
@@ -62,6 +66,7 @@ def eval_command(
     read = ReadConfig(**o.of_records(context.params))
     given = None if qrels is None else read_qrels(qrels)
     previous = None if before is None else read_results(before, None, read, by_text=given is None)
+    relevance_field = o.field(relevance_field)
     done = []
     for run in runs:
         results = read_results(run, relevance_field if given is None else None, read, by_text=given is None)

@@ -82,7 +82,7 @@ def train_command(
         int | None, o.option("early-stopping", "End when N measurements in a row bring no gain.", min=1)
     ] = None,
     relevance_field: Annotated[
-        str, o.option("relevance-field", "Field of a candidate with its judgement.")
+        str, o.option("relevance-field", "Field of a candidate with its judgement, also a path such as metadata.grade.")
     ] = "relevance",
     teacher_field: Annotated[
         str, o.option("teacher-field", "Field of a candidate with the logit of a teacher.")

@@ -47,6 +47,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "run": printable(evaluation.name),
         "before_run": printable(evaluation.before_name) or None,
+        "why_no_before": evaluation.why_no_before or None,
         "measures": evaluation.means,
         "before": evaluation.before_means or None,
         "differences": [as_row(each) for each in evaluation.differences],
@@ -76,9 +77,8 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
         leading = next(iter(evaluation.values))
         gains = [value - evaluation.before[leading].get(qid, 0.0) for qid, value in evaluation.values[leading].items()]
         lines += ["", f"gain in {leading}, queries", *histogram_lines(gains)]
-    if not evaluation.differences and count["queries_cut"]:
-        words = "queries lack candidates of the input, so their order before is unknown: name it with --before"
-        lines += ["", f"{count['queries_cut']:,} {words}"]
+    if evaluation.why_no_before:
+        lines += ["", f"no ranking before: {evaluation.why_no_before}. Name one with --before to see the gain."]
     lines += ["", *counted(evaluation)]
     return lines
 

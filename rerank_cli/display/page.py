@@ -100,6 +100,7 @@ def _evaluation_section(results: Results, evaluation: Evaluation, previous: Resu
         names=(evaluation.before_name or "before", evaluation.name),
         facts=[
             *facts,
+            *([("no ranking before", evaluation.why_no_before)] if evaluation.why_no_before else []),
             *(() if evaluation.differences else ((name, f"{mean:.4f}") for name, mean in evaluation.means.items())),
         ],
         differences=evaluation.differences,

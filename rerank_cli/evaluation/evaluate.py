@@ -82,7 +82,10 @@ class Difference:
 
 @dataclass(slots=True)
 class Evaluation:
-    """Measures of a file of results. `values` are by measure and query; `gains` are set with a previous ranking."""
+    """Measures of a file of results. `values` are by measure and query.
+
+    `before` is empty without a previous ranking, and `why_no_before` says why there is none.
+    """
 
     name: str
     means: dict[str, float]
@@ -91,6 +94,7 @@ class Evaluation:
     before: dict[str, dict[str, float]] = field(default_factory=dict)
     before_means: dict[str, float] = field(default_factory=dict)
     before_name: str = ""
+    why_no_before: str = ""
     differences: list[Difference] = field(default_factory=list)
 
 
@@ -114,6 +118,7 @@ def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Re
         runs_before = {qid: falling_scores(each.before or ()) for qid, each in results.queries.items() if qid in qrels}
         evaluation.before_name = "input order"
     else:
+        evaluation.why_no_before = results.why_no_before
         return evaluation
     evaluation.counts["judged_queries_without_results_before"] = len(qrels.keys() - runs_before.keys())
     evaluation.before = values_per_query(measures, qrels, runs_before)
@@ -136,9 +141,9 @@ def differences(
 
 def _refuse_unjudged(results: Results, qrels: Qrels) -> None:
     if not qrels:
-        raise InputError(
-            "no judgements", "Name judgements with --qrels, or a field of the candidates with --relevance-field."
-        )
+        is_run = results.format == "trec"
+        field = "" if is_run else ", or a field of the candidates with --relevance-field"
+        raise InputError(results.why_no_judgements, f"Name judgements with --qrels{field}.")
     if qrels.keys().isdisjoint(results.queries):
         names = [next(iter(side), "none") for side in (results.queries, qrels)]
         raise InputError(

@@ -4,14 +4,18 @@ They are in a file (`formats.judgement_layouts`), or in a field of the candidate
 judgements is an error.
 """
 
+import os
+import re
+import shlex
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import InputError
 from rerank_cli.evaluation.column_files import lines_with_columns, refused
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats import columns
-from rerank_cli.formats.json_values import Malformed, number_of
+from rerank_cli.formats.json_values import Malformed, named_in, number_of
 from rerank_cli.formats.judgement_layouts import Counting, JudgementLayout, layout_of_judgements
 from rerank_cli.formats.kinds import RANKING, STDIN, refuse_misplaced
 
@@ -20,6 +24,7 @@ QRELS_ADVICE = (
     "Expected one judgement per line: `qid 0 docid relevance` (TREC), or query-id, corpus-id and score (BEIR; also as "
     "JSON lines), or one JSON object {qid: {docid: relevance}}."
 )
+BEIR_QRELS = re.compile(r"qrels|(?:test|dev|train)[^/]*\.tsv(?:\.gz)?$")  # the name of a file in a folder
 TWICE_ADVICE = "Keep one of the two."
 
 Qrels = dict[str, dict[str, int]]
@@ -27,6 +32,8 @@ Qrels = dict[str, dict[str, int]]
 
 def read_qrels(path: str) -> Qrels:
     """Read the judgements in a file. Raises InputError for a bad line, and for contradictory judgements."""
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder, not a file of judgements", _way_into(path))
     qrels: Qrels = {}
     iterations: set[str] = set()
     for line, row in _rows(path):
@@ -42,7 +49,20 @@ def read_qrels(path: str) -> Qrels:
                 f"{line.origin}: {row.qid} {row.docid} has another judgement in an earlier line{subtopics}",
                 TWICE_ADVICE,
             )
+    if not qrels:
+        raise InputError(f"{path}: no judgements", QRELS_ADVICE)
     return qrels
+
+
+def _way_into(folder: str) -> str:
+    """Which file of a folder has judgements, as BEIR's folders have them: advice."""
+    inside = [*sorted(Path(folder).glob("*")), *sorted(Path(folder, "qrels").glob("*"))]
+    found = [str(path) for path in inside if BEIR_QRELS.match(path.name) and path.is_file()]
+    if not found:
+        return "Name the file of judgements in it."
+    best = next((path for path in found if os.path.basename(path).startswith("test.")), found[0])
+    others = f" (there {'is' if len(found) == 2 else 'are'} also {', '.join(each for each in found if each != best)})"
+    return f"BEIR's judgements are in a file of it: --qrels {shlex.quote(best)}{others if found[1:] else ''}."
 
 
 def _no_grade(line: Line, text: str) -> InputError:
@@ -85,10 +105,10 @@ def _layout_by(first: Line) -> JudgementLayout:
 def carried_judgements(
     docids: Iterable[str], candidates: list[dict[str, Any]], field: str
 ) -> Iterator[tuple[str, Any]]:
-    """Documents with the judgement in this field of their candidate, if it has one."""
+    """Documents with the judgement in this field of their candidate, if it has one; the field may be a dotted path."""
     for docid, candidate in zip(docids, candidates, strict=True):
-        if candidate.get(field) is not None:
-            yield docid, candidate[field]
+        if (grade := named_in(candidate, field)) is not None:
+            yield docid, grade
 
 
 def add_judgements(qrels: Qrels, qid: str, what: str, judgements: Iterable[tuple[str, Any]]) -> None:

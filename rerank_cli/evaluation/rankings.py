@@ -1,14 +1,18 @@
 """The content of a file of results: ranked documents by query."""
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.formats.columns import TAG
+from rerank_cli.formats.json_values import as_dict
 
 USUAL = ReadConfig()
 QUERY = 160  # characters of a query
+SHOWN = 12  # fields in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Results:
     read: ReadConfig = USUAL
     queries: dict[str, Ranked] = field(default_factory=dict)
     relevance: Qrels = field(default_factory=dict)  # judgements in candidates
+    relevance_field: str = ""  # where those were looked for
+    fields: dict[str, None] = field(default_factory=dict)  # of candidates, while none has a judgement
     repeated: int = 0  # records that repeat a query: the first counts
     repeated_documents: int = 0  # documents repeated within a query: the first counts
     left_out: int = 0  # documents skipped by --skip-self
@@ -57,6 +63,33 @@ class Results:
     def has_before(self) -> bool:
         """Whether the input order of every query is known."""
         return bool(self.queries) and all(each.before is not None for each in self.queries.values())
+
+    @property
+    def why_no_before(self) -> str:
+        """Why the order of the input is not known, for all queries; "" if it is."""
+        if self.has_before:
+            return ""
+        if self.cut:
+            return f"{self.cut:,} queries lack candidates of the input"
+        if self.format == "trec":
+            return "a run has only its own order"
+        return 'the records have no "index", which has the order of the input'
+
+    @property
+    def why_no_judgements(self) -> str:
+        """Where judgements were looked for, and which fields there are."""
+        if self.format == "trec":
+            return f"{self.name}: no judgements; a run has none"
+        if not self.relevance_field:
+            return "no judgements"
+        names = ", ".join(f'"{name[:40]}"' for name in list(self.fields)[:SHOWN]) or "no fields"
+        return f'{self.name}: no judgements in the field "{self.relevance_field}" (candidates have {names})'
+
+    def see_fields(self, candidates: Iterable[dict[str, Any]]) -> None:
+        """Note the fields of candidates, those of objects as dotted paths."""
+        for each in candidates:
+            for name, value in each.items():
+                self.fields |= dict.fromkeys([f"{name}.{inner}" for inner in as_dict(value)] or [name])
 
     @property
     def why_no_logits(self) -> str:

@@ -21,7 +21,7 @@ from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats import columns
 from rerank_cli.formats.cells import DELIMITERS, format_of_header
-from rerank_cli.formats.id_hints import lacking_id
+from rerank_cli.formats.id_hints import lacking_id, way_to_ids
 from rerank_cli.formats.json_rows import is_row_of_run
 from rerank_cli.formats.json_values import Malformed, parse_object, without
 from rerank_cli.formats.known import format_of
@@ -32,6 +32,7 @@ from rerank_cli.formats.translated import Format
 
 LOOK_AT_LINES = 100  # lines searched for a record among lines that cannot be read
 RESULTS_ADVICE = "Name the ids of records and candidates with --id-field and --candidate-id-field, or use a TREC run."
+NOTHING_ADVICE = "Expected a run, or records with ids. `rerank check FILE` shows how records are read."
 PAIRS = ("pairs", *DELIMITERS)
 UNSCORED_ADVICE = "Score them first: rerank score FILE -o SCORED, then rerank eval SCORED."
 RUN_ADVICE = f"Expected one document per line: {columns.RUN}. Name other columns with a header or --run-columns."
@@ -51,6 +52,7 @@ def read_results(
         found = _results_of_run(path, inputs, read.run_columns)
     else:
         found = Results(path, read=replace(read, inputs=(path,), need_texts=False), scored=False)
+        found.relevance_field = relevance_field or ""
         _add_records(found, inputs, relevance_field, by_text)
     if read.skip_self:
         found.leave_out_selves()
@@ -68,7 +70,7 @@ def _add_records(found: Results, inputs: Inputs, relevance_field: str | None, by
         elif not isinstance(entry, Blank):
             _take(found, entry, _ranked_record(format, entry, by_text), relevance_field)
     if not found.queries:
-        raise InputError(f"{found.name}: no results{first}", RESULTS_ADVICE)
+        raise InputError(f"{found.name}: no results{first}", NOTHING_ADVICE)
 
 
 def _holds_run(inputs: Inputs, read: ReadConfig) -> bool:
@@ -136,14 +138,14 @@ def _known(body: dict[str, Any]) -> dict[str, Any]:
 def _take(found: Results, entry: Request, record: dict[str, Any], relevance_field: str | None) -> None:
     if lacking := lacking_id(record, found.read.candidates_field):
         what, option = lacking
-        known = option and found.format == "native"
-        advice = f"Add {option}, which may be the id." if known else RESULTS_ADVICE
-        raise InputError(f"{entry.origin}: {what} has no id", advice)
+        raise InputError(f"{entry.origin}: {what} has no id", way_to_ids(found.format, what, option) or RESULTS_ADVICE)
     qid, candidates = str(record["id"]), as_objects(record)
     docids = tuple([str(each["id"]) for each in candidates])
     if relevance_field is not None:
         judgements = carried_judgements(docids, candidates, relevance_field)
         add_judgements(found.relevance, qid, f"{entry.origin}: the {relevance_field}", judgements)
+        if not found.relevance:
+            found.see_fields(candidates)
     if qid in found.queries:
         found.repeated += 1
         return

@@ -37,6 +37,8 @@ PLACES = {
     "ms-marco": Places("$.query_id", "$.passages[{}].passage_id"),
     "tei": Places(candidate=None),
 }
+WITHOUT_IDS = ("openai-batch", "nvidia")
+REQUESTS = ("rerank-api", "voyage", "mixedbread", "tei")
 NAME = re.compile(r"\$.*?(\w+)(?:\[\d+\])?(?: and .*)?")  # the last name of a path
 
 
@@ -69,6 +71,36 @@ def _place_of(format_name: str, index: str | None, candidates_path: str) -> str:
     if places.candidate is None:
         return f"{candidates_path}[{index}]"
     return places.candidate.format(index) or f"{candidates_path}[{index}].id"
+
+
+def way_to_ids(format_name: str, what: str, option: str) -> str:
+    """What to do about a record without ids: advice. `what` and `option` are those of `lacking_id`."""
+    is_record = what == "the record"
+    if format_name == "native":
+        if option:
+            return f"Add {option}, which may be the id."
+        naming = "--id-field" if is_record else "--candidate-id-field"
+        which = "record" if is_record else "candidate"
+        return f'Name the field that has it with {naming}, or add "id" to each {which} before you score: ids are kept.'
+    if format_name in WITHOUT_IDS:
+        return (
+            f"{format_name} candidates cannot have ids. Use native records: "
+            '{"id", "query", "candidates": [{"id", "text"}]}.'
+        )
+    if format_name in REQUESTS:
+        return (
+            'Add "id" to each request, and write each document as {"id", "text"}. Then score with --output-format '
+            "native, since answers have no ids."
+        )
+    if format_name == "langchain":
+        return (
+            'Add "id" to each record, and to each document or its metadata, before you score. Or name fields that hold '
+            "ids: --candidates-field documents --text-field page_content --id-field query --candidate-id-field "
+            "metadata.NAME."
+        )
+    path = _place_of(format_name, None if is_record else "", "$.candidates")
+    name = NAME.fullmatch(path)
+    return f'Add "{name[1]}" where {format_name} records have it, before you score.' if name else ""
 
 
 class UnusedIds:

@@ -126,6 +126,15 @@ def item_at(body: Any, field: str, absent: Any) -> Any:
     return body
 
 
+def named_in(body: dict[str, Any], field: str) -> Any:
+    """The value of a field, which may be a dotted path; None without one. A field of that very name comes first.
+
+    >>> named_in({"metadata": {"grade": 2}}, "metadata.grade"), named_in({"a.b": 1, "a": {"b": 2}}, "a.b")
+    (2, 1)
+    """
+    return body[field] if field in body else item_at(body, field, None)
+
+
 def id_at(body: dict[str, Any], field: str, place: str) -> str | int | None:
     """The id at a dotted path, in which a number is an index of a list; None if missing or null.
 

@@ -19,7 +19,7 @@ from rerank_cli.formats.column_names import (
 )
 from rerank_cli.formats.columns import RUN, columns_of, is_run, whole_number
 from rerank_cli.formats.json_rows import GRADES, RUN_VALUES, JsonRows, object_in
-from rerank_cli.formats.json_values import Malformed, is_id, number_of, parse_object
+from rerank_cli.formats.json_values import Malformed, as_dict, is_id, number_of, parse_object
 from rerank_cli.formats.judgement_layouts import layout_of_judgements
 from rerank_cli.formats.known import FORMATS, format_of, marks
 from rerank_cli.formats.run_layouts import layout_of_run
@@ -27,6 +27,7 @@ from rerank_cli.formats.run_layouts import layout_of_run
 TOP1000 = "ms-marco-top1000"
 LISTED = re.compile(rb'\s*\{\s*"([^"\\]+)"\s*:\s*\[\s*(?:"[^"\s\\]+"|-?[0-9]+)\s*[,\]]')
 FIELDS = frozenset({*TEXTS, *IDS, "scores"}).union(*map(marks, FORMATS))
+ANSWERED = ("results", "data", "rankings")
 STDIN = "<stdin>"
 
 
@@ -47,8 +48,8 @@ class Kind(NamedTuple):
 
 
 OF_RUN = (
-    "`rerank score --run {0}` reranks it, with a BEIR folder as the INPUT or with --queries and --corpus; "
-    "`rerank eval {0}` measures it."
+    "`rerank score --run {0}` reranks it and `rerank check --run {0}` checks it, with the texts in a BEIR folder as the "
+    "INPUT or in --queries and --corpus; `rerank eval {0}` measures it."
 )
 TREC_RUN = Kind(f"a TREC run ({RUN})", OF_RUN)
 RANKS = Kind("a run", OF_RUN)
@@ -68,6 +69,11 @@ LISTS = Kind(
     "Give each document a score: "
     "jq 'map_values(to_entries | reverse | map({{(.value | tostring): -.key}}) | add // {{}})' {0} > run.json",
 )
+ANSWERS = Kind(
+    "answers of a rerank API",
+    "They have no texts and no ids. Score the requests with --output-format native, with ids in them: "
+    '{{"id", "query", "documents": [{{"id", "text"}}]}}.',
+)
 TEXT = Kind("a corpus or queries", "`rerank score --run RUN` takes it as --corpus {0} or --queries {0}.")
 EXPECTED = {"a run": (TREC_RUN, RANKS), "judgements": (JUDGEMENTS,)}
 OF_RECORDS = "`rerank score {0} -o OUT` reranks them."
@@ -79,6 +85,8 @@ def kind_of(lines: Sequence[bytes]) -> Kind | None:
         return None
     if begins_scores(b"\n".join([line[:HEAD] for line in lines])[:HEAD]):
         return SCORES
+    if _is_answer(lines[0]):
+        return ANSWERS
     if _are_lists(b"\n".join(lines)):
         return LISTS
     try:
@@ -104,6 +112,25 @@ def refuse_as_texts(first: bytes, name: str, expected: str, *, readable: bool = 
         return
     if kind in (TREC_RUN, RANKS, JUDGEMENTS, SCORES) or not readable:
         raise kind.refusal(name, expected)
+
+
+def _is_answer(raw: bytes) -> bool:
+    """Whether a line is the answer of a rerank API, as `formats.api`, `nvidia` and `openai_batch` write them.
+
+    >>> _is_answer(b'{"results": [{"index": 1, "relevance_score": 0.9}]}'), _is_answer(b'[{"index": 1, "score": 0.9}]')
+    (True, True)
+    """
+    if b'"index"' not in raw:
+        return False
+    try:
+        body = parse_object(b'{"results": %b}' % raw if raw.lstrip().startswith(b"[") else raw)
+    except Malformed:
+        return False
+    body = as_dict(as_dict(body.get("response")).get("body")) or body
+    results: list[Any] = next((body[name] for name in ANSWERED if isinstance(body.get(name), list)), [])
+    first = as_dict(results[0]) if results else {}
+    scored = any(number_of(first.get(name)) is not None for name in ("relevance_score", "score", "logit"))
+    return "query" not in body and type(first.get("index")) is int and scored
 
 
 def _are_lists(head: bytes) -> bool:

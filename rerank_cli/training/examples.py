@@ -12,7 +12,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
 from rerank_cli.formats.id_hints import lacking_id
-from rerank_cli.formats.json_values import Malformed, number_of
+from rerank_cli.formats.json_values import Malformed, named_in, number_of
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.training.config import Fields
@@ -145,10 +145,10 @@ def _put_judgements(record: dict[str, Any], qrels: Qrels, field: str) -> tuple[f
 def _example(
     query: str, texts: Sequence[str], candidates: list[dict[str, Any]], fields: Fields, elsewhere: tuple[float, ...]
 ) -> Example | None:
-    relevance = [_relevance(each.get(fields.relevance)) for each in candidates]
+    relevance = [_relevance(named_in(each, fields.relevance)) for each in candidates]
     if not texts or any(value is None for value in relevance):
         return None
-    logits = [_number(each.get(fields.teacher)) for each in candidates]
+    logits = [_number(named_in(each, fields.teacher)) for each in candidates]
     teacher = None if any(value is None for value in logits) else tuple(value or 0.0 for value in logits)
     return Example(query, tuple(texts), tuple(value or 0.0 for value in relevance), teacher, elsewhere)
 
