@@ -39,7 +39,7 @@ def eval_command(
         str,
         o.option(
             "relevance-field",
-            "Field of a candidate with its judgement, also a path such as metadata.grade. Read without --qrels.",
+            "Field of a candidate with its judgement. It can be a path (metadata.grade). Read without --qrels.",
         ),
     ] = "relevance",
     format: o.Format = R.format,

@@ -82,10 +82,11 @@ def train_command(
         int | None, o.option("early-stopping", "End when N measurements in a row bring no gain.", min=1)
     ] = None,
     relevance_field: Annotated[
-        str, o.option("relevance-field", "Field of a candidate with its judgement, also a path such as metadata.grade.")
+        str, o.option("relevance-field", "Field of a candidate with its judgement. It can be a path (metadata.grade).")
     ] = "relevance",
     teacher_field: Annotated[
-        str, o.option("teacher-field", "Field of a candidate with the logit of a teacher.")
+        str,
+        o.option("teacher-field", "Field of a candidate with the logit of a teacher. It can be a path (meta.logit)."),
     ] = "logit",
     resume: Annotated[bool, o.option("resume", "Continue from the last checkpoint.")] = False,
     overwrite: Annotated[bool, o.option("overwrite", "Replace a folder that was trained before.")] = False,

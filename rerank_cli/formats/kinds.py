@@ -48,8 +48,8 @@ class Kind(NamedTuple):
 
 
 OF_RUN = (
-    "`rerank score --run {0}` reranks it and `rerank check --run {0}` checks it, with the texts in a BEIR folder as the "
-    "INPUT or in --queries and --corpus; `rerank eval {0}` measures it."
+    "`rerank score --run {0}` reranks it and `rerank check --run {0}` checks it, with the texts in a BEIR folder as "
+    "the INPUT or in --queries and --corpus; `rerank eval {0}` measures it."
 )
 TREC_RUN = Kind(f"a TREC run ({RUN})", OF_RUN)
 RANKS = Kind("a run", OF_RUN)

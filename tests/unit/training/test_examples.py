@@ -117,3 +117,16 @@ def test_held_out_grades_below_0_are_measured_as_not_relevant(tmp_path: Path) ->
     runs = {qid: falling_scores(each.docids) for qid, each in ranked.items()}
     found = values_per_query(parse_measures("RR@10 nDCG@10"), kept.qrels, runs)
     assert list(found["RR@10"].values()) == [1.0, 0.5]
+
+
+def test_a_judgement_and_a_teacher_may_stand_in_an_object_of_the_candidates(tmp_path: Path) -> None:
+    bodies = [
+        {"id": "a", "text": "x", "meta": {"grade": 1, "t": 2.5}},
+        {"id": "b", "text": "y", "meta": {"grade": 0, "t": -1}},
+    ]
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({"id": "q", "query": "what", "candidates": bodies}) + "\n")
+    ((example,), skipped) = read_examples(
+        ReadConfig(inputs=(str(path),)), Fields(relevance="meta.grade", teacher="meta.t"), print
+    )
+    assert (example.relevance, example.teacher, skipped) == ((1.0, 0.0), (2.5, -1.0), 0)
