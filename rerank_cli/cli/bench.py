@@ -76,7 +76,7 @@ def bench_command(
     \b
     rerank bench
     rerank bench records.jsonl --model BAAI/bge-reranker-v2-m3 --engines torch:fp16
-    rerank bench --random-weights xlmr-large --peers none --pairs 48 --rounds 1
+    rerank bench --random-weights xlmr-large --engines torch:fp32 --peers none --pairs 48 --rounds 1
     """
     if plot is not None and plot.suffix not in (".svg", ".png", ".pdf"):
         raise ConfigError(f"--plot {plot}: not a .svg, .png or .pdf", "Example: chart.svg.")

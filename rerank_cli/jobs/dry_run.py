@@ -28,7 +28,8 @@ from rerank_cli.reranking.windows import Slice, windows
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
 COST_WITHOUT_MODEL = (
     "What the default model costs can be known before: `rerank help speed` has a worked sum, and `rerank bench "
-    "--random-weights xlmr-large --peers none --pairs 48 --rounds 1` measures its architecture on this machine."
+    "--random-weights xlmr-large --engines torch:fp32 --peers none --pairs 48 --rounds 1` "
+    "measures its architecture on this machine."
 )
 BINS = 8  # below the cut, and at most as many above it
 

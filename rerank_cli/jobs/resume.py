@@ -69,6 +69,17 @@ def find_beginning(
     return Beginning(action, place)
 
 
+def continuing_sentence(records: int) -> str:
+    """Where a resumed run goes on.
+
+    >>> continuing_sentence(1200), continuing_sentence(0)
+    ('continuing after 1,200 records', 'starting again: no window of the stopped run was saved')
+    """
+    return (
+        f"continuing after {records:,} records" if records else "starting again: no window of the stopped run was saved"
+    )
+
+
 def what_is_kept(output: FileOutput | StreamOutput, inputs: Inputs, records: int | None) -> str:
     """What a stopped run leaves and what --resume will do, for the end of a sentence; `records` are in the input."""
     if isinstance(output, StreamOutput):

@@ -28,7 +28,7 @@ from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
 from rerank_cli.jobs.opening import announce_run, engine_of
 from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
-from rerank_cli.jobs.resume import Beginning, find_beginning, what_is_kept
+from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
 from rerank_cli.jobs.statistics import document_of, write_stats
 from rerank_cli.reranking.reranker import WindowReranker
@@ -122,7 +122,7 @@ class Run:
             commit = output.resume()
             budgets = output.found.header["resolved"] if output.found else {}
             entries = self._source.after(beginning.place, commit.counters.records)
-            self.report(f"continuing after {commit.counters.records} records")
+            self.report(continuing_sentence(commit.counters.records))
         else:
             entries = check_first_records(self._source.after(None, 0), format.name, config.read)
             self._report_once(format.first_notes)
