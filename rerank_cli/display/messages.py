@@ -62,6 +62,15 @@ def duration(seconds: float | None) -> str:
     return f"{int(seconds) // 3600:02}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
 
 
+def three_digits(value: float) -> str:
+    """A measured number with three significant digits, or all those before the point.
+
+    >>> [three_digits(n) for n in (0.5, 77.712, 1234.5)]
+    ['0.5', '77.7', '1,234']
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def short(count: float) -> str:
     """A count in at most four digits and a unit.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from rerank_cli.core.printable import printable
 from rerank_cli.core.stats import Stats
-from rerank_cli.display.messages import duration, report
+from rerank_cli.display.messages import duration, report, three_digits
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -242,7 +242,7 @@ def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "records", f"{document['records']:,} ({document['scored']:,} scored, {document['failed']:,} failed)"
     yield "pairs", f"{document['pairs']:,} ({document['truncated']:,} truncated)"
     yield "wall time", f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
-    per_pair = f" ({document['ms_per_pair']} ms a pair)" if document["ms_per_pair"] else ""
+    per_pair = f" ({three_digits(document['ms_per_pair'])} ms a pair)" if document["ms_per_pair"] else ""
     yield "pairs/s", f"{document['pairs_per_s']:,}{per_pair}"
     yield "tokens/s", f"{document['tokens_per_s']:,.0f}"
     yield "padding", f"{document['padding_share']:.1%}"

@@ -75,9 +75,9 @@ def continuing_sentence(records: int) -> str:
     >>> continuing_sentence(1200), continuing_sentence(0)
     ('continuing after 1,200 records', 'starting again: no window of the stopped run was saved')
     """
-    return (
-        f"continuing after {records:,} records" if records else "starting again: no window of the stopped run was saved"
-    )
+    if not records:
+        return "starting again: no window of the stopped run was saved"
+    return f"continuing after {records:,} records"
 
 
 def what_is_kept(output: FileOutput | StreamOutput, inputs: Inputs, records: int | None) -> str:

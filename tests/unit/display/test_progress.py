@@ -366,6 +366,8 @@ def test_a_name_in_the_table_is_text_and_never_markup_or_control():
 
 
 def test_long_runs_are_told_in_hours_and_runs_without_pairs_have_no_time_per_pair():
+    rows = dict(summary_rows({**DOCUMENT, "ms_per_pair": 77.712}))
+    assert rows["pairs/s"].endswith("(77.7 ms a pair)")
     rows = dict(summary_rows({**DOCUMENT, "wall_s": 3723.0, "ms_per_pair": None, "pairs_per_s": 0.0}))
     assert rows["wall time"] == "01:02:03"
     assert rows["pairs/s"] == "0.0"
