@@ -21,7 +21,7 @@ from rerank_cli.cli.completing import COMPLETING, prepare_completion
 from rerank_cli.cli.usage import usage_error
 from rerank_cli.core.errors import ExitStatus, Interrupted, PipeClosed, RerankError
 from rerank_cli.display.messages import report
-from rerank_cli.display.progress import show_cursor
+from rerank_cli.display.progress import replace_bar, show_cursor
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # errors of writing to standard output
 COMPLETION = frozenset({"typer.completion", "typer._completion_classes", "typer._completion_shared"})
@@ -37,6 +37,7 @@ class _Interrupt:
 
     def __init__(self) -> None:
         self.over = False
+        self.reported = False
         self.heard: Interrupted | None = None  # libraries may swallow or replace the exception
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
@@ -57,6 +58,8 @@ def _end_after_signal(signals: int) -> None:
     number = os.read(signals, 1)[0]
     select.select([signals], [], [], PROMPT_STOP_S)
     show_cursor()
+    if not _interrupt.reported:
+        replace_bar(f"stopped by {signal.Signals(number).name}")
     os._exit(128 + number)
 
 
@@ -86,6 +89,7 @@ def run(arguments: list[str] | None = None) -> int:
         stop = fault if isinstance(fault, Interrupted) else _interrupt.heard
         if stop is None:
             return _report_end(fault)
+        _interrupt.reported = True
         report(f"stopped by {stop}{stop.advice}")
         return stop.status
 

@@ -94,6 +94,13 @@ def show_cursor() -> None:
             _set_modes(STDERR, modes)
 
 
+def replace_bar(sentence: str) -> None:
+    """Write a sentence where a bar is still drawn, for a process that ends with its main thread inside a library."""
+    if _bar_began.is_set() and os.isatty(STDERR):
+        with suppress(OSError):
+            os.write(STDERR, f"\r\x1b[2Krerank: {sentence}\r\n".encode())
+
+
 def _keep_output(terminal: int) -> list[Any] | None:
     """Have a terminal keep its output on Ctrl-C; its modes before, or None where they are not ours to change.
 
