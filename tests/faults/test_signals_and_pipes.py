@@ -742,8 +742,18 @@ def test_ctrl_c_while_the_bar_is_drawn_gives_130_and_the_cursor_back(
             assert_resumable(folder, golden, run)
 
 
-@pytest.mark.parametrize("ending", ["leave(130)", "_end_after_signal(signals)"])
-def test_the_cursor_is_back_whoever_ends_the_process_and_the_terminal_as_it_was(ending: str, tmp_path: Path) -> None:
+STOPPED = b"\r\x1b[2Krerank: stopped by SIGINT\r\n"  # in place of the bar
+ENDINGS = [
+    ("leave(130)", SHOWN),
+    ("_end_after_signal(signals)", SHOWN + STOPPED),
+    ("process._interrupt.reported = True; _end_after_signal(signals)", SHOWN),
+]
+
+
+@pytest.mark.parametrize(("ending", "shown"), ENDINGS)
+def test_the_cursor_is_back_whoever_ends_the_process_and_the_terminal_as_it_was(
+    ending: str, shown: bytes, tmp_path: Path
+) -> None:
     code = f"""
 import os, termios
 from rerank_cli.cli import process
@@ -762,7 +772,7 @@ os._exit = checked
 """
     with on_terminal(program=(sys.executable, "-c", code), cwd=tmp_path) as terminal:
         assert terminal.code(HANG_S) == 130, terminal.shown.decode()
-    assert terminal.shown == SHOWN
+    assert terminal.shown == shown
 
 
 @needs_strace
