@@ -121,12 +121,12 @@ def field_hint(bad: Sequence[Failure], read: ReadConfig) -> FieldHint | None:
     guesses = [(role, role.guess) for role in roles]
     named = [f"{role.option} {role.typed}" for role in roles if role.typed != role.usual and role.absent]
     words = [word for role, field in guesses if field not in (None, role.usual) for word in (role.option, str(field))]
-    foreign = format_of(body) if named else None
-    way = f"These look like {foreign} records, which need no field options. " if foreign not in (None, "native") else ""
+    foreign = format_of(body) if read.has_own_fields else None
+    way = f"These look like {foreign} records: leave the field options out. " if foreign not in (None, "native") else ""
     if words:
         where = "-" if bad[0].origin.source == "<stdin>" else bad[0].origin.source
         words = ["rerank", "check", where, *words, *_other_options(read)]
-        way += f"Name their fields, for example: {shlex.join(words)}"
+        way += f"{'Or name' if way else 'Name'} their fields, for example: {shlex.join(words)}"
     elif usual := [role for role, field in guesses if field == role.usual != role.typed]:
         options, fields = (
             " and ".join(each) for each in zip(*((role.option, role.usual) for role in usual), strict=True)

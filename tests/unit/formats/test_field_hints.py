@@ -73,10 +73,12 @@ def test_an_option_with_an_absent_field_is_named_and_the_close_field_proposed() 
 
 
 def test_records_of_a_known_format_need_no_field_options() -> None:
-    hint = hint_of({"query": "q", "documents": [{"page_content": "x"}]}, text_field="body")
-    assert hint is not None
-    assert hint.option == "--text-field body"
-    assert "langchain" in hint.advice
+    record = {"query": "q", "documents": [{"page_content": "x"}]}
+    for options, named in (({"text_field": "body"}, "--text-field body"), ({"id_field": "qid"}, "")):
+        hint = hint_of(record, **options)
+        assert hint is not None
+        assert hint.option == named
+        assert hint.advice.startswith("These look like langchain records: leave the field options out.")
 
 
 @pytest.mark.parametrize(
