@@ -61,7 +61,8 @@ def check_lines(check: Check) -> list[str]:
         lines += ["", f"first record ({printable(str(check.first.origin))})", *_first_record(check.first)]
     if check.failures:
         lines += ["", f"bad records ({check.bad})", *_errors(check)]
-    return [*lines, *map(printable, check.notes)]
+    warnings = [f"warning: {printable(warning)}" for warning in check.warnings]
+    return [*lines, *map(printable, check.notes), *warnings]
 
 
 def _errors(check: Check) -> list[str]:

@@ -7,7 +7,7 @@ import typer
 from rerank_cli.cli import options as o
 from rerank_cli.cli.origins import origins_of
 from rerank_cli.core.config import FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
-from rerank_cli.display.messages import report
+from rerank_cli.display.messages import report, warn
 from rerank_cli.files.paths import is_file
 from rerank_cli.jobs.convert import convert
 
@@ -56,6 +56,7 @@ def convert_command(
             origins=origins_of(context),
         ),
         _silent if quiet else report,
+        warn,
     )
     count = done.counters
     if not quiet:

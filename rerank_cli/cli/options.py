@@ -127,7 +127,13 @@ Dtype = Annotated[
     ),
 ]
 MaxLength = Annotated[
-    int, option("max-length", "Most tokens of a query and a document together. Longer documents are truncated.", min=16)
+    int,
+    option(
+        "max-length",
+        "Most tokens of a query and a document together, or as many as the model takes if that is fewer. Longer "
+        "documents are truncated.",
+        min=16,
+    ),
 ]
 QueryMaxLength = Annotated[
     int,

@@ -20,7 +20,8 @@ from rerank_cli.display.messages import print_line, report
 from rerank_cli.display.progress import Reporter, choose_mode, monotonic_seconds
 from rerank_cli.engines.registry import FOR_TESTS
 from rerank_cli.jobs.dry_run import dry_run
-from rerank_cli.jobs.score import Run, errors_name
+from rerank_cli.jobs.said import errors_name
+from rerank_cli.jobs.score import Run
 from rerank_cli.jobs.statistics import write_stats
 
 FAKE = "the scores are fake: --engine fake is for tests"
@@ -152,7 +153,7 @@ def score(
     reporter = Reporter(mode, sys.stderr, quiet)
     if dry_run:
         return run_dry(config, reporter)
-    run = Run.of(config, reporter.report, monotonic_seconds, reporter.announce)
+    run = Run.of(config, reporter.report, monotonic_seconds, reporter.announce, reporter.warn)
     with reporter.watching(run.stats):
         status = run.execute()
     if run.scorer is not None and run.scorer.identity.engine in FOR_TESTS:
@@ -170,7 +171,7 @@ def run_dry(config: RunConfig, reporter: Reporter) -> int:
     """A dry run, and its report on standard output."""
     stats = Stats(monotonic_seconds)
     with reporter.watching(stats):
-        found = dry_run(config, stats, reporter.report, reporter.announce)
+        found = dry_run(config, stats, reporter.report, reporter.announce, reporter.warn)
     for line in dry_run_lines(found):
         print_line(line)
     if config.files.stats is not None:

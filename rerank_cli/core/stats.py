@@ -103,11 +103,14 @@ class Stats:
         """Seconds since this process started."""
         return self.clock() - self.started
 
+    @property
+    def scoring_s(self) -> float:
+        """Seconds since the first batch started; 0 before it. Rates are of these: start-up time does not count."""
+        return 0.0 if self._first_batch is None else self.clock() - self._first_batch
+
     def per_second(self, amount: float) -> float:
-        """`amount` per second since the first batch started; 0 before it. Start-up time does not count."""
-        if self._first_batch is None:
-            return 0.0
-        return amount / max(self.clock() - self._first_batch, 1e-9)
+        """`amount` per second since the first batch started; 0 before it."""
+        return 0.0 if self._first_batch is None else amount / max(self.scoring_s, 1e-9)
 
     @property
     def busy_share(self) -> float:
@@ -149,11 +152,16 @@ class Stats:
         return max(places, key=lambda place: place[1], default=None)
 
     def summary(self) -> dict[str, Any]:
-        """Flat values for `--stats`, FILE.meta.json and the table after a run."""
+        """Flat values for `--stats`, FILE.meta.json and the table after a run.
+
+        Times and rates are of this process: `pairs_per_s` is (`pairs` - `resumed_pairs`) / `scoring_s`.
+        """
         return {
             **self.total.as_dict(),
             "resumed_records": self.earlier.records,
+            "resumed_pairs": self.earlier.pairs,
             "wall_s": round(self.wall_s, 3),
+            "scoring_s": round(self.scoring_s, 3),
             "pairs_per_s": round(self.per_second(self.done.pairs), 2),
             "tokens_per_s": round(self.per_second(self.live.tokens), 1),
             "ms_per_pair": round(1000 / rate, 3) if (rate := self.per_second(self.done.pairs)) else None,

@@ -16,6 +16,11 @@ def report(sentence: str, stream: TextIO | None = None) -> None:
             _write(f"rerank: {printable(sentence)}\n", target)
 
 
+def warn(sentence: str, stream: TextIO | None = None) -> None:
+    """Print a warning: what may be wrong with a result."""
+    report(f"warning: {sentence}", stream)
+
+
 def print_line(line: str) -> None:
     """Print a line of a report to standard output. Raises PipeClosed when its reader closed it, else OutputError."""
     _write_to_stdout(printable(line))

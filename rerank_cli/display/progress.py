@@ -36,9 +36,9 @@ def choose_mode(wanted: str, quiet: bool, terminal: bool, term: str) -> Mode:
 
 
 def status_line(stats: Stats, now: datetime) -> str:
-    """One plain line on a run that goes on."""
+    """One plain line on a run that goes on. `saved` are records: it stands still within a window, `pairs` moves."""
     total, share, rate = stats.total, stats.share_done, stats.per_second(stats.live.pairs)
-    begun = f"{now:%Y-%m-%dT%H:%M:%SZ} records={total.records} pairs={stats.pairs_scored} failed={total.failed}"
+    begun = f"{now:%Y-%m-%dT%H:%M:%SZ} saved={total.records} pairs={stats.pairs_scored} failed={total.failed}"
     if stats.doing:
         return f'{begun} doing="{stats.doing}"'
     percent = "" if share is None else f" percent={share * 100:.0f}"
@@ -47,7 +47,9 @@ def status_line(stats: Stats, now: datetime) -> str:
 
 def closing_line(document: dict[str, Any], now: datetime) -> str:
     """One plain line on a run that is over."""
-    names = ("records", "scored", "failed", "pairs", "truncated", "wall_s", "pairs_per_s", "tokens_per_s")
+    counts = ("records", "scored", "failed", "pairs", "truncated")
+    resumed = ("resumed_pairs",) if document["resumed_pairs"] else ()  # not in the rates
+    names = (*counts, *resumed, "wall_s", "scoring_s", "pairs_per_s", "tokens_per_s")
     return f"{now:%Y-%m-%dT%H:%M:%SZ} done " + " ".join(f"{name}={document[name]}" for name in names)
 
 
@@ -151,12 +153,18 @@ class Reporter:
 
     def report(self, sentence: str) -> None:
         """A sentence for the user, above the bar if there is one; nothing when quiet."""
-        if self._quiet:
-            return
+        if not self._quiet:
+            self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
         if self._above_bar is not None:
             self._above_bar(f"rerank: {printable(sentence)}")
         else:
             report(sentence, self._stream)
+
+    def warn(self, sentence: str) -> None:
+        """A sentence on what may be wrong with a result: quiet does not hide it."""
+        self._say(f"warning: {sentence}")
 
     def announce(self, sentence: str) -> None:
         """A sentence about what will happen: part of what --progress shows."""
@@ -245,10 +253,9 @@ class Reporter:
 
 def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     """Names and values of the table after a run."""
-    seconds = document["wall_s"]
     yield "records", f"{document['records']:,} ({document['scored']:,} scored, {document['failed']:,} failed)"
     yield "pairs", f"{document['pairs']:,} ({document['truncated']:,} truncated)"
-    yield "wall time", f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+    yield "wall time", f"{_seconds(document['wall_s'])} ({_seconds(document['scoring_s'])} of scoring)"
     per_pair = f" ({three_digits(document['ms_per_pair'])} ms a pair)" if document["ms_per_pair"] else ""
     yield "pairs/s", f"{document['pairs_per_s']:,}{per_pair}"
     yield "tokens/s", f"{document['tokens_per_s']:,.0f}"
@@ -256,6 +263,10 @@ def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "device busy", f"{document['busy_share']:.1%}"
     yield "peak memory", f"{document['peak_memory_bytes'] / 2**20:,.0f} MiB"
     yield "model", printable(f"{document['model']} on {document['device']}, {document['dtype']} ({document['engine']})")
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def monotonic_seconds() -> float:

@@ -15,9 +15,9 @@ from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.per_line import failure_of
 from rerank_cli.formats.record_format import RecordFormat, RequestWriter
+from rerank_cli.formats.scattered import Scattered
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
-NOTICED = 2**18  # keys that are remembered, to detect repeated ones
 MAX_INSIDE = 1000  # bad and blank lines in a group: more end it, to bound memory
 
 
@@ -91,8 +91,7 @@ class Groups(RequestWriter):
         self._composer = Composer(read, record_format.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
-        self._seen: set[int] = set()  # hashes of keys
-        self._again = 0  # records whose key occurred before
+        self._scattered = Scattered()
         self._split = 0  # records that ended after too many bad and blank lines
 
     @property
@@ -101,17 +100,22 @@ class Groups(RequestWriter):
         notes: list[str] = [*self.record_format.notes]
         if self._composer.unscored_titles:
             notes.append(UNSCORED_TITLES)
-        if self._again:
-            notes.append(
-                f"{self._again:,} records repeat a query: its lines are not adjacent, "
-                "so each part is ranked on its own (sort the lines by query)"
-            )
         if self._split:
             notes.append(
                 f"{self._split:,} records end at {MAX_INSIDE:,} bad or blank lines; later lines with the same id "
                 "become separate records"
             )
         return notes
+
+    @property
+    def warnings(self) -> list[str]:
+        """The queries whose lines are not adjacent."""
+        return self._scattered.warnings
+
+    @property
+    def parts(self) -> int:
+        """Records that are later parts of a query."""
+        return self._scattered.count
 
     @property
     def first_notes(self) -> list[str]:
@@ -177,11 +181,5 @@ class Groups(RequestWriter):
         record = self.record_format.to_native(body)
         check_count(record["candidates"], self._max_candidates, self.candidates_path)
         texts = self._composer.texts(record, self.candidates_path)
-        self._note_if_seen(hash(group.key))
+        self._scattered.see(group.key, group.origin)
         return Request(group.origin, group.end, group.raw, texts.query, texts.texts, body, texts.fields)
-
-    def _note_if_seen(self, key: int) -> None:
-        if len(self._seen) == NOTICED:  # bound memory
-            self._seen.clear()
-        self._again += key in self._seen
-        self._seen.add(key)

@@ -98,6 +98,16 @@ class RequestWriter:
     def __init__(self, record_format: RecordFormat) -> None:
         self.record_format = record_format
 
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what may give a wrong result."""
+        return []
+
+    @property
+    def parts(self) -> int:
+        """Records that are later parts of a query."""
+        return 0
+
     def to_native(self, request: Request, dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of a request."""
         return self.record_format.to_native(request.body, dropped)

@@ -52,6 +52,14 @@ class Format(Protocol):
         """Sentences for the user on what was read so far."""
 
     @property
+    def warnings(self) -> list[str]:
+        """Sentences on what may give a wrong result; --quiet does not hide them."""
+
+    @property
+    def parts(self) -> int:
+        """Records that are later parts of a query, whose lines are not adjacent."""
+
+    @property
     def first_notes(self) -> list[str]:
         """The notes that later lines do not change, to report them early."""
 
@@ -88,14 +96,23 @@ class Translated:
     def notes(self) -> list[str]:
         """Sentences for the user on what was read so far."""
         notes = [*self._source.notes, *self._notes_on_titles()]
-        if self._again:
-            notes.append(
-                f"{self._again:,} records repeat an id: in {self._target_name} they become "
-                "one query, possibly with repeated documents"
-            )
         if self._dropped.names:
             notes.append(self._dropped.sentence(self._target_name) + self._unused_ids.sentence(self._dropped))
         return notes
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may give a wrong result: records that become one query."""
+        again = (
+            f"{self._again:,} record{'s repeat' if self._again > 1 else ' repeats'} an id: in {self._target_name} they "
+            "become one query, possibly with repeated documents. Give each record its own id"
+        )
+        return [*self._source.warnings, *([again] if self._again else [])]
+
+    @property
+    def parts(self) -> int:
+        """Records that are later parts of a query in the source."""
+        return self._source.parts
 
     @property
     def first_notes(self) -> list[str]:

@@ -57,6 +57,8 @@ class Check:
     kinds: dict[str, ErrorKind] = field(default_factory=dict)  # the first KINDS different errors
     first: Request | None = None
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # what may give a wrong result
+    parts: int = 0  # records that are later parts of a query
 
     @property
     def status(self) -> ExitStatus:
@@ -106,18 +108,21 @@ class Check:
         yield "most in one record", self.max_candidates
         yield "records without candidates", self.empty_candidates
         yield "empty texts", self.empty_texts
+        if self.parts:
+            yield "later parts of a query", self.parts
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON values: counts, the first bad records with their places, and the exit code."""
         counts = ("records", "good", "bad", "blank", "passed_over", "candidates", "empty_candidates", "empty_texts")
         return {
             "format": self.format,
-            **{name: getattr(self, name) for name in (*counts, "max_candidates")},
+            **{name: getattr(self, name) for name in (*counts, "max_candidates", "parts")},
             "failures": [
                 {"source": readable(bad.origin.source), "line": bad.origin.line, "reason": bad.reason, "path": bad.path}
                 for bad in self.failures
             ],
             "notes": [readable(note) for note in self.notes],
+            "warnings": [readable(warning) for warning in self.warnings],
             "status": int(self.status),
         }
 
@@ -130,6 +135,7 @@ def check_input(config: ReadConfig) -> Check:
     for entry in read_entries(format, inputs, config, None):
         check.count(entry)
     check.notes = [*inputs.notes, *format.notes]
+    check.warnings, check.parts = [*format.warnings], format.parts
     if check.first is None and format.name == "native" and (hint := field_hint(check.failures, config)):
         check.notes += [f"{hint.option}: no such field"] if hint.option else []
         check.notes += [hint.advice] if hint.advice else []

@@ -33,8 +33,11 @@ class Conversion:
     counters: Counters
 
 
-def convert(config: RunConfig, report: Report) -> Conversion:
-    """Read, convert and write. Raises what reading and writing raise. It cannot be resumed: it takes seconds."""
+def convert(config: RunConfig, report: Report, warn: Report) -> Conversion:
+    """Read, convert and write; `warn` gets what may be wrong with the result. Raises what reading and writing raise.
+
+    It cannot be resumed: it takes seconds.
+    """
     inputs = open_inputs(config.read)
     paths = check_paths(config)
     format = open_format(config.read, config.write, inputs)
@@ -49,6 +52,8 @@ def convert(config: RunConfig, report: Report) -> Conversion:
         counters, end = _write_converted(entries, format, output)
         for note in (*inputs.notes, *format.notes):
             report(note)
+        for warning in format.warnings:
+            warn(warning)
         about_input = {"input_bytes": end.total, "input_sha256": end.sha256, "options": readable(asdict(config.read))}
         output.finish({**about, **counters.as_dict(), **about_input, **asdict(config.origins)})
     finally:

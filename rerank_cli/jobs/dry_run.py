@@ -18,6 +18,7 @@ from rerank_cli.core.scorer import PreparedPair, budgets_of
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import expected_engine, open_scorer
 from rerank_cli.formats.registry import open_format, open_inputs
+from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
 from rerank_cli.jobs.opening import opening_sentence
 from rerank_cli.jobs.preflight import check_first_records, check_paths
@@ -97,8 +98,8 @@ class DryRun:
         }
 
 
-def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -> DryRun:
-    """Go through the input as a run would. `stats` may be watched, `announce` gets what will happen.
+def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, warn: Report) -> DryRun:
+    """Go through the input as a run would. `stats` may be watched, `announce` gets what will happen, `warn` warnings.
 
     Raises what reading, finding and loading the model raise.
     """
@@ -142,14 +143,20 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report) -
         candidates_path=format.candidates_path,
     )
     planned = _plan(slices, scorer.traits.multiple, found, stats)
-    for note in format.notes:
-        report(note)
+    _report_reading(format, report, warn)
     if planned.batches:
         stats.doing = "scoring a few batches for the time"
         scorer.load()
         found.estimate = estimate(scorer, planned, stats.clock)
     scorer.close()
     return found
+
+
+def _report_reading(format: Format, report: Report, warn: Report) -> None:
+    for note in format.notes:
+        report(note)
+    for warning in format.warnings:
+        warn(warning)
 
 
 def _plan(slices: Iterator[Slice], multiple: int, found: DryRun, stats: Stats) -> PlannedShapes:

@@ -7,7 +7,7 @@ output before its weights are loaded.
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rerank_cli.core.config import FileConfig, RunConfig
+from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.protocols import Report
@@ -17,10 +17,9 @@ from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.existing import Action
 from rerank_cli.files.file_output import FileOutput
-from rerank_cli.files.inputs import Inputs, names_of
+from rerank_cli.files.inputs import Inputs
 from rerank_cli.files.journal import Commit
 from rerank_cli.files.output import Output, open_output
-from rerank_cli.files.paths import Paths, is_file
 from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.formats.registry import failure_line, open_format, open_inputs
 from rerank_cli.formats.translated import Format
@@ -29,6 +28,7 @@ from rerank_cli.jobs.fingerprint import fingerprint
 from rerank_cli.jobs.opening import announce_run, engine_of
 from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
+from rerank_cli.jobs.said import Said, on_finished, on_input, on_nothing, on_truncated
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
 from rerank_cli.jobs.statistics import document_of, write_stats
 from rerank_cli.reranking.reranker import WindowReranker
@@ -39,7 +39,8 @@ from rerank_cli.reranking.results import RankedWindow
 class Run:
     """A run: its configuration, its live counters (`stats`), and its final statistics (`document`).
 
-    `report` gets sentences for the user, `announce` the one that says what will happen.
+    `report` gets sentences for the user, `announce` the one that says what will happen, `warn` those on what may be
+    wrong with the result.
     """
 
     config: RunConfig
@@ -48,19 +49,23 @@ class Run:
     scorer: Scorer | None = None
     document: dict[str, Any] | None = None  # None if there was nothing to do
     announce: Report | None = None  # None: as `report`
+    warn: Report | None = None  # the same
     _accounts: Accounts = field(init=False)
-    _reported: set[str] = field(default_factory=set)  # notes that were reported
+    _said: Said = field(init=False)
     _fingerprint: dict[str, Any] | None = None
     _source: Whole | Sample = field(init=False)
     _records: int | None = None  # in the input, where that is known before it is read
 
     def __post_init__(self) -> None:
         self._accounts = Accounts(self.stats, self.config.error_limit)
+        self._said = Said(self.report, self.warn or self.report)
 
     @classmethod
-    def of(cls, config: RunConfig, report: Report, clock: Clock, announce: Report | None = None) -> "Run":
+    def of(
+        cls, config: RunConfig, report: Report, clock: Clock, announce: Report | None = None, warn: Report | None = None
+    ) -> "Run":
         """A new run. `clock` returns seconds."""
-        return cls(config, report, Stats(clock), announce=announce)
+        return cls(config, report, Stats(clock), announce=announce, warn=warn)
 
     def execute(self) -> ExitStatus:
         """Score the input and write the output. Returns OK or SOME_FAILED.
@@ -74,7 +79,7 @@ class Run:
         format = open_format(config.read, replace(config.write, scored=True), inputs)
         refuse_table_of_lines(config, paths, format.name)
         self._source = records_to_score(format, inputs, config.read)
-        self._report_once(_notes_on_input(config, format.name, self._source, inputs, paths))
+        self._said.note(on_input(config, format.name, self._source, inputs, paths))
         given_scorer = self.scorer
         output = open_output(config.files, paths)
         try:
@@ -82,6 +87,7 @@ class Run:
             if isinstance(output, FileOutput):
                 beginning = find_beginning(output, inputs, config, lambda: self._fingerprint_of(format), self.report)
             if beginning.action is Action.NOTHING:
+                self._said.note(on_finished(beginning.document or {}, config.files))
                 if config.files.stats is not None and beginning.document is not None:
                     write_stats(config.files.stats, beginning.document)
                 return ExitStatus.OK
@@ -125,7 +131,7 @@ class Run:
             self.report(continuing_sentence(commit.counters.records))
         else:
             entries = check_first_records(self._source.after(None, 0), format.name, config.read)
-            self._report_once(format.first_notes)
+            self._said.note(format.first_notes)
             sizes = self._report_opening(inputs)
             scorer = self._load_scorer()
             budgets = budgets_of(config, scorer.traits)
@@ -149,12 +155,6 @@ class Run:
             announce(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
         return self._source.sizes(self._records)
 
-    def _report_once(self, notes: list[str]) -> None:
-        for note in notes:
-            if note not in self._reported:
-                self._reported.add(note)
-                self.report(note)
-
     def _load_scorer(self) -> Scorer:
         scorer = self._open_scorer()
         scorer.load()
@@ -163,52 +163,28 @@ class Run:
 
     def _commit(self, window: RankedWindow, format: Format, output: Output) -> None:
         """Write and commit the results of a window."""
-        for result in window.results:
-            if isinstance(result, Failure):
-                output.fail(failure_line(result))
-            else:
-                output.write(format.write(*result))
-            self._accounts.records_written += 1
+        self._accounts.records_written += _write_results(window, format, output)
         self._accounts.check_limit([each for each in window.results if isinstance(each, Failure)], window.counters)
         output.commit(self.stats.total + window.counters, window.end, window.budget)
         self._accounts.add(window.counters, window.end)
 
     def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         self._accounts.check()
-        self._report_once([*inputs.notes, *format.notes, *_on_nothing(self, inputs)])
+        total, identity = self.stats.total, self._open_scorer().identity
+        self._said.note([*inputs.notes, *format.notes, *on_nothing(inputs, total, self.config.read)])
+        self._said.note(on_truncated(total, identity, self.config.model))
+        self._said.warn_of(format.warnings)
         self.document = document_of(
             self.config,
             self.stats,
-            identity=self._open_scorer().identity,
+            identity=identity,
             budgets=budgets,
             end=self._source.end(self._accounts.end),
             fingerprint=self._fingerprint_of(format),
+            warnings=self._said.warnings,
         )
         output.finish(self.document)
-        return ExitStatus.SOME_FAILED if self.stats.total.failed else ExitStatus.OK
-
-
-def errors_name(files: FileConfig) -> str:
-    """The name of the errors file, for messages."""
-    return files.errors or (f"{files.output}.errors.jsonl" if is_file(files.output) else "above")
-
-
-def _notes_on_input(
-    config: RunConfig, format_name: str, source: Whole | Sample, inputs: Inputs, paths: Paths | None
-) -> list[str]:
-    """What to say of the input before a model is looked for."""
-    notes = [source.note] if source.note else []
-    if config.read.format == "auto" and format_name != "native":
-        notes.append(f"the records are read as {format_name} (--format {format_name})")
-    if paths is not None and not inputs.resumable:
-        notes.append("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
-    return notes
-
-
-def _on_nothing(run: Run, inputs: Inputs) -> list[str]:
-    """What to say where no record was found, and some were wanted."""
-    expected = run.stats.total.records or run.config.read.limit == 0
-    return [] if expected else [f"{names_of(inputs)}: no records; the output is empty"]
+        return ExitStatus.SOME_FAILED if total.failed else ExitStatus.OK
 
 
 def _reranker(run: Run, scorer: Scorer, format: Format, limits: WindowLimits, budget: Budget) -> WindowReranker:
@@ -223,6 +199,18 @@ def _reranker(run: Run, scorer: Scorer, format: Format, limits: WindowLimits, bu
         refuse_cut=run.config.model.long_docs == "error",
         refuse_empty=format.needs_candidates,
     )
+
+
+def _write_results(window: RankedWindow, format: Format, output: Output) -> int:
+    """Write the results of a window. Returns how many records those are."""
+    written = 0
+    for result in window.results:
+        if isinstance(result, Failure):
+            output.fail(failure_line(result))
+        else:
+            output.write(format.write(*result))
+        written += 1
+    return written
 
 
 def _write_header(header: bytes, output: Output, commit: Commit, end: Mark, budget: Budget) -> None:

@@ -1,5 +1,6 @@
 """The statistics of a run: one document, for FILE.meta.json, for --stats and for the summary."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +27,7 @@ def document_of(
     budgets: dict[str, int],
     end: Mark,
     fingerprint: dict[str, Any],
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The run statistics: flat values first, then their sources. `end` is the position reached in the input."""
     splits = stats.total.oom_splits
@@ -33,6 +35,7 @@ def document_of(
         **stats.summary(),
         "deterministic": not splits,
         "deterministic_why": f"{splits} batches ran out of memory" if splits else None,
+        "warnings": [readable(warning) for warning in warnings],
         "peak_memory_bytes": peak_memory(),
         **budgets,
         **readable({name: value for name, value in identity.as_dict().items() if name != "versions"}),

@@ -131,3 +131,10 @@ def test_duplicates_and_empty_texts_are_counted(tmp_path: Path) -> None:
     source.write_text(json.dumps({"query": "q", "candidates": ["a", "a", "", "a"]}) + "\n")
     document = run(source)
     assert (document["pairs"], document["duplicate_pairs"], document["empty_texts"]) == (4, 2, 1)
+
+
+def test_a_run_that_truncates_much_says_so_unless_it_is_quiet(ten: Path) -> None:
+    command = ("score", ten, "-o", "-", *FAKE, "--max-length", "16", "--progress", "none")
+    assert "rerank: warning: " in forked(*command).said
+    assert "truncated at --max-length 16" in forked(*command).said
+    assert forked(*command, "-q").stderr == b""

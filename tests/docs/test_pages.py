@@ -32,10 +32,10 @@ CHECKOUT = "/home/me/rerank"
 FILE = re.compile(r"(?<=^```python\n)# (\w+\.py)\n.*?(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*\n)", re.MULTILINE)  # a line that ends with \ goes on
 SLOW = re.compile(r"\brerank (export|train|mine|bench)\b")
-PROGRESS = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z records=.*\n", re.MULTILINE)  # one each 30 s
+PROGRESS = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z saved=.*\n", re.MULTILINE)  # one each 30 s
 VARYING = [
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z?", "<time>"),
-    (r"\b(wall_s|pairs_per_s|tokens_per_s)=[0-9.]+", r"\1=<figure>"),
+    (r"\b(wall_s|scoring_s|pairs_per_s|tokens_per_s)=[0-9.]+", r"\1=<figure>"),
     (r"\b(less than|about) [0-9.]+ (s|min|h|days)\b", "<duration>"),
     (r"\bby \d+ batch(es)? of\b", "by <batches> of"),  # as many as a time is estimated from
     (r"\b[0-9][0-9.,]* ([KMG]i?B|ms|s|min|h)\b", r"<figure> \1"),

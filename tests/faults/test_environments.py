@@ -27,7 +27,7 @@ FAKE = ("--engine", "fake")
 VARIABLES = sorted({variable(name) for name in (*READ, *" ".join(EARLIER.values()).split())})
 SHADOWED = ("json", "typing", "torch", "typer", "rich", "orjson", "gzip", "signal", "transformers", "rerank_cli")
 SCRIPT = Path(sys.executable).with_name("rerank")
-CLEAR = re.compile(r"rerank: .|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (done )?records=")  # what a line on stderr begins with
+CLEAR = re.compile(r"rerank: .|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (done records|saved)=")  # begins a line on stderr
 
 
 def content() -> bytes:

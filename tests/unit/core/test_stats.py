@@ -137,14 +137,15 @@ def test_time_left_is_never_negative():
 
 def test_the_summary_is_flat_and_rounded():
     clock = Clock()
-    stats = Stats(clock, earlier=Counters(records=4, scored=4, tokens=10, padded_tokens=16))
+    stats = Stats(clock, earlier=Counters(records=4, scored=4, pairs=40, tokens=10, padded_tokens=16))
     stats.batch_scored(pairs=3, tokens=7, padded=8, seconds=1.0)
     stats.done = Counters(records=1, scored=1, pairs=3, tokens=7, padded_tokens=8)
+    clock.now += 1.5
     summary = stats.summary()
     assert summary["records"] == 5
     assert summary["resumed_records"] == 4
-    assert summary["pairs_per_s"] == 3.0
-    assert summary["ms_per_pair"] == pytest.approx(333.333)
+    assert (summary["pairs"] - summary["resumed_pairs"]) / summary["scoring_s"] == summary["pairs_per_s"] == 1.2
+    assert summary["ms_per_pair"] == pytest.approx(833.333)
     assert summary["padding_share"] == round(1 - 17 / 24, 4)
     assert all(not isinstance(value, dict | list) for value in summary.values())
 

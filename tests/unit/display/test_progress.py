@@ -25,7 +25,9 @@ DOCUMENT = {
     "failed": 10,
     "pairs": 24000,
     "truncated": 7,
+    "resumed_pairs": 0,
     "wall_s": 12.345,
+    "scoring_s": 12.0,
     "pairs_per_s": 2000.5,
     "tokens_per_s": 500000.0,
     "ms_per_pair": 0.5,
@@ -74,7 +76,7 @@ def going_on():
 
 def test_a_status_line_is_key_and_value():
     assert status_line(going_on(), NOW) == (
-        "2026-11-21T01:37:00Z records=700 pairs=14345 failed=3 percent=50 pairs_per_s=1234 eta=00:00:10"
+        "2026-11-21T01:37:00Z saved=700 pairs=14345 failed=3 percent=50 pairs_per_s=1234 eta=00:00:10"
     )
 
 
@@ -82,12 +84,12 @@ def test_a_status_line_within_the_first_window_counts_pairs_and_has_a_time_left(
     stats = going_on()
     stats.earlier = stats.done = Counters()
     stats.bytes_done = 0
-    assert status_line(stats, NOW).endswith("records=0 pairs=12345 failed=0 percent=50 pairs_per_s=1234 eta=00:00:10")
+    assert status_line(stats, NOW).endswith("saved=0 pairs=12345 failed=0 percent=50 pairs_per_s=1234 eta=00:00:10")
 
 
 def test_a_status_line_of_a_run_that_scores_nothing_yet_says_what_it_does_and_no_rate():
     stats = Stats(Clock(), doing="loading the model")
-    assert status_line(stats, NOW).endswith('Z records=0 pairs=0 failed=0 doing="loading the model"')
+    assert status_line(stats, NOW).endswith('Z saved=0 pairs=0 failed=0 doing="loading the model"')
 
 
 def test_a_status_line_without_a_size_has_no_percentage():
@@ -107,8 +109,9 @@ def test_a_slow_rate_is_not_rounded_to_nothing():
 def test_a_closing_line_says_what_the_run_came_to():
     assert closing_line(DOCUMENT, NOW) == (
         "2026-11-21T01:37:00Z done records=1200 scored=1190 failed=10 pairs=24000 truncated=7 wall_s=12.345 "
-        "pairs_per_s=2000.5 tokens_per_s=500000.0"
+        "scoring_s=12.0 pairs_per_s=2000.5 tokens_per_s=500000.0"
     )
+    assert "resumed_pairs=4000 wall_s=" in closing_line({**DOCUMENT, "resumed_pairs": 4000}, NOW)
 
 
 # the bar
@@ -369,7 +372,7 @@ def test_long_runs_are_told_in_hours_and_runs_without_pairs_have_no_time_per_pai
     rows = dict(summary_rows({**DOCUMENT, "ms_per_pair": 77.712}))
     assert rows["pairs/s"].endswith("(77.7 ms a pair)")
     rows = dict(summary_rows({**DOCUMENT, "wall_s": 3723.0, "ms_per_pair": None, "pairs_per_s": 0.0}))
-    assert rows["wall time"] == "01:02:03"
+    assert rows["wall time"] == "01:02:03 (12.0 s of scoring)"
     assert rows["pairs/s"] == "0.0"
 
 

@@ -115,8 +115,10 @@ def test_a_row_that_is_too_long_is_passed_over_whole(read):
 def test_rows_of_a_query_that_do_not_stand_together_are_said(read, content):
     format, found = read(content)
     assert [entry.texts for entry in found] == [("a",), ("b",), ("c",)]
-    [note] = format.notes
-    assert note.startswith("1 records repeat a query")
+    [warning] = format.warnings
+    assert "not adjacent" in warning
+    assert "1 later part is" in warning
+    assert (format.notes, format.parts) == ([], 1)
 
 
 def test_columns_name_what_has_no_header(read):

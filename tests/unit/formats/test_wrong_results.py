@@ -596,7 +596,8 @@ def test_an_id_that_comes_again_further_down_is_said_where_records_of_one_id_are
     records = [{"id": name, "query": "w", "candidates": [{"id": "d", "text": "x"}]} for name in "abab"]
     format, found = entries("native", *records, target="trec")
     assert [type(entry) for entry in found] == [Request] * 4
-    assert any(note.startswith("2 records repeat an id") for note in format.notes)
+    [warning] = format.warnings
+    assert warning.startswith("2 records repeat an id")
 
 
 # texts that are too long for a signal to be heard while they are tokenized

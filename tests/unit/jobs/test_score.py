@@ -75,6 +75,19 @@ def test_the_names_of_files_need_not_be_utf8(tmp_path, name):
     write_stats(os.fsdecode(output) + ".stats", run.document)
 
 
+def test_a_run_that_has_nothing_to_do_says_how_many_records_had_failed(tmp_path):
+    source, told = tmp_path / "in.jsonl", []
+    source.write_bytes(jsonl(GOOD, b"{", {"query": 1}))
+    execute(source, tmp_path / "out")
+    _, status = execute(source, tmp_path / "out", resume=True, told=told)
+    assert status is ExitStatus.OK
+    assert any(f"2 of 3 records failed in that run: see {tmp_path / 'out'}.errors.jsonl" in each for each in told)
+    (tmp_path / "out.errors.jsonl").unlink()
+    told.clear()
+    execute(source, tmp_path / "out", resume=True, told=told)
+    assert any("out.errors.jsonl does not exist any more" in each for each in told)
+
+
 def test_a_run_that_was_finished_has_nothing_to_do_until_the_input_grows(tmp_path, source):
     execute(source, tmp_path / "out")
     before = (tmp_path / "out").stat()
