@@ -5,7 +5,7 @@ import re
 import signal
 import sys
 
-from rerank_cli.display.messages import print_line
+from rerank_cli.display.messages import print_own
 
 WIDEST = 100  # columns of a page
 LINK = re.compile(r"\[([^]\n]+)\]\((?!https?:)([\w-]+)\.md(?:#[\w-]*)?\)")
@@ -14,8 +14,7 @@ LINK = re.compile(r"\[([^]\n]+)\]\((?!https?:)([\w-]+)\.md(?:#[\w-]*)?\)")
 def show_page(text: str) -> None:
     """Show a page, rendered if a person reads it on a terminal. Raises what `print_line` raises."""
     if sys.stdout is None or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
-        for line in text.rstrip("\n").split("\n"):
-            print_line(line)
+        print_own(text.rstrip("\n"))
         return
     from rich.console import Console
     from rich.markdown import Markdown

@@ -26,6 +26,14 @@ def print_line(line: str) -> None:
     _write_to_stdout(printable(line))
 
 
+def print_own(text: str) -> None:
+    """Print a text that ships with the package, and so needs no escapes: tabs stay tabs.
+
+    Raises what `print_line` raises.
+    """
+    _write_to_stdout(text)
+
+
 def print_json(text: str) -> None:
     """Print a JSON text as a line of standard output, with JSON escapes for characters that its encoding lacks.
 
