@@ -11,7 +11,7 @@ GENERATED := rerank_cli/README.md rerank_cli/docs/cli.md  # have parts that cog 
 QUICK := $(addprefix tests/unit/,core files formats reranking) tests/house --ignore=tests/house/test_wheel.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check quick test slow faults mutants determinism strace bench gpu-bench drift mini format readme clean
+.PHONY: help setup demo check quick test slow faults mutants determinism strace bench gpu-bench drift mini dist format readme clean
 
 help: ## show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,8 @@ setup: $(READY) ## make the environment in .venv
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check 'pip>=25.1' # the first that reads dependency groups
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[all]' --group dev
 	@touch $@ $(INSTALLED)
 
 $(INSTALLED): # the command alone, without extras
@@ -71,6 +72,11 @@ mini: $(READY) ## make the embedded model anew, from the shared base and pool: h
 
 bench: $(READY) ## throughput beside every installed peer on this machine, interleaved; half an hour
 	$(BIN)/python tests/measure/speed.py
+
+dist: $(READY) ## build the sdist and the wheel, and try both in fresh environments without extras
+	rm -rf dist
+	$(BIN)/python -m build --quiet --outdir dist
+	$(BIN)/python tests/recipes/dist/try_install.py --pip-args="$(PIP_ARGS) -c constraints.txt" dist/*
 
 format: $(READY) ## put the code in order
 	$(BIN)/ruff check --fix .

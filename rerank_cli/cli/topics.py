@@ -36,7 +36,7 @@ WORDS = {  # what people ask for: the page and the heading of the section that h
     "engines": ("models", "Engines"),
     "dtype": ("models", "Precision"),
 }
-FOR_DEVELOPERS = ("decisions", "limits", "experiments")
+FOR_DEVELOPERS = ("decisions", "limits", "experiments", "release")
 
 
 def topics() -> list[str]:

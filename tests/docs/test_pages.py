@@ -25,7 +25,7 @@ from support.running import ROOT, environment
 from support.shell import Shell
 
 DOCS = ROOT / "rerank_cli" / "docs"
-FOR_DEVELOPERS = {"decisions", "limits", "experiments", "changelog"}
+FOR_DEVELOPERS = {"decisions", "limits", "experiments", "release", "changelog"}
 PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.glob("*.md") if page.stem not in FOR_DEVELOPERS)]
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 CHECKOUT = "/home/me/rerank"

@@ -25,7 +25,7 @@ def test_an_extra_within_an_extra_is_resolved() -> None:
 
 
 def test_doctor_knows_what_each_extra_is_for() -> None:
-    assert EXTRAS.keys() == EXTRAS_OF_PROJECT.keys() - {"dev"}
+    assert EXTRAS.keys() == EXTRAS_OF_PROJECT.keys() - {"all"}
 
 
 def test_the_command_is_for_this_environment_and_a_shell() -> None:
