@@ -51,25 +51,23 @@ class Inputs:
         self._delimiter = b""  # of CSV, whose rows are lines here
 
     def count_lines(self, most: int) -> int | None:
-        """Lines with something on them, counted ahead; None for a pipe, and where it would read more than `most` bytes.
+        """Lines with something on them, counted ahead; None for a pipe, and for more than `most` bytes of content.
 
-        Compressed ones may be a sixteenth of that, since they hold more than they show. What is wrong with an input is
-        left for `lines` to report.
+        Memory is bounded: a compressed line may be of any length. What is wrong with an input is left for `lines` to
+        report.
         """
-        size = self.size or 0
-        if not self.resumable or size > most:
+        if not self.resumable or (self.size or 0) > most:
             return None
         count = 0
         try:
             for source in self.sources:
                 with source.open() as opened:
                     self.compressed = self.compressed or opened.compressed
-                    if self.compressed and size > most // 16:
-                        return None
-                    count += sum(1 for line in opened.stream if line.strip())
+                    found, size = _count_lines(opened, most)
+                count, most = count + found, most - size
         except (InputError, OSError, *DAMAGED):
             return None
-        return count
+        return None if most < 0 else count
 
     def join_quoted(self, delimiter: bytes) -> None:
         """From here on, lines are rows of CSV: a newline in a quoted field does not end a row.
@@ -189,6 +187,19 @@ def names_of(inputs: Inputs) -> str:
     """The names of inputs, for a sentence."""
     names = [source.name for source in inputs.sources]
     return ", ".join([*names[:SHOWN], "…"] if len(names) > SHOWN else names)
+
+
+def _count_lines(opened: OpenSource, most: int) -> tuple[int, int]:
+    """Lines that are not blank, and the bytes that were read: more than `most` where the content is larger."""
+    count = size = 0
+    filled = False  # whether the line that is being read has something on it
+    while size <= most and (chunk := opened.read(CHUNK)):
+        size += len(chunk)
+        first, *others = chunk.split(b"\n")
+        filled = filled or bool(first.strip())
+        for part in others:
+            count, filled = count + filled, bool(part.strip())
+    return count + filled, size
 
 
 def _next_input(mark: Mark) -> Mark:

@@ -23,6 +23,7 @@ from rerank_cli.core.stats import Counters
 from rerank_cli.files.durable import write_all
 
 VERSION = 2
+LONGEST = 16 << 20  # bytes of a line of ours: a foreign or torn file may have longer ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +118,12 @@ def read_journal(path: Path) -> FoundJournal | None:
     except FileNotFoundError:
         return None
     with file:
-        first = file.readline()
+        first = file.readline(LONGEST)
         header = decode(first)
         if header is None or header.get("kind") != "header" or header.get("version") != VERSION:
             return None
         size, last, finishing = len(first), None, False
-        for raw in file:
+        while raw := file.readline(LONGEST):
             line = decode(raw)
             if line is None:
                 break

@@ -14,6 +14,7 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import RAW_CAP, Mark
 from rerank_cli.files.compression import compressor
 from rerank_cli.files.inputs import NEXT_INPUT, Inputs
+from rerank_cli.files.raw import CHUNK
 from rerank_cli.files.sources import Source
 
 if sys.version_info >= (3, 14):
@@ -124,6 +125,36 @@ def test_a_line_beyond_the_limit_is_skipped_in_bounded_memory(tmp_path, compress
         tracemalloc.stop()
     assert [line.too_long for line in lines] == [True, False]
     assert lines[1].raw == b"last"
+    assert peak < 12 << 20
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"a\n\n \t\r\nb",
+        b"x" * (CHUNK - 1) + b"\nb\n",
+        b"x" * CHUNK + b"\nb",
+        b" " * CHUNK + b"\n" + b" " * (CHUNK - 1) + b"x\n",
+        b"a\n" * CHUNK,
+    ],
+)
+def test_lines_are_counted_ahead_as_they_are_read(tmp_path, content, compress):
+    inputs = Inputs((kept(tmp_path, compress(content), "one"), kept(tmp_path, compress(b"\nlast"), "two")))
+    assert inputs.count_lines(1 << 30) == sum(1 for line in inputs.lines(LIMIT) if line.raw.strip())
+
+
+@pytest.mark.parametrize("form", ["gz", "zst"])
+def test_a_compressed_line_of_any_length_is_counted_in_bounded_memory(tmp_path, form):
+    path = kept(tmp_path, COMPRESSED[form](b"a\n" + b"x" * (48 << 20)))
+    tracemalloc.start()
+    try:
+        counts = [Inputs((path,)).count_lines(most) for most in (64 << 20, 32 << 20)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert counts == [2, None]
     assert peak < 12 << 20
 
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import tracemalloc
 from zlib import crc32
 
 import pytest
@@ -168,3 +169,17 @@ def test_a_pipe_that_does_not_block_is_waited_for():
     later.join()
     os.close(reader)
     assert b"".join(got) == content
+
+
+@pytest.mark.parametrize("begin", [b"", encode(HEADER) + encode(FIRST.as_dict())])
+def test_a_line_without_end_is_read_in_bounded_memory(tmp_path, begin):
+    path = journal(tmp_path, begin)
+    os.truncate(path, 1 << 30)  # sparse: zeros, which a loss of power leaves too
+    tracemalloc.start()
+    try:
+        found = read_journal(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (found and found.size) == (len(begin) or None)
+    assert peak < 64 << 20
