@@ -121,19 +121,35 @@ def field_hint(bad: Sequence[Failure], read: ReadConfig) -> FieldHint | None:
     guesses = [(role, role.guess) for role in roles]
     named = [f"{role.option} {role.typed}" for role in roles if role.typed != role.usual and role.absent]
     words = [word for role, field in guesses if field not in (None, role.usual) for word in (role.option, str(field))]
+    known = all(field is not None for _, field in guesses)
     foreign = format_of(body) if read.has_own_fields else None
-    way = f"These look like {foreign} records: leave the field options out. " if foreign not in (None, "native") else ""
-    if words:
+    chosen = roles[1].typed != roles[1].usual and not roles[1].absent  # the user knows the list
+    way = ""
+    if foreign not in (None, "native") and not (chosen and known and words):
+        way = f"These look like {foreign} records: leave the field options out."
+    elif words:
         where = "-" if bad[0].origin.source == "<stdin>" else bad[0].origin.source
         words = ["rerank", "check", where, *words, *_other_options(read)]
-        way += f"{'Or name' if way else 'Name'} their fields, for example: {shlex.join(words)}"
+        way = f"Name their fields, for example: {shlex.join(words)}"
     elif usual := [role for role, field in guesses if field == role.usual != role.typed]:
         options, fields = (
             " and ".join(each) for each in zip(*((role.option, role.usual) for role in usual), strict=True)
         )
-        way += f"Leave {options} out: the records have {fields}."
-    known = all(field is not None for _, field in guesses)
+        way = f"Leave {options} out: the records have {fields}."
     return FieldHint(named[0] if named else "", way, known) if named or words else None
+
+
+def field_options(body: dict[str, Any], read: ReadConfig) -> str:
+    """The options that name the fields of a native record, those that were typed included; "" where one is unknown.
+
+    >>> field_options({"q": "x", "docs": [{"page_content": "y"}]}, ReadConfig(query_field="q", candidates_field="docs"))
+    '--query-field q --candidates-field docs --text-field page_content'
+    """
+    roles = _roles(body, read)
+    fields = [(role.option, role.guess) for role in roles if role.guess != role.usual]
+    if any(field is None for _, field in fields):
+        return ""
+    return shlex.join([*(word for option, field in fields for word in (option, str(field))), *_other_options(read)])
 
 
 def beginning_of(failure: Failure) -> dict[str, Any] | None:

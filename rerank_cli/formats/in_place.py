@@ -18,10 +18,13 @@ from rerank_cli.formats.record_format import annotated
 def refuse_choice(name: str, read: ReadConfig, write: WriteConfig) -> None:
     """Raises ConfigError for options that would drop texts or scores of the format `name`."""
     mine = write.format == name or (write.format == "same" and read.format == name)
-    if mine and (write.top_k is not None or write.min_score is not None or write.no_text):
+    typed = [] if write.top_k is None else [f"--top-k {write.top_k}"]
+    typed += [] if write.min_score is None else [f"--min-score {write.min_score:g}"]
+    typed += ["--no-text"] if write.no_text else []
+    if mine and typed:
         raise ConfigError(
-            f"--top-k, --min-score and --no-text: {name} records keep every text with its score",
-            "Leave them out, or write native records.",
+            f"{' '.join(typed)}: {name} records keep every text with its score",
+            f"Leave {'them' if typed[1:] else 'it'} out, or write native records (--output-format native).",
         )
 
 

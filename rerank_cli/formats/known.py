@@ -11,15 +11,20 @@ ABSENT = object()
 
 
 class Known(NamedTuple):
-    """A format: where its class is, and the dotted fields that distinguish its records from the formats above it."""
+    """A format: where its class is, and the dotted fields that distinguish its records from the formats above it.
+
+    `lists` are the fields of its texts. If items are objects, they have the field `text`; without it, all are strings.
+    """
 
     where: str
     fields: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    text: str = ""
 
 
 FORMATS = {
-    "rank-llm": Known("rank_llm:RankLlm", ("query.text", "candidates")),
-    "nvidia": Known("nvidia:Nvidia", ("query.text", "passages")),
+    "rank-llm": Known("rank_llm:RankLlm", ("query.text", "candidates"), ("candidates",), "doc"),
+    "nvidia": Known("nvidia:Nvidia", ("query.text", "passages"), ("passages",), "text"),
     "native": Known("native:Native", ("query", "candidates")),
     "openai-batch": Known("openai_batch:OpenAiBatch", ("custom_id", "url", "body")),
     "tevatron": Known("tevatron:Tevatron", ("query_id|qid", "query", "docid", "text")),
@@ -36,15 +41,17 @@ FORMATS = {
         ("query", "documents.0.page_content|documents.0.pageContent|documents.0.kwargs.page_content"),
     ),
     "labeled-list": Known(
-        "labeled_list:LabeledList", ("query|anchor|question", "docs|documents|passages|positive|answer", "labels")
+        "labeled_list:LabeledList",
+        ("query|anchor|question", "docs|documents|passages|positive|answer", "labels"),
+        ("docs", "documents", "passages", "positive", "answer"),
     ),
-    "voyage": Known("api:Voyage", ("query", "documents", "top_k")),
-    "rerank-api": Known("api:RerankApi", ("query", "documents")),
-    "mixedbread": Known("api:Mixedbread", ("query", "input")),
-    "tei": Known("api:Tei", ("query", "texts")),
+    "voyage": Known("api:Voyage", ("query", "documents", "top_k"), ("documents",), "text"),
+    "rerank-api": Known("api:RerankApi", ("query", "documents"), ("documents",), "text"),
+    "mixedbread": Known("api:Mixedbread", ("query", "input"), ("input",), "text"),
+    "tei": Known("api:Tei", ("query", "texts"), ("texts",), "text"),
     "beir": Known("trec:TrecRun"),
     "trec": Known("trec:TrecRun"),
-    "flashrank": Known("flashrank:FlashRank", ("query", "passages")),
+    "flashrank": Known("flashrank:FlashRank", ("query", "passages"), ("passages",), "text"),
     "pairs": Known("pairs:Pairs", ("query", "text|passage|document")),
     "csv": Known("separated:Csv"),
     "tsv": Known("separated:Tsv"),
@@ -59,9 +66,28 @@ LAST = (  # the format of a record that has these fields and matches no other
 
 
 def format_of(body: dict[str, Any]) -> str | None:
-    """The first format whose fields a record has."""
+    """The first format whose fields a record has, with items of the type that the format reads.
+
+    >>> format_of({"query": "q", "docs": ["x"]}), format_of({"query": "q", "docs": [{"page_content": "x"}]})
+    ('labeled-list', None)
+    """
     known = chain(((name, each.fields) for name, each in FORMATS.items() if each.fields), LAST)
-    return next((name for name, fields in known if all(has(body, field) for field in fields)), None)
+    found = (name for name, fields in known if all(has(body, field) for field in fields))
+    return next((name for name in found if _holds_texts(body, FORMATS[name])), None)
+
+
+def _holds_texts(body: dict[str, Any], known: Known) -> bool:
+    """Whether the first item of a record's first list is a text of the format, not an object with other fields.
+
+    Without a list there, another list of the record must be that of the texts. Other wrong values are no mark of
+    another format.
+    """
+    lists = [body[field] for field in known.lists if isinstance(body.get(field), list)]
+    if lists:
+        item = lists[0][0] if lists[0] else None
+        return not isinstance(item, dict) or (known.text != "" and known.text in item)
+    named = any(body.get(field) is not None for field in known.lists)
+    return not named or not any(isinstance(value, list) for value in body.values())
 
 
 def has(body: Any, field: str) -> bool:

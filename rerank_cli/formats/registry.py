@@ -22,6 +22,7 @@ from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import source_text
 from rerank_cli.formats.cells import DELIMITERS, format_of_header
 from rerank_cli.formats.columns import TAG, is_comment
+from rerank_cli.formats.field_hints import field_options
 from rerank_cli.formats.json_values import Malformed, parse_object
 from rerank_cli.formats.kinds import kind_of
 from rerank_cli.formats.known import FORMATS, format_of
@@ -51,23 +52,14 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
         if wanted not in FORMATS and wanted != ("auto" if option == "--format" else "same"):
             raise unknown_format(option, wanted)
     name = read.format if read.format != "auto" else _format_of_first_record(read, inputs)
-    if read.columns is not None and name not in DELIMITERS:
-        raise ConfigError(
-            f"--columns {read.columns} needs --format csv or tsv; {name} has no columns",
-            "Add --format csv or --format tsv.",
-        )
-    if name in DELIMITERS and read.candidates_field != ReadConfig().candidates_field:
-        raise ConfigError(
-            f"--candidates-field {read.candidates_field}: a row of {name} is one candidate", "Leave the option out."
-        )
-    if name not in ("native", *DELIMITERS) and read.has_own_fields:
-        raise _fixed_fields(name, read)
-    if _are_one(name, "trec") and read.run is None and inputs is not None:
-        raise ConfigError(
-            f"--format {name} needs --run",
-            "--run RUN names the candidates. INPUT is a BEIR folder, or --queries and --corpus give the texts.",
-        )
-    record_format = _record_format(name, replace(read, format=name), write)
+    _refuse_options(name, read, inputs)
+    try:
+        record_format = _record_format(name, replace(read, format=name), write)
+    except ConfigError as fault:
+        if name == "native" or not _is_detected(read, inputs):
+            raise
+        detected = f"The format was detected: if the records are not {name}, name theirs with --format."
+        raise ConfigError(fault.message, f"{fault.advice} {detected}") from None
     if isinstance(record_format, GroupedRecordFormat):
         if inputs is not None:
             record_format.begin(inputs, read.max_line_bytes)
@@ -89,7 +81,32 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     return Translated(source, _record_format(write.format, ReadConfig(), write), write.format)
 
 
-def _fixed_fields(name: str, read: ReadConfig) -> ConfigError:
+def _refuse_options(name: str, read: ReadConfig, inputs: Inputs | None) -> None:
+    """Raises ConfigError for options of reading that the format `name` does not have."""
+    if read.columns is not None and name not in DELIMITERS:
+        raise ConfigError(
+            f"--columns {read.columns} needs --format csv or tsv; {name} has no columns",
+            "Add --format csv or --format tsv.",
+        )
+    if name in DELIMITERS and read.candidates_field != ReadConfig().candidates_field:
+        raise ConfigError(
+            f"--candidates-field {read.candidates_field}: a row of {name} is one candidate", "Leave the option out."
+        )
+    if name not in ("native", *DELIMITERS) and read.has_own_fields:
+        raise _fixed_fields(name, read, inputs)
+    if _are_one(name, "trec") and read.run is None and inputs is not None:
+        raise ConfigError(
+            f"--format {name} needs --run",
+            "--run RUN names the candidates. INPUT is a BEIR folder, or --queries and --corpus give the texts.",
+        )
+
+
+def _is_detected(read: ReadConfig, inputs: Inputs | None) -> bool:
+    """Whether the first record decided about the format."""
+    return read.format == "auto" and read.run is None and inputs is not None
+
+
+def _fixed_fields(name: str, read: ReadConfig, inputs: Inputs | None) -> ConfigError:
     """The error for options that name fields of a format whose fields are fixed."""
     usual = ReadConfig()
     typed = [
@@ -98,10 +115,20 @@ def _fixed_fields(name: str, read: ReadConfig) -> ConfigError:
         if getattr(read, field) != getattr(usual, field)
     ]
     options = " ".join(typed)
-    other = "" if read.run is not None else f" Native records with these fields: --format native {options}"
+    fields = _fields_of_first_record(read, inputs) or options
+    other = "" if read.run is not None else f" Native records with these fields: --format native {fields}"
     return ConfigError(
         f"{options}: {name} records have fixed fields", f"Leave {'them' if typed[1:] else 'it'} out.{other}"
     )
+
+
+def _fields_of_first_record(read: ReadConfig, inputs: Inputs | None) -> str:
+    """The field options with which the first record is a native one; "" if unknown."""
+    line = None if inputs is None else next(inputs.look_ahead(read.max_line_bytes), None)
+    try:
+        return "" if line is None else field_options(parse_object(line.raw), read)
+    except Malformed:
+        return ""
 
 
 def _are_one(one: str, other: str) -> bool:

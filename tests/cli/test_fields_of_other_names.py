@@ -87,3 +87,39 @@ def test_rows_need_no_text_where_a_template_names_other_columns(tmp_path: Path) 
     assert done.stdout.splitlines()[0] == b"query,docid,title,abstract,score,logit,rank"
     done = forked("score", "in.csv", *FAKE, *typed, "--output-format", "native", cwd=tmp_path)
     assert (done.code, "text" in done.said) == (4, True)
+
+
+RETRIEVED = {"question": "tea?", "docs": [{"page_content": "leaf", "metadata": {"source": "a.md"}}]}
+
+
+def test_objects_in_a_list_of_texts_are_read_with_the_fields_that_are_shown(tmp_path: Path) -> None:
+    write(tmp_path, RETRIEVED)
+    shown = "--query-field question --candidates-field docs --text-field page_content"
+    assert shown in forked("check", "in.jsonl", cwd=tmp_path).stdout.decode()
+    done = forked("score", "in.jsonl", *FAKE, "--top-k", "3", cwd=tmp_path)
+    assert (done.code, shown in done.said, "--top-k" in done.said) == (4, True, False)
+    assert forked("score", "in.jsonl", *FAKE, "--top-k", "3", *shown.split(), cwd=tmp_path).code == 0
+
+
+def test_fields_of_a_fixed_format_are_all_shown_for_native_records(tmp_path: Path) -> None:
+    write(tmp_path, RETRIEVED)
+    typed = ["--query-field", "question", "--candidates-field", "docs"]
+    done = forked("check", "in.jsonl", "--format", "langchain", *typed, cwd=tmp_path)
+    assert done.code == 2
+    _, _, shown = done.said.rstrip().partition("Native records with these fields: ")
+    assert forked("check", "in.jsonl", *shown.split(), cwd=tmp_path).code == 0
+
+
+def test_only_typed_options_are_named_and_a_detected_format_is_said(tmp_path: Path) -> None:
+    write(tmp_path, {"query": "tea?", "pos": ["leaf"], "neg": ["stone"]})
+    done = forked("score", "in.jsonl", *FAKE, "--top-k", "3", cwd=tmp_path)
+    assert done.code == 2
+    assert "--top-k 3: flag-embedding" in done.said
+    assert "--no-text" not in done.said
+    assert "detected" in done.said
+    named = forked(
+        "score", "in.jsonl", *FAKE, "--no-text", "--min-score", "0.5", "--format", "flag-embedding", cwd=tmp_path
+    )
+    assert named.code == 2
+    assert "--min-score 0.5 --no-text: flag-embedding" in named.said
+    assert "detected" not in named.said

@@ -62,6 +62,24 @@ def test_the_proposed_options_read_the_record(record: Any, options: str) -> None
     assert isinstance(entries_of(record, read=read)[0], Request)
 
 
+RETRIEVED = {"question": "q", "docs": [{"page_content": "x", "metadata": {"source": "a.md"}}]}
+
+
+@pytest.mark.parametrize(
+    ("record", "options", "way"),
+    [
+        (RETRIEVED, {"query_field": "question", "candidates_field": "docs"}, "Name their fields"),
+        ({"query": "q", "documents": [{"page_content": "x"}]}, {"candidates_field": "documents"}, "Name their fields"),
+        ({"query": "q", "passages": ["x"]}, {"candidates_field": "pasages"}, "These look like flashrank records"),
+    ],
+)
+def test_one_way_out_is_given(record: Any, options: dict[str, str], way: str) -> None:
+    hint = hint_of(record, **options)
+    assert hint is not None
+    assert hint.advice.startswith(way)
+    assert ("leave the field options out" in hint.advice) != ("--candidates-field" in hint.advice)
+
+
 def test_an_option_with_an_absent_field_is_named_and_the_close_field_proposed() -> None:
     record = {"question": "q", "passages": [{"id": "1", "body": "x", "title": "t"}]}
     hint = hint_of(record, query_field="question", candidates_field="passages", text_field="bodi", id_field="qid")

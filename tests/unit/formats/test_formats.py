@@ -506,6 +506,33 @@ def test_the_first_record_that_tells_decides_about_the_format(tmp_path):
         assert len(list(format.read(inputs.lines(1000)))) == len(lines)
 
 
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [
+        ({"question": "w", "docs": [{"page_content": "a"}]}, "native"),
+        ({"query": "w", "documents": [{"content": "a"}], "labels": [1]}, "native"),
+        ({"query": "w", "documents": [{"content": "a", "meta": {}}], "top_k": 1}, "native"),
+        ({"query": "w", "texts": [{"body": "a"}]}, "native"),
+        ({"query": "w", "input": [{"body": "a"}]}, "native"),
+        ({"query": "w", "input": "a", "contexts": ["b"]}, "native"),
+        ({"query": "w", "passages": [{"body": "a"}]}, "native"),
+        ({"query": {"text": "w"}, "passages": [{"body": "a"}]}, "native"),
+        ({"query": {"text": "w"}, "candidates": [{"text": "a"}]}, "native"),
+        ({"question": "w", "answer": "a", "contexts": ["b"], "scores": [1]}, "native"),
+        ({"question": "w", "docs": ["a"]}, "labeled-list"),
+        ({"question": "w", "docs": [None]}, "labeled-list"),
+        ({"query": "w", "documents": [{"text": "a"}]}, "rerank-api"),
+        ({"query": "w", "documents": "a"}, "rerank-api"),
+        ({"query": {"text": "w"}, "candidates": [{"doc": {"text": "a"}}]}, "rank-llm"),
+    ],
+    ids=str,
+)
+def test_items_of_another_type_are_another_format(record, name, tmp_path):
+    path = tmp_path / "in"
+    path.write_bytes(jsonl(record))
+    assert open_format(ReadConfig(inputs=(str(path),)), WriteConfig(), Inputs((str(path),))).name == name
+
+
 @pytest.mark.parametrize("name", [*GOOD, "tevatron"])
 def test_what_can_be_read_can_be_written_in_any_format_however_deep(name):
     for depth in (240, 247, 248, 252, 253):
