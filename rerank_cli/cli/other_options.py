@@ -1,5 +1,7 @@
 """Options of other tools, and what to type for them."""
 
+from collections.abc import Iterable
+
 OTHERS: dict[str, tuple[str, ...]] = {
     "topn": ("--top-k",),
     "k": ("--top-k",),
@@ -45,10 +47,36 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "textkey": ("--text-field",),
     "querycolumn": ("--query-field",),
     "querykey": ("--query-field",),
+    "contentfield": ("--text-field",),
+    "contentkey": ("--text-field",),
+    "contentcolumn": ("--text-field",),
+    "documentsfield": ("--candidates-field",),
+    "docsfield": ("--candidates-field",),
     "inputformat": ("--format",),
     "noprogress": ("--progress none",),
     "noprogressbar": ("--progress none",),
 }
+EXPLAINED = {  # the option of ours that a sentence is about ("": none), and the sentence
+    "returndocuments": ("--no-text", "Texts are kept by default, --no-text leaves them out."),
+    "returntext": ("--no-text", "Texts are kept by default, --no-text leaves them out."),
+    "normalize": ("--score", "Scores are between 0 and 1 by default, --score logit writes the logits."),
+    "rawscores": ("--score", "Scores are between 0 and 1 by default, --score logit writes the logits."),
+    "input": ("", "INPUT is an argument: `{command} INPUT`."),
+    "inputfile": ("", "INPUT is an argument: `{command} INPUT`."),
+    "inputpath": ("", "INPUT is an argument: `{command} INPUT`."),
+    "qrels": ("", "Judgements are for `rerank eval RESULT --qrels QRELS`."),
+}
+UNITS = {"--batch-tokens": "It counts tokens, not pairs, and its default fits the device. "}
+
+
+def explained(typed: str, known: Iterable[str], command: str) -> str:
+    """What to know about an option of another tool, as the beginning of an advice; "" if nothing, or of no use here.
+
+    >>> explained("--input", [], "rerank check"), explained("--normalize", [], "rerank check")
+    ('INPUT is an argument: `rerank check INPUT`. ', '')
+    """
+    needed, says = EXPLAINED.get(_plain(typed), ("", ""))
+    return f"{says.format(command=command)} " if says and (not needed or needed in known) else ""
 
 
 def other_options(typed: str) -> tuple[str, ...]:
@@ -57,4 +85,8 @@ def other_options(typed: str) -> tuple[str, ...]:
     >>> other_options("--top-n"), other_options("--use_fp16"), other_options("--model")
     (('--top-k',), ('--dtype fp16',), ())
     """
-    return OTHERS.get(typed.lower().replace("-", "").replace("_", ""), ())
+    return OTHERS.get(_plain(typed), ())
+
+
+def _plain(typed: str) -> str:
+    return typed.lower().replace("-", "").replace("_", "")

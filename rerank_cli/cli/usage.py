@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 from rerank_cli.cli.config_file import key_of
 from rerank_cli.cli.option_groups import long_name
 from rerank_cli.cli.origins import FILE
-from rerank_cli.cli.other_options import other_options
+from rerank_cli.cli.other_options import UNITS, explained, other_options
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
 
@@ -21,6 +21,17 @@ URL = re.compile(r"([a-z][a-z0-9+.-]*)://\S", re.IGNORECASE)
 NO_FILES = ("model", "revision", "measures", "query_template", "doc_template", "tag")  # parameters with other texts
 PRINTERS = {"s3": "aws s3 cp {} -", "gs": "gcloud storage cat {}", "http": "curl -sSfL {}", "https": "curl -sSfL {}"}
 WRITERS = {"s3": "aws s3 cp - {}", "gs": "gcloud storage cp - {}"}
+COMMANDS = {  # what other tools call ours
+    "predict": "score",
+    "rank": "score",
+    "rerank": "score",
+    "run": "score",
+    "validate": "check",
+    "lint": "check",
+    "benchmark": "bench",
+    "finetune": "train",
+    "fine-tune": "train",
+}
 INSTEAD = {"version": "`rerank --version` shows the version.", "-v": "`rerank --version` shows the version."}
 
 
@@ -30,7 +41,7 @@ def usage_error(fault: TyperException) -> tuple[str, str]:
     if isinstance(fault, NoSuchOption) and context is not None:
         names = {name for each in context.command.get_params(context) if not each.hidden for name in each.opts}
         instead = INSTEAD.get(fault.option_name) if context.parent is None else None
-        advice = instead or f"{instead_of(fault.option_name, names)}{help_of(context)}"
+        advice = instead or f"{instead_of(fault.option_name, names, context.command_path)}{help_of(context)}"
         return f"{context.command_path} has no option {fault.option_name}", advice
     if isinstance(fault, MissingParameter) and fault.param is not None and fault.param.name == "output":
         missing = no_output(context, context.params.get("inputs") or [])
@@ -56,7 +67,7 @@ def named_closest(names: list[str]) -> str:
     return f"The closest is {' or '.join(names)}. " if names else ""
 
 
-def instead_of(typed: str, known: Iterable[str]) -> str:
+def instead_of(typed: str, known: Iterable[str], command: str = "rerank") -> str:
     """The beginning of an advice for an unknown option: what other tools call so, else a close name, else nothing.
 
     >>> instead_of("--fp16", ["--dtype"]), instead_of("--fp16", ["--top-k"]), instead_of("--modle", ["--model"])
@@ -65,7 +76,9 @@ def instead_of(typed: str, known: Iterable[str]) -> str:
     known = list(known)
     ours = next((each for each in other_options(typed) if each.split()[0] in known), None)
     if ours is not None:
-        return f"Type {ours}. "
+        return f"Type {ours}. {UNITS.get(ours, '')}"
+    if know := explained(typed, known, command):
+        return know
     return named_closest(close_to(typed, [name for name in known if name.startswith("--")]))
 
 
@@ -89,6 +102,8 @@ def no_command(typed: list[str], known: Iterable[str]) -> ConfigError:
     if word == "-" or "." in word or "/" in word or os.path.exists(word):
         output = [] if any(each.startswith(("-o", "--output")) for each in typed) else ["-o", "OUTPUT"]
         return ConfigError(message, f"To score a file: {shlex.join(['rerank', 'score', *typed, *output])}")
+    if word.lower() in COMMANDS:
+        return ConfigError(message, f"Type rerank {COMMANDS[word.lower()]}. `rerank --help` lists the commands.")
     return ConfigError(message, f"{named_closest(close_to(word, known))}`rerank --help` lists the commands.")
 
 

@@ -34,6 +34,11 @@ class Line:
     end: Mark
     too_long: bool = False
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the input ends without a newline after this line. (`raw` lacks a byte order mark.)"""
+        return self.end.offset - self.origin.byte_offset - len(self.raw) in (0, len(BOM))
+
 
 class Inputs:
     """Several inputs as one stream of lines, in the given order.

@@ -20,6 +20,9 @@ from rerank_cli.formats.json_values import Malformed, check_id, id_field, kind, 
 from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
 from rerank_cli.formats.request_models import RequestModels
 
+GIVE_IDS = "give each request an id"
+WITHOUT_IDS = "the errors file has the lines that failed, or write records with ids (--output-format native)"
+
 
 def check_options(body: dict[str, Any], dialect: Dialect) -> None:
     """Raises Malformed for an option that would change the response and is not supported."""
@@ -43,6 +46,7 @@ class Api(RecordFormat):
         self.candidates_path = f"$.{dialect.documents}"
         self._write = write
         self.models = RequestModels(write)
+        self._unnamed = False  # whether an answer was written without an id
 
     @property
     def notes(self) -> list[str]:
@@ -53,6 +57,12 @@ class Api(RecordFormat):
     def first_notes(self) -> list[str]:
         """The note that later requests do not change."""
         return self.models.first_note
+
+    @property
+    def unmatched(self) -> str:
+        """How to match answers with requests when some failed; "" if each has an id."""
+        way = GIVE_IDS if self.dialect.results else WITHOUT_IDS
+        return way if self._unnamed else ""
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The request as a native record. Raises Malformed, also for an unsupported option."""
@@ -104,6 +114,7 @@ class Api(RecordFormat):
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> Any:
         """The response, with as many results as requested (0: all, as with vLLM), and documents if requested."""
         names = self.dialect
+        self._unnamed = self._unnamed or not names.results or body.get("id") is None
         raw = self.wants_logits(body)
         echo = body.get(names.echo) and not self._write.no_text
         results = []

@@ -8,6 +8,7 @@ JQ = f"`jq -c . FILE` {LINES}"
 ELEMENTS = f"`jq -c '.[]' FILE` {LINES}"
 ARRAY = f"it looks like a JSON array: {ELEMENTS}"
 CUT = f"the record is truncated, or has several lines ({JQ})"
+ENDS = "the input ends in the middle of this record: what wrote it stopped early"
 PYTHON = {"True": "true", "False": "false", "None": "null", "undefined": "null", "nil": "null"}
 NO_NUMBER = re.compile(r"[+-]?(NaN|Infinity|nan|inf(?:inity)?)\b", re.IGNORECASE)
 WORD = re.compile(r"[A-Za-z]+")

@@ -75,18 +75,18 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 }
 OPTIONS = frozenset({*TOPS, *ECHOES, *LOGITS_IF, *WHOLE_IF, *REFUSED})
 WAYS = {
-    "rank_fields": "use --doc-template",
-    "max_tokens_per_doc": "use --max-length",
-    "max_doc_length": "use --max-length",
-    "max_query_length": "use --query-max-length",
-    "max_tokens_per_query": "use --query-max-length",
-    "max_length": "use --max-length",
-    "threshold": "use --min-score",
-    "min_score": "use --min-score",
-    "truncate_prompt_tokens": "use --max-length",
-    "overlap_tokens": "use --long-docs chunk with --chunk-overlap",
-    "max_chunks_per_doc": "use --long-docs chunk",
-    "score_threshold": "use --min-score",
+    "rank_fields": "remove it and use --doc-template",
+    "max_tokens_per_doc": "remove it and use --max-length",
+    "max_doc_length": "remove it and use --max-length",
+    "max_query_length": "remove it and use --query-max-length",
+    "max_tokens_per_query": "remove it and use --query-max-length",
+    "max_length": "remove it and use --max-length",
+    "threshold": "remove it and use --min-score",
+    "min_score": "remove it and use --min-score",
+    "truncate_prompt_tokens": "remove it and use --max-length",
+    "overlap_tokens": "remove it and use --long-docs chunk with --chunk-overlap",
+    "max_chunks_per_doc": "remove it and use --long-docs chunk",
+    "score_threshold": "remove it and use --min-score",
 }
 
 
@@ -107,9 +107,9 @@ def problem(name: str, value: Any, dialect: Dialect) -> str | None:
 
 def _why_refused(name: str, value: Any, dialect: Dialect) -> str | None:
     if name in TOPS:
-        fits, way = name == dialect.top, f"use {dialect.top}" if dialect.top else "use --top-k"
+        fits, way = name == dialect.top, f"use {dialect.top}" if dialect.top else "remove it and use --top-k"
     elif name in ECHOES:
-        fits, way = name == dialect.echo or not value, f"use {dialect.echo}"
+        fits, way = name == dialect.echo or not value, f"use {dialect.echo}" if dialect.echo else "remove it"
     elif name in WHOLE_IF:
         fits, way = _in(value, (*WHOLE_IF[name], *CUT_IF)), "use true or false"
     else:

@@ -10,9 +10,11 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.dropped import Dropped, rest_of
-from rerank_cli.formats.json_values import id_field, is_id, list_at, number_of, text_at
-from rerank_cli.formats.langchain_documents import Document
+from rerank_cli.formats.json_values import id_field, is_id, list_at, number_of, text_at, without
+from rerank_cli.formats.langchain_documents import PYTHON, SCORES, Document
 from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line, refuse_no_text, without_old_logits
+
+METADATA = ("metadata", "meta")  # fields with a candidate's metadata; the second is FlashRank's and Haystack's
 
 
 class LangChain(RecordFormat):
@@ -25,6 +27,7 @@ class LangChain(RecordFormat):
         """Raises ConfigError for --no-text: documents need their text."""
         refuse_no_text(write, "langchain", "documents have their text")
         self._plain = write.format == "langchain"
+        self._scored = write.scored
         self._dropped = Dropped()  # fields dropped when documents change their spelling
 
     @property
@@ -41,9 +44,17 @@ class LangChain(RecordFormat):
         return {**rest, "query": query, "candidates": candidates}
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
-        """A record from a native one: other fields of a candidate become metadata."""
+        """A record from a native one: a candidate's metadata, with its other fields among them.
+
+        A field of the candidate replaces one of the same name in its metadata. Its score becomes that of a reranker,
+        unless a new ranking will be written.
+        """
         documents = [
-            {**id_field(each.get("id")), "page_content": each["text"], "metadata": rest_of(each, {"id", "text"})}
+            {
+                **id_field(each.get("id")),
+                "page_content": each["text"],
+                "metadata": _metadata(each, dropped, scored=self._scored),
+            }
             for each in as_objects(record)
         ]
         return {**rest_of(record, {"candidates"}, {"documents"}, dropped), "documents": documents}
@@ -63,6 +74,20 @@ class LangChain(RecordFormat):
 
 def _documents(body: dict[str, Any]) -> list[Document]:
     return [Document.of(each, f"$.documents[{index}]") for index, each in enumerate(list_at(body, "documents", "$"))]
+
+
+def _metadata(candidate: dict[str, Any], dropped: Dropped | None, *, scored: bool) -> dict[str, Any]:
+    """The metadata of a candidate; values that it replaces are counted in `dropped`."""
+    objects = {name: candidate[name] for name in METADATA if isinstance(candidate.get(name), dict)}
+    own = rest_of(candidate, {"id", "text", *objects})
+    if not scored and number_of(own.get("score")) is not None:
+        own = {**without(own, "score", SCORES[PYTHON]), SCORES[PYTHON]: own["score"]}
+    for name, inner in objects.items():
+        lost = [each for each in inner if each in own and own[each] != inner[each]]
+        if dropped is not None:
+            dropped.note(lost, f"candidates[].{name}.")
+        own = {**inner, **own}
+    return own
 
 
 def _candidate(document: Document, dropped: Dropped | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import dialects
-from rerank_cli.formats.api import check_options
+from rerank_cli.formats.api import WITHOUT_IDS, check_options
 from rerank_cli.formats.dialects import NVIDIA, WHOLE_IF
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, kind, list_at, object_at, text_at, value_at
@@ -40,6 +40,11 @@ class Nvidia(RecordFormat):
     def first_notes(self) -> list[str]:
         """The note that later requests do not change."""
         return self._models.first_note
+
+    @property
+    def unmatched(self) -> str:
+        """How to match answers with requests when some failed: none has an id."""
+        return WITHOUT_IDS
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The request as a native record. Raises Malformed, also for an unsupported option."""

@@ -9,6 +9,7 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Request
 from rerank_cli.files.inputs import Line
+from rerank_cli.formats.causes import CUT, ENDS
 from rerank_cli.formats.json_values import REWRAPPED, Malformed, check_id, parse_object
 from rerank_cli.formats.record_format import RecordFormat, RequestWriter
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
@@ -83,7 +84,8 @@ class Records(RequestWriter):
 
 def failure_of(line: Line, fault: Malformed) -> Failure:
     """The failure of a line."""
-    return Failure(line.origin, line.end, line.raw[:RAW_CAP], fault.reason, fault.path, content=fault.content)
+    reason = fault.reason.replace(CUT, ENDS) if line.unfinished else fault.reason
+    return Failure(line.origin, line.end, line.raw[:RAW_CAP], reason, fault.path, content=fault.content)
 
 
 def refuse_spread(first: Failure) -> None:

@@ -75,6 +75,11 @@ class RecordFormat(ABC):
         """The notes that later records do not change."""
         return []
 
+    @property
+    def unmatched(self) -> str:
+        """How to match answers with requests when some failed, if an answer was written without an id; else ""."""
+        return ""
+
     def refuses_cut(self, body: Any) -> bool:
         """Whether a record forbids truncation: longer texts are errors."""
         return False
@@ -102,6 +107,11 @@ class RequestWriter:
     def warnings(self) -> list[str]:
         """Sentences on what may give a wrong result."""
         return []
+
+    @property
+    def unmatched(self) -> str:
+        """How to match answers with requests when some failed; "" if each has an id."""
+        return self.record_format.unmatched
 
     @property
     def parts(self) -> int:

@@ -56,6 +56,10 @@ class Format(Protocol):
         """Sentences on what may give a wrong result; --quiet does not hide them."""
 
     @property
+    def unmatched(self) -> str:
+        """How to match answers with requests when some failed; "" if each has an id."""
+
+    @property
     def parts(self) -> int:
         """Records that are later parts of a query, whose lines are not adjacent."""
 
@@ -108,6 +112,11 @@ class Translated:
             "become one query, possibly with repeated documents. Give each record its own id"
         )
         return [*self._source.warnings, *([again] if self._again else [])]
+
+    @property
+    def unmatched(self) -> str:
+        """How to match answers of the target with their requests."""
+        return self._target.unmatched
 
     @property
     def parts(self) -> int:

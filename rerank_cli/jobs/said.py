@@ -13,6 +13,7 @@ from rerank_cli.files.inputs import Inputs, names_of
 from rerank_cli.files.paths import Paths, is_file
 from rerank_cli.jobs.sampling import Sample, Whole
 
+FEW_TOKENS = 64  # in a batch: fewer than most pairs have
 MUCH = 0.2  # share of the pairs
 
 
@@ -51,6 +52,12 @@ def on_input(
     notes = [source.note] if source.note else []
     if config.read.format == "auto" and format_name != "native":
         notes.append(f"the records are read as {format_name} (--format {format_name})")
+    tokens = config.batch.batch_tokens
+    if tokens is not None and tokens < FEW_TOKENS:
+        notes.append(
+            f"--batch-tokens {tokens} counts tokens, not pairs: a pair with more tokens is a batch of its own. "
+            "The default fits the device"
+        )
     if paths is not None and not inputs.resumable:
         notes.append("input from a pipe or standard input: if this run is interrupted, it cannot be resumed")
     return notes
@@ -59,6 +66,14 @@ def on_input(
 def on_nothing(inputs: Inputs, counters: Counters, read: ReadConfig) -> list[str]:
     """What to say where no record was found, and some were wanted."""
     return [] if counters.records or read.limit == 0 else [f"{names_of(inputs)}: no records; the output is empty"]
+
+
+def on_failed(counters: Counters, unmatched: str) -> list[str]:
+    """A warning where requests failed and answers have no id; `unmatched` says what to do."""
+    if not counters.failed or not unmatched:
+        return []
+    failed = f"{counters.failed:,} of {counters.records:,} requests failed"
+    return [f"{failed}: answers have no id, so line numbers do not match; {unmatched}"]
 
 
 def on_truncated(counters: Counters, identity: Identity, config: ModelConfig) -> list[str]:

@@ -28,7 +28,7 @@ from rerank_cli.jobs.fingerprint import fingerprint
 from rerank_cli.jobs.opening import announce_run, engine_of
 from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
-from rerank_cli.jobs.said import Said, on_finished, on_input, on_nothing, on_truncated
+from rerank_cli.jobs.said import Said, on_failed, on_finished, on_input, on_nothing, on_truncated
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
 from rerank_cli.jobs.statistics import document_of, write_stats
 from rerank_cli.reranking.reranker import WindowReranker
@@ -173,7 +173,7 @@ class Run:
         total, identity = self.stats.total, self._open_scorer().identity
         self._said.note([*inputs.notes, *format.notes, *on_nothing(inputs, total, self.config.read)])
         self._said.note(on_truncated(total, identity, self.config.model))
-        self._said.warn_of(format.warnings)
+        self._said.warn_of([*format.warnings, *on_failed(total, format.unmatched)])
         self.document = document_of(
             self.config,
             self.stats,

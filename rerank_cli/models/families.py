@@ -16,6 +16,25 @@ NOT_RUN = {
     "a late-interaction model": r"colbert",
     "a cross-encoder with its head in modules of sentence-transformers": r"/ettin-reranker",
 }
+OWNERS = {  # on the hub, of models that are often named without them
+    "cross-encoder": r"ms-marco-(minilm|tinybert|electra)",
+    "BAAI": r"bge-reranker-(base|large|v2-m3)$",
+    "mixedbread-ai": r"mxbai-rerank-(xsmall|base|large)-v1$",
+    "Alibaba-NLP": r"gte-reranker-modernbert-base$",
+}
+OF_AN_API = re.compile(r"(cohere[./])?rerank-(v?[0-9]|english|multilingual|lite)")  # Cohere's and Voyage's
+
+
+def advice_on(name: str) -> str:
+    """What to type for a well-known model that is no name of the hub; "" for all others.
+
+    >>> advice_on("ms-marco-MiniLM-L-12-v2"), advice_on("a/rerank-v3.5")
+    ('Its name on the hub is cross-encoder/ms-marco-MiniLM-L-12-v2.', '')
+    """
+    if OF_AN_API.match(name.lower()):
+        return f"By its name it is a model of an API, which cannot be downloaded. {WHAT_RUNS}"
+    owner = next((owner for owner, names in OWNERS.items() if re.match(names, name.lower())), None)
+    return "" if owner is None else f"Its name on the hub is {owner}/{name}."
 
 
 def family_of(name: str) -> str | None:

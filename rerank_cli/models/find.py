@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
+from rerank_cli.models.families import advice_on
 from rerank_cli.models.folder import ModelFolder, inspect_folder
 from rerank_cli.models.hub import from_hub
 
@@ -28,10 +29,10 @@ def find_model(config: ModelConfig) -> ModelFolder:
         if config.revision is not None:
             raise ConfigError(f"--revision needs a model of the hub, but {name} is a folder", "Leave --revision out.")
         return inspect_folder(name, path, None, config.engine)
-    if is_local(name):
-        raise ModelError(
-            f"{name}: no such model folder", "Name a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
-        )
+    known = advice_on(name)
+    if known or is_local(name):
+        advice = known or "Name a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
+        raise ModelError(f"{name}: no such model folder", advice)
     return from_hub(name, config)
 
 

@@ -1,5 +1,6 @@
 """Advice that can be followed: the way out that a message names is one for the command that was typed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ from support.running import forked
 from support.tiny import write_reranker
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.engines import choice
+from rerank_cli.models.find import find_model
 from rerank_cli.models.folder import inspect_folder
 
 
@@ -28,6 +30,53 @@ def test_mine_is_not_sent_to_a_model_that_it_refuses(tmp_path: Path) -> None:
     assert "such as intfloat/multilingual-e5-small" in forked(*mine, "--model", "mini", cwd=tmp_path).said
     scored = forked("score", "pool.jsonl", "-o", "-", "--model", "nobody/nothing", "--offline", cwd=tmp_path)
     assert "`--model mini`" in scored.said
+
+
+@pytest.mark.parametrize(
+    ("model", "way"),
+    [
+        ("ms-marco-MiniLM-L-12-v2", "cross-encoder/ms-marco-MiniLM-L-12-v2"),
+        ("rerank-v3.5", "a model of an API"),
+        ("cohere/rerank-v3.5", "a model of an API"),
+        ("nothing-known", "Name a folder"),
+    ],
+)
+def test_a_model_that_the_hub_does_not_have_is_named_as_it_does(model: str, way: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        find_model(ModelConfig(model=model, offline=True))
+    assert way in caught.value.advice
+
+
+def test_a_number_of_pairs_is_not_taken_for_a_number_of_tokens(ten: Path) -> None:
+    run = ("score", ten, "-o", "-", "--engine", "fake", "--batch-tokens")
+    assert "--batch-tokens 8 counts tokens" in forked(*run, "8").said
+    assert "counts tokens" not in forked(*run, "1024").said
+
+
+def test_failed_requests_are_a_warning_where_answers_have_no_id(tmp_path: Path) -> None:
+    def said(*records: dict[str, object], typed: tuple[str, ...] = ()) -> str:
+        (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in records))
+        return forked("score", "in.jsonl", "-o", "-", "--engine", "fake", "-q", *typed, cwd=tmp_path).said
+
+    good, bad = {"query": "q", "documents": ["a"]}, {"query": "q", "documents": ["a"], "max_length": 3}
+    assert "1 of 2 requests failed: answers have no id" in said(good, bad)
+    assert "give each request an id" in said(good, bad)
+    assert "answers have no id" not in said({"id": "1", **good}, bad)
+    assert "answers have no id" not in said(good, good)
+    assert "answers have no id" not in said(good, bad, typed=("--output-format", "native"))
+    texts = {"query": "q", "texts": ["a"]}
+    assert "--output-format native" in said(texts, {"query": "q", "texts": "a"})
+
+
+def test_an_input_that_stops_within_a_record_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    good, cut = b'{"query": "q", "candidates": ["a"]}\n', b'{"query": "q", "cand'
+    for content, stopped in ((good + cut, True), (good + cut + b"\n", False), (b"\xef\xbb\xbf" + cut, True)):
+        path.write_bytes(content)
+        said = forked("check", path).stdout.decode()
+        assert ("stopped early" in said, "`jq -c" in said) == (stopped, not stopped)
+    path.write_bytes(b'{"query_id": "1", "query": "q", "docid": "d", "text": "t"}\n' + cut)
+    assert "stopped early" in forked("check", path).stdout.decode()
 
 
 def test_int8_without_its_packages_names_what_installs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

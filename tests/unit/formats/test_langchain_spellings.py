@@ -148,3 +148,37 @@ def test_fields_beside_the_text_are_counted_where_they_have_no_place():
     assert "dropped 3 fields" in note
     for name in ("documents[].summary (1)", "documents[].name (1)", "documents[].score (1)"):
         assert name in note
+
+
+def converted(candidate, **options):
+    """The metadata of a candidate as a document, and the notes."""
+    format = open_format(ReadConfig(format="native"), WriteConfig(format="langchain", **options))
+    (entry,) = format.read(iter(lines_of(jsonl({"query": "w", "candidates": [candidate]}))))
+    (document,) = json.loads(format.lines_of(entry))["documents"]
+    return document["metadata"], format.notes
+
+
+@pytest.mark.parametrize(
+    ("fields", "metadata"),
+    [
+        ({"metadata": {"source": "a"}}, {"source": "a"}),
+        ({"meta": {"source": "a"}}, {"source": "a"}),
+        ({"metadata": {"source": "a"}, "lang": "en"}, {"source": "a", "lang": "en"}),
+        ({"metadata": {"source": "a"}, "score": 0.5}, {"source": "a", "relevance_score": 0.5}),
+        ({"metadata": "a"}, {"metadata": "a"}),
+        ({"score": "high"}, {"score": "high"}),
+    ],
+    ids=str,
+)
+def test_the_metadata_of_a_candidate_are_those_of_the_document(fields, metadata):
+    assert converted({"text": "a", **fields}) == (metadata, [])
+
+
+def test_a_field_of_a_candidate_replaces_one_of_its_metadata():
+    metadata, notes = converted({"text": "a", "source": "new", "score": 2, "metadata": {"source": "old", "page": 1}})
+    assert metadata == {"source": "new", "page": 1, "relevance_score": 2}
+    assert notes == ["dropped 1 field that langchain records cannot hold: candidates[].metadata.source (1)"]
+
+
+def test_an_old_score_is_kept_beside_a_new_one():
+    assert converted({"text": "a", "score": 2}, scored=True)[0] == {"score": 2}
