@@ -14,7 +14,7 @@ from rerank_cli.cli.config_file import read_config_file, refuse_writing_over
 from rerank_cli.cli.environment import refuse_earlier_variables, variable
 from rerank_cli.cli.help_text import WHOLE, described_help, write_options, write_purpose, write_usage
 from rerank_cli.cli.origins import FILE, shown_lines
-from rerank_cli.cli.usage import refuse_urls
+from rerank_cli.cli.usage import refuse_options_as_values, refuse_urls
 from rerank_cli.display.messages import print_line
 
 HELP = frozenset({"-h", "--help"})
@@ -37,6 +37,7 @@ class Command(TyperCommand):
             refuse_earlier_variables(self, os.environ)
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
+            refuse_options_as_values(ctx, self.params)
             refuse_urls(ctx, self.params)
         return rest
 

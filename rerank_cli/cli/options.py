@@ -156,7 +156,9 @@ Threads = Annotated[
 ]
 
 # talking
-Quiet = Annotated[bool, option("quiet", "Print nothing unless the run fails.", "-q", callback=without_bars)]
+Quiet = Annotated[
+    bool, option("quiet", "Print only errors, warnings and how many records failed.", "-q", callback=without_bars)
+]
 Verbose = Annotated[bool, option("verbose", "Print also the hashes, versions and token budgets of the run.", "-v")]
 ProgressOption = Annotated[
     Progress,

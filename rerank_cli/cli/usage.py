@@ -132,6 +132,22 @@ def refuse_urls(context: Any, parameters: Iterable[Any]) -> None:
                 raise _no_url(context.command_path, each, text, found[1].lower(), piped=takes_records)
 
 
+def refuse_options_as_values(context: Any, parameters: Iterable[Any]) -> None:
+    """Raises ConfigError for a value that is the name of an option: what an empty variable of a shell leaves.
+
+    `-o $OUT -q` with an empty OUT would write to a file called -q.
+    """
+    names = {name for each in parameters for name in (*each.opts, *each.secondary_opts) if name.startswith("-")}
+    for each in parameters:
+        value = context.params.get(each.name)
+        for text in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(text, str) and text in names and each.param_type_name == "option":
+                raise ConfigError(
+                    f"--{long_name(each)}: its value is {text}, which is an option",
+                    "Give it a value; a shell variable without quotes that is empty gives none.",
+                )
+
+
 def _no_url(command: str, parameter: Any, url: str, scheme: str, *, piped: bool) -> ConfigError:
     if parameter.param_type_name == "argument":
         piping = piped and scheme in PRINTERS

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rerank_cli.core.errors import OutputBusy, OutputError, Refused
 from rerank_cli.files.durable import sync_folder, write_all
+from rerank_cli.files.paths import no_folder
 
 TURNS = 1000  # attempts, if another process removes its lock while we take it
 LINE = b"rerank lock\n"
@@ -45,6 +46,8 @@ class Lock:
             reason = fault.strerror or str(fault)
             if isinstance(fault, PermissionError) and os.path.isfile(path):
                 raise OutputError(f"{path}: cannot be locked ({reason})", f"Choose another {option}.") from None
+            if isinstance(fault, FileNotFoundError):
+                raise OutputError(*no_folder(path.parent, option)) from None
             raise OutputError(
                 f"{path.parent}: cannot write here ({reason})", f"Check the folder of {option}."
             ) from None

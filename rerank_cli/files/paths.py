@@ -1,6 +1,7 @@
 """The paths of the files of an output."""
 
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,3 +92,9 @@ def is_file(output: str) -> bool:
         return stat.S_ISREG(os.stat(output).st_mode)
     except OSError:
         return True
+
+
+def no_folder(folder: Path, option: str) -> tuple[str, str]:
+    """The two lines of an error: the folder of a file that an option names is absent."""
+    create = f"mkdir -p {shlex.quote(str(folder))}"
+    return f"{folder}: no such folder", f"Create it with {create}, or choose another {option}."

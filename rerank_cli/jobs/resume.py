@@ -18,6 +18,7 @@ from rerank_cli.files.journal import read_journal
 from rerank_cli.files.output import OF_FILES
 from rerank_cli.files.stream_output import StreamOutput
 from rerank_cli.jobs.fingerprint import differing
+from rerank_cli.jobs.opening import count_of
 
 Fingerprint = dict[str, Any]
 
@@ -133,4 +134,4 @@ def _finished_document(
         return None, "the input has changed"
     if (limit is not None and meta["records"] >= limit) or inputs.ends_at(mark):
         return {name: value for name, value in meta.items() if name not in OF_FILES}, ""
-    return None, f"the input has grown: it goes on after the {meta['records']:,} records of that run"
+    return None, f"the input has grown since that run, which read {count_of(meta['records'], 'record')}"

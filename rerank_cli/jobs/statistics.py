@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -29,10 +30,16 @@ def document_of(
     fingerprint: dict[str, Any],
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The run statistics: flat values first, then their sources. `end` is the position reached in the input."""
+    """The run statistics: flat values first, then their sources. Times are in UTC, of this process.
+
+    `end` is the position reached in the input.
+    """
     splits = stats.total.oom_splits
+    now = datetime.now(UTC)
     return {
         **stats.summary(),
+        "started_at": (now - timedelta(seconds=stats.wall_s)).isoformat(timespec="seconds"),
+        "finished_at": now.isoformat(timespec="seconds"),
         "deterministic": not splits,
         "deterministic_why": f"{splits} batches ran out of memory" if splits else None,
         "warnings": [readable(warning) for warning in warnings],

@@ -24,7 +24,7 @@ from rerank_cli.core.errors import ConfigError, OutputError, Refused
 from rerank_cli.core.protocols import Report, StepProgress
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.durable import whole_file
-from rerank_cli.files.paths import is_file, real_path
+from rerank_cli.files.paths import is_file, no_folder, real_path
 from rerank_cli.models.config_json import has_head
 from rerank_cli.models.find import find_model
 from rerank_cli.models.folder import ModelFolder
@@ -116,6 +116,8 @@ def _refuse_early(config: MineConfig) -> ModelFolder:
         raise ConfigError(f"-o {output}: cannot be written", "Name a regular file without a suffix of compression.")
     if os.path.lexists(final) and not config.overwrite:
         raise Refused(f"{output}: exists", "Choose another -o, or add --overwrite to replace it.")
+    if not final.parent.is_dir():
+        raise OutputError(*no_folder(final.parent, "-o"))
     if not os.access(final.parent, os.W_OK | os.X_OK):
         raise OutputError(f"{final.parent}: cannot write here", "Check the folder of -o.")
     folder = find_model(config.model)

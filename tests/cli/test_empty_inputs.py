@@ -1,4 +1,4 @@
-"""An input without any record is a success that is noticed: a line on standard error, and nothing with --quiet.
+"""An input without any record is a success that is noticed: a warning, or for standard input a note.
 
 Only an INPUT that nobody named must hold something: an empty variable of a shell names none.
 """
@@ -16,18 +16,23 @@ def test_a_run_without_records_says_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "none.jsonl").write_bytes(content)
     done = forked("score", "none.jsonl", *FAKE, cwd=tmp_path)
     assert (done.code, done.stdout) == (0, b"")
-    assert "rerank: none.jsonl: no records; the output is empty" in done.said.splitlines()
-    assert forked("score", "none.jsonl", *FAKE, "-q", cwd=tmp_path).stderr == b""
+    assert "rerank: warning: none.jsonl: no records; the output is empty" in done.said.splitlines()
+    quiet = forked("score", "none.jsonl", *FAKE, "-q", cwd=tmp_path)
+    assert "rerank: warning: none.jsonl: no records; the output is empty" in quiet.said.splitlines()
 
 
 def test_several_inputs_are_named(tmp_path: Path) -> None:
     for name in "abcd":
         (tmp_path / name).write_bytes(b"")
-    assert "rerank: a, b, c, …: no records; the output is empty" in forked("score", *"abcd", *FAKE, cwd=tmp_path).said
+    assert (
+        "rerank: warning: a, b, c, …: no records; the output is empty"
+        in forked("score", *"abcd", *FAKE, cwd=tmp_path).said
+    )
 
 
 def test_standard_input_is_named_too() -> None:
     assert "rerank: <stdin>: no records; the output is empty" in forked("score", "-", *FAKE).said
+    assert "no records" not in forked("score", "-", *FAKE, "-q").said
 
 
 def test_a_run_that_was_to_read_none_says_nothing(ten: Path) -> None:

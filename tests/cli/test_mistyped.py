@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.running import files_of, forked
+from support.running import files_of, forked, lines
 
 REFUSED = [  # what is typed, what the error names, what the advice says to type
     (["in.jsonl"], "in.jsonl is no command", "rerank score in.jsonl -o OUTPUT"),
@@ -99,3 +99,27 @@ def test_a_template_may_hold_a_url(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"query": "q", "candidates": ["a"]}\n')
     done = forked("check", "in.jsonl", "--query-template", "https://{query}", cwd=tmp_path)
     assert (done.code, b"https://q" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("words", [("-o", "-q"), ("-o", "--model", "mini"), ("--errors", "--overwrite", "-o", "x")])
+def test_the_name_of_an_option_is_no_value(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """`-o $OUT -q` where OUT is empty."""
+    (tmp_path / "in.jsonl").write_bytes(lines(1))
+    done = forked("score", "in.jsonl", "--engine", "fake", *words, cwd=tmp_path)
+    assert done.code == 2
+    assert f"its value is {words[1]}, which is an option" in done.said
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_value_may_begin_as_an_option(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(lines(1))
+    done = forked("score", "in.jsonl", "--engine", "fake", "-o", "./-q", "--doc-template", "- {text}", cwd=tmp_path)
+    assert (done.code, (tmp_path / "-q").exists()) == (0, True)
+
+
+def test_an_output_in_a_folder_that_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(lines(1))
+    done = forked("score", "in.jsonl", "--engine", "fake", "-o", "no such/out.jsonl", cwd=tmp_path)
+    first, second = done.said.splitlines()[-2:]
+    assert (done.code, first.endswith("no such: no such folder")) == (5, True)
+    assert f"mkdir -p '{tmp_path.resolve() / 'no such'}'" in second

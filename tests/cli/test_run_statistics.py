@@ -4,9 +4,11 @@ import gzip
 import hashlib
 import json
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.running import files_of, forked, kill_after_commits, lines
 
 from rerank_cli import __version__
@@ -138,3 +140,14 @@ def test_a_run_that_truncates_much_says_so_unless_it_is_quiet(ten: Path) -> None
     assert "rerank: warning: " in forked(*command).said
     assert "truncated at --max-length 16" in forked(*command).said
     assert forked(*command, "-q").stderr == b""
+
+
+def test_the_document_has_the_times_of_the_run(ten: Path) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    document = run(ten)
+    started, finished = (datetime.fromisoformat(document[name]) for name in ("started_at", "finished_at"))
+    assert before <= finished <= datetime.now(UTC)
+    assert (finished - started).total_seconds() == pytest.approx(document["wall_s"], abs=1.001)
+    run(ten, "--resume")
+    kept = json.loads(ten.with_name("stats.json").read_bytes())
+    assert kept["finished_at"] == document["finished_at"]  # nothing was done, so the statistics are of that run

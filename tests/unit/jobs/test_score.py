@@ -100,7 +100,7 @@ def test_a_run_that_was_finished_has_nothing_to_do_until_the_input_grows(tmp_pat
         more.write(jsonl(GOOD))
     with pytest.raises(Refused) as fault:
         execute(source, tmp_path / "out", resume=True)
-    assert "(the input has grown: it goes on after the 2 records of that run)" in str(fault.value)
+    assert "(the input has grown since that run, which read 2 records)" in str(fault.value)
     told.clear()
     execute(source, tmp_path / "out", resume=True, overwrite=True, told=told)
     assert (tmp_path / "out").read_bytes().count(b"\n") == 3
