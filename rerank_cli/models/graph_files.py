@@ -28,7 +28,7 @@ MAIN = {"openvino": "openvino_model.xml", "onnx": "model.onnx"}
 DAY_S = 24 * 3600
 LITTLE = 2**20  # bytes; with less free, a failed write is blamed on the disk
 OF_A_DISK = ("iostream error", "No space left", "os error 28", "os error 122", "Disk quota exceeded", "File too large")
-MAKE_ROOM = "Make room there, or set RERANK_CACHE or TMPDIR to a folder on another disk."
+MAKE_ROOM = "Free some space there, or set RERANK_CACHE or TMPDIR to a folder on another disk."
 EXPORT_AGAIN = "Export the model again with `rerank export`."
 
 
