@@ -130,8 +130,8 @@ MaxLength = Annotated[
     int,
     option(
         "max-length",
-        "Most tokens of a query and a document together, or as many as the model takes if that is fewer. Longer "
-        "documents are truncated.",
+        "Most tokens of a query and a document together. A model that takes fewer lowers it. Longer documents are "
+        "truncated.",
         min=16,
     ),
 ]
