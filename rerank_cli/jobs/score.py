@@ -172,8 +172,7 @@ class Run:
         self._accounts.check()
         total, identity = self.stats.total, self._open_scorer().identity
         self._said.note([*inputs.notes, *format.notes])
-        empty = on_nothing(inputs, total, self.config.read)
-        (self._said.warn_of if inputs.resumable else self._said.note)(empty)
+        (self._said.warn_of if inputs.resumable else self._said.note)(on_nothing(inputs, total, self.config.read))
         self._said.note(on_truncated(total, identity, self.config.model))
         self._said.warn_of([*format.warnings, *on_failed(total, format.unmatched)])
         self.document = document_of(
