@@ -8,13 +8,15 @@ from rerank_cli.jobs.dry_run import DryRun
 def dry_run_lines(run: DryRun) -> list[str]:
     """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
     count, figures = run.counters, run.as_dict()
+    longer = min(figures["max_tokens"], run.max_length) > run.batch_tokens
+    alone = ", or one longer pair" if longer else ""
     rows = [
         ("format", run.format),
         ("records", f"{count.records:,} ({count.failed:,} would fail)"),
         ("pairs", f"{count.pairs:,} ({count.duplicate_pairs:,} identical ones are scored once)"),
         ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),
         ("windows", f"{count.windows:,} of up to {run.window_tokens:,} tokens"),
-        ("batches", f"{count.batches:,} of up to {run.batch_tokens:,} tokens"),
+        ("batches", f"{count.batches:,} of up to {run.batch_tokens:,} tokens{alone}"),
         ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
     ]
     if count.chunked:

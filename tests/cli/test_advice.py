@@ -51,6 +51,9 @@ def test_a_number_of_pairs_is_not_taken_for_a_number_of_tokens(ten: Path) -> Non
     run = ("score", ten, "-o", "-", "--engine", "fake", "--batch-tokens")
     assert "--batch-tokens 8 counts tokens" in forked(*run, "8").said
     assert "counts tokens" not in forked(*run, "1024").said
+    dry = ("score", ten, "--dry-run", "--engine", "fake", "--batch-tokens")
+    assert b"of up to 1 tokens, or one longer pair" in forked(*dry, "1").stdout
+    assert b"longer pair" not in forked(*dry, "1024").stdout
 
 
 def test_failed_requests_are_a_warning_where_answers_have_no_id(tmp_path: Path) -> None:
