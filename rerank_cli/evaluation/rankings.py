@@ -9,10 +9,16 @@ from rerank_cli.core.config import ReadConfig
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.formats.columns import TAG
 from rerank_cli.formats.json_values import as_dict
+from rerank_cli.formats.record_format import COUNT
 
 USUAL = ReadConfig()
 QUERY = 160  # characters of a query
 SHOWN = 12  # fields in a message
+
+
+def places_of(candidates: list[dict[str, Any]]) -> list[int]:
+    """The positions in the input: the `index` of candidates with a logit. Any other `index` is a field of the user."""
+    return [each["index"] for each in candidates if type(each.get("index")) is int and "logit" in each]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Results:
     repeated_documents: int = 0  # documents repeated within a query: the first counts
     left_out: int = 0  # documents skipped by --skip-self
     cut: int = 0  # queries with candidates left out of the ranking
+    counted_cut: bool = True  # whether all of those say how many they had: else there may be more
+    foreign_index: bool = False  # whether candidates without a logit have an "index"
     bad: int = 0
     scored: bool = True
     has_scores: bool = True
@@ -70,9 +78,13 @@ class Results:
         if self.has_before:
             return ""
         if self.cut:
-            return f"{self.cut:,} queries lack candidates of the input"
+            least = "" if self.counted_cut else "at least "
+            of_all = f"{least}{self.cut:,} of {len(self.queries):,} queries"
+            return f"{of_all} {'lacks' if self.cut == 1 else 'lack'} candidates of the input"
         if self.format == "trec":
             return "a run has only its own order"
+        if self.foreign_index:
+            return 'the candidates have an "index" and no "logit", so it may not be the order of the input'
         return 'the records have no "index", which has the order of the input'
 
     @property
@@ -84,6 +96,20 @@ class Results:
             return "no judgements"
         names = ", ".join(f'"{name[:40]}"' for name in list(self.fields)[:SHOWN]) or "no fields"
         return f'{self.name}: no judgements in the field "{self.relevance_field}" (candidates have {names})'
+
+    def see_cut(self, record: dict[str, Any], candidates: list[dict[str, Any]]) -> bool:
+        """Whether candidates of the input are left out: by the number of them, or by a gap in `index`. It is noted.
+
+        Without their number, a cut to the first of the input shows no gap.
+        """
+        places = places_of(candidates)
+        counts = [each[COUNT] for each in (record, *candidates) if type(each.get(COUNT)) is int]
+        counted = max(counts, default=0) > len(candidates)
+        is_cut = counted or sorted(places) != list(range(len(places)))
+        self.cut += is_cut
+        self.counted_cut &= counted or not is_cut
+        self.foreign_index |= len(places) < sum("index" in each for each in candidates)
+        return is_cut
 
     def see_fields(self, candidates: Iterable[dict[str, Any]]) -> None:
         """Note the fields of candidates, those of objects as dotted paths."""

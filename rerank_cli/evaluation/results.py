@@ -16,7 +16,7 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.evaluation.column_files import MAX_LINE_BYTES, lines_with_columns, refused
 from rerank_cli.evaluation.judgements import TWICE_ADVICE, add_judgements, carried_judgements
-from rerank_cli.evaluation.rankings import QUERY, USUAL, Ranked, Results
+from rerank_cli.evaluation.rankings import QUERY, USUAL, Ranked, Results, places_of
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats import columns
@@ -149,9 +149,7 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     if qid in found.queries:
         found.repeated += 1
         return
-    before = _input_order(docids, candidates)
-    if before is None and any("index" in each for each in candidates):
-        found.cut += 1
+    before = None if found.see_cut(record, candidates) else _input_order(docids, candidates)
     if len(set(docids)) < len(docids):
         before = None if before is None else tuple(dict.fromkeys(before))
         places = {docid: place for place, docid in reversed(list(enumerate(docids)))}
@@ -167,9 +165,9 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
 
 
 def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> tuple[str, ...] | None:
-    """The input order by `index`; None if a candidate was left out."""
-    places = [each.get("index") for each in candidates]
-    if sorted(place for place in places if isinstance(place, int)) != list(range(len(docids))):
+    """The input order of all candidates by `index`; None if one has none."""
+    places = places_of(candidates)
+    if len(places) < len(docids):
         return None
     by_place = dict(zip(places, docids, strict=True))
     return tuple([by_place[place] for place in range(len(docids))])

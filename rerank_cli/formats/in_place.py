@@ -110,5 +110,5 @@ def scored_in_place(rows: list[dict[str, Any]], ranking: Ranking) -> list[dict[s
     """The objects in input order, each with `score`, `logit` and our other fields."""
     scored = list(rows)
     for position, index in enumerate(ranking.indices):
-        scored[index] = without(annotated(rows[index], position, ranking), "index")
+        scored[index] = without(annotated(rows[index], position, ranking, len(rows)), "index")
     return scored

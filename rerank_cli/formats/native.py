@@ -24,7 +24,7 @@ from rerank_cli.formats.json_values import (
     text_at,
     value_at,
 )
-from rerank_cli.formats.record_format import OUR_FIELDS, RecordFormat, annotated, json_line
+from rerank_cli.formats.record_format import COUNT, OUR_FIELDS, RecordFormat, annotated, json_line
 from rerank_cli.formats.templates import composes_without_text
 
 
@@ -125,10 +125,15 @@ class Native(RecordFormat):
         return record
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The record with its candidates best first, each with `index`, `score`, `logit` and our other fields."""
+        """The record with its candidates best first, each with `index`, `score`, `logit` and our other fields.
+
+        If all are left out, the record itself has the number of its candidates.
+        """
         old = value_at(body, self._candidates, "$")
-        new = [annotated(self._to_keep(old[index]), place, ranking) for place, index in enumerate(ranking.indices)]
-        return replaced(body, self._candidates, new)
+        pairs = enumerate(ranking.indices)
+        new = [annotated(self._to_keep(old[index]), place, ranking, len(old)) for place, index in pairs]
+        made = replaced(body, self._candidates, new)
+        return {**made, COUNT: len(old)} if old and not new else made
 
     def _to_keep(self, old: str | dict[str, Any]) -> dict[str, Any]:
         if isinstance(old, str):

@@ -71,7 +71,7 @@ class Pairs(GroupedRecordFormat):
     def with_ranking(self, body: list[Row], ranking: Ranking) -> list[Row]:
         """The lines, best first."""
         rows = [without(row, self._columns(row).text or "") if self._no_text else row for row in body]
-        return [annotated(rows[index], place, ranking) for place, index in enumerate(ranking.indices)]
+        return [annotated(rows[index], place, ranking, len(rows)) for place, index in enumerate(ranking.indices)]
 
     def to_lines(self, value: list[Row]) -> bytes:
         """The lines of a record."""

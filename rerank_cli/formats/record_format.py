@@ -23,7 +23,8 @@ from rerank_cli.core.records import Request
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import number_of, numbers_of, without
 
-OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk"})
+COUNT = "num_candidates"  # how many candidates the input had, where some are left out
+OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk", COUNT})
 
 
 class RecordFormat(ABC):
@@ -137,8 +138,12 @@ def refuse_no_text(write: WriteConfig, name: str, why: str) -> None:
         raise ConfigError(f"--no-text: {name} {why}", "Write native records or a TREC run.")
 
 
-def annotated(old: dict[str, Any], position: int, ranking: Ranking) -> dict[str, Any]:
-    """A candidate with its ranking: our fields are replaced, the others keep their order."""
+def annotated(old: dict[str, Any], position: int, ranking: Ranking, count: int) -> dict[str, Any]:
+    """A candidate with its ranking: our fields are replaced, the others keep their order.
+
+    `count` is the number of candidates in the input. It is written where some are left out: the positions 1, 0, 2 alone
+    do not show that there were more than three.
+    """
     index, logit = ranking.indices[position], ranking.logits[position]
     if OUR_FIELDS.isdisjoint(old):  # the common case, fast
         new = {"index": index, **old}
@@ -152,6 +157,8 @@ def annotated(old: dict[str, Any], position: int, ranking: Ranking) -> dict[str,
         new["truncated"] = True
     if index in ranking.chunks:
         new["chunk"] = list(ranking.chunks[index])
+    if len(ranking.indices) < count:
+        new[COUNT] = count
     return new
 
 

@@ -89,7 +89,7 @@ class Tevatron(GroupedRecordFormat):
     def with_ranking(self, body: list[dict[str, Any]], ranking: Ranking) -> list[dict[str, Any]]:
         """The lines, best first."""
         rows = [without(row, "text") if self._no_text else row for row in body]
-        return [annotated(rows[index], place, ranking) for place, index in enumerate(ranking.indices)]
+        return [annotated(rows[index], place, ranking, len(rows)) for place, index in enumerate(ranking.indices)]
 
     def to_lines(self, value: list[dict[str, Any]]) -> bytes:
         """The lines of a record."""

@@ -46,12 +46,12 @@ def test_judgements_may_stand_in_an_object_of_the_candidates(tmp_path: Path) -> 
 def test_a_ranking_without_one_before_says_why(kind: str, ranked: Path, tmp_path: Path) -> None:
     file, why = {
         "run": (RUN, "a run has only its own order"),
-        "cut": (tmp_path / "cut", "1 queries lack candidates of the input"),
+        "cut": (tmp_path / "cut", "at least 1 of 1 queries lacks candidates of the input"),
         "unscored": (tmp_path / "in", 'the records have no "index", which has the order of the input'),
     }[kind]
     candidates = [{"id": "q1-d05", "text": "x"}]
     lines_of(tmp_path / "in", {"id": "q1", "query": "w", "candidates": candidates})
-    lines_of(tmp_path / "cut", {"id": "q1", "query": "w", "candidates": [{"index": 3, **candidates[0]}]})
+    lines_of(tmp_path / "cut", {"id": "q1", "query": "w", "candidates": [{"index": 3, "logit": 1, **candidates[0]}]})
     page = tmp_path / "page.html"
     done = forked("eval", file, "--qrels", QRELS, "--measures", "RR", "--html", page)
     assert f"no ranking before: {why}. Name one with --before to see the gain.\n" in done.stdout.decode()

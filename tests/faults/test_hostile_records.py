@@ -26,7 +26,7 @@ from rerank_cli.files.signatures import foreign_kind
 
 FAKE = ("--engine", "fake", "-q", "--format", "native")
 WINDOWS = ("--batch-tokens", "256", "--window-tokens", "8192")  # small, so that order must hold across them
-OURS = ("index", "score", "logit", "previous_score", "truncated", "chunk")
+OURS = ("index", "score", "logit", "previous_score", "truncated", "chunk", "num_candidates")
 MALFORMED = ("not valid JSON", "not UTF-8", "an integer beyond", "nested")  # how such reasons begin
 ERROR_CAP = 64 * 1024  # bytes of a record that an error record holds
 WRITTEN_DEPTH, READ_DEPTH = 253, 1024
