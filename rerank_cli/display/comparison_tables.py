@@ -3,7 +3,14 @@
 from typing import Any
 
 from rerank_cli.core.printable import printable
-from rerank_cli.display.evaluation_tables import COUNTED, as_row, counted, difference_table, uncertainty_lines
+from rerank_cli.display.evaluation_tables import (
+    COUNTED,
+    as_row,
+    counted,
+    difference_table,
+    notes_after,
+    uncertainty_lines,
+)
 from rerank_cli.evaluation.compare import SAME, TOP, Comparison, Move, side_by_side
 from rerank_cli.evaluation.rankings import Results
 
@@ -17,6 +24,7 @@ def as_dict(comparison: Comparison, first: Results, other: Results, moved: int) 
         **comparison.as_dict(),
         "why_no_drift": comparison.why_no_drift or None,
         "differences": [as_row(each) for each in comparison.differences],
+        "notes": comparison.notes,
         "moved_most": [_as_move(move, first, other) for move in comparison.moved_most(moved)],
     }
 
@@ -52,6 +60,7 @@ def comparison_lines(comparison: Comparison, first: Results, other: Results, mov
     if comparison.differences:
         lines += ["", *difference_table(comparison.differences, ("A", "B"))]
         lines += uncertainty_lines(comparison.differences)
+    lines += notes_after(comparison.differences, comparison.notes)
     for name, each in zip("AB", comparison.evaluations or (), strict=False):
         lines += [f"{name}: {words}" for words in counted(each)]
     for name, results in (("A", first), ("B", other)) if comparison.evaluations is None else ():

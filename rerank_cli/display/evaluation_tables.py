@@ -51,6 +51,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
         "measures": evaluation.means,
         "before": evaluation.before_means or None,
         "differences": [as_row(each) for each in evaluation.differences],
+        "notes": [printable(note) for note in evaluation.notes],
         **evaluation.counts,
     }
 
@@ -67,12 +68,14 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     lines = [f"{evaluation.name}: {count['judged_queries']:,} judged queries"]
     if not evaluation.differences:
         lines += ["", *(f"{name:<12}{value:>8.4f}" for name, value in evaluation.means.items())]
+        lines += notes_after([], evaluation.notes)
     else:
         lines += [
             f"before: {evaluation.before_name}",
             "",
             *difference_table(evaluation.differences, ("before", "after")),
             *uncertainty_lines(evaluation.differences),
+            *notes_after(evaluation.differences, evaluation.notes),
         ]
         leading = next(iter(evaluation.values))
         gains = [value - evaluation.before[leading].get(qid, 0.0) for qid, value in evaluation.values[leading].items()]
@@ -113,6 +116,11 @@ def difference_table(differences: list[Difference], names: tuple[str, str]) -> l
 def uncertainty_lines(differences: list[Difference]) -> list[str]:
     """What the interval and p of a table are, in a line; none for a table without them."""
     return [] if all(each.low is None for each in differences) else ["", UNCERTAINTY]
+
+
+def notes_after(differences: list[Difference], notes: list[str]) -> list[str]:
+    """Notes as lines below a table; an empty line comes first, unless the lines on uncertainty are above."""
+    return [*([] if uncertainty_lines(differences) or not notes else [""]), *notes]
 
 
 def histogram_lines(gains: list[float]) -> list[str]:

@@ -101,6 +101,7 @@ def _evaluation_section(results: Results, evaluation: Evaluation, previous: Resu
         facts=[
             *facts,
             *([("no ranking before", evaluation.why_no_before)] if evaluation.why_no_before else []),
+            *(("note", note) for note in evaluation.notes),
             *(() if evaluation.differences else ((name, f"{mean:.4f}") for name, mean in evaluation.means.items())),
         ],
         differences=evaluation.differences,
@@ -135,6 +136,7 @@ def _comparison_section(first: Results, other: Results, comparison: Comparison, 
         ("RBO, p = 0.9", number(comparison.rbo)),
         ("Kendall tau", number(comparison.tau)),
         ("mean |score B - A|", comparison.why_no_drift or number(comparison.drift)),
+        *(("note", note) for note in comparison.notes),
     ]
     moved = comparison.moved_most(DRILLED)
     pairs = {move.qid: (first.queries.get(move.qid), other.queries.get(move.qid)) for move in moved}

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.evaluation.evaluate import Difference, Evaluation, differences, evaluate
+from rerank_cli.evaluation.cautions import deepest, longest, most_overlap, on_lengths, on_measures
+from rerank_cli.evaluation.evaluate import Difference, Evaluation, differences, evaluate, few_queries
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.evaluation.rankings import Ranked, Results
 
@@ -56,6 +57,7 @@ class Comparison:
     why_no_drift: str = ""
     differences: list[Difference] = field(default_factory=list)
     evaluations: tuple[Evaluation, Evaluation] | None = None
+    notes: list[str] = field(default_factory=list)  # what the figures cannot show
 
     def moved_most(self, count: int) -> list[Move]:
         """The queries whose rankings differ, at most `count`, those that moved most first."""
@@ -106,7 +108,18 @@ def compare(
     )
     if qrels is not None:
         _add_measures(comparison, first, other, qrels, measures)
+    comparison.notes += _notes(comparison, [(first.queries[qid], other.queries[qid]) for qid in common])
     return comparison
+
+
+def _notes(comparison: Comparison, pairs: Sequence[tuple[Ranked, Ranked]]) -> list[str]:
+    """Notes on too few judged queries, and on lists that end before the ranks that are compared."""
+    lengths = longest(first for first, _ in pairs), longest(other for _, other in pairs)
+    depth = deepest(each.measure for each in comparison.differences)
+    notes = [*few_queries(comparison.differences), *on_lengths(("A", "B"), lengths, max(TOP, depth))]
+    if min(lengths) < TOP and (most := most_overlap(pairs, TOP)) < 1:
+        notes.append(f"overlap@{TOP} can be at most {most:.4f}.")
+    return [*notes, *on_measures(lengths, depth)]
 
 
 def _add_measures(

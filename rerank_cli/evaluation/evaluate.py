@@ -4,12 +4,13 @@ ir-measures computes every measure; this file computes differences. Queries coun
 queries, with 0 for queries without results.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from rerank_cli.core.errors import InputError
+from rerank_cli.evaluation.cautions import deepest, longest, on_few, on_lengths, on_measures
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.evaluation.measures import falling_scores, means_of, values_per_query
 from rerank_cli.evaluation.rankings import Results
@@ -84,7 +85,8 @@ class Difference:
 class Evaluation:
     """Measures of a file of results. `values` are by measure and query.
 
-    `before` is empty without a previous ranking, and `why_no_before` says why there is none.
+    `before` is empty without a previous ranking, and `why_no_before` says why there is none. `notes` are sentences on
+    what the figures cannot show.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Evaluation:
     before_name: str = ""
     why_no_before: str = ""
     differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Results | None = None) -> Evaluation:
@@ -119,12 +122,35 @@ def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Re
         evaluation.before_name = "input order"
     else:
         evaluation.why_no_before = results.why_no_before
+        evaluation.notes = _on_short_lists(results, values)
         return evaluation
     evaluation.counts["judged_queries_without_results_before"] = len(qrels.keys() - runs_before.keys())
     evaluation.before = values_per_query(measures, qrels, runs_before)
     evaluation.before_means = means_of(measures, evaluation.before, qids)
     evaluation.differences = differences(evaluation.before, values, evaluation.before_means, evaluation.means, qids)
+    evaluation.notes = few_queries(evaluation.differences)
+    if before is not None:
+        lengths = longest(results.queries.values()), longest(before.queries.values())
+        evaluation.notes += on_lengths((results.name, before.name), lengths, deepest(values))
+        evaluation.notes += on_measures(lengths, deepest(values))
     return evaluation
+
+
+def few_queries(differences: Sequence[Difference]) -> list[str]:
+    """That the judged queries of these differences are too few, if they are."""
+    if not differences:
+        return []
+    first = differences[0]
+    has_interval = any(each.low is not None for each in differences)
+    return on_few(first.better + first.worse + first.same, has_interval=has_interval)
+
+
+def _on_short_lists(results: Results, measures: Iterable[str]) -> list[str]:
+    """That measures look deeper than the lists of results from which candidates were left out."""
+    length = longest(results.queries.values())
+    if not results.cut or length >= deepest(measures):
+        return []
+    return [f"{results.name} has at most {length:,} documents per query: measures beyond rank {length:,} see no more."]
 
 
 def differences(
