@@ -2,5 +2,5 @@
 
 `results` reads `rankings` and `judgements` reads judgements (`column_files`: the lines of both). `measures` computes
 measures with ir-measures (`measure_names`: the names of other programs), `evaluate` compares before and after,
-`compare` compares rankings, `agreement` compares logits.
+`compare` compares rankings, `agreement` compares logits. `cautions` says what a comparison cannot show.
 """

@@ -18,14 +18,14 @@ CUTOFF = re.compile(r"@(\d+)$")
 def on_few(queries: int, *, has_interval: bool) -> list[str]:
     """That these judged queries are too few for a conclusion; [] if they are enough.
 
-    >>> on_few(3, has_interval=True)[0]
-    'Only 3 judged queries: the interval is too narrow, and the gain is not evidence. For a decision, judge 50 or more.'
+    >>> on_few(1, has_interval=False)
+    ['Only 1 judged query: the gain is a hint, not evidence. For a decision, judge 50 or more.']
     """
     if queries >= FEW:
         return []
     counted = "1 judged query" if queries == 1 else f"{queries} judged queries"
     narrow = "the interval is too narrow, and " if has_interval else ""
-    return [f"Only {counted}: {narrow}the gain is not evidence. For a decision, judge {ENOUGH} or more."]
+    return [f"Only {counted}: {narrow}the gain is a hint, not evidence. For a decision, judge {ENOUGH} or more."]
 
 
 def longest(rankings: Iterable[Ranked]) -> int:

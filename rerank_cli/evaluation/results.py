@@ -21,7 +21,7 @@ from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats import columns
 from rerank_cli.formats.cells import DELIMITERS, format_of_header
-from rerank_cli.formats.id_hints import lacking_id, way_to_ids
+from rerank_cli.formats.id_hints import lacking_ids, way_to_ids, without_ids
 from rerank_cli.formats.json_rows import is_row_of_run
 from rerank_cli.formats.json_values import Malformed, parse_object, without
 from rerank_cli.formats.known import format_of
@@ -105,7 +105,7 @@ def _ranked_record(format: Format, entry: Request, by_text: bool) -> dict[str, A
         raise InputError(f"{entry.origin}: {fault.reason} (at {fault.path})", RESULTS_ADVICE) from None
     if format.in_place:
         return _by_scores(format, entry, record, f"line {entry.origin.line}")
-    if not by_text or format.name not in PAIRS or lacking_id(record) is None:
+    if not by_text or format.name not in PAIRS or not lacking_ids(record):
         return record
     has_text = any(each["text"] for each in as_objects(record))
     return _by_scores(format, entry, record, record["query"]) if has_text else record
@@ -136,9 +136,9 @@ def _known(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _take(found: Results, entry: Request, record: dict[str, Any], relevance_field: str | None) -> None:
-    if lacking := lacking_id(record, found.read.candidates_field):
-        what, option = lacking
-        raise InputError(f"{entry.origin}: {what} has no id", way_to_ids(found.format, what, option) or RESULTS_ADVICE)
+    if lacking := lacking_ids(record, found.read.candidates_field):
+        reason = f"{entry.origin}: {without_ids(lacking)}"
+        raise InputError(reason, way_to_ids(found.format, lacking) or RESULTS_ADVICE)
     qid, candidates = str(record["id"]), as_objects(record)
     docids = tuple([str(each["id"]) for each in candidates])
     if relevance_field is not None:

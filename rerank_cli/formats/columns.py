@@ -102,7 +102,7 @@ def row_of_run(raw: bytes) -> RunRow:
     """Parse a line of a run. The tag may be missing or followed by other words. Raises Malformed."""
     columns = columns_of(raw)
     if len(columns) != RUN_COLUMNS and not _is_plain(columns):
-        raise Malformed(f"{len(columns)} columns, expected {RUN_COLUMNS} ({RUN}){likeness(raw)}")
+        raise wrong_width(columns, f"{RUN_COLUMNS} ({RUN})", RUN_COLUMNS, raw)
     qid, _, docid, _, text, *rest = columns
     score = score_of(text)
     check_ids(qid, docid)
@@ -168,6 +168,14 @@ def _is_plain(columns: list[str]) -> bool:
 
 def _is_rank(text: str) -> bool:
     return whole_number(text) is not None
+
+
+def wrong_width(columns: list[str], expected: str, most: int, raw: bytes, separator: str | None = None) -> Malformed:
+    """The fault of a line with another number of columns than `expected`; `most` is the largest that is right."""
+    way = likeness(raw)
+    if not way and len(columns) > most and (_usual(raw) if separator is None else separator) == BLANKS:
+        way = "; if ids have blanks, separate the columns with tabs"
+    return Malformed(f"{len(columns)} columns, expected {expected}{way}")
 
 
 def is_run(raw: bytes) -> bool:

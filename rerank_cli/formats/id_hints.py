@@ -1,6 +1,7 @@
 """Hints for records that lack ids: the option that names their field, or the place where a format keeps them."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rerank_cli.formats.dropped import Dropped
@@ -73,15 +74,10 @@ def _place_of(format_name: str, index: str | None, candidates_path: str) -> str:
     return places.candidate.format(index) or f"{candidates_path}[{index}].id"
 
 
-def way_to_ids(format_name: str, what: str, option: str) -> str:
-    """What to do about a record without ids: advice. `what` and `option` are those of `lacking_id`."""
-    is_record = what == "the record"
+def way_to_ids(format_name: str, lacking: Sequence[tuple[str, str]]) -> str:
+    """What to do about a record without ids: advice. `lacking` is what `lacking_ids` returns."""
     if format_name == "native":
-        if option:
-            return f"Add {option}, which may be the id."
-        naming = "--id-field" if is_record else "--candidate-id-field"
-        which = "record" if is_record else "candidate"
-        return f'Name the field that has it with {naming}, or add "id" to each {which} before you score: ids are kept.'
+        return _way_to_native_ids(lacking)
     if format_name in WITHOUT_IDS:
         return (
             f"{format_name} candidates cannot have ids. Use native records: "
@@ -98,9 +94,23 @@ def way_to_ids(format_name: str, what: str, option: str) -> str:
             "ids: --candidates-field documents --text-field page_content --id-field query --candidate-id-field "
             "metadata.NAME."
         )
-    path = _place_of(format_name, None if is_record else "", "$.candidates")
-    name = NAME.fullmatch(path)
-    return f'Add "{name[1]}" where {format_name} records have it, before you score.' if name else ""
+    paths = [_place_of(format_name, None if what == "the record" else "", "$.candidates") for what, _ in lacking]
+    names = [f'"{found[1]}"' for path in paths if (found := NAME.fullmatch(path))]
+    them = "them" if names[1:] else "it"
+    return f"Add {' and '.join(names)} where {format_name} records have {them}, before you score." if names else ""
+
+
+def _way_to_native_ids(lacking: Sequence[tuple[str, str]]) -> str:
+    known = [option for _, option in lacking if option]
+    adding = [f"Add {' and '.join(known)}, which may be the {'ids' if known[1:] else 'id'}."] if known else []
+    parts = ["record" if what == "the record" else "candidate" for what, option in lacking if not option]
+    if not parts:
+        return adding[0]
+    naming = " and ".join("--id-field" if part == "record" else "--candidate-id-field" for part in parts)
+    fields = "fields that have them" if parts[1:] else "field that has it"
+    each = " and each ".join(parts)
+    way = f'Name the {fields} with {naming}, or add "id" to each {each} before you score: ids are kept.'
+    return " ".join([*adding, way])
 
 
 class UnusedIds:
@@ -124,19 +134,28 @@ class UnusedIds:
         return f"; {' and '.join(options)} keep{'' if options[1:] else 's'} the ids" if options else ""
 
 
-def lacking_id(record: dict[str, Any], candidates_field: str = "candidates") -> tuple[str, str] | None:
-    """The part of a native record that lacks an id, with the option that names it ("" if unknown); None if all have
-    ids.
+def lacking_ids(record: dict[str, Any], candidates_field: str = "candidates") -> list[tuple[str, str]]:
+    """The parts of a native record that lack an id, each with the option that names it ("" if unknown).
 
-    >>> lacking_id({"id": "q1", "query": "w", "candidates": [{"id": 7, "text": "a"}, {"docid": "d9", "text": "b"}]})
-    ('candidate 1', '--candidate-id-field docid')
+    The parts are the record and its first candidate without one; [] if all have ids.
+
+    >>> lacking_ids({"id": "q1", "query": "w", "candidates": [{"id": 7, "text": "a"}, {"docid": "d9", "text": "b"}]})
+    [('candidate 1', '--candidate-id-field docid')]
     """
-    if not is_id(record.get("id")):
-        return "the record", hint_of_record(record, candidates_field)
+    lacking = [] if is_id(record.get("id")) else [("the record", hint_of_record(record, candidates_field))]
     for place, each in enumerate(as_objects(record)):
         if not is_id(each.get("id")):
-            return f"candidate {place}", hint_of_candidate(each)
-    return None
+            return [*lacking, (f"candidate {place}", hint_of_candidate(each))]
+    return lacking
+
+
+def without_ids(lacking: Sequence[tuple[str, str]]) -> str:
+    """What lacks ids, as the beginning of a message.
+
+    >>> without_ids([("the record", ""), ("candidate 0", "")])
+    'the record and candidate 0 have no id'
+    """
+    return f"{' and '.join(what for what, _ in lacking)} {'have' if lacking[1:] else 'has'} no id"
 
 
 def hint_of_record(record: dict[str, Any], candidates_field: str) -> str:

@@ -27,11 +27,11 @@ from rerank_cli.formats.columns import (
     Judgement,
     check_ids,
     columns_of,
-    likeness,
     split_at,
     splits_of,
     unquoted,
     whole_number,
+    wrong_width,
 )
 from rerank_cli.formats.json_rows import GRADES, JsonRows, is_of_run, object_in
 from rerank_cli.formats.json_values import Malformed, number_of
@@ -65,7 +65,7 @@ class JudgementColumns:
         if not self.header:
             _check_width(columns, raw)
         if len(columns) != self.width:
-            raise Malformed(f"{len(columns)} columns, expected {self.width} as in the first line")
+            raise wrong_width(columns, f"{self.width} as in the first line", self.width, raw, self.separator)
         if self.quoted:
             columns = [unquoted(each) for each in columns]
         qid, docid = columns[self.qid], columns[self.docid]
@@ -155,4 +155,4 @@ def _not_these(columns: list[str]) -> Malformed:
 def _check_width(columns: list[str], raw: bytes) -> None:
     if len(columns) not in WIDTHS:
         widths = " or ".join(f"{width} ({names})" for width, names in WIDTHS.items())
-        raise Malformed(f"{len(columns)} columns, expected {widths}{likeness(raw)}")
+        raise wrong_width(columns, widths, max(WIDTHS), raw)

@@ -37,6 +37,7 @@ from rerank_cli.formats.columns import (
     split_at,
     splits_of,
     unquoted,
+    wrong_width,
 )
 from rerank_cli.formats.json_rows import JsonRows, object_in
 from rerank_cli.formats.json_values import Malformed, number_of
@@ -90,7 +91,7 @@ class NamedColumns:
         """What a line says. Raises Malformed."""
         columns = columns_of(raw) if self.separator is None else split_at(raw, self.separator)
         if len(columns) != self.width:
-            raise Malformed(f"{len(columns)} columns, expected {self.width}")
+            raise wrong_width(columns, str(self.width), self.width, raw, self.separator)
         if self.quoted:
             columns = [unquoted(each) for each in columns]
         qid, docid, text = columns[self.qid], columns[self.docid], columns[self.value]

@@ -11,7 +11,7 @@ from rerank_cli.core.errors import InputError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
-from rerank_cli.formats.id_hints import lacking_id
+from rerank_cli.formats.id_hints import lacking_ids, without_ids
 from rerank_cli.formats.json_values import Malformed, named_in, number_of
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
@@ -88,10 +88,10 @@ def _examples_or_reasons(read: ReadConfig, fields: Fields, qrels: Qrels | None) 
             except Malformed as fault:
                 yield f"{entry.origin}: {fault.reason} (at {fault.path})"
                 continue
-            if qrels is not None and (lacking := lacking_id(record, read.candidates_field)):
-                what, option = lacking
-                why = f"; {option} names it" if option and format.name == "native" else ""
-                yield f"{entry.origin}: {what} has no id, which its judgement needs{why}"
+            if qrels is not None and (lacking := lacking_ids(record, read.candidates_field)):
+                options = [option for _, option in lacking if option and format.name == "native"]
+                why = f"; {' and '.join(options)} {'name them' if options[1:] else 'names it'}" if options else ""
+                yield f"{entry.origin}: {without_ids(lacking)}, which its judgement needs{why}"
                 continue
             elsewhere = () if qrels is None else _put_judgements(record, qrels, fields.relevance)
             candidates = as_objects(record)

@@ -37,7 +37,7 @@ def test_few_judged_queries_are_no_evidence_in_tables_json_and_page(tmp_path: Pa
     for queries, few in ((3, True), (19, True), (20, False)):
         first = run_of(tmp_path / "a", queries, 5)
         other, qrels = reversed_run(tmp_path / "b", first), judgements(tmp_path, queries)
-        note = f"Only {queries} judged queries: the interval is too narrow, and the gain is not evidence."
+        note = f"Only {queries} judged queries: the interval is too narrow, and the gain is a hint, not evidence."
         for command in ("eval", "compare"):
             page = tmp_path / "page.html"
             assert (note in said_by(command, first, other, qrels, "--html", page)) == few
@@ -49,7 +49,7 @@ def test_few_judged_queries_are_no_evidence_in_tables_json_and_page(tmp_path: Pa
 def test_one_judged_query_has_no_interval_and_the_note_names_none(tmp_path: Path) -> None:
     first = run_of(tmp_path / "a", 1, 5)
     said = said_by("eval", first, reversed_run(tmp_path / "b", first), judgements(tmp_path, 1))
-    assert "Only 1 judged query: the gain is not evidence." in said
+    assert "Only 1 judged query: the gain is a hint, not evidence." in said
 
 
 def test_lists_that_end_before_the_depth_of_a_measure_are_named_with_their_lengths(tmp_path: Path) -> None:

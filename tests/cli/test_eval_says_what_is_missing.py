@@ -78,7 +78,20 @@ DOCUMENTS = [{"page_content": "x", "metadata": {"source": "b", "grade": 1}}]
         ({"query": "w", "documents": DOCUMENTS}, '"id" to each record, and to each document or its metadata'),
         ({"query": "w", "documents": ["x"], "top_n": 1}, "--output-format native"),
         ({"query": {"text": "w"}, "passages": [{"text": "x"}]}, "Use native records"),
-        ({"query": "w", "candidates": [{"text": "x"}]}, 'with --id-field, or add "id" to each record'),
+        (
+            {"query": "w", "candidates": [{"text": "x"}]},
+            'with --id-field and --candidate-id-field, or add "id" to each record and each candidate',
+        ),
+        ({"query": "w", "candidates": [{"id": "d", "text": "x"}]}, 'with --id-field, or add "id" to each record'),
+        (
+            {"qid": "q", "query": "w", "candidates": [{"docid": "d", "text": "x"}]},
+            "Add --id-field qid and --candidate-id-field docid, which may be the ids.",
+        ),
+        (
+            {"query": "w", "candidates": [{"docid": "d", "text": "x"}]},
+            "Add --candidate-id-field docid, which may be the id. Name the field that has it with --id-field",
+        ),
+        ({"query": "w", "passage": "x", "label": 1}, 'Add "query_id" and "docid" where pairs records have them'),
         ({"id": "q", "query": "w", "candidates": [{"text": "x"}]}, 'with --candidate-id-field, or add "id" to each'),
         ({"query": {"text": "w"}, "candidates": [{"docid": "d", "doc": {"text": "x"}}]}, 'Add "qid"'),
         ({"model": "m", "results": [{"index": 0, "relevance_score": 0.5}]}, "--output-format native"),
@@ -132,3 +145,21 @@ def test_a_run_alone_is_no_input_and_the_advice_names_check_and_its_texts() -> N
     assert done.code == 2
     assert f"`rerank check --run {RUN}` checks it" in done.said
     assert "--queries and --corpus" in done.said
+
+
+def test_all_parts_without_ids_are_named_at_once(tmp_path: Path) -> None:
+    path = lines_of(tmp_path / "in", {"query": "w", "candidates": [{"text": "x"}]})
+    assert "in:1: the record and candidate 0 have no id\n" in forked("eval", path, "--qrels", QRELS).said
+
+
+def test_a_line_split_in_too_many_columns_at_blanks_says_that_tabs_keep_ids_together(tmp_path: Path) -> None:
+    way = "; if ids have blanks, separate the columns with tabs"
+    qrels, run = tmp_path / "qrels", tmp_path / "run"
+    for line, says in (("who wrote it 0 d1 1", True), ("q\t0\td\t1\tx", False), ("q 1", False)):
+        qrels.write_text(f"{line}\n")
+        assert (way in forked("eval", RUN, "--qrels", qrels).said) == says
+    run.write_text("q1 Q0 d1 1 2.0 t\nwho wrote it Q0 d1 1 2.0 t\n")
+    assert way in forked("eval", run, "--qrels", QRELS).said
+    run.write_text("qid,docid,rank\nq1,d1,1,x y\n")
+    done = forked("eval", run, "--qrels", QRELS)
+    assert (done.code, way in done.said) == (4, False)
