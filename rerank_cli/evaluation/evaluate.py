@@ -150,7 +150,8 @@ def _on_short_lists(results: Results, measures: Iterable[str]) -> list[str]:
     length = longest(results.queries.values())
     if not results.cut or length >= deepest(measures):
         return []
-    return [f"{results.name} has at most {length:,} documents per query: measures beyond rank {length:,} see no more."]
+    documents = "1 document" if length == 1 else f"{length:,} documents"
+    return [f"{results.name} has at most {documents} per query: measures beyond rank {length:,} see no more."]
 
 
 def differences(

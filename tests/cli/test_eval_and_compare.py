@@ -172,7 +172,7 @@ def test_judgements_of_candidates_that_were_cut_are_not_measured(tmp_path: Path)
     assert "candidates were left out" in done.said
     (tmp_path / "qrels").write_text("q 0 d1 1\n")
     shown = forked("eval", "out", "--qrels", "qrels", cwd=tmp_path).stdout.decode()
-    assert "no ranking before: 1 queries lack candidates of the input. Name one with --before" in shown
+    assert "no ranking before: 1 of 1 queries lacks candidates of the input. Name one with --before" in shown
 
 
 def test_judgements_may_come_through_a_pipe_and_are_on_the_page(ranked: Path, tmp_path: Path) -> None:
