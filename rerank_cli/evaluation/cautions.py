@@ -1,4 +1,4 @@
-"""Sentences on what a comparison cannot show: too few judged queries, and lists of different lengths."""
+"""Sentences on what a comparison cannot show: few judged queries, queries in one ranking alone, short lists."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -26,6 +26,19 @@ def on_few(queries: int, *, has_interval: bool) -> list[str]:
     counted = "1 judged query" if queries == 1 else f"{queries} judged queries"
     narrow = "the interval is too narrow, and " if has_interval else ""
     return [f"Only {counted}: {narrow}the gain is a hint, not evidence. For a decision, judge {ENOUGH} or more."]
+
+
+def on_lost(names: tuple[str, str], lost: int) -> list[str]:
+    """That so many judged queries have results in the first ranking alone; [] for none.
+
+    >>> on_lost(("bm25.run", "a.run"), 18)
+    ['18 judged queries have results in bm25.run and none in a.run: they count as losses.']
+    """
+    if not lost:
+        return []
+    counted = "1 judged query has" if lost == 1 else f"{lost:,} judged queries have"
+    it = "it counts as a loss" if lost == 1 else "they count as losses"
+    return [f"{counted} results in {names[0]} and none in {names[1]}: {it}."]
 
 
 def longest(rankings: Iterable[Ranked]) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.evaluation.cautions import deepest, longest, most_overlap, on_lengths, on_measures
+from rerank_cli.evaluation.cautions import deepest, longest, most_overlap, on_lengths, on_lost, on_measures
 from rerank_cli.evaluation.evaluate import Difference, Evaluation, differences, evaluate, few_queries
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.evaluation.rankings import Ranked, Results
@@ -108,6 +108,9 @@ def compare(
     )
     if qrels is not None:
         _add_measures(comparison, first, other, qrels, measures)
+    if qrels is not None:
+        lost = qrels.keys() & first.queries.keys() - other.queries.keys()
+        comparison.notes += on_lost(("A", "B"), len(lost))
     comparison.notes += _notes(comparison, [(first.queries[qid], other.queries[qid]) for qid in common])
     return comparison
 

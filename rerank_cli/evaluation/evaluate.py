@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from rerank_cli.core.errors import InputError
-from rerank_cli.evaluation.cautions import deepest, longest, on_few, on_lengths, on_measures
+from rerank_cli.evaluation.cautions import deepest, longest, on_few, on_lengths, on_lost, on_measures
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.evaluation.measures import falling_scores, means_of, values_per_query
 from rerank_cli.evaluation.rankings import Results
@@ -131,6 +131,8 @@ def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Re
     evaluation.notes = few_queries(evaluation.differences)
     if before is not None:
         lengths = longest(results.queries.values()), longest(before.queries.values())
+        lost = qrels.keys() & before.queries.keys() - results.queries.keys()
+        evaluation.notes += on_lost((before.name, results.name), len(lost))
         evaluation.notes += on_lengths((results.name, before.name), lengths, deepest(values))
         evaluation.notes += on_measures(lengths, deepest(values))
     return evaluation

@@ -80,3 +80,12 @@ def test_a_cut_ranking_without_one_before_says_how_deep_it_is(tmp_path: Path) ->
     (tmp_path / "out").write_text(json.dumps({"id": "q0", "query": "w", "candidates": candidates}))
     done = forked("eval", tmp_path / "out", "--qrels", judgements(tmp_path, 1), "--measures", "nDCG@10")
     assert "out has at most 3 documents per query: measures beyond rank 3 see no more.\n" in done.stdout.decode()
+
+
+def test_queries_that_are_in_the_ranking_before_alone_are_counted_as_losses_and_named(tmp_path: Path) -> None:
+    first, qrels = run_of(tmp_path / "a", 5, 5), judgements(tmp_path, 30)
+    for queries, said in ((3, "2 judged queries have results in {} and none in {}: they count as losses."), (5, "")):
+        other = run_of(tmp_path / "b", queries, 5)
+        for command, names in (("eval", (first, other)), ("compare", ("A", "B"))):
+            shown = said_by(command, first, other, qrels)
+            assert (said.format(*names) in shown) if said else ("count as losses" not in shown)
