@@ -421,7 +421,7 @@ def test_a_run_that_replaces_read_only_files_and_stops_anywhere_goes_on(
     source.write_bytes(lines(1) + b"bad\n" + lines(1, start=1))  # so little that each file is the largest for a while
     wanted = ("score", source, "-o", "out.jsonl", *OPTIONS, *SCORES, "--overwrite")
     codes = set()
-    for size in points.of(range(0, 4096, 32), sample=5):
+    for size in points.of(range(0, 6144, 32), sample=5):
         with points.trying("rights: read-only files and a limit of the file size"):
             for name in names:
                 (quick_folder / name).unlink(missing_ok=True)

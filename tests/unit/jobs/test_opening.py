@@ -1,7 +1,6 @@
 """What a run says at its beginning."""
 
 import gzip
-import os
 
 import pytest
 from support.making import jsonl, native_format
@@ -50,9 +49,10 @@ def test_records_of_compressed_input_are_counted_where_it_is_small_and_whole(tmp
     assert sentence(path) == f"scoring {path} (2 records, {len(whole)} bytes) with mini, openvino fp32"
     path.write_bytes(whole[:-9])
     assert sentence(path) == f"scoring {path} ({len(whole) - 9} bytes) with mini, openvino fp32"
-    path.write_bytes(whole + gzip.compress(os.urandom(COUNTED_BYTES // 16), 0))
-    assert sentence(path) == f"scoring {path} (4.2 MB) with mini, openvino fp32"
-    assert "(at most 5 records, 4.2 MB)" in sentence(path, limit=5)
+    large = whole + gzip.compress(bytes(COUNTED_BYTES), 1)
+    path.write_bytes(large)
+    assert sentence(path) == f"scoring {path} ({len(large) / 1000:.1f} kB) with mini, openvino fp32"
+    assert f"(at most 5 records, {len(large) / 1000:.1f} kB)" in sentence(path, limit=5)
 
 
 def test_progress_is_a_share_of_bytes_or_of_records(tmp_path, source):
