@@ -2,7 +2,8 @@
 
     python tests/recipes/demo/choose.py --shared FOLDER > sample_data/demo/questions.jsonl
 
-The rule was written before a model scored any of them. It reads places and judgements, never a score of a model:
+The rule was written before a model scored any of them, but for the place where the Arabic questions begin: at first it
+was that of the Chinese ones, which are the same questions. It reads places and judgements, never a score of a model:
 
 - SelQA, dev split: every 50th question from the first on, 8 in all, with all its sentences in BM25's order.
 - XQuAD, 6 Chinese and 6 Arabic questions over English paragraphs: from every 33rd question on (beginning with the 1st
