@@ -74,3 +74,9 @@ def test_a_heading_and_a_link_are_found(tmp_path: Path) -> None:
         ("page.md", "a-b-and-c"),
         ("page.md", "none"),
     ]
+
+
+def test_the_scripts_that_make_runs_are_in_the_checkout() -> None:
+    named = re.findall(r"\b(?:tests|sample_data)/[\w/]+\.(?:py|jsonl)\b", (ROOT / "Makefile").read_text("utf-8"))
+    assert len(named) >= 5
+    assert [name for name in named if not (ROOT / name).is_file()] == []
