@@ -17,8 +17,8 @@ from rerank_cli.formats import dialects
 from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI, TOPS, VOYAGE, Dialect, problem
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, id_field, kind, list_at, text_at
-from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
-from rerank_cli.formats.request_models import RequestModels
+from rerank_cli.formats.record_format import as_objects
+from rerank_cli.formats.request_format import RequestFormat, RequestModels
 
 GIVE_IDS = "give each request an id"
 WITHOUT_IDS = "the errors file has the lines that failed, or write records with ids (--output-format native)"
@@ -31,7 +31,7 @@ def check_options(body: dict[str, Any], dialect: Dialect) -> None:
             raise Malformed(reason, f"$.{name}", content=True)
 
 
-class Api(RecordFormat):
+class Api(RequestFormat):
     """Requests and responses of one API."""
 
     def __init__(self, dialect: Dialect, read: ReadConfig, write: WriteConfig) -> None:
@@ -41,22 +41,11 @@ class Api(RecordFormat):
                 "--score logit: scores in API responses are between 0 and 1",
                 "Leave it out (tei requests can set raw_scores), or write native records.",
             )
+        super().__init__(RequestModels(write))
         self.dialect = dialect
-        self.titled = self.needs_candidates = False
         self.candidates_path = f"$.{dialect.documents}"
         self._write = write
-        self.models = RequestModels(write)
         self._unnamed = False  # whether an answer was written without an id
-
-    @property
-    def notes(self) -> list[str]:
-        """Notes for the user on the models that requests name."""
-        return self.models.notes
-
-    @property
-    def first_notes(self) -> list[str]:
-        """The note that later requests do not change."""
-        return self.models.first_note
 
     @property
     def unmatched(self) -> str:
@@ -74,10 +63,6 @@ class Api(RecordFormat):
         check_id(body, "id", "$")
         rest = rest_of(body, {names.documents}, {"candidates"}, dropped)
         return {**rest, "query": query, "candidates": documents}
-
-    def refuses_cut(self, body: dict[str, Any]) -> bool:
-        """Whether a request forbids truncation: longer texts are errors."""
-        return dialects.refuses_cut(body)
 
     def top(self, body: dict[str, Any]) -> int | None:
         """The number of results that a request asks for; None for all. (0 means all too, as with vLLM.)"""
@@ -132,8 +117,6 @@ class Api(RecordFormat):
         kind_of = {"object": names.object} if names.object else {}
         usage = {"usage": {"total_tokens": ranking.tokens}}
         return {**about, **kind_of, "model": self._write.model, names.results: results, **usage}
-
-    to_lines = staticmethod(json_line)
 
 
 Make = Callable[[ReadConfig, WriteConfig], Api]

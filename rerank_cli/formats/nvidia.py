@@ -17,29 +17,18 @@ from rerank_cli.formats.api import WITHOUT_IDS, check_options
 from rerank_cli.formats.dialects import NVIDIA, WHOLE_IF
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, kind, list_at, object_at, text_at, value_at
-from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
-from rerank_cli.formats.request_models import RequestModels
+from rerank_cli.formats.record_format import as_objects
+from rerank_cli.formats.request_format import RequestFormat, RequestModels
 
 
-class Nvidia(RecordFormat):
+class Nvidia(RequestFormat):
     """Requests and responses of NVIDIA's rerankers."""
 
     candidates_path = "$.passages"
-    titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
+        super().__init__(RequestModels(write))
         self._model = write.model
-        self._models = RequestModels(write)
-
-    @property
-    def notes(self) -> list[str]:
-        """Notes for the user on the models that requests name."""
-        return self._models.notes
-
-    @property
-    def first_notes(self) -> list[str]:
-        """The note that later requests do not change."""
-        return self._models.first_note
 
     @property
     def unmatched(self) -> str:
@@ -48,7 +37,7 @@ class Nvidia(RecordFormat):
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The request as a native record. Raises Malformed, also for an unsupported option."""
-        self._models.see(body)
+        self.models.see(body)
         query = object_at(value_at(body, "query", "$"), "$.query")
         text = text_at(query, "text", "$.query")
         _refuse_image(query, "$.query")
@@ -58,10 +47,6 @@ class Nvidia(RecordFormat):
         passages = [_passage(each, f"$.passages[{index}]") for index, each in enumerate(list_at(body, "passages", "$"))]
         rest = rest_of(body, {"passages"}, {"candidates"}, dropped)
         return {**rest, "query": text, "candidates": passages}
-
-    def refuses_cut(self, body: dict[str, Any]) -> bool:
-        """Whether a request forbids truncation: longer texts are errors."""
-        return dialects.refuses_cut(body)
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """A request with the fields that the servers accept: texts, and whether to truncate."""
@@ -78,8 +63,6 @@ class Nvidia(RecordFormat):
         pairs = zip(ranking.indices, ranking.logits, strict=True)
         usage = {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}
         return {"rankings": [{"index": index, "logit": logit} for index, logit in pairs], "usage": usage}
-
-    to_lines = staticmethod(json_line)
 
 
 def _passage(passage: Any, place: str) -> str | dict[str, Any]:

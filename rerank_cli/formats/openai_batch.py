@@ -11,7 +11,7 @@ no ranking and no native record.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.ranking import Ranking
@@ -19,32 +19,23 @@ from rerank_cli.formats.api import RerankApi, check_options
 from rerank_cli.formats.dialects import COHERE
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, id_of, kind, list_at, object_at, text_at, value_at, without
-from rerank_cli.formats.record_format import RecordFormat, as_objects, json_line
+from rerank_cli.formats.record_format import as_objects
+from rerank_cli.formats.request_format import RequestFormat
 
 RERANK = ("/v1/rerank", "/v2/rerank", "/rerank")
 SCORE = ("/v1/score", "/score")
 SCORE_FIELDS = (("queries", "documents"), ("queries", "items"), ("text_1", "text_2"), ("data_1", "data_2"))
 
 
-class OpenAiBatch(RecordFormat):
+class OpenAiBatch(RequestFormat):
     """Lines of a batch, written as the batch's output file."""
 
     candidates_path = "$.body.documents"
-    titled = needs_candidates = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self._api = RerankApi(read, write)
+        super().__init__(self._api.models)
         self._write = write
-
-    @property
-    def notes(self) -> list[str]:
-        """Notes for the user on the models that requests name."""
-        return self._api.notes
-
-    @property
-    def first_notes(self) -> list[str]:
-        """The note that later requests do not change."""
-        return self._api.first_notes
 
     def to_native(self, body: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """The native record of the inner request, with the `custom_id` as its id. Raises Malformed for pairs."""
@@ -59,7 +50,7 @@ class OpenAiBatch(RecordFormat):
         name, url, inner = _parts(body)
         if url not in SCORE:
             return None
-        self._api.models.see(inner)
+        self.models.see(inner)
         with _below_body():
             score_request = Asked.of(inner)
         if len(score_request.queries) == 1:
@@ -70,13 +61,13 @@ class OpenAiBatch(RecordFormat):
             for query, text in zip(score_request.queries, score_request.texts, strict=True)
         ]
 
-    def refuses_cut(self, body: dict[str, Any]) -> bool:
-        """Whether a request forbids truncation: longer texts are errors."""
-        return self._api.refuses_cut(body["body"])
+    def request(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The inner request of a line."""
+        return cast(dict[str, Any], body["body"])
 
     def top(self, body: dict[str, Any]) -> int | None:
         """The number of results that a request asks for. /v1/score returns all scores."""
-        return None if body["url"] in SCORE else self._api.top(body["body"])
+        return None if body["url"] in SCORE else self._api.top(self.request(body))
 
     def from_native(self, record: dict[str, Any], dropped: Dropped | None = None) -> dict[str, Any]:
         """A line with a request to /v1/rerank."""
@@ -91,7 +82,7 @@ class OpenAiBatch(RecordFormat):
         """The line of the response. Scores of /v1/score keep the order of their documents."""
         name = f"rerank-{body['custom_id']}"
         if body["url"] in SCORE:
-            scores = ranking.logits if self._api.wants_logits(body["body"]) else ranking.scores
+            scores = ranking.logits if self._api.wants_logits(self.request(body)) else ranking.scores
             data = [
                 {"index": index, "object": "score", "score": score}
                 for index, score in sorted(zip(ranking.indices, scores, strict=True))
@@ -99,12 +90,10 @@ class OpenAiBatch(RecordFormat):
             usage = {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}
             answer: Any = {"id": name, "object": "list", "model": self._write.model, "data": data, "usage": usage}
         else:
-            inner = {**body["body"], "return_documents": True}  # as vLLM answers
+            inner = {**self.request(body), "return_documents": True}  # as vLLM answers
             answer = {"id": name, **without(self._api.with_ranking(inner, ranking), "id")}
         response = {"status_code": 200, "request_id": name, "body": answer}
         return {"id": name, "custom_id": body["custom_id"], "response": response, "error": None}
-
-    to_lines = staticmethod(json_line)
 
 
 def _parts(body: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
