@@ -20,7 +20,7 @@ setup: $(READY) ## make the environment in .venv
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check 'pip>=25.1' # the first that reads dependency groups
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1' # the first that reads dependency groups
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[all]' --group dev
 	@touch $@ $(INSTALLED)
 
