@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
-from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting
+from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting, refuse_with_markdown
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import InputError
-from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, json_text, write_csv
+from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, evaluation_markdown, json_text, write_csv
 from rerank_cli.display.messages import print_json, print_line, report
 from rerank_cli.evaluation.evaluate import evaluate
 from rerank_cli.evaluation.judgements import read_qrels
@@ -52,6 +52,7 @@ def eval_command(
         str | None, o.option("per-query", "Write the measures of each query to this CSV file.")
     ] = None,
     html: Annotated[str | None, o.option("html", "Write a report to this file: one page of HTML.")] = None,
+    markdown: Annotated[bool, o.option("markdown", "Print tables as GitHub-flavored Markdown.")] = False,
     as_json: Annotated[bool, o.option("json", "Print one JSON document instead of tables.")] = False,
 ) -> int:
     """Measure rankings against judgements, before and after: means, intervals, and how many queries got better.
@@ -60,6 +61,8 @@ def eval_command(
     rerank eval ranked.jsonl --qrels qrels.txt
     rerank eval reranked.run --before bm25.run --qrels qrels/test.tsv --measures "nDCG@10 R@100"
     """
+    if markdown:
+        refuse_with_markdown({"--json": as_json})
     refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
     refuse_files_of_others({"--per-query": per_query, "--html": html})
     chosen = parse_measures(measures)
@@ -84,7 +87,8 @@ def eval_command(
         print_json(json_text([as_dict(evaluation) for evaluation in evaluations]))
     else:
         for place, evaluation in enumerate(evaluations):
-            for line in [*([""] if place else []), *evaluation_lines(evaluation)]:
+            lines = evaluation_markdown(evaluation) if markdown else evaluation_lines(evaluation)
+            for line in [*([""] if place else []), *lines]:
                 print_line(line)
     if per_query is not None:
         write_csv(per_query, evaluations)

@@ -11,6 +11,10 @@ from rerank_cli.core.errors import ConfigError, Refused
 
 BEGIN = 1024  # bytes of a report that show what it is
 REPORTS = {"--html": b'<meta name="generator" content="rerank">', "--per-query": b"run,query,measure,before,after\n"}
+REASONS = {
+    "--json": "each prints the results in its own form",
+    "--moved": "Markdown has the tables without the queries that moved",
+}
 
 
 def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:
@@ -36,6 +40,12 @@ def refuse_files_of_others(reports: dict[str, str | None]) -> None:
             raise Refused(
                 f"{option} {path}: exists, and rerank did not write it", "Move it away, or choose another name."
             )
+
+
+def refuse_with_markdown(others: dict[str, bool]) -> None:
+    """Raises ConfigError for an option, of those given, that Markdown has no place for."""
+    for option in (name for name, is_given in others.items() if is_given):
+        raise ConfigError(f"--markdown and {option} do not go together", f"Leave one out: {REASONS[option]}.")
 
 
 def folder_to_make(output: str) -> Path:

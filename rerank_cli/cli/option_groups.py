@@ -10,7 +10,7 @@ GROUPS = {
     "run-columns skip-self query-template doc-template limit sample max-line-bytes max-candidates qrels before "
     "relevance-field teacher-field eval pool records cases lengths pairs tokenizer",
     "Ranking": "top-k min-score score measures moved any-scores",
-    "Output": "output output-format no-text digits tag errors overwrite stats per-query html plot json",
+    "Output": "output output-format no-text digits tag errors overwrite stats per-query html plot json markdown",
     "Model": "model revision offline engine device dtype max-length query-max-length long-docs chunk-overlap "
     "random-weights",
     "Training": "loss epochs max-steps batch-size negatives ranks margin learning-rate warmup weight-decay lora "
@@ -26,8 +26,8 @@ MOST_USED = {  # by command: what -h shows, at most twelve
     "bench": "pairs lengths engines peers rounds plot model device max-length threads json",
     "export": "output format dtype records model overwrite",
     "convert": "output output-format format query-field candidates-field text-field id-field run overwrite errors",
-    "eval": "qrels before measures relevance-field format per-query html json",
-    "compare": "qrels measures any-scores moved format html json",
+    "eval": "qrels before measures relevance-field format per-query html markdown json",
+    "compare": "qrels measures any-scores moved format html markdown json",
     "train": "output model eval loss epochs batch-size learning-rate lora device resume overwrite quiet",
     "mine": "output pool model negatives ranks margin query-template doc-template device overwrite quiet",
 }

@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from rerank_cli.core.errors import OutputError
 from rerank_cli.core.printable import printable
 from rerank_cli.display.bars import bar
+from rerank_cli.display.markdown import escaped, grid
 from rerank_cli.evaluation.evaluate import Difference, Evaluation, histogram, rows_of
 from rerank_cli.files.durable import put_file
 
@@ -26,6 +28,15 @@ UNCERTAINTY = (
     "95 % interval: bootstrap over the judged queries. p: paired t-test. "
     "A gain whose interval contains 0 may be chance."
 )
+
+
+def more_is_better(measure: str) -> bool:
+    """Whether a measure is of quality, not a count of queries or judgements.
+
+    >>> [more_is_better(each) for each in ("nDCG@10", "Judged@10", "NumRet(rel=1)")]
+    [True, False, False]
+    """
+    return measure.partition("@")[0].partition("(")[0] not in ("Judged", "NumQ", "NumRel", "NumRet")
 
 
 def json_text(document: Any) -> str:
@@ -86,6 +97,24 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     return lines
 
 
+def evaluation_markdown(evaluation: Evaluation) -> list[str]:
+    """The name of the file, the table and the notes as Markdown."""
+    judged = evaluation.counts["judged_queries"]
+    lines = [f"{escaped(evaluation.name)}: {judged:,} judged {'query' if judged == 1 else 'queries'}", ""]
+    if not evaluation.differences:
+        lines += grid(["measure", "mean"], [[escaped(name), f"{mean:.4f}"] for name, mean in evaluation.means.items()])
+    else:
+        lines += difference_grid(evaluation.differences, ("before", "after"))
+    before = [f"before: {evaluation.before_name}"] if evaluation.differences else []
+    notes = [*before, *uncertainty_lines(evaluation.differences)[1:], *evaluation.notes, *counted(evaluation)]
+    return [*lines, "", *listed(notes)]
+
+
+def listed(notes: Iterable[str]) -> list[str]:
+    """Notes as a list in Markdown."""
+    return [f"- {escaped(note)}" for note in notes]
+
+
 def counted(evaluation: Evaluation) -> list[str]:
     """Counts that qualify the means."""
     count = evaluation.counts
@@ -105,12 +134,36 @@ def difference_table(differences: list[Difference], names: tuple[str, str]) -> l
     lines = [head]
     for each in differences:
         interval = "" if each.low is None or each.high is None else f"[{each.low:+.4f}, {each.high:+.4f}]"
-        p_value = "" if each.p_value is None else "<0.001" if each.p_value < 0.001 else f"{each.p_value:.3f}"
         lines.append(
             f"{each.measure:<{width}}{each.before:>9.4f}{each.after:>9.4f}{each.gain:>+10.4f}  {interval:<20}"
-            f"{p_value:>7}{each.better:>9,}{each.worse:>7,}{each.same:>7,}"
+            f"{_of_p(each):>7}{each.better:>9,}{each.worse:>7,}{each.same:>7,}"
         )
     return lines
+
+
+def _of_p(difference: Difference) -> str:
+    p_value = difference.p_value
+    return "" if p_value is None else "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def difference_grid(differences: list[Difference], names: tuple[str, str]) -> list[str]:
+    """The same table as Markdown, the larger mean of a measure in bold."""
+    rows = []
+    for each in differences:
+        before, after = f"{each.before:.4f}", f"{each.after:.4f}"
+        best = max(before, after, key=float) if before != after and more_is_better(each.measure) else ""
+        low_high = "" if each.low is None or each.high is None else f"{each.low:+.4f} to {each.high:+.4f}"
+        rows.append(
+            [
+                escaped(each.measure),
+                *(f"**{mean}**" if mean == best else mean for mean in (before, after)),
+                f"{each.gain:+.4f}",
+                low_high,
+                _of_p(each),
+                *(f"{count:,}" for count in (each.better, each.worse, each.same)),
+            ]
+        )
+    return grid(["measure", *names, "gain", "95 % interval", "p", "better", "worse", "same"], rows)
 
 
 def uncertainty_lines(differences: list[Difference]) -> list[str]:

@@ -41,6 +41,7 @@ class Comparison:
 
     `why_no_drift` says why scores are not compared: "A has the tag 'bm25', not 'rerank'".
     `moves` are the queries of both files, those that moved most first: by `gain` with judgements, else by `rbo`.
+    `names` are the letters of the two files in reports.
     """
 
     first: str
@@ -58,6 +59,7 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
     evaluations: tuple[Evaluation, Evaluation] | None = None
     notes: list[str] = field(default_factory=list)  # what the figures cannot show
+    names: tuple[str, str] = ("A", "B")
 
     def moved_most(self, count: int) -> list[Move]:
         """The queries whose rankings differ, at most `count`, those that moved most first."""
@@ -76,21 +78,24 @@ def compare(
     measures: Sequence[Any] = (),
     *,
     any_scores: bool = False,
+    names: tuple[str, str] = ("A", "B"),
+    measured: Evaluation | None = None,
 ) -> Comparison:
     """Compare two files. Raises InputError when they have no query, or no judged query, in common.
 
-    Scores are compared where both files have logits, with `any_scores` also where they have other scores.
+    Scores are compared where both files have logits, with `any_scores` also where they have other scores. `measured`
+    has the measures of the first file, if they are known.
     """
     common = [qid for qid in first.queries if qid in other.queries]
     if not common:
-        names = [next(iter(each.queries), "none") for each in (first, other)]
+        ids = [next(iter(each.queries), "none") for each in (first, other)]
         raise InputError(
-            f"{first.name} and {other.name}: no query in common ({names[0]!r}, {names[1]!r})",
+            f"{first.name} and {other.name}: no query in common ({ids[0]!r}, {ids[1]!r})",
             "Use the same ids in both files.",
         )
     moves = [_move(qid, first.queries[qid], other.queries[qid]) for qid in common]
     taus = [move.tau for move in moves if move.tau is not None]
-    why_no_drift = _why_no_drift(first, other, any_scores)
+    why_no_drift = _why_no_drift(dict(zip(names, (first, other), strict=True)), any_scores)
     drift, std = (None, None) if why_no_drift else _drift(first, other, common)
     comparison = Comparison(
         first.name,
@@ -105,12 +110,13 @@ def compare(
         std,
         sorted(moves, key=lambda move: move.rbo),
         why_no_drift or ("" if drift is not None else "no common document has finite scores"),
+        names=names,
     )
     if qrels is not None:
-        _add_measures(comparison, first, other, qrels, measures)
-    if qrels is not None:
+        comparison.evaluations = measured or evaluate(first, qrels, measures), evaluate(other, qrels, measures)
+        _add_measures(comparison, *comparison.evaluations, list(qrels))
         lost = qrels.keys() & first.queries.keys() - other.queries.keys()
-        comparison.notes += on_lost(("A", "B"), len(lost))
+        comparison.notes += on_lost(names, len(lost))
     comparison.notes += _notes(comparison, [(first.queries[qid], other.queries[qid]) for qid in common])
     return comparison
 
@@ -119,21 +125,16 @@ def _notes(comparison: Comparison, pairs: Sequence[tuple[Ranked, Ranked]]) -> li
     """Notes on too few judged queries, and on lists that end before the ranks that are compared."""
     lengths = longest(first for first, _ in pairs), longest(other for _, other in pairs)
     depth = deepest(each.measure for each in comparison.differences)
-    notes = [*few_queries(comparison.differences), *on_lengths(("A", "B"), lengths, max(TOP, depth))]
+    notes = [*few_queries(comparison.differences), *on_lengths(comparison.names, lengths, max(TOP, depth))]
     if min(lengths) < TOP and (most := most_overlap(pairs, TOP)) < 1:
         notes.append(f"overlap@{TOP} can be at most {most:.4f}.")
     return [*notes, *on_measures(lengths, depth)]
 
 
-def _add_measures(
-    comparison: Comparison, first: Results, other: Results, qrels: Qrels, measures: Sequence[Any]
-) -> None:
-    """Add the measures of both, and sort the queries by their difference of the first measure."""
-    comparison.evaluations = evaluate(first, qrels, measures), evaluate(other, qrels, measures)
-    before, after = (each.values for each in comparison.evaluations)
-    qids = list(qrels)
-    means = [each.means for each in comparison.evaluations]
-    comparison.differences = differences(before, after, means[0], means[1], qids)
+def _add_measures(comparison: Comparison, first: Evaluation, other: Evaluation, qids: list[str]) -> None:
+    """Add the differences of the measures, and sort the queries by their difference of the first measure."""
+    before, after = first.values, other.values
+    comparison.differences = differences(before, after, first.means, other.means, qids)
     leading = next(iter(after))
     gains = {qid: after[leading].get(qid, 0.0) - before[leading].get(qid, 0.0) for qid in qids}
     judged = [replace(move, gain=gains[move.qid]) for move in comparison.moves if move.qid in gains]
@@ -195,10 +196,9 @@ def tau_of_orders(a: Sequence[str], b: Sequence[str]) -> float | None:
     return 1 - 4 * inversions / (len(order) * (len(order) - 1))
 
 
-def _why_no_drift(first: Results, other: Results, any_scores: bool) -> str:
+def _why_no_drift(named: dict[str, Results], any_scores: bool) -> str:
     """Why the scores of two files are not compared; "" if they are. Files without any scores come first."""
-    named = [("A", first), ("B", other)]
-    for name, each in sorted(named, key=lambda pair: pair[1].has_scores):
+    for name, each in sorted(named.items(), key=lambda pair: pair[1].has_scores):
         if not (each.scored or any_scores) or not each.has_scores:
             return f"{name} has {each.why_no_logits}{'; --any-scores compares them' if each.has_scores else ''}"
     return ""

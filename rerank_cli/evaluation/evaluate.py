@@ -62,7 +62,7 @@ class Difference:
     """A measure of two rankings of the same queries: means, the mean difference with its interval, and counts.
 
     The interval is a bootstrap over queries (percentiles, 95 %), `p_value` is that of a paired t-test; None with too
-    few queries or no difference.
+    few queries or no difference. `p_holm` is corrected for the number of rankings that were compared with the first.
     """
 
     measure: str
@@ -74,6 +74,7 @@ class Difference:
     better: int
     worse: int
     same: int
+    p_holm: float | None = None
 
     @property
     def gain(self) -> float:
