@@ -46,8 +46,8 @@ def compare_command(
         int | None,
         o.option(
             "moved",
-            f"Show the N queries that moved most (default {SHOWN}). With more than two files: add the details of "
-            "each comparison.",
+            f"Show the N queries that moved most (default {SHOWN}). With more than two files: add the details "
+            "of each comparison.",
             min=0,
         ),
     ] = None,
@@ -58,9 +58,7 @@ def compare_command(
     id_field: o.IdField = R.id_field,
     candidate_id_field: o.CandidateIdField = R.candidate_id_field,
     html: Annotated[str | None, o.option("html", "Write a report to this file: one page of HTML.")] = None,
-    markdown: Annotated[
-        bool, o.option("markdown", "Print tables as GitHub-flavored Markdown, without the queries that moved.")
-    ] = False,
+    markdown: Annotated[bool, o.option("markdown", "Print tables as GitHub-flavored Markdown.")] = False,
     as_json: Annotated[bool, o.option("json", "Print one JSON document instead of tables.")] = False,
 ) -> int:
     """Compare rankings of the same queries: with judgements by measures, without by how far they agree.
