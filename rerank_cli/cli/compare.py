@@ -17,10 +17,10 @@ from rerank_cli.display.messages import print_json, print_line, print_own, repor
 from rerank_cli.display.runs_table import markdown_lines, runs_table, table_lines
 from rerank_cli.evaluation.compare import SHOWN, Comparison
 from rerank_cli.evaluation.judgements import read_qrels
-from rerank_cli.evaluation.measures import parse_measures
+from rerank_cli.evaluation.measures import parse_measures, refuse_measures_as_files
 from rerank_cli.evaluation.rankings import Results
 from rerank_cli.evaluation.results import read_results
-from rerank_cli.evaluation.several import compare_all
+from rerank_cli.evaluation.several import compare_all, keep_common_queries, letters_of
 
 R = ReadConfig()
 
@@ -42,6 +42,7 @@ def compare_command(
     any_scores: Annotated[
         bool, o.option("any-scores", "Compare scores also where files are not known to have logits.")
     ] = False,
+    common_queries: o.CommonQueries = False,
     moved: Annotated[
         int | None,
         o.option(
@@ -70,6 +71,9 @@ def compare_command(
     rerank compare old.jsonl new.jsonl
     rerank compare bm25.run small.run large.run --qrels qrels.txt --markdown
     """
+    refuse_measures_as_files(runs, measures)
+    if measures is not None and qrels is None:
+        raise ConfigError("--measures needs --qrels", "Name the judgements to measure by, or leave --measures out.")
     if len(runs) < 2:
         raise ConfigError("a comparison needs two files of results", "Name two or more.")
     if markdown:
@@ -82,7 +86,11 @@ def compare_command(
     first, *others = [read_results(run, None, read, by_text=judged is None) for run in runs]
     for note in [note for each in (first, *others) for note in each.notes]:
         report(note)
-    comparisons = compare_all(first, others, judged, chosen, any_scores=any_scores)
+    common = ""
+    if common_queries:
+        letters = letters_of(len(runs))
+        judged, common = keep_common_queries(list(zip(letters, (first, *others), strict=True)), judged)
+    comparisons = compare_all(first, others, judged, chosen, any_scores=any_scores, common=common)
     done = list(zip(others, comparisons, strict=True))
     if as_json:
         shown = SHOWN if moved is None else moved

@@ -7,13 +7,15 @@ import typer
 from rerank_cli.cli import options as o
 from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting, refuse_with_markdown
 from rerank_cli.core.config import ReadConfig
-from rerank_cli.core.errors import InputError
+from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, evaluation_markdown, json_text, write_csv
 from rerank_cli.display.messages import print_json, print_line, report
 from rerank_cli.evaluation.evaluate import evaluate
 from rerank_cli.evaluation.judgements import read_qrels
-from rerank_cli.evaluation.measures import parse_measures
+from rerank_cli.evaluation.measures import parse_measures, refuse_measures_as_files
+from rerank_cli.evaluation.rankings import Results
 from rerank_cli.evaluation.results import read_results
+from rerank_cli.evaluation.several import keep_common_queries
 
 R = ReadConfig()
 
@@ -42,6 +44,7 @@ def eval_command(
             "Field of a candidate with its judgement. It can be a path (metadata.grade). Read without --qrels.",
         ),
     ] = "relevance",
+    common_queries: o.CommonQueries = False,
     format: o.Format = R.format,
     query_field: o.QueryField = R.query_field,
     candidates_field: o.CandidatesField = R.candidates_field,
@@ -61,6 +64,7 @@ def eval_command(
     rerank eval ranked.jsonl --qrels qrels.txt
     rerank eval reranked.run --before bm25.run --qrels qrels/test.tsv --measures "nDCG@10 R@100"
     """
+    refuse_measures_as_files(runs, measures)
     if markdown:
         refuse_with_markdown({"--json": as_json})
     refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
@@ -70,15 +74,18 @@ def eval_command(
     given = None if qrels is None else read_qrels(qrels)
     previous = None if before is None else read_results(before, None, read, by_text=given is None)
     relevance_field = o.field(relevance_field)
+    rankings = [_read(run, relevance_field if given is None else None, read) for run in runs]
+    common = ""
+    if common_queries:
+        files = [each for each in (previous, *rankings) if each is not None]
+        if len(files) == 1:
+            raise ConfigError("--common-queries needs another ranking", "Name one with --before, or several files.")
+        given, common = keep_common_queries([(each.name, each) for each in files], given)
     done = []
-    for run in runs:
-        results = read_results(run, relevance_field if given is None else None, read, by_text=given is None)
-        if given is None and results.cut:
-            raise InputError(
-                f"{run}: candidates were left out, as with --top-k, and their judgements with them",
-                "Name judgements with --qrels, or results with all their candidates.",
-            )
-        done.append((results, evaluate(results, results.relevance if given is None else given, chosen, previous)))
+    for results in rankings:
+        evaluation = evaluate(results, results.relevance if given is None else given, chosen, previous)
+        evaluation.notes[:0] = [common] if common else []
+        done.append((results, evaluation))
     for each in [*([] if previous is None else [previous]), *(results for results, _ in done)]:
         for note in each.notes:
             report(note)
@@ -98,3 +105,14 @@ def eval_command(
         write_evaluations(html, done, previous, given)
         report(f"{html}: written")
     return 0
+
+
+def _read(run: str, relevance_field: str | None, read: ReadConfig) -> Results:
+    """Read results, and the judgements in their candidates where a field is named. Raises InputError."""
+    results = read_results(run, relevance_field, read, by_text=relevance_field is not None)
+    if relevance_field is not None and results.cut:
+        raise InputError(
+            f"{run}: candidates were left out, as with --top-k, and their judgements with them",
+            "Name judgements with --qrels, or results with all their candidates.",
+        )
+    return results

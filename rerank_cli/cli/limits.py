@@ -10,7 +10,7 @@ from rerank_cli.core.config import ErrorLimit
 from rerank_cli.core.errors import ConfigError, Refused
 
 BEGIN = 1024  # bytes of a report that show what it is
-REPORTS = {"--html": b'<meta name="generator" content="rerank">', "--per-query": b"run,query,measure,before,after\n"}
+REPORTS = {"--html": b'<meta name="generator" content="rerank">', "--per-query": b"run,query,measure,before,after"}
 REASONS = {
     "--json": "each prints the results in its own form",
     "--moved": "Markdown has the tables without the queries that moved",

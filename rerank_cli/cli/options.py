@@ -76,6 +76,7 @@ RunColumns = Annotated[
     option("run-columns", "Column names of a run file without a header. Example: qid,docid,score,_ (_ is ignored)."),
 ]
 SkipSelf = Annotated[bool, option("skip-self", "Leave out a document with the id of its query. For ArguAna, Quora.")]
+CommonQueries = Annotated[bool, option("common-queries", "Leave out queries that not all files have, and count them.")]
 Queries = Annotated[
     str | None,
     option("queries", "Texts of the queries of --run: JSON lines, TSV or parquet, or a folder of such files."),

@@ -52,7 +52,12 @@ def comparison_lines(comparison: Comparison, first: Results, other: Results, mov
     """The lines to print."""
     lines = _figures(comparison)
     if comparison.differences:
-        lines += ["", *difference_table(comparison.differences, comparison.names)]
+        lines += [
+            "",
+            f"{'judged queries':<22}{comparison.judged}",
+            "",
+            *difference_table(comparison.differences, comparison.names),
+        ]
         lines += uncertainty_lines(comparison.differences)
     lines += notes_after(comparison.differences, comparison.notes)
     lines += _counted(comparison, first, other)
@@ -110,7 +115,13 @@ def comparison_markdown(comparison: Comparison, first: Results, other: Results) 
     if not comparison.differences:
         return markdown_lines(runs_table(first, [(other, comparison)]))
     files = (f"{name}: {each}" for name, each in zip(comparison.names, (first.name, other.name), strict=True))
-    notes = [*uncertainty_lines(comparison.differences)[1:], *comparison.notes, *_counted(comparison, first, other)]
+    judged = f"Measures are of the judged queries: {comparison.judged}."
+    notes = [
+        judged,
+        *uncertainty_lines(comparison.differences)[1:],
+        *comparison.notes,
+        *_counted(comparison, first, other),
+    ]
     return [*listed(files), "", *difference_grid(comparison.differences, comparison.names), "", *listed(notes)]
 
 

@@ -187,10 +187,10 @@ def write_csv(path: str, evaluations: list[Evaluation]) -> None:
     """Write the measures of every query in long form. Raises OutputError."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["run", "query", "measure", "before", "after"])
+    table.writerow(["run", "query", "measure", "before", "after", "gain", "documents_before", "documents"])
     for evaluation in evaluations:
-        for qid, measure, previous, value in rows_of(evaluation):
-            table.writerow([evaluation.name, qid, measure, "" if previous is None else previous, value])
+        for row in rows_of(evaluation):
+            table.writerow([evaluation.name, *("" if each is None else each for each in row)])
     try:
         put_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
     except OSError as fault:

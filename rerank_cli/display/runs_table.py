@@ -75,6 +75,8 @@ def runs_table(first: Results, done: Sequence[tuple[Results, Comparison]]) -> Ru
         notes = _on_measures(measured, comparisons, letters)
         for ranking, comparison in done:
             notes += _on_short_lists(first, ranking, comparison, deepest(measured[0].means))
+    if comparisons[0].common:
+        notes.insert(0, comparisons[0].common)
     for group in equal_rankings(rankings):
         *some, last = (letters[place] for place in group)
         notes.append(f"{', '.join(some)} and {last} have the same rankings.")

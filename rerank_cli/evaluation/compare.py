@@ -7,7 +7,7 @@ With judgements, their measures are compared too. The first file is the referenc
 import math
 import statistics
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -60,6 +60,8 @@ class Comparison:
     evaluations: tuple[Evaluation, Evaluation] | None = None
     notes: list[str] = field(default_factory=list)  # what the figures cannot show
     names: tuple[str, str] = ("A", "B")
+    judged: str = ""  # how many queries the measures are of, and which file has them
+    common: str = ""  # which queries were left out of both
 
     def moved_most(self, count: int) -> list[Move]:
         """The queries whose rankings differ, at most `count`, those that moved most first."""
@@ -115,10 +117,18 @@ def compare(
     if qrels is not None:
         comparison.evaluations = measured or evaluate(first, qrels, measures), evaluate(other, qrels, measures)
         _add_measures(comparison, *comparison.evaluations, list(qrels))
-        lost = qrels.keys() & first.queries.keys() - other.queries.keys()
-        comparison.notes += on_lost(names, len(lost))
+        comparison.judged, lost = _judged(names, qrels.keys(), first.queries.keys(), other.queries.keys())
+        comparison.notes += on_lost(names, lost)
     comparison.notes += _notes(comparison, [(first.queries[qid], other.queries[qid]) for qid in common])
     return comparison
+
+
+def _judged(names: tuple[str, str], judged: Set[str], first: Set[str], other: Set[str]) -> tuple[str, int]:
+    """Judged queries by the files that have results for them, and the number of those that only the first has."""
+    both, lost = len(judged & first & other), len(judged & first - other)
+    won, neither = len(judged & other - first), len(judged - first - other)
+    by_file = f"in both {both:,}, only {names[0]} {lost:,}, only {names[1]} {won:,}, in neither {neither:,}"
+    return f"{len(judged):,} ({by_file})", lost
 
 
 def _notes(comparison: Comparison, pairs: Sequence[tuple[Ranked, Ranked]]) -> list[str]:

@@ -41,12 +41,18 @@ NO_UNCERTAINTY = Uncertainty(None, None, None)
 
 
 class QueryValue(NamedTuple):
-    """A measure of one query. `before` is None without a previous ranking."""
+    """A measure of one query, with the number of documents that each ranking has for it: 0 without a result.
+
+    What is of a previous ranking is None if there is none.
+    """
 
     qid: str
     measure: str
     before: float | None
     after: float
+    gain: float | None
+    documents_before: int | None
+    documents: int
 
 
 class Bin(NamedTuple):
@@ -84,7 +90,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Evaluation:
-    """Measures of a file of results. `values` are by measure and query.
+    """Measures of a file of results. `values` are by measure and query, `documents` their number by query.
 
     `before` is empty without a previous ranking, and `why_no_before` says why there is none. `notes` are sentences on
     what the figures cannot show.
@@ -96,6 +102,8 @@ class Evaluation:
     counts: dict[str, int]
     before: dict[str, dict[str, float]] = field(default_factory=dict)
     before_means: dict[str, float] = field(default_factory=dict)
+    documents: dict[str, int] = field(default_factory=dict)
+    documents_before: dict[str, int] = field(default_factory=dict)
     before_name: str = ""
     why_no_before: str = ""
     differences: list[Difference] = field(default_factory=list)
@@ -114,6 +122,7 @@ def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Re
     values = values_per_query(measures, qrels, runs)
     qids = list(qrels)
     evaluation = Evaluation(results.name, means_of(measures, values, qids), values, counts_of(results, qrels))
+    evaluation.documents = {qid: len(scores) for qid, scores in runs.items()}
     if before is not None:
         evaluation.counts["documents_left_out_before"] = before.left_out
         runs_before = {qid: falling_scores(ranked.docids) for qid, ranked in before.queries.items() if qid in qrels}
@@ -125,6 +134,7 @@ def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Re
         evaluation.why_no_before = results.why_no_before
         evaluation.notes = _on_short_lists(results, values)
         return evaluation
+    evaluation.documents_before = {qid: len(scores) for qid, scores in runs_before.items()}
     evaluation.counts["judged_queries_without_results_before"] = len(qrels.keys() - runs_before.keys())
     evaluation.before = values_per_query(measures, qrels, runs_before)
     evaluation.before_means = means_of(measures, evaluation.before, qids)
@@ -243,9 +253,14 @@ def uncertainty(gains: Sequence[float]) -> Uncertainty:
 def rows_of(evaluation: Evaluation) -> Iterator[QueryValue]:
     """Every measure of every query, for a table."""
     for measure, values in evaluation.values.items():
-        before = evaluation.before.get(measure)
+        known = evaluation.before.get(measure)
         for qid, value in values.items():
-            yield QueryValue(qid, measure, None if before is None else before.get(qid, 0.0), value)
+            documents = evaluation.documents.get(qid, 0)
+            if known is None:
+                yield QueryValue(qid, measure, None, value, None, None, documents)
+            else:
+                before, documents_before = known.get(qid, 0.0), evaluation.documents_before.get(qid, 0)
+                yield QueryValue(qid, measure, before, value, value - before, documents_before, documents)
 
 
 def histogram(gains: Sequence[float], bins: int = 9) -> list[Bin]:

@@ -6,8 +6,10 @@ names the measure.
 """
 
 import math
+import os
 import re
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
@@ -16,10 +18,16 @@ from typing import Any
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.installation import installation
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
-from rerank_cli.evaluation.measure_names import ADVICE, usual_name
+from rerank_cli.evaluation.measure_names import (
+    ADVICE,
+    advice_for,
+    names_in,
+    refuse_odd_cutoff,
+    usual_name,
+    without_cutoff,
+)
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@10", "R@100", "P@10", "Success@1", "Judged@10")
-BETWEEN = re.compile(r"[\s,]+(?![^(]*\))")  # white space and commas outside brackets
 PROGRAM_ADVICE = "See https://ir-measur.es for the measures, and for those that need another program."
 AT_ONCE = 1000  # queries per call of ir-measures
 MAX_CUTOFF = 2**31 - 1
@@ -36,18 +44,21 @@ def parse_measures(names: str | None) -> list[Any]:
             raise ConfigError(f"{package} is not installed", installation("eval"))
     ir_measures: Any = import_module("ir_measures")
     registry, found = ir_measures.measures.registry, []
-    wanted = list(filter(None, BETWEEN.split(names or " ".join(MEASURES))))
+    wanted = names_in(names or " ".join(MEASURES))
     if not wanted:
         raise ConfigError(f"--measures {names!r}: no measure", ADVICE)
     for name in wanted:
+        refuse_odd_cutoff(name)
         usual = usual_name({"MRR@10": "RR@10", "MAP": "AP"}.get(name, name), registry)
-        if usual in registry and getattr(registry[usual].SUPPORTED_PARAMS.get("cutoff"), "required", False):
-            raise ConfigError(f"--measures: {name!r} needs a cutoff", f"For example: {usual}@10.")
+        if usual in registry and any(
+            getattr(registry[usual].SUPPORTED_PARAMS.get(each), "required", False) for each in ("cutoff", "recall")
+        ):
+            raise without_cutoff(name, usual)
         try:
             measure = ir_measures.parse_measure(usual)
             able = any(each.is_available() and each.supports(measure) for each in ir_measures.DefaultPipeline.providers)
         except Exception as fault:  # its parser raises any exception
-            raise ConfigError(f"--measures: {name!r} is not a measure ({fault})", ADVICE) from None
+            raise ConfigError(f"--measures: {name!r} is not a measure ({fault})", advice_for(name, registry)) from None
         if not able:
             raise ConfigError(f"--measures: {name!r} cannot be computed here", PROGRAM_ADVICE)
         for parameter, value in measure.params.items():
@@ -58,6 +69,24 @@ def parse_measures(names: str | None) -> list[Any]:
                 )
         found.append(measure)
     return found
+
+
+def is_measure(name: str) -> bool:
+    """Whether a word could stand in a list of measures."""
+    try:
+        return bool(parse_measures(f"nDCG@10, {name}"))
+    except ConfigError:
+        return False
+
+
+def refuse_measures_as_files(files: Iterable[str], measures: str | None) -> None:
+    """Raises ConfigError for names of measures that were typed without quotes: no such file exists."""
+    stray = [name for name in files if measures is not None and not os.path.exists(name) and is_measure(name)]
+    if stray:
+        together = shlex.quote(" ".join([measures or "", *stray]))
+        raise ConfigError(
+            f"{stray[0]} is read as a file: --measures takes one value", f"Use quotes: --measures {together}"
+        )
 
 
 SOUND = {

@@ -30,6 +30,7 @@ from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.run_survey import GUESSED, Grades, find_layout, is_guessed, rows_of_run
 from rerank_cli.formats.translated import Format
 
+PARTIAL = ".partial"  # the suffix of the output of a run until it is complete
 LOOK_AT_LINES = 100  # lines searched for a record among lines that cannot be read
 RESULTS_ADVICE = "Name the ids of records and candidates with --id-field and --candidate-id-field, or use a TREC run."
 NOTHING_ADVICE = "Expected a run, or records with ids. `rerank check FILE` shows how records are read."
@@ -47,6 +48,7 @@ def read_results(
     by their texts, which is possible only without judgements of another file. Raises InputError when results have no
     ids, or the file cannot be read.
     """
+    _refuse_unfinished(path)
     inputs = Inputs((path,), scores=True)
     if _holds_run(inputs, read):
         found = _results_of_run(path, inputs, read.run_columns)
@@ -56,7 +58,18 @@ def read_results(
         _add_records(found, inputs, relevance_field, by_text)
     if read.skip_self:
         found.leave_out_selves()
+    if path.endswith(PARTIAL):
+        found.notes.append(f"{path}: the output of an unfinished run, which lacks records that are still to be written")
     return found
+
+
+def _refuse_unfinished(path: str) -> None:
+    """Raises InputError for an output that does not exist yet, while its run is unfinished."""
+    if not os.path.lexists(path) and os.path.isfile(path + PARTIAL) and os.path.isfile(f"{path}.journal"):
+        raise InputError(
+            f"{path}: the run that writes it is unfinished",
+            f"Finish it: run the same command with --resume. {path}{PARTIAL} has the records so far.",
+        )
 
 
 def _add_records(found: Results, inputs: Inputs, relevance_field: str | None, by_text: bool) -> None:

@@ -4,12 +4,44 @@ import string
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
+from rerank_cli.core.errors import InputError
 from rerank_cli.evaluation.compare import Comparison, compare
 from rerank_cli.evaluation.evaluate import evaluate
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.evaluation.rankings import Results
+
+
+class Common(NamedTuple):
+    """Judgements of the queries that all rankings have, and a sentence on the queries that were left out."""
+
+    qrels: Qrels | None
+    note: str
+
+
+def keep_common_queries(named: Sequence[tuple[str, Results]], qrels: Qrels | None) -> Common:
+    """Leave out of these rankings, and of the judgements, the queries that one of the rankings lacks.
+
+    Raises InputError if nothing is left.
+    """
+    common = set.intersection(*(set(each.queries) for _, each in named))
+    if not common:
+        raise InputError("--common-queries: no query is in all files", "Use the same ids in all files.")
+    left_out = [f"{name} {len(each.queries) - len(common):,}" for name, each in named]
+    kept = None if qrels is None else {qid: grades for qid, grades in qrels.items() if qid in common}
+    if qrels is not None and kept is not None:
+        left_out.append(f"judgements {len(qrels) - len(kept):,}")
+        if not kept:
+            raise InputError(
+                "--common-queries: none of the queries that are in all files is judged",
+                "Use the same ids in all files.",
+            )
+    for _, each in named:
+        each.queries = {qid: ranked for qid, ranked in each.queries.items() if qid in common}
+        each.relevance = {qid: grades for qid, grades in each.relevance.items() if qid in common}
+    counted = "the query that is" if len(common) == 1 else f"the {len(common):,} queries that are"
+    return Common(kept, f"Only {counted} in all files (--common-queries). Left out: {', '.join(left_out)}.")
 
 
 def compare_all(
@@ -19,8 +51,12 @@ def compare_all(
     measures: Sequence[Any] = (),
     *,
     any_scores: bool = False,
+    common: str = "",
 ) -> list[Comparison]:
-    """Compare each of the others with the first, as `compare` does. Differences of measures have their `p_holm`."""
+    """Compare each of the others with the first, as `compare` does. Differences of measures have their `p_holm`.
+
+    `common` is the sentence on queries that were left out, if they were.
+    """
     measured = None if qrels is None else evaluate(first, qrels, measures)
     letters = letters_of(1 + len(others))
     done = [
@@ -31,6 +67,9 @@ def compare_all(
         corrected = holm([each.differences[place].p_value for each in done])
         for each, p_value in zip(done, corrected, strict=True):
             each.differences[place] = replace(each.differences[place], p_holm=p_value)
+    for each in done if common else ():
+        each.common = common
+        each.notes.insert(0, common)
     return done
 
 

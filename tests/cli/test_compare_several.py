@@ -88,3 +88,13 @@ def test_markdown_goes_with_no_other_form(runs: Path, options: tuple[str, ...]) 
     assert f"--markdown and {options[0]} do not go together" in done.said
     if options == ("--json",):
         assert forked("eval", "a.run", "--qrels", "qrels", "--markdown", "--json", cwd=runs).code == 2
+
+
+def test_measures_without_quotes_and_without_judgements_are_named(runs: Path) -> None:
+    for command in ("eval", "compare"):
+        done = forked(command, "a.run", "b.run", "--qrels", "qrels", "--measures", "RR@5", "nDCG@10", "P@5", cwd=runs)
+        assert done.code == 2
+        assert "nDCG@10 is read as a file: --measures takes one value" in done.said
+        assert "--measures 'RR@5 nDCG@10 P@5'" in done.said
+    done = forked("compare", "a.run", "b.run", "--measures", "RR@5", cwd=runs)
+    assert (done.code, "--measures needs --qrels" in done.said) == (2, True)

@@ -69,6 +69,28 @@ def test_every_query_is_in_the_csv(ranked: Path, tmp_path: Path) -> None:
     assert sum(after) / len(after) == pytest.approx(made["measures"]["nDCG@10"])
 
 
+def test_the_csv_tells_no_result_from_a_measured_zero_and_has_the_gain(tmp_path: Path) -> None:
+    (tmp_path / "before").write_text("q1 Q0 a 1 2 t\nq1 Q0 b 2 1 t\nq2 Q0 a 1 1 t\n")
+    (tmp_path / "after").write_text("q1 Q0 b 1 2 t\nq1 Q0 a 2 1 t\n")
+    (tmp_path / "qrels").write_text("q1 0 b 1\nq2 0 b 1\nq3 0 b 1\n")
+    measured = ("eval", "after", "--qrels", "qrels", "--measures", "RR", "--per-query", "csv")
+    assert forked(*measured, "--before", "before", cwd=tmp_path).code == 0
+    assert (tmp_path / "csv").read_text().splitlines() == [
+        "run,query,measure,before,after,gain,documents_before,documents",
+        "after,q1,RR,0.5,1.0,0.5,2,2",
+        "after,q2,RR,0.0,0.0,0.0,1,0",
+        "after,q3,RR,0.0,0.0,0.0,0,0",
+    ]
+    assert forked(*measured, cwd=tmp_path).code == 0
+    assert (tmp_path / "csv").read_text().splitlines()[1:] == [
+        "after,q1,RR,,1.0,,,2",
+        "after,q2,RR,,0.0,,,0",
+        "after,q3,RR,,0.0,,,0",
+    ]
+    (tmp_path / "csv").write_text("run,query,measure,before,after\nafter,q1,RR,,1.0\n")
+    assert forked(*measured, cwd=tmp_path).code == 0, "a table with fewer columns is ours too"
+
+
 def test_judgements_may_stand_in_the_candidates(tmp_path: Path) -> None:
     candidates = [{"id": "a", "text": "x", "grade": 0}, {"id": "b", "text": "y", "grade": 2}]
     (tmp_path / "in").write_text(json.dumps({"id": "q", "query": "w", "candidates": candidates}) + "\n")

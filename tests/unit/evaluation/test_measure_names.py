@@ -45,6 +45,41 @@ def test_a_name_that_means_the_same_is_understood(name: str, ours: str) -> None:
     assert [str(each) for each in parse_measures(name)] == [ours]
 
 
+@pytest.mark.parametrize(
+    ("names", "ours"),
+    [
+        ("ndcg_cut_5,10", ["nDCG@5", "nDCG@10"]),
+        ("ndcg_cut.5,10,RR", ["nDCG@5", "nDCG@10", "RR"]),
+        ("recall@10, 100", ["R@10", "R@100"]),
+        ("iprec_at_recall_0.10,0.20", ["IPrec@0.1", "IPrec@0.2"]),
+        ("P(rel=2)@5,10 AP", ["P(rel=2)@5", "P(rel=2)@10", "AP"]),
+    ],
+)
+def test_a_measure_may_have_several_cutoffs(names: str, ours: list[str]) -> None:
+    assert [str(each) for each in parse_measures(names)] == ours
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "instead"),
+    [
+        ("iprec_at_recall", "needs a level of recall", "IPrec@0.1"),
+        ("IPrec", "needs a level of recall", "IPrec@0.1"),
+        ("map_cut", "needs a cutoff", "AP@10"),
+        ("nDCG@k", "what follows @ must be a number", "nDCG@10"),
+        ("ndcg@", "what follows @ must be a number", "ndcg@10"),
+        ("AP 10", "is a number without a measure", "nDCG@10"),
+        ("ndcg10", "is not a measure", "The closest is nDCG@10."),
+        ("nDGC@5", "is not a measure", "The closest is nDCG@5."),
+    ],
+)
+def test_what_is_wrong_with_a_name_is_said_without_words_of_a_parser(name: str, wrong: str, instead: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_measures(name)
+    assert wrong in caught.value.message
+    assert "problem parsing" not in caught.value.message
+    assert instead in (caught.value.advice or "")
+
+
 def test_names_of_trec_eval_have_its_values() -> None:
     pytrec_eval = pytest.importorskip("pytrec_eval")
     qrels = {"q1": {"a": 2, "b": 0, "c": 1, "x": 1}, "q2": {"d": 1}}
