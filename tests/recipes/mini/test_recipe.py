@@ -11,7 +11,7 @@ from distil import Batch, Student, Teacher, losses, script
 from pool import Pool, by_words, find_neighbours, nearest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, BertModel
-from vocabulary import chosen_pieces, lost_words, trim
+from vocabulary import chosen_pieces, lost_words, read_in_lower_case, trim
 
 WORDS = [f"▁w{number}" for number in range(200)]
 VOCABULARY = [["<s>", 0.0], ["<pad>", 0.0], ["</s>", 0.0], ["<unk>", 0.0], ["▁", -2.0]]
@@ -75,6 +75,20 @@ def test_lost_words_are_those_that_are_in_parts_now(base: Path, trimmed: Path) -
     pieces = {piece for piece, _ in json.loads((trimmed / "tokenizer.json").read_bytes())["model"]["vocab"]}
     assert lost_words(base, trimmed) == []  # none of them is of letters alone
     assert not set(WORDS) <= pieces
+
+
+@pytest.mark.parametrize("before", [None, {"type": "Strip", "strip_left": True, "strip_right": True}])
+def test_capitals_become_small_letters_and_the_steps_before_stay(before: object, trimmed: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps({**json.loads((trimmed / "tokenizer.json").read_bytes()), "normalizer": before}))
+    plain = Tokenizer.from_file(str(file))
+    read_in_lower_case(tmp_path)
+    lowered = Tokenizer.from_file(str(file))
+    text = "W1 W7 w12"
+    assert plain.encode(text.lower()).ids == lowered.encode(text).ids == lowered.encode(text.lower()).ids
+    assert plain.encode(text).ids != lowered.encode(text).ids
+    steps = json.loads(file.read_bytes())["normalizer"]["normalizers"]
+    assert steps == [{"type": "Lowercase"}, *([before] if before else [])]
 
 
 def test_arabic_is_told_from_what_else_is_written_with_its_letters() -> None:

@@ -1,4 +1,4 @@
-"""A smaller vocabulary: the most probable pieces, and the single characters that Chinese and Japanese need."""
+"""A smaller vocabulary: the most probable pieces, and the single characters that Chinese and Japanese need; no capitals."""
 
 import json
 import shutil
@@ -39,6 +39,18 @@ def trim(base: Path, target: Path, pieces: int, characters: int) -> None:
     model.embeddings.word_embeddings.weight.data = rows
     model.save_pretrained(target)
     shutil.copy(base / "tokenizer_config.json", target)
+
+
+def read_in_lower_case(folder: Path) -> None:
+    """Let a tokenizer read capitals as small letters, after the characters are normalized (a full-width A is an A)."""
+    file = folder / "tokenizer.json"
+    tokenizer = json.loads(file.read_bytes())
+    given = tokenizer["normalizer"]
+    steps = given["normalizers"] if given and given["type"] == "Sequence" else [given] if given else []
+    place = next((place for place, step in enumerate(steps, 1) if step["type"] == "Precompiled"), 0)
+    steps = [*steps[:place], {"type": "Lowercase"}, *steps[place:]]
+    tokenizer["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    file.write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
 def lost_words(base: Path, trimmed: Path) -> list[str]:
