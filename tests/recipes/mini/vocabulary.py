@@ -1,4 +1,4 @@
-"""A smaller vocabulary: the most probable pieces, and the single characters that Chinese and Japanese need; no capitals."""
+"""A smaller vocabulary: the likeliest pieces, single characters for Chinese and Japanese, and no capitals."""
 
 import json
 import shutil
