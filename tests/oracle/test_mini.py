@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.engines.self_test import PAIRS, score_together
+from rerank_cli.engines.self_test import KNOWN_SCORES, PAIRS, score_together
 from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 
 WEIGHTS_SHA256 = "361dfffc5c997df0dad87e0d0185c4d34f28a063cb89df91b5b38bc9115c6dbc"
-LOGITS = [-3.9549, 1.9573]  # of self_test.PAIRS, fp32
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +22,13 @@ def test_mini_has_the_weights_of_its_card(mini: TorchCrossEncoder) -> None:
     assert mini.identity.weights_sha256 == WEIGHTS_SHA256
 
 
-def test_mini_scores_known_pairs_as_ever(mini: TorchCrossEncoder) -> None:
-    assert score_together(mini, mini.prepare(PAIRS)) == pytest.approx(LOGITS, abs=2e-3)
+def test_mini_gives_the_scores_that_its_card_states_and_doctor_expects(mini: TorchCrossEncoder, root: Path) -> None:
+    known = KNOWN_SCORES["mini"]
+    assert [(each.query, each.document) for each in known] == PAIRS
+    expected = [each.expected for each in known]
+    assert score_together(mini, mini.prepare(PAIRS)) == pytest.approx(expected, abs=2e-3)
+    card = (root / "rerank_cli/models/mini/README.md").read_text(encoding="utf-8")
+    assert all(f"{logit}" in card for logit in expected)
 
 
 def test_mini_says_when_it_lowers_a_length_that_was_asked_for(mini: TorchCrossEncoder) -> None:
