@@ -1,8 +1,10 @@
 """Paths that tests share, and the fault points: `--exhaustive` tries them all and prints a table of them."""
 
 import compileall
+import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections import Counter, defaultdict
@@ -51,11 +53,23 @@ def points(request: pytest.FixtureRequest) -> Iterator[Points]:
 def pytest_configure(config: pytest.Config) -> None:
     keep_bytecode()
     os.environ.pop("RERANK_CACHE", None)
-    os.environ["XDG_CACHE_HOME"] = str(ROOT / ".pytest_cache" / "xdg")  # graphs made once, away from the user's
+    os.environ["XDG_CACHE_HOME"] = str(cache_folder(hasattr(config, "workerinput")))
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a shell's background: our runs would inherit it
             signal.signal(number, handler)
     config.stash[TRIED], config.stash[PASSED] = Counter(), Counter()
+
+
+def cache_folder(worker: bool) -> Path:
+    """Where graphs are kept, away from the user's: made once by the same code, and never those of other code."""
+    package = ROOT / "rerank_cli"
+    makers = [*sorted((package / "engines").glob("*.py")), *sorted((package / "models").glob("*.py"))]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in makers)).hexdigest()[:16]
+    if not worker:
+        for other in (ROOT / ".pytest_cache").glob("xdg*"):
+            if other.name != f"xdg-{digest}":
+                shutil.rmtree(other, ignore_errors=True)
+    return ROOT / ".pytest_cache" / f"xdg-{digest}"
 
 
 def keep_bytecode() -> None:

@@ -1,8 +1,8 @@
 """Convert the torch model of a cross-encoder to an ONNX graph.
 
-int8 stores weights in eight bits with a scale per output channel, except for upper layers that a model excludes.
-Activations are rounded at run time (onnxruntime's dynamic quantization). Weights are signed if the CPU has VNNI, else
-unsigned: x86 without VNNI adds products with signed bytes in 16 bits, which saturate.
+int8 stores weights in eight bits with a scale per output channel, except for the head, and upper layers that a model
+excludes. Activations are rounded at run time (onnxruntime's dynamic quantization). Weights are signed if the CPU has
+VNNI, else unsigned: x86 without VNNI adds products with signed bytes in 16 bits, which saturate.
 """
 
 import re
@@ -48,12 +48,12 @@ def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
             )
         if dtype == "int8":
             with quietly():
-                _quantize(plain, target / MAIN["onnx"], model.upper)
+                _quantize(plain, target / MAIN["onnx"], model.in_float)
         session = onnxruntime.InferenceSession(str(target / MAIN["onnx"]), providers=["CPUExecutionProvider"])
         prove_graph(encoder, model, lambda inputs: session.run(None, inputs)[0], TOLERANCE[dtype])
 
 
-def _quantize(plain: Path, target: Path, spared: str) -> None:
+def _quantize(plain: Path, target: Path, in_float: list[str]) -> None:
     import onnx
     from onnx import external_data_helper
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -61,11 +61,17 @@ def _quantize(plain: Path, target: Path, spared: str) -> None:
     graph = onnx.load(str(plain))
     graph.graph.ClearField("value_info")  # shapes that torch's exporter notes and its optimizer then changes
     external_data_helper.uuid = SimpleNamespace(uuid1=uuid.uuid4)  # the original opens a socket to get an address
-    scopes = {node.name: " ".join(each.value for each in node.metadata_props) for node in graph.graph.node}
+    scopes = {
+        node.name: each.value
+        for node in graph.graph.node
+        for each in node.metadata_props
+        if each.key == "pkg.torch.onnx.name_scopes"
+    }
+    spared = [name for name, scope in scopes.items() if re.match("|".join(in_float), scope)]
     quantize_dynamic(
         graph,
         target,
-        nodes_to_exclude=[name for name, scope in scopes.items() if re.match(spared, scope, re.DOTALL)],
+        nodes_to_exclude=[*spared, *(f"{name}_MatMul" for name in spared)],  # the head's Gemm becomes a MatMul first
         per_channel=True,
         weight_type=QuantType.QInt8 if has_vnni() else QuantType.QUInt8,
         op_types_to_quantize=["MatMul", "Gemm"],

@@ -40,7 +40,7 @@ def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
         with quietly(), torch.inference_mode():
             graph = openvino.convert_model(model, example_input=example_inputs(encoder))
         if dtype == "int8":
-            graph = _compress_weights(graph, model)
+            graph = _compress_weights(graph, model.in_float)
         openvino.save_model(graph, str(written), compress_to_fp16=dtype == "fp16")
         del graph
         for half in (False, True) if computes_bfloat16() else (False,):
@@ -54,11 +54,10 @@ def _logits(compiled: Any, inputs: dict[str, Any]) -> Any:
     return compiled(inputs)[0]
 
 
-def _compress_weights(graph: Any, model: LogitsOnly) -> Any:
+def _compress_weights(graph: Any, in_float: list[str]) -> Any:
     import nncf
 
     quiet_nncf()
-    head = (rf"__module\._model\.(?!{model.body}\b).*", r".*\bpooler\b.*")
-    spared = nncf.IgnoredScope(patterns=[*head, model.upper], validate=False)
+    spared = nncf.IgnoredScope(patterns=in_float, validate=False)
     with quietly():
         return nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=spared)

@@ -33,14 +33,17 @@ def upper_layers(config: Any) -> str:
 
 
 class LogitsOnly(nn.Module):
-    """The model of `encoder`, its head in float32: named int64 tensors (rows × longest) in, logits (rows × 1) out."""
+    """The model of `encoder`, its head in float32: named int64 tensors (rows × longest) in, logits (rows × 1) out.
+
+    `in_float` has patterns for the names of the layers that int8 leaves in float: the head, and upper layers.
+    """
 
     def __init__(self, encoder: CrossEncoder, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self._model = load_model(encoder.folder, encoder.config, dtype).eval()
         keep_head_in_float32(self._model, encoder.folder)
-        self.body: str = self._model.base_model_prefix  # the head is everything outside it
-        self.upper = upper_layers(encoder.config)
+        body: str = self._model.base_model_prefix  # the head is everything outside it
+        self.in_float = [rf".*\b_model\.(?!{body}\b).*", r".*\bpooler\b.*", upper_layers(encoder.config)]
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None

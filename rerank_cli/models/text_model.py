@@ -20,7 +20,7 @@ from rerank_cli.models.config_json import FETCH_AGAIN
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import in_short, version_of
 
-RECIPE = 4  # version of our computation: a new one rebuilds graphs, and older runs are not resumed
+RECIPE = 5  # version of our computation: a new one rebuilds graphs, and older runs are not resumed
 POSITIONS_START_AFTER_PADDING = {
     "roberta",
     "xlm-roberta",

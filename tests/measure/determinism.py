@@ -45,9 +45,7 @@ def compositions(scorer: TorchCrossEncoder, prepared: list[PreparedPair], rows: 
     """The batches, as positions of pairs; a batch's longest pair comes first, as engines are promised."""
     costs = [pair.cost for pair in prepared]
     if rows == "window":
-        for plan in plan_batches(
-            costs, Budget(TorchCrossEncoder(ModelConfig(model="mini")).traits.batch_tokens), multiple=1
-        ):
+        for plan in plan_batches(costs, Budget(scorer.traits.batch_tokens), multiple=1):
             yield list(plan.indices)
         return
     order = random.Random(0).sample(range(len(prepared)), len(prepared))

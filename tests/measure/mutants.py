@@ -1,19 +1,25 @@
 """Put one nasty error after another into a copy of the source: each must fail the test that is there to notice it.
 
-    python tests/measure/mutants.py
+    python tests/measure/mutants.py [--only TEXT]
 
-prints a table and ends with 1 when an error goes unnoticed, or when such a test fails without one.
+prints a table and ends with 1 when an error goes unnoticed, or when such a test fails without one. With --only, it
+tries those mutants whose name or file contains the text: `--only engines/`, `--only "onnx int8"`.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import mutants_of_engines
+from mutant import Mutant
+
 PARTS = ("rerank_cli", "tests", "sample_data", "pyproject.toml")
 POWER = (
     "faults/test_power_loss.py::test_after_a_loss_of_power_at_any_moment_the_bytes_are_golden_and_commits_are_kept"
@@ -21,17 +27,6 @@ POWER = (
 )
 BATCHES = "properties/test_batches_are_planned_well.py::"
 NOTICED, UNNOTICED, SKIPPED = "ok", "SURVIVED", "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """An error: in which file, what is replaced by what, and the test that fails then."""
-
-    name: str
-    file: str
-    text: str
-    replacement: str
-    test: str
 
 
 MUTANTS = [
@@ -354,6 +349,7 @@ MUTANTS = [
         "",
         "training/test_train.py::test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask[0o22]",
     ),
+    *mutants_of_engines.MUTANTS,
 ]
 
 
@@ -401,18 +397,29 @@ def make_copy(folder: Path) -> None:
         sys.exit("the copy does not win over what is installed")
 
 
+def chosen() -> list[Mutant]:
+    """The mutants that the command line names."""
+    parser = argparse.ArgumentParser(description="Put errors into a copy of the source: each must fail its test.")
+    parser.add_argument("--only", default="", metavar="TEXT", help="those whose name or file contains TEXT")
+    text = parser.parse_args().only
+    if not (found := [mutant for mutant in MUTANTS if text in mutant.name or text in mutant.file]):
+        parser.error(f"--only {text}: no mutant has this in its name or file")
+    return found
+
+
 def main() -> int:
     """The table; 0 when every error was noticed."""
+    mutants = chosen()
     with tempfile.TemporaryDirectory(prefix="rerank-mutants-") as folder:
         copy = Path(folder).resolve()
         make_copy(copy)
-        broken = [test for test in dict.fromkeys(mutant.test for mutant in MUTANTS) if try_test(copy, test) == "failed"]
+        broken = [test for test in dict.fromkeys(mutant.test for mutant in mutants) if try_test(copy, test) == "failed"]
         for test in broken:
             print(f"fails without any mutant: {test}", flush=True)
-        width = max(len(mutant.name) for mutant in MUTANTS)
+        width = max(len(mutant.name) for mutant in mutants)
         print(f"{'mutant':{width}} | ok       | killed by", flush=True)
         results = []
-        for mutant in MUTANTS:
+        for mutant in mutants:
             results.append(try_mutant(copy, mutant))
             print(f"{mutant.name:{width}} | {results[-1]:8} | {mutant.test}", flush=True)
     print(f"\n{len(results)} mutants, {results.count(NOTICED)} noticed, {results.count(SKIPPED)} skipped")

@@ -4,10 +4,12 @@ import gzip
 import json
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from support.steady import write_steady
 from transformers import AutoModelForSequenceClassification, XLMRobertaConfig
 
 Pair = tuple[str, str]
@@ -27,6 +29,13 @@ def mixed_pairs(shared: Path) -> list[Pair]:
     english = pairs_of(shared / "data/noveleval/candidates.jsonl.gz", 100, seed=1)
     chinese = pairs_of(shared / "data/xquadr-zh/candidates.jsonl.gz", 100, seed=2)
     return [pair for both in zip(english, chinese, strict=True) for pair in both]
+
+
+@pytest.fixture(scope="session")
+def path_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Where a model is: `mini`, which multiplies small differences, or `steady`, which does not."""
+    steady = write_steady(tmp_path_factory.mktemp("models") / "steady")
+    return {"mini": "mini", "steady": str(steady)}.__getitem__
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Our bi-encoder compared with sentence-transformers' SentenceTransformer: the same cosines, from the same folder."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,15 +25,22 @@ PAIRS = [
 ]
 
 
-SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in ("cls", "lasttoken")]
+MINI = [
+    pytest.param(("mini", each), marks=pytest.mark.slow, id=f"mini-{each}") for each in ("mean", "cls", "lasttoken")
+]
 
 
-@pytest.fixture(scope="module", params=["mean", *SLOW])
-def folder(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp(request.param)
-    body = Transformer(str(root / "rerank_cli/models/mini"), max_seq_length=128)
+@pytest.fixture(scope="module", params=[pytest.param(("steady", "mean"), id="steady-mean"), *MINI])
+def folder(
+    request: pytest.FixtureRequest, root: Path, path_of: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    model, mode = request.param
+    made = tmp_path_factory.mktemp(mode)
+    body = Transformer(
+        path_of(model) if model == "steady" else str(root / "rerank_cli/models/mini"), max_seq_length=128
+    )
     body.auto_model.float()
-    pooling = Pooling(384, pooling_mode=request.param)
+    pooling = Pooling(body.auto_model.config.hidden_size, pooling_mode=mode)
     prompts = {"query": "query: ", "document": "passage: "}
     SentenceTransformer(modules=[body, pooling, Normalize()], prompts=prompts, device="cpu").save(str(made))
     return made
@@ -102,8 +110,8 @@ def test_the_prompts_are_part_of_the_identity(folder: Path, tmp_path: Path) -> N
     assert cosines(ours, PAIRS) != pytest.approx(cosines(theirs, PAIRS), abs=1e-4)
 
 
-def test_without_modules_the_mean_is_taken_and_said(root: Path) -> None:
-    scorer = open_scorer(ModelConfig(model=str(root / "rerank_cli/models/mini"), engine="bi-encoder", device="cpu"))
+def test_without_modules_the_mean_is_taken_and_said(path_of: Callable[[str], str]) -> None:
+    scorer = open_scorer(ModelConfig(model=path_of("steady"), engine="bi-encoder", device="cpu"))
     assert any("mean" in note for note in scorer.notes)
 
 
@@ -128,9 +136,9 @@ def test_without_modules_the_mean_is_taken_and_said(root: Path) -> None:
     ],
 )
 def test_files_that_say_something_else_are_refused(
-    root: Path, tmp_path: Path, name: str, content: str, words: str
+    path_of: Callable[[str], str], tmp_path: Path, name: str, content: str, words: str
 ) -> None:
-    for path in (root / "rerank_cli/models/mini").iterdir():
+    for path in Path(path_of("steady")).iterdir():
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / "modules.json").write_text(
         '[{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": "1_Pooling"}]'

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from support.running import ROOT, rerank
@@ -17,11 +16,11 @@ from rerank_cli.models.tokens import PairTokenizer
 LONG = ROOT / "sample_data" / "long.jsonl"
 RECORDS = [json.loads(line) for line in LONG.read_text(encoding="utf-8").splitlines()]
 ANSWERS = {"en": "a spoonful of white vinegar", "zh": "首付款凭证和收入证明", "ar": "أولان باتور"}
-OPTIONS = ("--model", "mini", "--engine", "torch", "--max-length", "128", "--chunk-overlap", "32", "-q")
+OPTIONS = ("--engine", "torch", "--max-length", "128", "--chunk-overlap", "32", "-q")
 
 
-def ranked(*options: str) -> dict[str, dict]:
-    done = rerank("score", LONG, "-o", "-", *OPTIONS, *options)
+def ranked(*options: str, model: str = "mini") -> dict[str, dict]:
+    done = rerank("score", LONG, "-o", "-", "--model", model, *OPTIONS, *options)
     assert done.code == 0, done.said
     return {record["lang"]: record for record in done.records}
 
@@ -48,15 +47,19 @@ def test_what_is_cut_off_is_missed_and_found_in_parts() -> None:
 
 
 @pytest.mark.slow
-def test_a_document_in_parts_has_the_logit_of_its_best_part_alone() -> None:
-    scorer = TorchCrossEncoder(ModelConfig(model="mini", device="cpu", dtype="fp32", max_length=128))
+@pytest.mark.parametrize(("model", "near"), [("steady", 2e-5), ("mini", 1e-4)])
+def test_a_document_in_parts_has_the_logit_of_its_best_part_alone(
+    path_of: Callable[[str], str], model: str, near: float
+) -> None:
+    scorer = TorchCrossEncoder(ModelConfig(model=path_of(model), device="cpu", dtype="fp32", max_length=128))
     scorer.load()
-    for record in ranked("--long-docs", "chunk").values():
-        best = record["candidates"][0]
-        text = best["text"][slice(*best["chunk"])]
-        (alone,) = scorer.prepare([(record["query"], text)])
+    records = ranked("--long-docs", "chunk", model=path_of(model)).values()
+    divided = [(record["query"], one) for record in records for one in record["candidates"] if "chunk" in one]
+    assert len(divided) >= 2
+    for query, one in divided:
+        (alone,) = scorer.prepare([(query, one["text"][slice(*one["chunk"])])])
         assert not alone.truncated
-        assert score_together(scorer, [alone])[0] == pytest.approx(best["logit"], abs=1e-4)
+        assert score_together(scorer, [alone])[0] == pytest.approx(one["logit"], abs=near)
 
 
 SCRIPTS = [
@@ -119,8 +122,8 @@ def pair_tokenizer(request: pytest.FixtureRequest) -> Callable[..., PairTokenize
     return lambda length, overlap: PairTokenizer(loaded, length, 8, overlap)
 
 
-def test_documents_that_fit_are_left_whole(tmp_path: Path) -> None:
-    config = ModelConfig(model="mini", device="cpu", max_length=128)
+def test_documents_that_fit_are_left_whole(path_of: Callable[[str], str]) -> None:
+    config = ModelConfig(model=path_of("steady"), device="cpu")
     texts = [("q", one["text"]) for record in RECORDS for one in record["candidates"][1:]]
     whole = TorchCrossEncoder(config).prepare(texts)
     assert TorchCrossEncoder(replace(config, long_docs="chunk")).prepare(texts) == whole

@@ -4,6 +4,7 @@ Both models are scored in float32 at max_length 256. The comparison is shown to 
 swapped or positions are off by one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +32,15 @@ class Both:
     oracle: CrossEncoder
 
 
-@pytest.fixture(scope="module", params=[pytest.param("mini", marks=pytest.mark.slow), "random_xlmr"])
-def both(request: pytest.FixtureRequest, root: Path) -> Both:
-    folder = root / "rerank_cli/models/mini" if request.param == "mini" else request.getfixturevalue("random_xlmr")
+SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in ("mini", "random_xlmr")]
+
+
+@pytest.fixture(scope="module", params=["steady", *SLOW])
+def both(request: pytest.FixtureRequest, root: Path, path_of: Callable[[str], str]) -> Both:
+    if request.param == "random_xlmr":
+        folder = request.getfixturevalue("random_xlmr")
+    else:
+        folder = path_of("steady") if request.param == "steady" else root / "rerank_cli/models/mini"
     ours = TorchCrossEncoder(
         ModelConfig(model=str(folder), device="cpu", dtype="fp32", max_length=MAX_LENGTH, query_max_length=192)
     )

@@ -1,0 +1,79 @@
+"""The model on which engines keep narrow bounds: it tells pairs apart and does not multiply small differences."""
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from support.steady import sample_queries
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from rerank_cli.core.config import ModelConfig
+from rerank_cli.engines.choice import open_scorer
+from rerank_cli.engines.self_test import score_together
+
+SOME = [(query, text) for query, texts in sample_queries() for text in texts[:3]]
+
+
+class Plain:
+    """A model in transformers alone, one pair at a time."""
+
+    def __init__(self, path: str) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(path)
+        self.model = AutoModelForSequenceClassification.from_pretrained(path, dtype=torch.float32).eval()
+
+    @torch.inference_mode()
+    def logits(self) -> list[float]:
+        inputs = (self.tokenizer(*pair, return_tensors="pt", truncation=True, max_length=512) for pair in SOME)
+        return [self.model(**each).logits.item() for each in inputs]
+
+
+def amplification(model: Plain) -> float:
+    """What bfloat16 embeddings change in the logits, in their standard deviations, over their own relative change."""
+    changes: list[float] = []
+
+    def rounded(_module: torch.nn.Module, _arguments: object, exact: torch.Tensor) -> torch.Tensor:
+        near = exact.bfloat16().float()
+        changes.append(float((near - exact).norm() / exact.norm()))
+        return near
+
+    exact = model.logits()
+    hook = model.model.base_model.embeddings.register_forward_hook(rounded)
+    differences = [a - b for a, b in zip(exact, model.logits(), strict=True)]
+    hook.remove()
+    out = statistics.fmean(each**2 for each in differences) ** 0.5 / statistics.pstdev(exact)
+    return out / statistics.fmean(changes)
+
+
+@pytest.fixture(scope="module")
+def steady(path_of: Callable[[str], str]) -> Plain:
+    return Plain(path_of("steady"))
+
+
+def test_steady_tells_pairs_apart(steady: Plain) -> None:
+    logits = steady.logits()
+    assert statistics.pstdev(logits) > 1
+    assert len(set(logits)) == len(SOME)
+    for query in {query for query, _ in SOME}:
+        of_query = [logit for logit, (asked, _) in zip(logits, SOME, strict=True) if asked == query]
+        assert max(of_query) - min(of_query) > 0.1
+
+
+def test_steady_does_not_multiply_differences(steady: Plain) -> None:
+    found = amplification(steady)
+    print(f"\nsteady: {found:.1f}")
+    assert found < 3
+
+
+@pytest.mark.slow
+def test_mini_multiplies_them(root: Path) -> None:
+    found = amplification(Plain(str(root / "rerank_cli/models/mini")))
+    print(f"\nmini: {found:.1f}")
+    assert found > 10
+
+
+def test_torch_gives_the_logits_of_transformers(path_of: Callable[[str], str], steady: Plain) -> None:
+    scorer = open_scorer(ModelConfig(model=path_of("steady"), engine="torch", device="cpu", dtype="fp32"))
+    scorer.load()
+    assert score_together(scorer, scorer.prepare(SOME)) == pytest.approx(steady.logits(), abs=2e-5)
