@@ -9,6 +9,7 @@ import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting, refuse_with_markdown
+from rerank_cli.cli.typed import typed_now
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.display.comparison_tables import as_dict, comparison_lines, comparison_markdown
@@ -102,7 +103,7 @@ def compare_command(
     if html is not None:
         from rerank_cli.display.page import write_comparisons
 
-        write_comparisons(html, first, done, judged or {})
+        write_comparisons(html, first, done, judged or {}, typed_now())
         report(f"{html}: written")
     return 0
 

@@ -6,6 +6,7 @@ import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting, refuse_with_markdown
+from rerank_cli.cli.typed import typed_now
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError
 from rerank_cli.display.evaluation_tables import as_dict, evaluation_lines, evaluation_markdown, json_text, write_csv
@@ -102,7 +103,7 @@ def eval_command(
     if html is not None:
         from rerank_cli.display.page import write_evaluations
 
-        write_evaluations(html, done, previous, given)
+        write_evaluations(html, done, previous, given, typed_now())
         report(f"{html}: written")
     return 0
 

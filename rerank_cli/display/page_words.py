@@ -1,0 +1,118 @@
+"""The sentences of a page: what was measured, and whether a difference may be chance."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from rerank_cli.evaluation.compare import TOP, Comparison
+from rerank_cli.evaluation.evaluate import EQUAL, Difference
+
+ALPHA = 0.05
+NOT_OF_QUALITY = frozenset({"Judged", "NumQ", "NumRel", "NumRet"})  # measures of which more is not better
+METHOD = (
+    "95 % interval: bootstrap over the judged queries. p: paired t-test. A gain is coloured and bold if its interval "
+    "does not contain 0 and p is below 0.05; any other may be chance."
+)
+SMALLEST = 0.00005  # what is smaller is shown as 0
+
+
+class Kind(StrEnum):
+    """What a difference shows; also its class in the style sheet."""
+
+    UP = "up"
+    DOWN = "down"
+    OPEN = "open"  # it may be chance, or its measure is not of quality
+
+
+def counted(count: int, one: str, more: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "query", "queries"), counted(2000, "query", "queries")
+    ('1 query', '2,000 queries')
+    """
+    return f"{count:,} {one if count == 1 else more}"
+
+
+def number(value: float) -> str:
+    """A figure with four decimals and a minus sign."""
+    return f"{value:.4f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """A gain with its sign; 0 has none.
+
+    >>> signed(0.25), signed(-0.25), signed(-1e-9)
+    ('+0.2500', '−0.2500', '0.0000')
+    """
+    return "0.0000" if abs(value) < SMALLEST else f"{value:+.4f}".replace("-", "−")
+
+
+def of_p(value: float | None) -> str:
+    """A p-value; "" without one."""
+    return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def contains_zero(difference: Difference) -> bool:
+    """Whether the interval of a difference contains 0; also where there is no interval."""
+    low, high = difference.low, difference.high
+    return low is None or high is None or (low <= EQUAL and high >= -EQUAL)
+
+
+def kind_of(difference: Difference) -> Kind:
+    """What a difference shows: a gain or a loss only if neither its interval nor its p leaves it open."""
+    name = difference.measure.partition("@")[0].partition("(")[0]
+    p_value = difference.p_value
+    if name in NOT_OF_QUALITY or contains_zero(difference) or p_value is None or p_value >= ALPHA:
+        return Kind.OPEN
+    return Kind.UP if difference.gain > 0 else Kind.DOWN
+
+
+def result_of(difference: Difference, sides: tuple[str, str] = ("", "")) -> str:
+    """The result in a sentence: both means, and the interval of the gain. `sides` are names such as A and B."""
+    before, after = (
+        f"{number(mean)}{f' ({side})' if side else ''}"
+        for mean, side in zip((difference.before, difference.after), sides, strict=True)
+    )
+    queries = difference.better + difference.worse + difference.same
+    over = f"over {counted(queries, 'judged query', 'judged queries')}"
+    if abs(difference.gain) < SMALLEST:
+        return f"{difference.measure} stays at {number(difference.after)} {over}."
+    moves = "rises" if difference.gain > 0 else "falls"
+    said = f"{difference.measure} {moves} from {before} to {after} {over}"
+    if difference.low is None or difference.high is None:
+        return f"{said}."
+    interval = f"{signed(difference.low)} to {signed(difference.high)}"
+    if contains_zero(difference):
+        return f"{said}. This may be chance: the 95 % interval of the gain, {interval}, contains 0."
+    said = f"{said}; the 95 % interval of the gain is {interval}"
+    if difference.p_value is not None and difference.p_value >= ALPHA:
+        return f"{said}. This may be chance: the t-test gives p = {of_p(difference.p_value)}."
+    return f"{said}."
+
+
+def queries_of(difference: Difference) -> str:
+    """How many queries gained and lost."""
+    better, worse, same = difference.better, difference.worse, difference.same
+    if not better and not worse:
+        return f"{difference.measure} is the same for each query."
+    return f"{counted(better, 'query', 'queries')} gained, {worse:,} lost, {same:,} stayed the same."
+
+
+def agreement_of(comparison: Comparison, names: tuple[str, str]) -> str:
+    """How far two rankings agree, in a sentence."""
+    first, other = names
+    return (
+        f"{first} and {other} share {comparison.overlap:.0%} of their first {TOP} documents in the mean of "
+        f"{counted(comparison.queries, 'query', 'queries')} (overlap@{TOP}); their rank-biased overlap is "
+        f"{number(comparison.rbo)}, where 1 is the same order and 0 is no document in common."
+    )
+
+
+def means_of(means: dict[str, float], judged: int) -> str:
+    """The leading mean of a ranking without one before, in a sentence."""
+    leading, mean = next(iter(means.items()))
+    return f"{leading} is {number(mean)} over {counted(judged, 'judged query', 'judged queries')}."
+
+
+def letters_in(names: Sequence[str]) -> str:
+    """Names as words: "A, B and C"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,36 @@
+"""The run that wrote a file of results, from the meta data next to it."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from rerank_cli.files.ownership import is_meta
+
+
+class MadeBy(NamedTuple):
+    """What a finished run says of itself; "" for what it does not say."""
+
+    model: str
+    revision: str
+    engine: str
+    dtype: str
+    version: str
+    finished_at: str
+
+
+def made_by(path: str) -> MadeBy | None:
+    """The run that wrote this file; None if there is no meta data of ours, or it describes a file of another size."""
+    meta = Path(f"{path}.meta.json")
+    try:
+        if not is_meta(meta):
+            return None
+        document: dict[str, Any] = orjson.loads(meta.read_bytes())
+        if document["output_bytes"] != os.path.getsize(path):
+            return None
+    except (OSError, ValueError):
+        return None
+    versions = document.get("versions")
+    known = {**document, "version": versions.get("rerank") if isinstance(versions, dict) else None}
+    return MadeBy(*(value if isinstance(value := known.get(name), str) else "" for name in MadeBy._fields))
