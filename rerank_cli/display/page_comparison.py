@@ -15,11 +15,10 @@ DIFFER = "Without judgements, figures say how far two rankings differ, not which
 RBO = "rank-biased overlap, in which the first ranks weigh most: 1 for the same order"
 
 
-def comparison_section(
-    first: Results, other: Results, comparison: Comparison, qrels: Qrels, names: tuple[str, str]
-) -> Section:
-    """A ranking against the first; `names` are their letters."""
-    result = [words.agreement_of(comparison, names), DIFFER]
+def comparison_section(first: Results, other: Results, comparison: Comparison, qrels: Qrels) -> Section:
+    """A ranking against the first."""
+    names = comparison.names
+    result = [words.agreement_of(comparison), DIFFER]
     if comparison.differences:
         leading = comparison.differences[0]
         result = [words.result_of(leading, names), words.queries_of(leading)]
@@ -30,17 +29,17 @@ def comparison_section(
         sides=[(names[0], comparison.first), (names[1], comparison.other)],
         notes=comparison.notes,
         differences=comparison.differences,
-        facts=_facts(comparison, names),
-        chart=_chart(first, other, comparison, names),
-        queries=_table(first, other, comparison, names),
+        facts=_facts(comparison),
+        chart=_chart(first, other, comparison),
+        queries=_table(first, other, comparison),
         moved=_moved(first, other, comparison, qrels),
-        counts=_counts(first, other, comparison, names),
+        counts=_counts(first, other, comparison),
     )
 
 
-def _facts(comparison: Comparison, names: tuple[str, str]) -> list[Fact]:
+def _facts(comparison: Comparison) -> list[Fact]:
     """How far two rankings agree."""
-    first, other = names
+    first, other = comparison.names
     drift, meaning = "not compared", comparison.why_no_drift
     if comparison.drift is not None:
         spread = f" ({comparison.drift / comparison.std:.3f} of {first}'s standard deviation)" if comparison.std else ""
@@ -54,11 +53,11 @@ def _facts(comparison: Comparison, names: tuple[str, str]) -> list[Fact]:
     ]
 
 
-def _chart(first: Results, other: Results, comparison: Comparison, names: tuple[str, str]) -> Chart | None:
+def _chart(first: Results, other: Results, comparison: Comparison) -> Chart | None:
     def says(move: Move) -> str:
         figures = f"RBO {words.number(move.rbo)}, overlap@{TOP} {move.overlap:.2f}"
         if move.gain is not None:
-            figures = f"gain {words.signed(move.gain)}: {_means(comparison, move, names)}"
+            figures = f"gain {words.signed(move.gain)}: {_means(comparison, move)}"
         return tip(move.qid, text_of(move.qid, [other, first]), figures)
 
     moves = sorted(comparison.moves, key=_value)
@@ -80,9 +79,11 @@ def _value(move: Move) -> float:
     return move.rbo if move.gain is None else move.gain
 
 
-def _means(comparison: Comparison, move: Move, names: tuple[str, str]) -> str:
+def _means(comparison: Comparison, move: Move) -> str:
     """The leading measure of a query in both rankings."""
-    return ", ".join(f"{name} {value}" for name, value in zip(names, _pair(comparison, move.qid), strict=True))
+    return ", ".join(
+        f"{name} {value}" for name, value in zip(comparison.names, _pair(comparison, move.qid), strict=True)
+    )
 
 
 def _pair(comparison: Comparison, qid: str) -> list[str]:
@@ -90,11 +91,11 @@ def _pair(comparison: Comparison, qid: str) -> list[str]:
     return [words.number(each.values[leading].get(qid, 0.0)) for each in comparison.evaluations or ()]
 
 
-def _table(first: Results, other: Results, comparison: Comparison, names: tuple[str, str]) -> QueryTable:
+def _table(first: Results, other: Results, comparison: Comparison) -> QueryTable:
     columns = [f"overlap@{TOP}", "RBO", "tau"]
     if comparison.differences:
         leading = comparison.differences[0].measure
-        columns = [*(f"{leading} {name}" for name in names), "gain", *columns]
+        columns = [*(f"{leading} {name}" for name in comparison.names), "gain", *columns]
 
     def figures(move: Move) -> list[str]:
         agreement = [f"{move.overlap:.2f}", words.number(move.rbo), "" if move.tau is None else words.number(move.tau)]
@@ -120,14 +121,15 @@ def _moved(first: Results, other: Results, comparison: Comparison, qrels: Qrels)
     return Moved([Group(heading(len(shown), "moved", " most"), shown)] if shown else [], pairs.still())
 
 
-def _counts(first: Results, other: Results, comparison: Comparison, names: tuple[str, str]) -> list[str]:
+def _counts(first: Results, other: Results, comparison: Comparison) -> list[str]:
     """What was counted and what was not, in sentences."""
     queries = words.counted(comparison.queries, "query is", "queries are")
-    alone = f"{comparison.only_first:,} only in {names[0]}, {comparison.only_other:,} only in {names[1]}"
+    one, two = comparison.names
+    alone = f"{comparison.only_first:,} only in {one}, {comparison.only_other:,} only in {two}"
     said = [f"{queries} in both rankings, {alone}."]
-    for name, each in zip(names, comparison.evaluations or (), strict=False):
+    for name, each in zip(comparison.names, comparison.evaluations or (), strict=False):
         said += [f"{name}: {sentence}." for sentence in counted(each)]
-    for name, results in zip(names, (first, other), strict=True) if comparison.evaluations is None else ():
+    for name, results in zip(comparison.names, (first, other), strict=True) if comparison.evaluations is None else ():
         if results.left_out:
             said.append(f"{name}: {results.left_out:,} {COUNTED['documents_left_out']}.")
     return said

@@ -1,17 +1,12 @@
 """The sentences of a page: what was measured, and whether a difference may be chance."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 
+from rerank_cli.display.evaluation_tables import more_is_better
 from rerank_cli.evaluation.compare import TOP, Comparison
 from rerank_cli.evaluation.evaluate import EQUAL, Difference
 
 ALPHA = 0.05
-NOT_OF_QUALITY = frozenset({"Judged", "NumQ", "NumRel", "NumRet"})  # measures of which more is not better
-METHOD = (
-    "95 % interval: bootstrap over the judged queries. p: paired t-test. A gain is coloured and bold if its interval "
-    "does not contain 0 and p is below 0.05; any other may be chance."
-)
 SMALLEST = 0.00005  # what is smaller is shown as 0
 
 
@@ -46,6 +41,11 @@ def signed(value: float) -> str:
     return "0.0000" if abs(value) < SMALLEST else f"{value:+.4f}".replace("-", "−")
 
 
+def p_of(difference: Difference) -> float | None:
+    """The p-value of a difference, corrected where there are several comparisons."""
+    return difference.p_value if difference.p_holm is None else difference.p_holm
+
+
 def of_p(value: float | None) -> str:
     """A p-value; "" without one."""
     return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
@@ -59,9 +59,8 @@ def contains_zero(difference: Difference) -> bool:
 
 def kind_of(difference: Difference) -> Kind:
     """What a difference shows: a gain or a loss only if neither its interval nor its p leaves it open."""
-    name = difference.measure.partition("@")[0].partition("(")[0]
-    p_value = difference.p_value
-    if name in NOT_OF_QUALITY or contains_zero(difference) or p_value is None or p_value >= ALPHA:
+    p_value = p_of(difference)
+    if not more_is_better(difference.measure) or contains_zero(difference) or p_value is None or p_value >= ALPHA:
         return Kind.OPEN
     return Kind.UP if difference.gain > 0 else Kind.DOWN
 
@@ -84,8 +83,10 @@ def result_of(difference: Difference, sides: tuple[str, str] = ("", "")) -> str:
     if contains_zero(difference):
         return f"{said}. This may be chance: the 95 % interval of the gain, {interval}, contains 0."
     said = f"{said}; the 95 % interval of the gain is {interval}"
-    if difference.p_value is not None and difference.p_value >= ALPHA:
-        return f"{said}. This may be chance: the t-test gives p = {of_p(difference.p_value)}."
+    p_value = p_of(difference)
+    if p_value is not None and p_value >= ALPHA:
+        corrected = " after correction" if p_value != difference.p_value else ""
+        return f"{said}. This may be chance: the t-test gives p = {of_p(p_value)}{corrected}."
     return f"{said}."
 
 
@@ -97,9 +98,9 @@ def queries_of(difference: Difference) -> str:
     return f"{counted(better, 'query', 'queries')} gained, {worse:,} lost, {same:,} stayed the same."
 
 
-def agreement_of(comparison: Comparison, names: tuple[str, str]) -> str:
+def agreement_of(comparison: Comparison) -> str:
     """How far two rankings agree, in a sentence."""
-    first, other = names
+    first, other = comparison.names
     return (
         f"{first} and {other} share {comparison.overlap:.0%} of their first {TOP} documents in the mean of "
         f"{counted(comparison.queries, 'query', 'queries')} (overlap@{TOP}); their rank-biased overlap is "
@@ -113,6 +114,12 @@ def means_of(means: dict[str, float], judged: int) -> str:
     return f"{leading} is {number(mean)} over {counted(judged, 'judged query', 'judged queries')}."
 
 
-def letters_in(names: Sequence[str]) -> str:
-    """Names as words: "A, B and C"."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+def method_of(rankings: int, *, corrected: bool) -> str:
+    """How intervals and p are computed, for so many rankings that are each compared with another."""
+    several = ""
+    if rankings > 1:
+        several = f", corrected by Holm for {rankings} comparisons" if corrected else ", not corrected for several runs"
+    return (
+        f"95 % interval: bootstrap over the judged queries. p: paired t-test{several}. A gain is coloured and bold if "
+        "its interval does not contain 0 and p is below 0.05; any other may be chance."
+    )
