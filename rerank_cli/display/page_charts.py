@@ -9,12 +9,15 @@ from html import escape
 from typing import NamedTuple
 
 from rerank_cli.core.printable import printable_page
-from rerank_cli.evaluation.evaluate import EQUAL, Difference
+from rerank_cli.evaluation.evaluate import Difference
 
 MOST = 1000  # bars: more are thinner than a pixel
 TICKS = 5  # intervals between ticks, at most
+SOON = 0.35  # of a step: an axis is extended so far to end at a tick
+TOUCHING = 200  # bars: more have no gaps between them
 FEWEST = 2  # bars of a chart
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+LEAST = 0.01  # height of a bar that is drawn, in units of a drawing
 HEIGHT = 100.0  # units of a drawing
 
 
@@ -26,14 +29,15 @@ class Bar(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """The ticks of an axis, from the lowest to the highest."""
+    """An axis from `low` to `high`, with its ticks in ascending order."""
 
+    low: float
+    high: float
     ticks: list[float]
 
     def place(self, value: float) -> float:
         """The distance of a value from the top, in units of a drawing."""
-        low, high = self.ticks[0], self.ticks[-1]
-        return HEIGHT * (high - value) / (high - low)
+        return HEIGHT * (self.high - value) / (self.high - self.low)
 
     def label(self, tick: float) -> str:
         """A tick as text, with as many decimals as the step needs and a sign where some are negative."""
@@ -41,23 +45,22 @@ class Axis(NamedTuple):
         digits = next(count for count in range(12) if abs(step - round(step, count)) < step * 1e-6)
         if abs(tick) < step / 2:
             return "0"
-        return (f"{tick:+.{digits}f}" if self.ticks[0] < 0 else f"{tick:.{digits}f}").replace("-", "−")
+        return (f"{tick:+.{digits}f}" if self.low < 0 else f"{tick:.{digits}f}").replace("-", "−")
 
 
 def axis(low: float, high: float) -> Axis:
-    """An axis with round ticks that has 0 and both values on it.
+    """An axis with round ticks that has 0 and both values on it. It ends at a value or at a tick soon after.
 
-    >>> axis(-0.67, 1).ticks, axis(0, 0.62).ticks
-    ([-1.0, -0.5, 0.0, 0.5, 1.0], [0.0, 0.2, 0.4, 0.6, 0.8])
+    >>> axis(-0.67, 1.0), axis(0.0, 0.58)
+    (Axis(low=-0.67, high=1.0, ticks=[-0.5, 0.0, 0.5, 1.0]), Axis(low=0.0, high=0.6, ticks=[0.0, 0.2, 0.4, 0.6]))
     """
     low, high = min(low, 0.0), max(high, 0.0)
     span = high - low or 1.0
     power = 10.0 ** (math.floor(math.log10(span)) - 1)
-    for step in (power * factor * each for factor in (1, 10) for each in STEPS):
-        first, last = math.floor(low / step + EQUAL), math.ceil(high / step - EQUAL)
-        if last - first <= TICKS:
-            break
-    return Axis([round(place * step, 12) for place in range(first, max(last, first + 1) + 1)])
+    step = next(each for factor in (1, 10) for each in (power * factor * one for one in STEPS) if span / each <= TICKS)
+    first, last = math.ceil(low / step - SOON), math.floor(high / step + SOON)
+    ticks = [round(place * step, 12) for place in range(first, max(last, first + 1) + 1)]
+    return Axis(min(low, ticks[0]), max(high, ticks[-1]), ticks)
 
 
 def bars(shown: Sequence[Bar], about: str, *, directed: bool = True) -> str:
@@ -69,7 +72,7 @@ def bars(shown: Sequence[Bar], about: str, *, directed: bool = True) -> str:
     drawn = sample(shown)
     count = len(drawn)
     lines = "".join(f"M0 {scale.place(tick):.6g}h{count}" for tick in scale.ticks)
-    marks = "".join(_bar(place, bar, scale, directed=directed) for place, bar in enumerate(drawn))
+    marks = _drawn(drawn, scale, directed=directed) + "".join(_spot(place, bar) for place, bar in enumerate(drawn))
     labels = "".join(
         f'<span style="top:{scale.place(tick):.6g}%"{" class=zero" if not tick else ""}>{scale.label(tick)}</span>'
         for tick in scale.ticks
@@ -88,13 +91,23 @@ def sample(shown: Sequence[Bar]) -> Sequence[Bar]:
     return [shown[round(place * (len(shown) - 1) / (MOST - 1))] for place in range(MOST)]
 
 
-def _bar(place: int, bar: Bar, scale: Axis, *, directed: bool) -> str:
-    """A bar, and the whole height above and below it to point at."""
-    zero, top = scale.place(0), scale.place(bar.value)
-    kind = "" if not directed else " class=u" if bar.value > 0 else " class=d"
+def _drawn(drawn: Sequence[Bar], scale: Axis, *, directed: bool) -> str:
+    """The bars as one path, or those above and below 0 as one each."""
+    gap = 0.16 if len(drawn) <= TOUCHING else 0.0
+    zero = scale.place(0)
+    paths: dict[str, list[str]] = {}
+    for place, bar in enumerate(drawn):
+        if abs((top := scale.place(bar.value)) - zero) >= LEAST:
+            kind = "all" if not directed else "rise" if bar.value > 0 else "fall"
+            path = f"M{place + gap / 2:g} {zero:.4g}h{1 - gap:g}V{top:.4g}h{gap - 1:g}z"
+            paths.setdefault(kind, []).append(path)
+    return "".join(f'<path class="{kind}" d="{"".join(path)}"/>' for kind, path in paths.items())
+
+
+def _spot(place: int, bar: Bar) -> str:
+    """Where to point at to see what a bar says: above and below it too, since it may be short."""
     says = escape(printable_page(bar.says), quote=False)
-    drawn = "" if abs(top - zero) < 0.01 else f'<path d="M{place + 0.08:g} {zero:.4g}h.84V{top:.4g}h-.84z"/>'
-    return f'<g{kind}><title>{says}</title><path class=h d="M{place} 0h1v100h-1z"/>{drawn}</g>'
+    return f'<path class="spot" d="M{place} 0h1v{HEIGHT:g}h-1z"><title>{says}</title></path>'
 
 
 class Intervals:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rerank_cli.display import page_words as words
 from rerank_cli.display.evaluation_tables import counted
-from rerank_cli.display.page_charts import Bar, bars
+from rerank_cli.display.page_charts import MOST, Bar, bars
 from rerank_cli.display.page_moved import Pairs, moved_by_gain
 from rerank_cli.display.page_parts import Chart, QueryRow, QueryTable, Section
 from rerank_cli.display.page_texts import text_of, tip
@@ -67,7 +67,8 @@ def _single(results: Results, evaluation: Evaluation) -> Section:
 
 def across(count: int, what: str) -> str:
     """What the horizontal axis of a chart shows."""
-    return f"{count:,} queries in ascending order of {what}"
+    drawn = f"{MOST:,} of {count:,} queries, evenly spaced," if count > MOST else f"{count:,} queries"
+    return f"{drawn} in ascending order of {what}"
 
 
 def _chart_of_gains(

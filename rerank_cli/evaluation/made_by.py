@@ -10,7 +10,7 @@ from rerank_cli.files.ownership import is_meta
 
 
 class MadeBy(NamedTuple):
-    """What a finished run says of itself; "" for what it does not say."""
+    """How a finished run describes itself; "" for what is unknown."""
 
     model: str
     revision: str

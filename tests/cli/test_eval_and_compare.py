@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from support.running import HANG_S, ROOT, environment, files_of, forked, rerank
+from support.running import ROOT, environment, files_of, forked, rerank
 
 from rerank_cli.core.printable import ACTING
 
@@ -206,7 +206,9 @@ def test_judgements_may_come_through_a_pipe_and_are_on_the_page(ranked: Path, tm
 
 def test_a_page_says_what_its_chart_shows_and_no_moves_where_nothing_moved(ranked: Path, tmp_path: Path) -> None:
     assert forked("compare", RUN, ranked, "--html", tmp_path / "c.html").code == 0
-    assert "<h3>RBO, query by query</h3>" in (tmp_path / "c.html").read_text()
+    page = (tmp_path / "c.html").read_text()
+    assert "<h3>RBO, query by query</h3>" in page
+    assert 'class="rise"' not in page
     assert forked("eval", RUN, "--qrels", QRELS, "--html", tmp_path / "e.html").code == 0
     page = (tmp_path / "e.html").read_text()
     assert "moved most" not in page
@@ -305,56 +307,6 @@ def test_a_document_is_json_in_any_encoding_of_standard_output(tmp_path: Path) -
     assert documents[0][0]["moved_most"][0]["query"] == "é"
 
 
-def browser() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("there is no chromium on the path")
-    return found
-
-
-PROBE = """
-<script>
-const table = document.querySelector("table.sortable"), heads = table.tHead.rows[0].cells, began = performance.now();
-const column = n => [...table.tBodies[0].rows].map(row => parseFloat(row.cells[n].textContent));
-const last = heads.length - 1, sorted = values => values.every((v, i) => !i || values[i - 1] <= v);
-heads[last].firstElementChild.click();
-const down = sorted(column(last).reverse()), rows = table.tBodies[0].rows.length;
-heads[last].firstElementChild.click();
-const up = sorted(column(last)), ms = Math.round(performance.now() - began);
-document.querySelector(".scroll").scrollTop = 1e9;
-document.querySelectorAll("details").forEach(each => each.open = true);
-const found = {
-  down, up, rows, ms,
-  aria: heads[last].getAttribute("aria-sort"),
-  details: document.querySelectorAll("details").length,
-  scrolled: document.querySelector(".scroll").scrollTop,
-  focusable: heads[last].firstElementChild.tabIndex,
-};
-document.body.innerHTML = "<pre>" + JSON.stringify(found) + "</pre>";
-</script>
-"""
-
-
-def opened(page: Path) -> dict:
-    """What a browser finds on a page after sorting its table twice."""
-    probe = page.with_name("probe.html")
-    probe.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
-    command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", probe.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=True)
-    return json.loads(re.search(r"<pre>(.*?)</pre>", done.stdout).group(1))
-
-
-def test_a_page_sorts_and_scrolls_in_a_browser(ranked: Path, tmp_path: Path) -> None:
-    browser()
-    done = forked("compare", RUN, ranked, "--qrels", QRELS, "--html", tmp_path / "page.html")
-    assert done.code == 0, done.said
-    found = opened(tmp_path / "page.html")
-    print(found)
-    assert found["down"]
-    assert found["up"]
-    assert (found["rows"], found["details"], found["aria"], found["focusable"]) == (8, 8, "ascending", 0)
-
-
 def test_a_page_of_many_queries_stays_small(tmp_path: Path) -> None:
     lines = []
     for n in range(2000):
@@ -366,4 +318,4 @@ def test_a_page_of_many_queries_stays_small(tmp_path: Path) -> None:
     assert done.code == 0, done.said
     text = (tmp_path / "page.html").read_text()
     assert text.count("<details>") == 200
-    assert len(text) < 2_500_000
+    assert len(text) < 2_000_000
