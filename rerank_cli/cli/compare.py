@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
-from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting, refuse_with_markdown
+from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting, refuse_reading_twice, refuse_with_markdown
 from rerank_cli.cli.typed import typed_now
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import ConfigError
@@ -79,6 +79,7 @@ def compare_command(
         raise ConfigError("a comparison needs two files of results", "Name two or more.")
     if markdown:
         refuse_with_markdown({"--json": as_json, "--moved": moved is not None})
+    refuse_reading_twice([*runs, qrels])
     refuse_overwriting({"--html": html}, [*runs, qrels])
     refuse_files_of_others({"--html": html})
     chosen = parse_measures(measures) if qrels is not None else []

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
-from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting, refuse_with_markdown
+from rerank_cli.cli.limits import refuse_files_of_others, refuse_overwriting, refuse_reading_twice, refuse_with_markdown
 from rerank_cli.cli.typed import typed_now
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError
@@ -68,6 +68,7 @@ def eval_command(
     refuse_measures_as_files(runs, measures)
     if markdown:
         refuse_with_markdown({"--json": as_json})
+    refuse_reading_twice([*runs, qrels, before])
     refuse_overwriting({"--per-query": per_query, "--html": html}, [*runs, qrels, before])
     refuse_files_of_others({"--per-query": per_query, "--html": html})
     chosen = parse_measures(measures)

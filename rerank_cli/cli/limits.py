@@ -17,6 +17,12 @@ REASONS = {
 }
 
 
+def refuse_reading_twice(inputs: Iterable[str | None]) -> None:
+    """Raises ConfigError when standard input is named more than once."""
+    if list(inputs).count("-") > 1:
+        raise ConfigError("standard input (-) is named twice", "It can be read only once: write one of them to a file.")
+
+
 def refuse_overwriting(outputs: dict[str, str | None], inputs: Iterable[str | None]) -> None:
     """Raises ConfigError when an output, named by its option, is an input or another output, under any name."""
     named = [(option, path) for option, path in outputs.items() if path is not None and path != "-"]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from rerank_cli.cli.limits import refuse_reading_twice
 from rerank_cli.cli.option import MOST_OF_ANY, known_models, without_bars
 from rerank_cli.cli.option import argument as argument
 from rerank_cli.cli.option import option as option
@@ -263,8 +264,7 @@ def chosen_by_user(context: typer.Context, name: str, instead: Container[str] = 
 def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str, ...]:
     """The inputs named, or standard input when something is piped in; on a bare terminal, help and exit 2."""
     if inputs:
-        if inputs.count("-") > 1:
-            raise ConfigError("standard input (-) is named twice", "It can be read only once.")
+        refuse_reading_twice(inputs)
         return tuple(inputs)
     if sys.stdin is None or sys.stdin.isatty():
         typer.echo(context.get_help(), err=True)

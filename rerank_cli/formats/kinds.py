@@ -71,7 +71,7 @@ LISTS = Kind(
 )
 ANSWERS = Kind(
     "answers of a rerank API",
-    "They have no texts and no ids. Score the requests with --output-format native, with ids in them: "
+    "They have no texts and no ids of documents. Score the requests with --output-format native, with ids in them: "
     '{{"id", "query", "documents": [{{"id", "text"}}]}}.',
 )
 TEXT = Kind("a corpus or queries", "`rerank score --run RUN` takes it as --corpus {0} or --queries {0}.")

@@ -90,6 +90,19 @@ def test_nothing_in_common_is_an_error(runs: Path, arguments: tuple[str, ...], c
     assert (done.code, said in done.said) == (code, True), done.said
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", "-", "a.run", "-"),
+        ("compare", "-", "a.run", "--qrels", "-"),
+        ("eval", "-", "--before", "-", "--qrels", "qrels"),
+    ],
+)
+def test_standard_input_is_read_once(runs: Path, arguments: tuple[str, ...]) -> None:
+    done = forked(*arguments, stdin=(runs / "b.run").read_bytes(), cwd=runs)
+    assert (done.code, "standard input (-) is named twice" in done.said) == (2, True), done.said
+
+
 def test_an_unfinished_file_is_named_as_such(runs: Path) -> None:
     (runs / "a.run").rename(runs / "a.run.partial")
     for command in (("eval", "a.run.partial", "--qrels", "qrels"), ("compare", "b.run", "a.run.partial")):
