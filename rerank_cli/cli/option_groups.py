@@ -26,8 +26,8 @@ MOST_USED = {  # by command: what -h shows, at most twelve
     "bench": "pairs lengths engines peers rounds plot model device max-length threads json",
     "export": "output format dtype records model overwrite",
     "convert": "output output-format format query-field candidates-field text-field id-field run overwrite errors",
-    "eval": "qrels before measures relevance-field format per-query html markdown json",
-    "compare": "qrels measures any-scores moved format html markdown json",
+    "eval": "qrels before measures common-queries relevance-field format per-query html markdown json",
+    "compare": "qrels measures common-queries any-scores moved format html markdown json",
     "train": "output model eval loss epochs batch-size learning-rate lora device resume overwrite quiet",
     "mine": "output pool model negatives ranks margin query-template doc-template device overwrite quiet",
 }
