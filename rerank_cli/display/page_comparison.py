@@ -72,7 +72,11 @@ def _chart(first: Results, other: Results, comparison: Comparison) -> Chart | No
     drawing = bars([Bar(_value(move), says(move)) for move in moves], about, directed=judged)
     title = f"{what[0].upper()}{what[1:]}, query by query"
     vertical = what if judged else "RBO: 1 is the same order"
-    return Chart(title, vertical, across(len(moves), "gain" if judged else "RBO"), drawing) if drawing else None
+    return (
+        Chart(title, vertical, across(len(moves), "gain" if judged else "RBO", _shown(comparison)), drawing)
+        if drawing
+        else None
+    )
 
 
 def _value(move: Move) -> float:
@@ -107,7 +111,13 @@ def _table(first: Results, other: Results, comparison: Comparison) -> QueryTable
         QueryRow(move.qid, text_of(move.qid, [other, first]), figures(move))
         for move in sorted(comparison.moves, key=_value)
     ]
-    return QueryTable(columns, rows, 2 if comparison.differences else 1)
+    return QueryTable(columns, rows, 2 if comparison.differences else 1, f"All {_shown(comparison)}")
+
+
+def _shown(comparison: Comparison) -> str:
+    """Which queries are shown one by one: those that both files have, with judgements the judged ones."""
+    judged = "judged queries" if len(comparison.moves) < comparison.queries else "queries"
+    return f"{judged} in both rankings" if comparison.only_first or comparison.only_other else judged
 
 
 def _moved(first: Results, other: Results, comparison: Comparison, qrels: Qrels) -> Moved:
@@ -127,6 +137,8 @@ def _counts(first: Results, other: Results, comparison: Comparison) -> list[str]
     one, two = comparison.names
     alone = f"{comparison.only_first:,} only in {one}, {comparison.only_other:,} only in {two}"
     said = [f"{queries} in both rankings, {alone}."]
+    if comparison.judged:
+        said.append(f"Judged queries: {comparison.judged}.")
     for name, each in zip(comparison.names, comparison.evaluations or (), strict=False):
         said += [f"{name}: {sentence}." for sentence in counted(each)]
     for name, results in zip(comparison.names, (first, other), strict=True) if comparison.evaluations is None else ():

@@ -1,6 +1,6 @@
 """The sections of a page of `rerank eval`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rerank_cli.display import page_words as words
 from rerank_cli.display.evaluation_tables import counted
@@ -50,7 +50,7 @@ def _single(results: Results, evaluation: Evaluation) -> Section:
         QueryRow(
             qid,
             text_of(qid, [results]),
-            [words.number(evaluation.values[name].get(qid, 0.0)) for name in measures],
+            [_figure(evaluation.values[name], evaluation.documents, qid) for name in measures],
         )
         for qid in order
     ]
@@ -65,9 +65,9 @@ def _single(results: Results, evaluation: Evaluation) -> Section:
     )
 
 
-def across(count: int, what: str) -> str:
+def across(count: int, what: str, queries: str = "queries") -> str:
     """What the horizontal axis of a chart shows."""
-    drawn = f"{MOST:,} of {count:,} queries, evenly spaced," if count > MOST else f"{count:,} queries"
+    drawn = f"{MOST:,} of {count:,} {queries}, evenly spaced," if count > MOST else f"{count:,} {queries}"
     return f"{drawn} in ascending order of {what}"
 
 
@@ -94,10 +94,9 @@ def _table_of_gains(evaluation: Evaluation, gains: dict[str, float], files: Sequ
 
     def figures(qid: str) -> list[str]:
         pairs = [(evaluation.before[name].get(qid, 0.0), evaluation.values[name].get(qid, 0.0)) for name in others]
-        before, after = evaluation.before[leading].get(qid, 0.0), evaluation.values[leading].get(qid, 0.0)
         return [
-            words.number(before),
-            words.number(after),
+            _figure(evaluation.before[leading], evaluation.documents_before, qid),
+            _figure(evaluation.values[leading], evaluation.documents, qid),
             words.signed(gains[qid]),
             *(words.signed(other_after - other_before) for other_before, other_after in pairs),
         ]
@@ -105,6 +104,11 @@ def _table_of_gains(evaluation: Evaluation, gains: dict[str, float], files: Sequ
     rows = [QueryRow(qid, text_of(qid, files), figures(qid)) for qid in sorted(gains, key=lambda qid: gains[qid])]
     columns = [f"{leading} before", f"{leading} after", "gain", *(f"gain in {name}" for name in others)]
     return QueryTable(columns, rows, 2)
+
+
+def _figure(values: Mapping[str, float], documents: Mapping[str, int], qid: str) -> str:
+    """A measure of a query, which is 0 without a result."""
+    return words.number(values.get(qid, 0.0)) if documents.get(qid) else "0 (no result)"
 
 
 def _pairs(gains: Iterable[str], files: Sequence[Results], previous: Results | None, qrels: Qrels) -> Pairs:

@@ -30,6 +30,7 @@ class QueryTable:
     columns: list[str]
     rows: list[QueryRow]
     sorted_by: int
+    title: str = "All queries"
 
     @property
     def has_texts(self) -> bool:

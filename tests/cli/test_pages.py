@@ -139,3 +139,27 @@ def test_several_rankings_are_in_one_table_first(tmp_path: Path) -> None:
     assert "not corrected for several runs" in page
     page = page_of(tmp_path, "compare", "b", "a", "c")
     assert "C is most like A: its rank-biased overlap with A is" in page
+
+
+def test_a_comparison_says_which_queries_it_shows_and_counts_those_that_one_file_lacks(tmp_path: Path) -> None:
+    records(tmp_path / "a", [SAME] * 4)
+    records(tmp_path / "b", [LAST] * 3)
+    (tmp_path / "qrels").write_text("q0 0 d0 1\nq1 0 d0 1\nq3 0 d0 1\n")
+    page = page_of(tmp_path, "compare", "a", "b", "--qrels", "qrels", "--measures", "RR")
+    assert "<h3>All judged queries in both rankings</h3>" in page
+    assert "2 judged queries in both rankings in ascending order of gain." in page
+    counts = part(page, "What was counted", "</section>")
+    assert "3 queries are in both rankings, 1 only in A, 0 only in B." in counts
+    assert "Judged queries: 3 (in both 2, only A 1, only B 0, in neither 0)." in counts
+    assert "<h3>All queries</h3>" in page_of(tmp_path, "compare", "a", "a")
+
+
+def test_a_query_without_a_result_is_no_query_that_scored_0(tmp_path: Path) -> None:
+    records(tmp_path / "a", [SAME] * 2)
+    records(tmp_path / "b", [[1, 2]])
+    (tmp_path / "qrels").write_text("q0 0 d0 1\nq1 0 d0 1\n")
+    for more in ((), ("--before", "a")):
+        page = page_of(tmp_path, "eval", "b", *more, "--qrels", "qrels", "--measures", "RR")
+        rows = dict(re.findall(r"<tr><td>(q\d)</td>(.*?)</tr>", page))
+        assert "<td>0.0000</td>" in rows["q0"]
+        assert "<td>0 (no result)</td>" in rows["q1"]
