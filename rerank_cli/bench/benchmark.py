@@ -121,6 +121,7 @@ def _compare(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
         "mean_tokens": round(mean, 1),
         "gflop": work,
         "matrix_gflops": matrix.rates,
+        "matrix_gflops_by_library": matrix.by_library,
         "results": _results(measured, lengths, work, matrix.rates),
         "not_measured": absent,
     }

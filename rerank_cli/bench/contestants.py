@@ -143,11 +143,11 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
 
 
 class Matrix:
-    """The matrix rate of the machine, measured in a separate process; `rates`: median GFLOP/s by dtype."""
+    """The matrix rates of the machine in GFLOP/s, measured in a separate process."""
 
     def __init__(self, config: BenchConfig) -> None:
         self._config = config
-        self._found: dict[str, list[float]] = {}
+        self._found: dict[str, dict[str, list[float]]] = {}  # by dtype and library
 
     def __enter__(self) -> "Matrix":
         request = {"kind": "matrix", "device": device_of(self._config), "threads": self._config.model.threads}
@@ -158,14 +158,22 @@ class Matrix:
         self._worker.close()
 
     def measure(self, dtype: str) -> None:
-        """Measure once more; does nothing if torch has no product in `dtype`."""
-        if (rate := self._worker.ask({"dtype": dtype}).get("gflops")) is not None:
-            self._found.setdefault(dtype, []).append(rate)
+        """Measure all libraries once more; does nothing if none has a product in `dtype`."""
+        for library, rate in self._worker.ask({"dtype": dtype}).get("gflops", {}).items():
+            self._found.setdefault(dtype, {}).setdefault(library, []).append(rate)
+
+    @property
+    def by_library(self) -> dict[str, dict[str, float]]:
+        """The medians of the rates measured so far, by dtype and library."""
+        return {
+            dtype: {library: statistics.median(rates) for library, rates in found.items()}
+            for dtype, found in self._found.items()
+        }
 
     @property
     def rates(self) -> dict[str, float]:
-        """The median of the rates measured so far, by dtype."""
-        return {dtype: statistics.median(found) for dtype, found in self._found.items()}
+        """The rate of the fastest library, by dtype."""
+        return {dtype: max(found.values()) for dtype, found in self.by_library.items()}
 
 
 def _engines(config: BenchConfig) -> Iterator[tuple[str, str]]:

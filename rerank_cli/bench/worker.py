@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+from rerank_cli.bench.matrix import Matrix
 from rerank_cli.bench.peers import PEERS, PeerModel
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
 from rerank_cli.core.scorer import Scorer
@@ -89,55 +89,6 @@ class Theirs:
                 record["candidates"] = sorted(ranked, key=lambda candidate: -candidate["score"])
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         return self._about
-
-
-class Matrix:
-    """The matrix rate of the machine: random products of 4096 × 1024 by 1024 × 4096 (on CUDA 8192 × 8192)."""
-
-    SHAPES: ClassVar = {"cpu": (4096, 1024, 4096), "cuda": (8192, 8192, 8192)}
-    SECONDS = 0.5
-
-    def __init__(self, device: str, threads: int | None) -> None:
-        import torch
-
-        self._torch, self._device = torch, device
-        if threads:
-            torch.set_num_threads(threads)
-
-    def __call__(self, request: dict[str, Any]) -> Answer:
-        """The answer has GFLOP/s in `dtype`; None if torch has no such product."""
-        torch, (m, k, n) = self._torch, self.SHAPES["cuda" if self._device.startswith("cuda") else "cpu"]
-        dtype = import_module("rerank_cli.engines.torch_device").TORCH_DTYPES[request["dtype"]]
-        if dtype is torch.int8:
-            a, b = (torch.randint(-127, 127, shape, device=self._device, dtype=dtype) for shape in ((m, k), (k, n)))
-        else:
-            a, b = (torch.randn(shape, device=self._device).to(dtype) for shape in ((m, k), (k, n)))
-        multiply = torch._int_mm if dtype is torch.int8 else torch.mm  # noqa: SLF001 - torch names it so
-        try:
-            multiply(a, b)
-        except RuntimeError:
-            return {"gflops": None}
-        return {"gflops": round(2 * m * k * n / self._time_of(lambda: multiply(a, b)) / 1e9, 1)}
-
-    def _time_of(self, multiply: Callable[[], Any]) -> float:
-        """Seconds per product, the minimum within half a second. On CUDA groups of ten are timed."""
-        queued = 10 if self._device.startswith("cuda") else 1
-        times: list[float] = []
-        end = time.perf_counter() + self.SECONDS
-        while time.perf_counter() < end or len(times) < 3:
-            self._wait()
-            started = time.perf_counter()
-            for _ in range(queued):
-                multiply()
-            self._wait()
-            times.append((time.perf_counter() - started) / queued)
-        return min(times)
-
-    def _wait(self) -> None:
-        if self._device.startswith("cuda"):
-            self._torch.cuda.synchronize(self._device)
-        elif self._device == "mps":
-            self._torch.mps.synchronize()
 
 
 def read_records(source: str) -> list[dict[str, Any]]:

@@ -35,6 +35,9 @@ def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
     found = document(done)
     assert found["pairs"] == 24
     assert found["matrix_gflops"].keys() == set(dtypes)
+    for dtype, rates in found["matrix_gflops_by_library"].items():
+        assert {"torch", "oneDNN"} <= rates.keys()
+        assert found["matrix_gflops"][dtype] == max(rates.values())
     assert [(result["name"], result["dtype"], result["batch"]) for result in found["results"]] == [
         *(("rerank torch", dtype, "auto") for dtype in dtypes),
         ("tutorial loop", "fp32", "4 pairs"),
