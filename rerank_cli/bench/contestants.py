@@ -14,7 +14,7 @@ from typing import Any
 from rerank_cli.bench.config import BenchConfig
 from rerank_cli.bench.peers import PEERS, installed_peers
 from rerank_cli.core.protocols import Report
-from rerank_cli.engines.machine import default_device
+from rerank_cli.engines.machine import default_device, lacks_bfloat16
 from rerank_cli.engines.registry import ENGINES, not_installed
 
 RUN_MODULE = (  # like `python -m`, but never a module in the current folder
@@ -111,6 +111,9 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
 
     try:
         for engine, dtype in _engines(config):
+            if why := _why_not(config, engine, dtype):
+                absent[f"rerank {engine} {dtype}"] = why
+                continue
             model = asdict(replace(config.model, engine=engine, dtype=dtype, device=device_of(config)))
             worker = loaded(f"rerank {engine} {dtype}", {"kind": "ours", "model": model})
             if worker is None:
@@ -186,6 +189,14 @@ def _engines(config: BenchConfig) -> Iterator[tuple[str, str]]:
     for name, row in ENGINES.items():
         if not not_installed(row.export_packages):
             yield from ((name, dtype) for dtype in row.benchmarked.get(device, ()))
+
+
+def _why_not(config: BenchConfig, engine: str, dtype: str) -> str:
+    """Why an engine is not measured unless it is named; "" if it is."""
+    if config.engines or dtype != "bf16" or device_of(config) != "cpu" or not lacks_bfloat16():
+        return ""
+    named = f" --engines {engine}:bf16 measures the emulation." if engine == "torch" else ""
+    return f"this CPU has no bfloat16 instructions.{named}"
 
 
 def run_once(contestant: Contestant, source: str, target: str, absent: dict[str, str]) -> None:

@@ -70,6 +70,15 @@ def has_vnni(architecture: str = platform.machine(), lines: list[str] | None = N
     return any("vnni" in line for line in (cpu_info() if lines is None else lines) if line.startswith("flags"))
 
 
+def lacks_bfloat16(lines: list[str] | None = None) -> bool:
+    """Whether the CPU is known to have no bfloat16 instructions; False where that cannot be seen.
+
+    `lines` are those of `cpu_info`. Linux names the instructions in `flags` on x86 and in `Features` on ARM.
+    """
+    known = [line for line in (cpu_info() if lines is None else lines) if line.startswith(("flags", "Features"))]
+    return bool(known) and not any("bf16" in line for line in known)
+
+
 def machine() -> dict[str, Any]:
     """The hardware, for measurements."""
     names = [line.partition(":")[2].strip() for line in cpu_info() if line.startswith("model name")]

@@ -8,18 +8,14 @@ from typing import Any
 import pytest
 from support.running import Finished, rerank
 
+from rerank_cli.engines.machine import lacks_bfloat16
+
 
 def document(done: Finished) -> dict[str, Any]:
     assert done.code == 0, done.stderr
     (line,) = done.stdout.splitlines()
     found: dict[str, Any] = json.loads(line)
     return found
-
-
-def computes_bfloat16() -> bool:
-    """Whether this CPU has instructions for it, as far as is known."""
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and any(word in cpuinfo.read_text() for word in ("avx512_bf16", "amx_bf16", " bf16"))
 
 
 @pytest.mark.slow
@@ -29,7 +25,7 @@ def test_ours_and_peers_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
     plot = ["--plot", str(chart)] if pytest.importorskip("matplotlib") else []
     peers = ["--peers", "tutorial loop,sentence-transformers", "--batch-sizes", "4,8"]
     small = ["--pairs", "24", "--lengths", "lognormal:24", "--rounds", "2", "--device", "cpu"]
-    dtypes = ["fp32", *["bf16"] * computes_bfloat16()]  # elsewhere it is emulated, and its products take minutes
+    dtypes = ["fp32", *["bf16"] * (not lacks_bfloat16())]  # elsewhere it is emulated, and its products take minutes
     engines = ",".join(f"torch:{dtype}" for dtype in dtypes)
     done = rerank("bench", *small, "--engines", engines, *peers, *plot)
     found = document(done)
@@ -77,6 +73,16 @@ def test_a_file_of_records_is_measured_as_it_is_and_the_dtype_it_came_to_is_name
     assert re.search(rb"measuring mini with 110 pairs of \d+ tokens", done.stderr)
     assert b"the rounds will take about " in done.stderr
     assert result["share_of_matrix_rate"] > 0
+
+
+@pytest.mark.slow
+def test_bfloat16_is_measured_where_the_cpu_has_it_or_it_is_named() -> None:
+    small = ["--pairs", "4", "--lengths", "fixed:16", "--rounds", "1", "--device", "cpu", "--peers", "none"]
+    found = document(rerank("bench", *small))
+    measured = {(result["name"], result["dtype"]) for result in found["results"]}
+    assert ("rerank torch", "fp32") in measured
+    assert (("rerank torch", "bf16") in measured) is not lacks_bfloat16()
+    assert ("rerank torch bf16" in found["not_measured"]) is lacks_bfloat16()
 
 
 def test_growth_runs_the_command_itself() -> None:
