@@ -9,7 +9,7 @@ from rerank_cli.display.markdown import escaped, grid
 from rerank_cli.evaluation.cautions import deepest, longest, most_overlap, on_few, on_lengths, on_measures
 from rerank_cli.evaluation.compare import TOP, Comparison
 from rerank_cli.evaluation.evaluate import Difference, Evaluation
-from rerank_cli.evaluation.rankings import Results
+from rerank_cli.evaluation.rankings import Ranked, Results
 from rerank_cli.evaluation.several import equal_rankings
 
 ALPHA = 0.05
@@ -149,8 +149,17 @@ def by_words(said: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _on_short_lists(first: Results, other: Results, comparison: Comparison, depth: int) -> list[str]:
-    lengths = longest(first.queries.values()), longest(other.queries.values())
+    lengths = _lengths(_pairs(first, other))
     return [*on_lengths(comparison.names, lengths, depth), *on_measures(lengths, depth)]
+
+
+def _pairs(first: Results, other: Results) -> list[tuple[Ranked, Ranked]]:
+    """The rankings of the queries that both have."""
+    return [(ranked, other.queries[qid]) for qid, ranked in first.queries.items() if qid in other.queries]
+
+
+def _lengths(pairs: list[tuple[Ranked, Ranked]]) -> tuple[int, int]:
+    return longest(one for one, _ in pairs), longest(two for _, two in pairs)
 
 
 def _agreement(first: Results, comparisons: list[Comparison]) -> tuple[list[str], list[list[Cell]], list[str]]:
@@ -182,8 +191,8 @@ def _on_agreement(first: Results, other: Results, comparison: Comparison) -> lis
             f"Queries in both A and {letter}: {comparison.queries:,} (only A {comparison.only_first:,}, "
             f"only {letter} {comparison.only_other:,}). The figures of {letter} are of those in both."
         )
-    pairs = [(first.queries[qid], other.queries[qid]) for qid in first.queries if qid in other.queries]
-    lengths = longest(one for one, _ in pairs), longest(two for _, two in pairs)
+    pairs = _pairs(first, other)
+    lengths = _lengths(pairs)
     notes += on_lengths(comparison.names, lengths, TOP)
     if min(lengths) < TOP and (most := most_overlap(pairs, TOP)) < 1:
         notes.append(f"overlap@{TOP} of {letter} can be at most {most:.4f}.")

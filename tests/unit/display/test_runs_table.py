@@ -67,6 +67,16 @@ def test_notes_count_the_judged_queries_that_a_ranking_lacks():
     assert made.rows[3].cells[0].text == "0.9000"
 
 
+def test_lists_are_as_long_as_those_of_the_queries_that_both_have():
+    first = results("first.run", [MIDDLE] * 29 + ["abcdefgh"])
+    part = results("part.run", [GOOD] * 29)
+    short = results("short.run", ["ab"] * 30)
+    notes = table(first, part, short, measures="P@5").notes
+    assert not any("B has at most" in note for note in notes)
+    assert "C has at most 2 documents per query, A up to 8." in notes
+    assert "Measures beyond rank 2 compare lists of 2 with lists of up to 5." in notes
+
+
 def test_what_is_said_of_several_rankings_is_said_once():
     made = table(*three(), measures="RR@10", judged=28)
     assert "A, B, C: 2 queries of the results are not judged and do not count." in made.notes
