@@ -10,6 +10,7 @@ from rerank_cli.evaluation.compare import Comparison
 from rerank_cli.evaluation.evaluate import Difference, Evaluation
 from rerank_cli.evaluation.rankings import Results
 
+CHANCE = " The difference may be chance."
 BOLD = "Bold: the highest of its column."
 
 
@@ -41,7 +42,7 @@ def highest(leading: dict[str, Difference]) -> str:
     if best.gain <= 0:
         return f"No ranking has a higher {measure} than A ({first})."
     said = f"{measure} is highest in {letter}: {words.number(best.after)}, against {first} in A."
-    return said if words.kind_of(best) is words.Kind.UP else f"{said} The difference may be chance."
+    return f"{said}{CHANCE}" if words.may_be_chance(best) else said
 
 
 def evaluation_summary(evaluations: Sequence[Evaluation], previous: Results | None) -> Summary | None:
@@ -54,7 +55,7 @@ def evaluation_summary(evaluations: Sequence[Evaluation], previous: Results | No
     result = f"{measure} is highest in {best.name}: {words.number(mean)}"
     if previous is not None:
         named.insert(0, ("before", previous.name, evaluations[0].before_means))
-        result += f", against {words.number(evaluations[0].before_means[measure])} before"
+        result += f", against {words.number(best.before_means[measure])} before"
     columns = tuple(best.means)
     highest_of = {name: words.number(max(means[name] for _, _, means in named)) for name in columns}
     differing = {name for name in columns if len({words.number(means[name]) for _, _, means in named}) > 1}
@@ -64,7 +65,8 @@ def evaluation_summary(evaluations: Sequence[Evaluation], previous: Results | No
         return Cell(value, text, text == highest_of[name] and name in differing and more_is_better(name))
 
     rows = [Row(letter, name, tuple(cell(each, means[each]) for each in columns)) for letter, name, means in named]
-    return _summary(f"{result}.", RunsTable(columns, tuple(rows), ()))
+    chance = CHANCE if previous is not None and words.may_be_chance(best.differences[0]) else ""
+    return _summary(f"{result}.{chance}", RunsTable(columns, tuple(rows), ()))
 
 
 def _summary(result: str, table: RunsTable) -> Summary:

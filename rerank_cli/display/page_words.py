@@ -65,6 +65,14 @@ def kind_of(difference: Difference) -> Kind:
     return Kind.UP if difference.gain > 0 else Kind.DOWN
 
 
+def may_be_chance(difference: Difference) -> bool:
+    """Whether the interval or p of a difference leaves it open; False where neither is known."""
+    if difference.low is None:
+        return False
+    p_value = p_of(difference)
+    return contains_zero(difference) or (p_value is not None and p_value >= ALPHA)
+
+
 def result_of(difference: Difference, sides: tuple[str, str] = ("", "")) -> str:
     """The result in a sentence: both means, and the interval of the gain. `sides` are names such as A and B."""
     before, after = (

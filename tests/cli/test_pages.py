@@ -137,6 +137,9 @@ def test_several_rankings_are_in_one_table_first(tmp_path: Path) -> None:
     page = page_of(tmp_path, "eval", "a", "c", "--before", "b", *measures)
     assert "RR is highest in a: 1.0000, against 0.3333 before." in page
     assert "not corrected for several runs" in page
+    assert "The difference may be chance." not in page
+    page = page_of(tmp_path, "eval", "b", "c", "--before", "b", *measures)
+    assert "RR is highest in c: 0.3667, against 0.3333 before. The difference may be chance." in page
     page = page_of(tmp_path, "compare", "b", "a", "c")
     assert "C is most like A: its rank-biased overlap with A is" in page
 
