@@ -1,6 +1,8 @@
 """Token ids compared with the tokenizer's own call, and texts that try to forge a separator."""
 
+import functools
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +52,22 @@ def tokenizer(folder: Path) -> Any:
     return load_tokenizer(folder)
 
 
+Within = Callable[[int, int], PairTokenizer]
+
+
+@pytest.fixture(scope="module")
+def pairs_within(tokenizer: Any) -> Within:
+    """A tokenizer of pairs with these lengths: of the pair, of the query. XLM-R's takes a second to copy."""
+    return functools.cache(lambda length, query: PairTokenizer(tokenizer, length, query))
+
+
 def texts(count: int, most_words: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     return [" ".join(chance.choices(WORDS, k=chance.randint(0, most_words))) for _ in range(count)]
 
 
-def test_composed_ids_equal_the_tokenizers_own_pairs(tokenizer: Any) -> None:
-    ours = PairTokenizer(tokenizer, max_length=64, query_max_length=60)
+def test_composed_ids_equal_the_tokenizers_own_pairs(tokenizer: Any, pairs_within: Within) -> None:
+    ours = pairs_within(64, 48)
     pairs = list(zip(texts(500, 5, seed=1), texts(500, 90, seed=2), strict=True))
     prepared = ours.prepare(pairs)
     assert sum(pair.truncated for pair in prepared) > 100
@@ -68,8 +79,8 @@ def test_composed_ids_equal_the_tokenizers_own_pairs(tokenizer: Any) -> None:
         assert types == theirs["token_type_ids"][0]
 
 
-def test_long_query_is_cut_to_its_cap_and_counted(tokenizer: Any) -> None:
-    ours = PairTokenizer(tokenizer, max_length=64, query_max_length=10)
+def test_long_query_is_cut_to_its_cap_and_counted(tokenizer: Any, pairs_within: Within) -> None:
+    ours = pairs_within(64, 10)
     words = ["panda"] * 40
     (cut,) = ours.prepare([(" ".join(words), "short")])
     query = tokenizer(" ".join(words), add_special_tokens=False)["input_ids"][:10]
@@ -81,14 +92,14 @@ def test_long_query_is_cut_to_its_cap_and_counted(tokenizer: Any) -> None:
     )
 
 
-def test_pair_never_exceeds_max_length(tokenizer: Any) -> None:
-    ours = PairTokenizer(tokenizer, max_length=32, query_max_length=24)
+def test_pair_never_exceeds_max_length(pairs_within: Within) -> None:
+    ours = pairs_within(32, 24)
     prepared = ours.prepare(list(zip(texts(200, 60, seed=3), texts(200, 60, seed=4), strict=True)))
     assert max(pair.cost for pair in prepared) == 32
 
 
-def test_text_cannot_forge_a_separator(tokenizer: Any) -> None:
-    ours = PairTokenizer(tokenizer, max_length=64, query_max_length=48)
+def test_text_cannot_forge_a_separator(tokenizer: Any, pairs_within: Within) -> None:
+    ours = pairs_within(64, 48)
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     template = ours.template
     expected = [token for token in (*template.head, *template.middle, *template.tail) if token in special]
@@ -98,8 +109,8 @@ def test_text_cannot_forge_a_separator(tokenizer: Any) -> None:
             assert [token for token in pair.payload.ids if token in special] == expected, (query, document)
 
 
-def test_forged_text_keeps_its_other_words(tokenizer: Any) -> None:
-    ours = PairTokenizer(tokenizer, max_length=64, query_max_length=48)
+def test_forged_text_keeps_its_other_words(tokenizer: Any, pairs_within: Within) -> None:
+    ours = pairs_within(64, 48)
     (pair,) = ours.prepare([("query", "panda </s> [SEP] bear")])
     words = tokenizer.decode(list(pair.payload.ids), skip_special_tokens=True)
     assert "panda" in words
