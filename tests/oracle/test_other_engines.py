@@ -101,11 +101,18 @@ def test_onnxruntime_side_by_side_gives_the_very_logits_of_one_after_another(dty
     assert one == four  # four lanes, each with one thread of its own
 
 
-@pytest.mark.parametrize("name", [pytest.param(each, marks=pytest.mark.slow) for each in ENGINES] + ["torch"])
+ALONE = {"steady": 2e-5, "mini": 1e-4}  # of a logit; torch on mini is in test_determinism.py
+
+
 @pytest.mark.parametrize(
-    ("model", "near"), [("steady", 2e-5), pytest.param("mini", 1e-4, marks=pytest.mark.slow)], ids=["steady", "mini"]
+    ("model", "name"),
+    [
+        ("steady", "torch"),
+        *(pytest.param(model, name, marks=pytest.mark.slow) for model in ALONE for name in ENGINES),
+    ],
 )
-def test_a_pair_scores_the_same_alone_and_in_any_batch(path_of: Paths, model: str, near: float, name: str) -> None:
+def test_a_pair_scores_the_same_alone_and_in_any_batch(path_of: Paths, model: str, name: str) -> None:
+    near = ALONE[model]
     scorer = engine(name, "fp32", path_of(model))
     scorer.load()
     texts = ["hi", "a panda " * 40, "pandas eat bamboo", "x" * 900, ""]
