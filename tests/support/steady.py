@@ -86,6 +86,7 @@ def draw_weights(model: Any, generator: torch.Generator) -> None:
     body = model.roberta
     draw(body.embeddings.word_embeddings.weight, 1)
     draw(body.embeddings.position_embeddings.weight, 1)
+    draw(body.embeddings.token_type_embeddings.weight, 0.02)
     for number, layer in enumerate(body.encoder.layer):
         attention = layer.attention
         for linear in (attention.self.query, attention.self.key, attention.self.value):
