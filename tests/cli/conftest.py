@@ -6,8 +6,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.running import ROOT, lines
+from support.running import ROOT, forked, lines
 
+COLLECTION = ROOT / "sample_data" / "collection"
 MESSY = ROOT / "sample_data" / "messy.jsonl"
 
 
@@ -37,4 +38,13 @@ def messy(tmp_path: Path, make_messy: ModuleType) -> Path:
     """The messy lines in a file."""
     path = tmp_path / "messy.jsonl"
     path.write_bytes(b"".join(line.raw + b"\n" for line in make_messy.LINES))
+    return path
+
+
+@pytest.fixture
+def ranked(tmp_path: Path) -> Path:
+    """The sample collection, ranked by the fake engine."""
+    path, run = tmp_path / "ranked.jsonl", COLLECTION / "first-stage.run"
+    done = forked("score", COLLECTION, "--run", run, "-o", path, "--engine", "fake", "-q", "--output-format", "native")
+    assert done.code == 0, done.said
     return path

@@ -20,16 +20,6 @@ RUN = COLLECTION / "first-stage.run"
 HOSTILE = '</td><script>document.title="hit"</script><img src=x onerror=alert(1)> \x1b[2J "quoted" &amp; {{ 7*7 }}'
 
 
-@pytest.fixture
-def ranked(tmp_path: Path) -> Path:
-    """The sample collection, ranked by the fake engine."""
-    path = tmp_path / "ranked.jsonl"
-    options = ("--engine", "fake", "-q", "--output-format", "native")
-    done = forked("score", COLLECTION, "--run", RUN, "-o", path, *options)
-    assert done.code == 0, done.said
-    return path
-
-
 def test_a_result_is_measured_against_its_input_order(ranked: Path) -> None:
     done = forked("eval", ranked, "--qrels", QRELS, "--json")
     assert done.code == 0, done.said

@@ -11,15 +11,6 @@ QRELS = COLLECTION / "qrels" / "test.tsv"
 RUN = COLLECTION / "first-stage.run"
 
 
-@pytest.fixture
-def ranked(tmp_path: Path) -> Path:
-    """The sample collection, ranked by the fake engine."""
-    path = tmp_path / "ranked.jsonl"
-    done = forked("score", COLLECTION, "--run", RUN, "-o", path, "--engine", "fake", "-q", "--output-format", "native")
-    assert done.code == 0, done.said
-    return path
-
-
 def lines_of(path: Path, *records: dict) -> Path:
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
     return path

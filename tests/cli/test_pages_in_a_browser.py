@@ -17,15 +17,6 @@ LONG = "x" * 500
 SAME, LAST = [0, 1, 2], [1, 2, 0]
 
 
-@pytest.fixture
-def ranked(tmp_path: Path) -> Path:
-    """The sample collection, ranked by the fake engine."""
-    path = tmp_path / "ranked.jsonl"
-    done = forked("score", COLLECTION, "--run", RUN, "-o", path, "--engine", "fake", "-q", "--output-format", "native")
-    assert done.code == 0, done.said
-    return path
-
-
 def browser() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
