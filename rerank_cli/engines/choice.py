@@ -84,7 +84,10 @@ def refuse_options(config: ModelConfig) -> None:
 
 
 def _fitting(config: ModelConfig, folder: ModelFolder) -> tuple[str, str]:
-    """The engine of `auto`: that of an exported folder; on CPUs OpenVINO, if it supports the model; else torch."""
+    """The engine of `auto`: that of an exported folder; on CPUs OpenVINO, if it supports the model; else torch.
+
+    A large model in fp32 is torch's: as fast, in 0.6 of the memory, without a conversion (docs/experiments.md, E36).
+    """
     if folder.graph is not None:
         return folder.graph.format, "the model was exported for it"
     if folder.encoding is not None:
@@ -98,6 +101,8 @@ def _fitting(config: ModelConfig, folder: ModelFolder) -> tuple[str, str]:
         return "torch", f"openvino needs {', '.join(missing)}"
     if model_type not in openvino.compared_with_torch:
         return "torch", f"openvino is not tested with {model_type} models"
+    if folder.is_large and config.dtype in ("auto", "fp32"):
+        return "torch", "openvino takes more memory for a large model in fp32"
     if config.dtype not in ("auto", *openvino.dtypes):
         return "torch", f"openvino does not compute in {config.dtype}"
     if config.dtype == "bf16" and not import_module("rerank_cli.engines.openvino_runtime").computes_bfloat16():

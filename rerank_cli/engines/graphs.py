@@ -10,8 +10,6 @@ from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.graph_files import cache_folder, kept_path
 from rerank_cli.models.text_model import RECIPE
 
-LARGE = 2**28  # bytes of weights
-
 
 def graph_note(model: CrossEncoder, form: str, dtype: str, versions: dict[str, str]) -> dict[str, Any]:
     """The source of a graph: everything that can change it."""
@@ -31,8 +29,7 @@ def graph_note(model: CrossEncoder, form: str, dtype: str, versions: dict[str, s
 
 def announce_graph(model: CrossEncoder, note: dict[str, Any]) -> None:
     """Add a note that a large model will be converted once, which takes minutes."""
-    size = sum(path.stat().st_size for path in model.folder.weights)
-    if model.folder.graph is None and size > LARGE and not kept_path(note).exists():
+    if model.folder.graph is None and model.folder.is_large and not kept_path(note).exists():
         model.notes.append(f"converting the model to {note['format']}, once; the graph is kept in {cache_folder()}")
 
 

@@ -19,6 +19,8 @@ from rerank_cli.models.hashes import files_sha256
 from rerank_cli.models.modules_json import MODULES, Encoding, read_encoding
 from rerank_cli.models.weights import check_layers, weights_of
 
+LARGE = 2**28  # bytes of weights; converting more takes minutes
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
@@ -40,6 +42,11 @@ class ModelFolder:
     def kind(self) -> str:
         """The kind of engine that can use the model."""
         return "cross-encoder" if self.encoding is None else "bi-encoder"
+
+    @property
+    def is_large(self) -> bool:
+        """Whether converting the model takes minutes, and its memory matters."""
+        return sum(path.stat().st_size for path in self.weights) > LARGE
 
     @property
     def weights_sha256(self) -> str:

@@ -1,5 +1,7 @@
 """The engine that is opened, and the model's folder that it is handed."""
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,8 @@ from support.tiny import write_reranker
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError
-from rerank_cli.engines.choice import open_scorer
-from rerank_cli.models.folder import inspect_folder
+from rerank_cli.engines.choice import choose_engine, open_scorer
+from rerank_cli.models.folder import LARGE, inspect_folder
 
 
 @pytest.mark.parametrize("engine", ["auto", "torch"])
@@ -19,3 +21,18 @@ def test_a_folder_that_was_found_is_not_looked_for_again(engine: str, tmp_path: 
         open_scorer(config)
     scorer = open_scorer(config, inspect_folder("someone/nowhere", folder, None))
     assert scorer.identity.model == "someone/nowhere"
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+@pytest.mark.parametrize(
+    ("dtype", "small", "large"),
+    [("auto", "openvino", "torch"), ("fp32", "openvino", "torch"), ("int8", "openvino", "openvino")],
+)
+def test_a_large_model_in_fp32_is_torchs(tmp_path: Path, dtype: str, small: str, large: str) -> None:
+    config = ModelConfig(model=str(tmp_path / "model"), dtype=dtype, device="cpu")
+    path = write_reranker(tmp_path / "model")
+    engine, _ = choose_engine(config, inspect_folder("model", path, None))
+    assert engine == small
+    os.truncate(path / "model.safetensors", LARGE + 1)
+    engine, _ = choose_engine(config, inspect_folder("model", path, None))
+    assert engine == large
