@@ -28,6 +28,7 @@ def doctor(
     model: o.Model = M.model,
     revision: o.Revision = None,
     offline: o.Offline = False,
+    verify: o.Verify = False,
     engine: o.Engine = M.engine,
     device: o.Device = M.device,
     dtype: o.Dtype = M.dtype,

@@ -106,6 +106,9 @@ Model = Annotated[
 ]
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
 Offline = Annotated[bool, option("offline", "Open no network connection.")]
+Verify = Annotated[
+    bool, option("verify", "Hash the model's files again, even if they have not changed since they were last hashed.")
+]
 Engine = Annotated[
     str,
     option(

@@ -82,6 +82,7 @@ class ModelConfig:
     model: str = DEFAULT_MODEL
     revision: str | None = None
     offline: bool = False
+    verify: bool = False  # hash large files again, whatever was noted of them
     engine: str = "auto"
     device: str = "auto"
     dtype: str = "auto"

@@ -7,16 +7,18 @@ of a pair is the tokens of its document.
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import PreparedPair
+from rerank_cli.models.facts import Resolved
 from rerank_cli.models.find import find_model
 from rerank_cli.models.folder import ModelFolder
+from rerank_cli.models.lengths import lengths_within
 from rerank_cli.models.modules_json import Encoding
-from rerank_cli.models.text_model import TextModel, lengths_within, load_config, usable_positions
-from rerank_cli.models.tokens import TextTokenizer, load_tokenizer
+from rerank_cli.models.resolved import positions_of
+from rerank_cli.models.text_model import TextModel
+from rerank_cli.models.tokens import TextTokenizer
 
 PROMPTS = "use --query-template and --doc-template to add prompts"
 
@@ -32,9 +34,9 @@ class TextPair:
 class SingleTexts(TextTokenizer):
     """Encodes queries and documents separately, each truncated to its own limit."""
 
-    def __init__(self, tokenizer: Any, encoding: Encoding, lengths: tuple[int, int]) -> None:
+    def __init__(self, resolved: Resolved, encoding: Encoding, lengths: tuple[int, int]) -> None:
         """`lengths`: tokens per document and per query, special tokens and prompts included."""
-        super().__init__(tokenizer)
+        super().__init__(resolved)
         self._encoding = encoding
         self._head, self._tail = self.around_one()
         specials = len(self._head) + len(self._tail)
@@ -69,27 +71,30 @@ class SingleTexts(TextTokenizer):
 def open_bi_encoder(config: ModelConfig, folder: ModelFolder | None = None) -> TextModel[SingleTexts]:
     """The bi-encoder that `config` names, in `folder` if that is known; loads no weights.
 
-    Raises ConfigError for a cross-encoder and for --long-docs chunk, ModelError when its files contradict each other.
+    Raises ConfigError for a cross-encoder and for --long-docs chunk. The files are checked against each other when the
+    tokenizer is read.
     """
     folder = find_model(config) if folder is None else folder
     folder.refuse_other_kind("bi-encoder")
     notes: list[str] = []
-    model_config = load_config(folder)
     encoding = encoding_in(folder)
     longest = encoding.longest
     if longest is not None and longest < config.max_length:
         if "max_length" in config.requested:
             notes.append(f"--max-length lowered from {config.max_length} to {longest}: the model's files say so")
         config = replace(config, max_length=longest)
-    lengths = lengths_within(usable_positions(model_config.to_dict()), config, notes)
+    lengths = lengths_within(positions_of(folder), config, notes)
     if config.long_docs == "chunk":
         raise ConfigError("--long-docs chunk: not supported by the bi-encoder engine", "Use truncate or error.")
     if encoding.assumed:
         notes.append(f"no modules.json: the mean of all tokens is used; {PROMPTS}")
     elif not (encoding.query_prompt or encoding.document_prompt):
         notes.append(f"the model's files have no prompts; {PROMPTS}")
-    tokenizer = SingleTexts(load_tokenizer(folder.path, model_config), encoding, (lengths.pair, lengths.query))
-    return TextModel(folder, model_config, lengths, tokenizer, notes=notes)
+
+    def make_tokenizer(resolved: Resolved) -> SingleTexts:
+        return SingleTexts(resolved, encoding, (lengths.pair, lengths.query))
+
+    return TextModel(folder, lengths, notes, make_tokenizer)
 
 
 def encoding_in(folder: ModelFolder) -> Encoding:

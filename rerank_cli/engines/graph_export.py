@@ -11,6 +11,7 @@ from rerank_cli.engines.graphs import graph_note
 from rerank_cli.engines.registry import GRAPHS
 from rerank_cli.models.graph_files import write_note
 from rerank_cli.models.libraries import version_of
+from rerank_cli.models.resolved import write_resolved
 
 
 def export_graph(model: ModelConfig, form: str, dtype: str, target: Path) -> None:
@@ -25,6 +26,7 @@ def export_graph(model: ModelConfig, form: str, dtype: str, target: Path) -> Non
     if folder.graph is not None:
         raise ConfigError(f"{folder.name}: is an exported model", "Export the original model instead.")
     make_graph(encoder, dtype, target)
+    write_resolved(folder, target)
     note = graph_note(encoder, form, dtype, {name: version_of(name) for name in graphs.noted})
     write_note(target, {**note, "model": folder.name, "revision": folder.revision})
     for path in (folder.path / "config.json", *folder.tokenizer_files):

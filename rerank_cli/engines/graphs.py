@@ -17,7 +17,7 @@ def graph_note(model: CrossEncoder, form: str, dtype: str, versions: dict[str, s
         "recipe": RECIPE,
         "format": form,
         "dtype": dtype,
-        "inputs": model.inputs,
+        "tokenizer_sha256": model.folder.tokenizer_sha256,
         "weights_sha256": model.folder.weights_sha256,
         "config_sha256": model.folder.config_sha256,
         "versions": versions,

@@ -91,8 +91,19 @@ def machine() -> dict[str, Any]:
     }
 
 
+def default_threads() -> int:
+    """The threads that torch uses by default: OMP_NUM_THREADS or MKL_NUM_THREADS if set, else the physical cores."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        first = os.environ.get(name, "").partition(",")[0].strip()
+        if first.isascii() and first.isdigit() and int(first):
+            return int(first)
+    return physical_cores()
+
+
 def default_device() -> str:
-    """The default device of torch: "cuda", else "mps", else "cpu"."""
+    """The default device of torch: "cuda", else "mps", else "cpu". torch is imported where there may be a GPU."""
+    if has_no_gpu():
+        return "cpu"
     torch: Any = import_module("torch")
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 

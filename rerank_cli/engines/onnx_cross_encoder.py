@@ -5,10 +5,9 @@ a batch with one scale, so the logit of a pair depends on its batch. OpenVINO's 
 """
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import onnxruntime
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError, PassingFault
@@ -16,7 +15,7 @@ from rerank_cli.core.scorer import Batch, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note
 from rerank_cli.engines.lanes import lanes_for, side_by_side
-from rerank_cli.engines.machine import has_vnni, physical_cores
+from rerank_cli.engines.machine import has_no_gpu, has_vnni, physical_cores
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.engines.self_test import prove
 from rerank_cli.models.folder import ModelFolder
@@ -33,17 +32,22 @@ DEFAULT = {"cpu": "fp32", "cuda": "fp16"}
 OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory", "out of memory")
 
 
+def _supports_cuda() -> bool:
+    """Whether the installed onnxruntime is one for CUDA."""
+    onnxruntime: Any = import_module("onnxruntime")
+    return PROVIDERS["cuda"] in onnxruntime.get_available_providers()
+
+
 class OnnxCrossEncoder:
     """A cross-encoder in onnxruntime, on a CPU or a CUDA device."""
 
     def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         device, _, self._number = config.device.partition(":")
-        there = PROVIDERS["cuda"] in onnxruntime.get_available_providers()
         if device == "auto":
-            device = "cuda" if there else "cpu"
+            device = "cpu" if has_no_gpu() or not _supports_cuda() else "cuda"
         if device not in PROVIDERS:
             raise ConfigError(f"--device {device}: not supported by the onnx engine", "Use cpu or cuda.")
-        if device == "cuda" and not there:
+        if device == "cuda" and not _supports_cuda():
             raise DeviceError("--device cuda: the installed onnxruntime is for CPUs only", "Install onnxruntime-gpu.")
         self._device = device
         self._text_model = open_cross_encoder(config, found)
@@ -76,6 +80,8 @@ class OnnxCrossEncoder:
         """Open a session on the graph, converting the model first if needed, then self-test; once."""
         if self._session is not None:
             return
+        self._text_model.open()
+        onnxruntime: Any = import_module("onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = (
             self._threads - self._lanes + 1
@@ -110,9 +116,10 @@ class OnnxCrossEncoder:
         )
 
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
-        from rerank_cli.engines.onnx_graph import make_graph
+        def make(target: Path) -> None:
+            import_module(GRAPH.maker).make_graph(self._text_model, self._dtype, target)
 
-        return kept_graph(self._note, lambda target: make_graph(self._text_model, self._dtype, target), scratch)
+        return kept_graph(self._note, make, scratch)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""

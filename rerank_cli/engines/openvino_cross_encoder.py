@@ -7,10 +7,9 @@ may be faster, but its logits drifted many times as far in measurements (docs/ex
 """
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import openvino
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError
@@ -18,7 +17,6 @@ from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note
 from rerank_cli.engines.machine import physical_cores
-from rerank_cli.engines.openvino_runtime import computes_bfloat16, settings_for
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.engines.self_test import prove
 from rerank_cli.models.folder import ModelFolder
@@ -29,6 +27,7 @@ from rerank_cli.models.libraries import in_short
 # E14).
 TRAITS = Traits(multiple=8, batch_tokens=1024, window_batches=32)
 ENGINE, GRAPH = ENGINES["openvino"], GRAPHS["openvino"]
+RUNTIME = "rerank_cli.engines.openvino_runtime"  # imports the library
 OUT_OF_MEMORY = ("bad_alloc", "bad alloc", "out of memory", "Cannot allocate memory")
 
 
@@ -55,12 +54,12 @@ class OpenVinoCrossEncoder:
                 if missing := not_installed(GRAPH.packages):
                     raise ConfigError(f"--dtype int8: {', '.join(missing)} is not installed", ENGINE.installation)
                 libraries += GRAPH.packages
-        native = computes_bfloat16()
+        native = self._dtype != "fp32" and bool(import_module(RUNTIME).computes_bfloat16())
         if self._dtype == "bf16" and not native:
             raise DeviceError(
                 "--dtype bf16: this CPU has no bfloat16 instructions", "Use fp32 or int8; --engine torch emulates bf16."
             )
-        self._half = native and self._dtype != "fp32"  # with int8: softmax and norms
+        self._half = native  # with int8: softmax and norms
         cpu = "cpu with bfloat16" if self._half and self._dtype == "int8" else "cpu"
         self.identity = self._text_model.identity("openvino", cpu, self._dtype, self._threads, libraries)
         self._note = graph_note(self._text_model, "openvino", GRAPH.stored[self._dtype][0], self.identity.versions)
@@ -71,11 +70,13 @@ class OpenVinoCrossEncoder:
         """Compile the graph, converting the model first if needed, then self-test; once."""
         if self._request is not None:
             return
-        settings = settings_for(self._text_model.config, self._dtype, self._half, self._threads)
+        self._text_model.open()
+        runtime: Any = import_module(RUNTIME)
+        settings = runtime.settings_for(self._text_model.facts, self._dtype, self._half, self._threads)
         with scratch_folder() as scratch:
             graph = self._text_model.folder.graph or self._made_graph(scratch)
             try:
-                compiled = openvino.Core().compile_model(str(graph.main), "CPU", settings)
+                compiled = runtime.compiled(graph.main, settings)
             except RuntimeError as fault:
                 raise ModelError(
                     f"{graph.main}: cannot be compiled ({in_short(fault)})",
@@ -91,10 +92,10 @@ class OpenVinoCrossEncoder:
         prove(self, self._text_model.folder.path, DeviceError("cpu: out of memory for the model", "Use --dtype int8."))
 
     def _made_graph(self, scratch: Path | None) -> ExportedGraph:
-        from rerank_cli.engines.openvino_graph import make_graph
+        def make(target: Path) -> None:
+            import_module(GRAPH.maker).make_graph(self._text_model, GRAPH.stored[self._dtype][0], target)
 
-        held = GRAPH.stored[self._dtype][0]
-        return kept_graph(self._note, lambda target: make_graph(self._text_model, held, target), scratch)
+        return kept_graph(self._note, make, scratch)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""

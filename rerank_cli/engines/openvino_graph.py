@@ -14,7 +14,7 @@ import torch
 
 from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.engines.machine import physical_cores
-from rerank_cli.engines.openvino_runtime import computes_bfloat16, settings_for
+from rerank_cli.engines.openvino_runtime import compiled, computes_bfloat16, settings_for
 from rerank_cli.engines.torch_graph import LogitsOnly, example_inputs, exporting, prove_graph
 from rerank_cli.models.graph_files import MAIN
 from rerank_cli.models.libraries import quiet_nncf, quietly
@@ -44,14 +44,14 @@ def make_graph(encoder: CrossEncoder, dtype: str, target: Path) -> None:
         openvino.save_model(graph, str(written), compress_to_fp16=dtype == "fp16")
         del graph
         for half in (False, True) if computes_bfloat16() else (False,):
-            settings = settings_for(encoder.config, dtype, half, physical_cores())
-            compiled = openvino.Core().compile_model(str(written), "CPU", settings)
-            prove_graph(encoder, model, partial(_logits, compiled), TOLERANCE[dtype, half])
-            del compiled
+            settings = settings_for(encoder.facts, dtype, half, physical_cores())
+            graph_here = compiled(written, settings)
+            prove_graph(encoder, model, partial(_logits, graph_here), TOLERANCE[dtype, half])
+            del graph_here
 
 
-def _logits(compiled: Any, inputs: dict[str, Any]) -> Any:
-    return compiled(inputs)[0]
+def _logits(graph: Any, inputs: dict[str, Any]) -> Any:
+    return graph(inputs)[0]
 
 
 def _compress_weights(graph: Any, in_float: list[str]) -> Any:

@@ -1,9 +1,12 @@
 """OpenVINO on this CPU: its instructions, and the settings to compile a graph."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import openvino
+
+from rerank_cli.models.facts import Facts
 
 LARGEST_GROUP = 128
 
@@ -13,7 +16,7 @@ def computes_bfloat16() -> bool:
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def settings_for(config: Any, dtype: str, half: bool, threads: int) -> dict[str, str]:
+def settings_for(facts: Facts, dtype: str, half: bool, threads: int) -> dict[str, str]:
     """The settings to compile a graph; `half`: with bfloat16 where the graph allows it.
 
     One batch at a time: several at once are a tenth faster and sometimes wrong (docs/experiments.md, E8 and E13).
@@ -25,9 +28,14 @@ def settings_for(config: Any, dtype: str, half: bool, threads: int) -> dict[str,
         "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
     }
     if dtype == "int8":
-        widths = [getattr(config, name, LARGEST_GROUP) for name in ("hidden_size", "intermediate_size")]
+        widths = [width or LARGEST_GROUP for width in (facts.hidden_size, facts.intermediate_size)]
         settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(group(*widths))
     return settings
+
+
+def compiled(graph: Path, settings: dict[str, str]) -> Any:
+    """A graph that is ready to compute on the CPU. Raises RuntimeError for a file that is none."""
+    return openvino.Core().compile_model(str(graph), "CPU", settings)
 
 
 def group(hidden: int, intermediate: int) -> int:

@@ -3,15 +3,9 @@
 import torch
 
 from rerank_cli.core.errors import ConfigError, DeviceError, PassingFault
-from rerank_cli.core.scorer import Traits
 from rerank_cli.engines.machine import default_device
 
 TORCH_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
-TRAITS = {
-    "cpu": Traits(multiple=1, batch_tokens=1024, window_batches=32),
-    "cuda": Traits(multiple=1, batch_tokens=32768, window_batches=16),
-    "mps": Traits(multiple=1, batch_tokens=8192, window_batches=16),
-}
 OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")
 
 

@@ -14,6 +14,7 @@ from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.models.graph_files import NotMade
 from rerank_cli.models.libraries import in_short
 from rerank_cli.models.load import keep_head_in_float32, load_model
+from rerank_cli.models.through_transformers import load_config
 
 PROBES = (((2, 3),), ((9, 20), (9, 20), (7, 13)), ((3, 8), (3, 8)), (*[(6, 12)] * 4, (1, 1)))
 """Batches to test a new graph: tokens of the query and the document of each pair."""
@@ -40,10 +41,11 @@ class LogitsOnly(nn.Module):
 
     def __init__(self, encoder: CrossEncoder, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self._model = load_model(encoder.folder, encoder.config, dtype).eval()
+        config = load_config(encoder.folder)
+        self._model = load_model(encoder.folder, config, dtype).eval()
         keep_head_in_float32(self._model, encoder.folder)
         body: str = self._model.base_model_prefix  # the head is everything outside it
-        self.in_float = [rf".*\b_model\.(?!{body}\b).*", r".*\bpooler\b.*", upper_layers(encoder.config)]
+        self.in_float = [rf".*\b_model\.(?!{body}\b).*", r".*\bpooler\b.*", upper_layers(config)]
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
@@ -71,7 +73,7 @@ def prove_graph(
     The batches have random tokens and several shapes, with and without padding, since tracing can freeze any of them.
     `tolerance` is relative to the largest logit. Raises ModelError.
     """
-    draw, size = np.random.default_rng(1), int(encoder.config.vocab_size)
+    draw, size = np.random.default_rng(1), encoder.facts.rows
     expected, found = [], []
     for lengths in PROBES:
         pairs = [

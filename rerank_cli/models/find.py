@@ -28,7 +28,7 @@ def find_model(config: ModelConfig) -> ModelFolder:
     if os.path.isdir(path):  # unlike Path.is_dir, it accepts names of any length
         if config.revision is not None:
             raise ConfigError(f"--revision needs a model of the hub, but {name} is a folder", "Leave --revision out.")
-        return inspect_folder(name, path, None, config.engine)
+        return inspect_folder(name, path, None, config.engine, config.verify)
     known = advice_on(name)
     if known or is_local(name):
         advice = known or "Name a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."

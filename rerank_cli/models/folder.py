@@ -27,7 +27,7 @@ class ModelFolder:
     """A model on disk whose files were checked; nothing is loaded.
 
     `graph` is set for a folder of `rerank export`: then `weights` are the files of the graph, not safetensors.
-    `encoding` is set for a bi-encoder: how it encodes a text as a vector.
+    `encoding` is set for a bi-encoder: how it encodes a text as a vector. With `verify`, large files are hashed again.
     """
 
     name: str
@@ -37,6 +37,7 @@ class ModelFolder:
     weights: tuple[Path, ...]
     graph: ExportedGraph | None = None
     encoding: Encoding | None = None
+    verify: bool = False  # read large files again to hash them
 
     @property
     def kind(self) -> str:
@@ -51,7 +52,7 @@ class ModelFolder:
     @property
     def weights_sha256(self) -> str:
         """SHA-256 of the weights file; of several files, of their names and hashes."""
-        return files_sha256(self.weights)
+        return files_sha256(self.weights, self.verify)
 
     @property
     def tokenizer_sha256(self) -> str:
@@ -100,8 +101,13 @@ def read_kind(path: Path, engine: str) -> tuple[dict[str, Any], Encoding | None]
     return config, None
 
 
-def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "auto") -> ModelFolder:
-    """Check a model folder by its files alone. Raises ModelError with the file's name."""
+def inspect_folder(
+    name: str, path: Path, revision: str | None, engine: str = "auto", verify: bool = False
+) -> ModelFolder:
+    """Check a model folder by its files alone; `verify`: hash large files again.
+
+    Raises ModelError with the file's name.
+    """
     config, encoding = read_kind(path, engine)
     if os.path.lexists(path / "adapter_config.json"):
         raise ModelError(
@@ -109,7 +115,7 @@ def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "a
             "Merge it into the model first, or remove it from the folder.",
         )
     weights = weights_of(path)
-    graph = None if weights else exported_graph(path)
+    graph = None if weights else exported_graph(path, verify)
     if graph is not None:
         weights = graph.files
     if not weights:
@@ -124,4 +130,4 @@ def inspect_folder(name: str, path: Path, revision: str | None, engine: str = "a
     for beside in TOKENIZER_FILES[1:]:
         if os.path.lexists(path / beside):
             read_json(path / beside)
-    return ModelFolder(name, path, revision, config, weights, graph, encoding)
+    return ModelFolder(name, path, revision, config, weights, graph, encoding, verify)

@@ -50,8 +50,11 @@ class ExportedGraph:
     note: dict[str, Any]
 
 
-def exported_graph(folder: Path) -> ExportedGraph | None:
-    """The exported graph in a folder; None without our note. Raises ModelError for a damaged one."""
+def exported_graph(folder: Path, verify: bool = False) -> ExportedGraph | None:
+    """The exported graph in a folder; None without our note. With `verify`, its files are hashed again.
+
+    Raises ModelError for a damaged one.
+    """
     path = folder / NOTE
     if not os.path.lexists(path):
         return None
@@ -68,7 +71,7 @@ def exported_graph(folder: Path) -> ExportedGraph | None:
     found = tuple(folder / name for name in sorted(files))
     for file in found:
         require_file(file)
-        if sha256_of(file) != files[file.name]:
+        if sha256_of(file, verify) != files[file.name]:
             raise ModelError(f"{file}: changed since the export (its SHA-256 differs)", EXPORT_AGAIN)
     return ExportedGraph(form, dtype, folder / MAIN[form], found, note)
 

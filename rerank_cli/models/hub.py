@@ -16,6 +16,7 @@ from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelAbsent, ModelError, PassingFault, RerankError
+from rerank_cli.models.cached import cached_snapshot
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.families import WHAT_RUNS, family_of
 from rerank_cli.models.folder import ModelFolder, inspect_folder, read_kind
@@ -54,13 +55,13 @@ def from_hub(name: str, config: ModelConfig) -> ModelFolder:
     """
     silence_libraries(config.offline)
     snapshot = _cached_snapshot(name, config.revision) or _download(name, config)
-    folder = inspect_folder(name, snapshot, snapshot.name, config.engine)
+    folder = inspect_folder(name, snapshot, snapshot.name, config.engine, config.verify)
     for path in folder.weights:
-        refuse_other_bytes(name, path)
+        refuse_other_bytes(name, path, config.verify)
     return folder
 
 
-def refuse_other_bytes(name: str, path: Path) -> None:
+def refuse_other_bytes(name: str, path: Path, verify: bool = False) -> None:
     """Remove and refuse a damaged file of the hub cache, which names large files by their SHA-256.
 
     Only the first link of a snapshot is followed: a store shared by several caches names files differently.
@@ -68,7 +69,7 @@ def refuse_other_bytes(name: str, path: Path) -> None:
     if not path.is_symlink():
         return
     blob = path.parent / os.readlink(path)
-    if not SHA256.fullmatch(blob.name) or blob.parent.name != "blobs" or sha256_of(path) == blob.name:
+    if not SHA256.fullmatch(blob.name) or blob.parent.name != "blobs" or sha256_of(path, verify) == blob.name:
         return
     with suppress(OSError):
         if not blob.is_symlink():  # otherwise other repositories share the bytes
@@ -83,6 +84,9 @@ def refuse_other_bytes(name: str, path: Path) -> None:
 
 def _cached_snapshot(name: str, revision: str | None) -> Path | None:
     """The snapshot in the hub cache, if it has the files that we need; None otherwise."""
+    found = cached_snapshot(name, revision, os.environ)
+    if found is not None and _is_whole(found):
+        return found
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -97,16 +101,20 @@ def _cached_snapshot(name: str, revision: str | None) -> Path | None:
         raise ModelError(
             f"{name}: {fault}", "Name a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."
         ) from None
+    return folder if _is_whole(folder) else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a snapshot has the files that we need."""
     try:
-        whole = (
+        return (
             _has_all_listed(folder)
             and (folder / "config.json").exists()
             and (folder / "tokenizer.json").exists()
-            and weights_of(folder)
+            and bool(weights_of(folder))
         )
     except ModelError:  # a shard is missing
-        whole = False
-    return folder if whole else None
+        return False
 
 
 def _has_all_listed(folder: Path) -> bool:

@@ -1,34 +1,26 @@
 """A text model without weights: its files, lengths, tokenizer, the arrays of a batch, and its identity.
 
 An engine has one and adds the device. The tokenizer makes it a cross-encoder or a bi-encoder: `engines/cross_encoder`
-and `engines/bi_encoder` construct these.
+and `engines/bi_encoder` construct these. Constructing one reads config.json at most: a run with nothing to do needs no
+more. The tokenizer is read when the first text comes, or when the engine opens it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-import numpy as np
-import transformers
-from transformers import AutoConfig
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError
 from rerank_cli.core.scorer import Batch, Identity, PreparedPair
-from rerank_cli.models.config_json import FETCH_AGAIN
+from rerank_cli.models.facts import Facts, Resolved
 from rerank_cli.models.folder import ModelFolder
-from rerank_cli.models.libraries import in_short, version_of
+from rerank_cli.models.lengths import Lengths
+from rerank_cli.models.libraries import version_of
+from rerank_cli.models.resolved import resolve
 
-RECIPE = 5  # version of our computation: a new one rebuilds graphs, and older runs are not resumed
-POSITIONS_START_AFTER_PADDING = {
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "xlm-roberta-xl",
-    "roberta-prelayernorm",
-    "xmod",
-}
+if TYPE_CHECKING:
+    import numpy as np
+
+RECIPE = 6  # version of our computation: a new one rebuilds graphs, and older runs are not resumed
 
 
 class Tokenizer(Protocol):
@@ -36,6 +28,7 @@ class Tokenizer(Protocol):
 
     pad_id: int | None
     size: int  # upper limit of ids
+    typed: bool  # whether pairs have token types
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order."""
@@ -44,92 +37,57 @@ class Tokenizer(Protocol):
 T = TypeVar("T", bound=Tokenizer)
 
 
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """Token limits: positions of the model, tokens of a pair, tokens of a query."""
-
-    positions: int
-    pair: int
-    query: int
-
-
-def usable_positions(config: dict[str, Any]) -> int:
-    """The number of tokens that the position embeddings cover. The RoBERTa family loses padding_idx + 1 of them."""
-    positions = int(config.get("max_position_embeddings") or 512)
-    if config.get("model_type") in POSITIONS_START_AFTER_PADDING:
-        positions -= int(config.get("pad_token_id", 1)) + 1  # 1 is the family's default
-    return positions
-
-
-def lengths_within(positions: int, config: ModelConfig, notes: list[str]) -> Lengths:
-    """The lengths that `config` asks for, lowered to what the model has.
-
-    `notes` gets a sentence for each that the user chose: a default is lowered silently.
-    """
-    max_length = min(config.max_length, positions)
-    if max_length < config.max_length and "max_length" in config.requested:
-        notes.append(f"--max-length lowered from {config.max_length} to {positions}: the model has no more positions")
-    query_max_length = min(config.query_max_length, max_length * 3 // 4)
-    if query_max_length < config.query_max_length and "query_max_length" in config.requested:
-        notes.append(
-            f"--query-max-length lowered from {config.query_max_length} to {query_max_length}: "
-            "three quarters of --max-length"
-        )
-    return Lengths(positions, max_length, query_max_length)
-
-
-def load_config(folder: ModelFolder) -> Any:
-    """The configuration as an object of transformers.
-
-    Raises ModelError for a model type that transformers does not have (repository code is never run), and for unusable
-    values.
-    """
-    model_type = folder.config.get("model_type")
-    if model_type not in CONFIG_MAPPING_NAMES:
-        raise ModelError(
-            f"{folder.path / 'config.json'}: transformers {transformers.__version__} has no {model_type!r}",
-            "Choose a model with a built-in architecture: code from model repositories is never run.",
-        )
-    try:
-        return AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
-    except Exception as fault:  # odd values raise any exception
-        raise ModelError(f"{folder.path / 'config.json'}: cannot be used ({in_short(fault)})", FETCH_AGAIN) from None
-
-
 class TextModel(Generic[T]):
-    """A model's `folder`, its transformers `config`, its `lengths` and its `tokenizer`, checked against each other.
+    """A model's `folder`, its `lengths` and its `tokenizer`, checked against its configuration.
 
-    `inputs` are the names of its arrays, with the mask last. `notes` are reported to the user once.
+    `notes` are reported to the user once.
     """
 
     def __init__(
-        self,
-        folder: ModelFolder,
-        config: Any,
-        lengths: Lengths,
-        tokenizer: T,
-        *,
-        typed: bool = False,
-        notes: list[str],
+        self, folder: ModelFolder, lengths: Lengths, notes: list[str], make_tokenizer: Callable[[Resolved], T]
     ) -> None:
-        """`typed`: the model has token types. Raises ModelError for the tokenizer of another model."""
-        self.folder, self.config, self.lengths, self.tokenizer, self.notes = folder, config, lengths, tokenizer, notes
-        self._check_vocabulary()
-        types = ["token_type_ids"] if typed else []
-        self.inputs = ["input_ids", *types, "attention_mask"]
+        """Nothing is read before `open`, or the first use of what needs the tokenizer."""
+        self.folder, self.lengths, self.notes = folder, lengths, notes
+        self._make_tokenizer = make_tokenizer
 
-    def _check_vocabulary(self) -> None:
+    def open(self) -> None:
+        """Read the tokenizer. Raises ModelError for a tokenizer of another model, and for unusable files."""
+        assert self.tokenizer is not None
+
+    @cached_property
+    def _opened(self) -> tuple[Facts, T]:
+        resolved = resolve(self.folder)
+        tokenizer = self._make_tokenizer(resolved)
+        self._check_vocabulary(resolved.facts, tokenizer)
+        return resolved.facts, tokenizer
+
+    @property
+    def facts(self) -> Facts:
+        """What the configuration says, with all defaults filled in."""
+        return self._opened[0]
+
+    @property
+    def tokenizer(self) -> T:
+        """What prepares pairs."""
+        return self._opened[1]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of the model's arrays, with the mask last."""
+        types = ["token_type_ids"] if self.tokenizer.typed else []
+        return ["input_ids", *types, "attention_mask"]
+
+    def _check_vocabulary(self, facts: Facts, tokenizer: T) -> None:
         path = self.folder.path / "tokenizer.json"
-        rows = int(getattr(self.config, "vocab_size", 0))
-        if self.tokenizer.size > rows:
+        if tokenizer.size > facts.rows:
             raise ModelError(
-                f"{path}: {self.tokenizer.size} tokens, the model embeds {rows} (vocab_size in config.json)",
+                f"{path}: {tokenizer.size} tokens, the model embeds {facts.rows} (vocab_size in config.json)",
                 "Put the tokenizer of this model into its folder: this one belongs to another model.",
             )
         padding = self.folder.config.get("pad_token_id")
-        if padding is not None and padding != self.tokenizer.pad_id:
+        if padding is not None and padding != tokenizer.pad_id:
             raise ModelError(
-                f"{path}: pads with {self.tokenizer.pad_id}, config.json says {padding}",
+                f"{path}: pads with {tokenizer.pad_id}, config.json says {padding}",
                 "Put the tokenizer of this model into its folder: this one belongs to another model.",
             )
 
@@ -168,6 +126,8 @@ class TextModel(Generic[T]):
         Rows are as long as the longest, or the next `multiple` that the model has positions for. The mask comes last,
         and is left out when all rows are equally long, unless `masked`.
         """
+        import numpy as np  # here: a run with nothing to do needs none
+
         pairs = [pair.payload for pair in batch.pairs]
         lengths = np.array([len(pair.ids) for pair in pairs])
         longest = int(lengths.max())

@@ -19,18 +19,17 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
-
-from tokenizers import Encoding, Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING
 
 from rerank_cli.core.chunking import divided
 from rerank_cli.core.errors import ModelError
 from rerank_cli.core.scorer import PreparedPair
+from rerank_cli.models.facts import Resolved
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
 
 Part = tuple[list[int], tuple[int, int]]  # ids of a chunk of a document, and its span in characters
-RANDOM = ("dropout", "alpha", "nbest_size")  # attributes for random tokenization
 WORD_MARKS = "\u2581\u0120#"  # prefixes of words, or of continuations, in vocabularies
 ADVICE = "Put the tokenizer that the model was trained with into its folder."
 
@@ -58,7 +57,7 @@ class Template:
         return len(self.head) + len(self.middle) + len(self.tail)
 
     @classmethod
-    def of(cls, backend: Tokenizer) -> "Template":
+    def of(cls, backend: "Tokenizer") -> "Template":
         """Detect the template with a probe. Raises ModelError for a tokenizer that does not separate two texts."""
         query, document = (encoding_of(backend, text) for text in ("query", "some document"))
         pair = backend.post_process(query, document)
@@ -72,19 +71,19 @@ class Template:
         return template
 
 
-def encoding_of(backend: Tokenizer, text: str) -> Encoding:
+def encoding_of(backend: "Tokenizer", text: str) -> "Encoding":
     """Encode a text without special tokens, without blocking other threads."""
     (encoding,) = backend.encode_batch([text], add_special_tokens=False)
     return encoding
 
 
-def characters_of(encoding: Encoding, place: int) -> tuple[int, int]:
+def characters_of(encoding: "Encoding", place: int) -> tuple[int, int]:
     """The span of one token. A list of all spans would block the interpreter and take over 100 bytes per token."""
     span: tuple[int, int] = encoding.token_to_chars(place) or (0, 0)
     return span
 
 
-def _place(whole: Encoding, sequence: int, part: list[int], start: int) -> int:
+def _place(whole: "Encoding", sequence: int, part: list[int], start: int) -> int:
     """The position of a text's ids in an encoded pair; -1 if absent. The template may contain the same ids."""
     marked = [place for place, number in enumerate(whole.sequence_ids) if number == sequence]
     if marked and whole.ids[marked[0] : marked[-1] + 1] == part:
@@ -110,32 +109,6 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, max(start, end - (len(part) - len(part.rstrip())))
 
 
-def load_tokenizer(folder: Path, config: Any = None) -> PreTrainedTokenizerFast:
-    """Load the fast tokenizer in `folder`, of a model with `config`. Raises ModelError."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), config=config, local_files_only=True, trust_remote_code=False
-        )
-    except Exception as fault:  # damaged files raise any exception
-        reason = f"{type(fault).__name__}: {fault}".splitlines()[0][:300]
-        raise ModelError(f"{folder / 'tokenizer.json'}: cannot be loaded ({reason})", ADVICE) from None
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ModelError(f"{folder / 'tokenizer.json'}: {type(tokenizer).__name__} is not a fast tokenizer", ADVICE)
-    return without_chance(tokenizer)
-
-
-def without_chance(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """The tokenizer with random tokenization disabled, whatever its file sets.
-
-    BPE dropout and Unigram sampling are for training, and their generator cannot be seeded.
-    """
-    model = tokenizer.backend_tokenizer.model
-    for setting in RANDOM:
-        if getattr(model, setting, None) is not None:
-            setattr(model, setting, None)
-    return tokenizer
-
-
 def looks_special(token: str) -> bool:
     """Whether a token looks special: letters between punctuation, such as `</s>`, `[SEP]` or `<|end|>`.
 
@@ -149,16 +122,15 @@ def looks_special(token: str) -> bool:
 class TextTokenizer:
     """Encodes texts without special tokens, each distinct text once. `size` is the upper limit of ids."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # a copy: calls change its state
-        self._backend.no_truncation()
-        self._backend.no_padding()
-        self.pad_id = tokenizer.pad_token_id
-        self.size = 1 + max(self._backend.get_vocab(with_added_tokens=True).values())
-        self._unknown = tokenizer.unk_token_id
+    typed = False  # whether pairs have token types
+
+    def __init__(self, resolved: Resolved) -> None:
+        self._backend, facts = resolved.tokenizer, resolved.facts
+        self.pad_id, self.size = facts.pad_id, facts.ids
+        self._unknown = facts.unknown_id
         self._added = self._backend.get_added_tokens_decoder()
         flagged = (number for number, token in self._added.items() if token.special)
-        self._special = frozenset([*tokenizer.all_special_ids, *flagged]) - {self._unknown}
+        self._special = frozenset([*facts.special_ids, *flagged]) - {self._unknown}
 
     def guard(self, template: Iterable[int]) -> None:
         """Treat the tokens of the template as special in texts, unless they are ordinary words."""
@@ -186,7 +158,7 @@ class TextTokenizer:
         encodings = self._backend.encode_batch_fast(distinct, add_special_tokens=False)
         return {text: self._honest(text, encoding) for text, encoding in zip(distinct, encodings, strict=True)}
 
-    def _honest(self, text: str, encoding: Encoding) -> list[int]:
+    def _honest(self, text: str, encoding: "Encoding") -> list[int]:
         """The ids of a text, without special tokens that the text spells out."""
         ids: list[int] = encoding.ids
         if self._special.isdisjoint(ids):
@@ -208,13 +180,13 @@ class PairTokenizer(TextTokenizer):
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerFast,
+        resolved: Resolved,
         max_length: int,
         query_max_length: int,
         chunk_overlap: int | None = None,
     ) -> None:
         """With `chunk_overlap`, a longer document is divided into chunks that share this many tokens."""
-        super().__init__(tokenizer)
+        super().__init__(resolved)
         try:
             self.template = Template.of(self._backend)
         except ModelError:
@@ -224,7 +196,7 @@ class PairTokenizer(TextTokenizer):
         specials = [*self.template.head, *self.template.middle, *self.template.tail]
         self.size = max(self.size, 1 + max(specials))
         self.guard(specials)
-        self.typed = self.template.typed and "token_type_ids" in tokenizer.model_input_names  # else it returns none
+        self.typed = self.template.typed and resolved.facts.returns_types and resolved.facts.types > 1
         self._room = max_length - self.template.num_specials
         self._query_room = min(query_max_length, self._room - 1)
         self._chunk_overlap = chunk_overlap

@@ -12,8 +12,8 @@ from sentence_transformers import CrossEncoder
 
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.folder import ModelFolder
-from rerank_cli.models.text_model import usable_positions
-from rerank_cli.models.tokens import without_chance
+from rerank_cli.models.lengths import usable_positions
+from rerank_cli.models.through_transformers import without_chance
 from rerank_cli.training.config import TrainConfig
 
 TAKE_OUT = "Correct it, or remove the key from config.json to train all weights."

@@ -13,7 +13,8 @@ from support.running import HANG_S, ROOT, commits, started, wait_until
 from tokenizers import Tokenizer
 
 from rerank_cli.formats.texts import MAX_TEXT
-from rerank_cli.models.tokens import encoding_of, load_tokenizer
+from rerank_cli.models.through_transformers import load_tokenizer
+from rerank_cli.models.tokens import encoding_of
 from rerank_cli.reranking.windows import PREPARE_ENTRIES
 
 TURNS = 5  # of another thread, while a text is tokenized for a good part of a second

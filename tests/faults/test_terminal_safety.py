@@ -480,7 +480,7 @@ WITH_TORCH = """
 import runpy, sys
 from rerank_cli.models.libraries import silence_libraries
 silence_libraries(False)
-import rerank_cli.engines.torch_cross_encoder
+import rerank_cli.engines.torch_model
 runpy.run_path(sys.argv[2], run_name="__main__")
 """
 

@@ -19,6 +19,7 @@ MAY = {
     "jobs/export.py": "a folder that is put in place when it is whole",
     "engines/graph_export.py": "a folder that is put in place when it is whole",
     "models/graph_files.py": "a folder that is put in place when it is whole",
+    "models/resolved.py": "into the folder of an export, which is put in place when it is whole",
     "bench/random_weights.py": "a temporary folder of the benchmark",
     "files/stream_output.py": "streams, and the errors beside them",
 }

@@ -32,12 +32,12 @@ print(code, *sorted(set(sys.modules) & set(sys.argv[1].split(","))), file=sys.st
 """
 
 
-def ended(folder: Path, *arguments: str) -> tuple[int, list[str]]:
+def ended(folder: Path, *arguments: str, **variables: str) -> tuple[int, list[str]]:
     """The exit code of a command, and which heavy modules it had imported by then."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, ",".join(HEAVY), *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment(**variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=HANG_S,
@@ -86,6 +86,57 @@ def test_nothing_heavy_is_imported_for_a_refusal_because_of_another_run(folder: 
     with (folder / "out.jsonl.lock").open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert ended(folder, "score", "in.jsonl", "-o", "out.jsonl") == (11, [])
+
+
+def placed(folder: Path, kind: str) -> str:
+    """How to name a tiny reranker: its folder, or its id where the hub cache in `folder` holds it."""
+    from support.tiny import write_reranker
+
+    if kind == "a folder":
+        return str(write_reranker(folder / "model"))
+    repository, commit = folder / "home/hub/models--someone--tiny", "5" * 40
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs/main").write_text(commit)
+    (repository / "snapshots").mkdir()
+    write_reranker(repository / "snapshots" / commit)
+    return "someone/tiny"
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind"),
+    [
+        ("auto", "a model of the hub"),
+        ("torch", "a folder"),
+        pytest.param("onnx", "a folder", marks=pytest.mark.slow),
+    ],
+)
+def test_nothing_heavy_is_imported_by_a_run_that_has_nothing_to_do(folder: Path, engine: str, kind: str) -> None:
+    pytest.importorskip("onnxruntime")
+    model = placed(folder, kind)
+    command = ["score", "in.jsonl", "-o", "out.jsonl", "--resume", "--engine", engine, "--device", "cpu"]
+    code, modules = ended(folder, *command, "--model", model, HF_HOME=str(folder / "home"))
+    assert code == 0
+    assert "tokenizers" in modules
+    assert ended(folder, *command, "--model", model, HF_HOME=str(folder / "home")) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("engine", "library"), [("openvino", "openvino"), pytest.param("onnx", "onnxruntime", marks=pytest.mark.slow)]
+)
+def test_a_run_on_a_graph_that_is_there_imports_neither_torch_nor_transformers(
+    folder: Path, engine: str, library: str
+) -> None:
+    pytest.importorskip(library)
+    model = placed(folder, "a folder")
+    command = ["score", "in.jsonl", "-o", "-", "--engine", engine]
+    assert ended(folder, *command, "--model", model)[0] == 0, "makes the graph"
+    assert ended(folder, *command, "--model", model) == (0, sorted([library, "numpy", "tokenizers"]))
+    assert ended(folder, "export", "--model", model, "-o", "exported", "--format", engine)[0] == 0
+    empty = str(folder / "empty")
+    assert ended(folder, *command, "--model", "exported", RERANK_CACHE=empty) == (
+        0,
+        sorted([library, "numpy", "tokenizers"]),
+    )
 
 
 def test_the_measure_sees_heavy_modules_where_they_are_needed(folder: Path) -> None:

@@ -5,8 +5,8 @@ from mutant import Mutant
 AGREES = "oracle/test_other_engines.py::test_logits_are_those_of_torch[steady-{}]"
 TORCH = "oracle/test_steady.py::test_torch_gives_the_logits_of_transformers"
 PACKED = "oracle/test_packed_linear.py::"
-CALL = "self._model(**self._inputs(batch), return_dict=True)"
-POSITIONED = "self._model(**(given := self._inputs(batch)), position_ids={}[None], return_dict=True)"
+CALL = "self.model(**self.inputs(batch), return_dict=True)"
+POSITIONED = "self.model(**(given := self.inputs(batch)), position_ids={}[None], return_dict=True)"
 GRAPH_CALL = "attention_mask=attention_mask, **typed, return_dict=True"
 GRAPH_POSITIONED = "attention_mask=attention_mask, **typed, position_ids={}[None], return_dict=True"
 
@@ -20,21 +20,21 @@ MUTANTS = [
     ),
     Mutant(
         "torch: logits are rounded to bfloat16",
-        "engines/torch_cross_encoder.py",
+        "engines/torch_model.py",
         "return logits.float().flatten()",
         "return logits.bfloat16().float().flatten()",
         TORCH,
     ),
     Mutant(
         "torch: positions begin at 0",
-        "engines/torch_cross_encoder.py",
+        "engines/torch_model.py",
         CALL,
         POSITIONED.format('torch.arange(given["input_ids"].shape[1])'),
         TORCH,
     ),
     Mutant(
         "torch: positions are off by one",
-        "engines/torch_cross_encoder.py",
+        "engines/torch_model.py",
         CALL,
         POSITIONED.format('torch.arange(3, 3 + given["input_ids"].shape[1])'),
         TORCH,

@@ -13,7 +13,8 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import Batch
 from rerank_cli.engines.choice import open_scorer
-from rerank_cli.engines.torch_bi_encoder import TorchBiEncoder, pool
+from rerank_cli.engines.torch_bi_encoder import TorchBiEncoder
+from rerank_cli.engines.torch_vectors import pool
 
 PAIRS = [
     ("how tall is the tower", "The tower is 300 metres tall."),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from support.resolving import resolved_of
 from support.running import ROOT, rerank
 from transformers import AutoTokenizer
 
@@ -119,7 +120,7 @@ def pair_tokenizer(request: pytest.FixtureRequest) -> Callable[..., PairTokenize
     else:
         folder = request.getfixturevalue("shared") / "models" / "xlmr-tokenizer"
     loaded = AutoTokenizer.from_pretrained(str(folder))
-    return lambda length, overlap: PairTokenizer(loaded, length, 8, overlap)
+    return lambda length, overlap: PairTokenizer(resolved_of(loaded), length, 8, overlap)
 
 
 def test_documents_that_fit_are_left_whole(path_of: Callable[[str], str]) -> None:

@@ -69,10 +69,10 @@ def test_half_precision_body_keeps_a_float32_head(path_of: Callable[[str], str],
     half = TorchCrossEncoder(ModelConfig(model=path_of(model), device="cpu", dtype=dtype))
     for scorer in (exact, half):
         scorer.load()
-    assert {weight.dtype for weight in half._model.classifier.parameters()} == {torch.float32}
+    assert {weight.dtype for weight in half.loaded.model.classifier.parameters()} == {torch.float32}
     ours, theirs = (score_together(scorer, scorer.prepare(PAIRS)) for scorer in (half, exact))
     assert ours == pytest.approx(theirs, abs=NEAR[model, dtype])
-    assert any(value != torch.tensor(value).to(half._dtype).item() for value in ours)
+    assert any(value != torch.tensor(value).to(half.loaded.dtype).item() for value in ours)
 
 
 def test_model_folder_may_have_any_name(folder: Path, tmp_path: Path) -> None:

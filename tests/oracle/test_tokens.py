@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.resolving import resolved_of
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.models.tokens import PairTokenizer, Template, load_tokenizer
+from rerank_cli.models.through_transformers import load_tokenizer
+from rerank_cli.models.tokens import PairTokenizer, Template
 
 WORDS = [
     "panda",
@@ -58,7 +60,7 @@ Within = Callable[[int, int], PairTokenizer]
 @pytest.fixture(scope="module")
 def pairs_within(tokenizer: Any) -> Within:
     """A tokenizer of pairs with these lengths: of the pair, of the query. XLM-R's takes a second to copy."""
-    return functools.cache(lambda length, query: PairTokenizer(tokenizer, length, query))
+    return functools.cache(lambda length, query: PairTokenizer(resolved_of(tokenizer), length, query))
 
 
 def texts(count: int, most_words: int, seed: int) -> list[str]:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.resolving import resolved_of
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from rerank_cli.engines.bi_encoder import SingleTexts
 from rerank_cli.models.modules_json import Encoding
-from rerank_cli.models.tokens import PairTokenizer, TextTokenizer, load_tokenizer, without_chance
+from rerank_cli.models.through_transformers import load_tokenizer, without_chance
+from rerank_cli.models.tokens import PairTokenizer, TextTokenizer
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 LETTERS = list(string.ascii_lowercase)
@@ -69,10 +71,10 @@ def texts(count: int, seed: int) -> list[str]:
 def test_a_text_has_the_same_ids_each_time(kind: str) -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=made(MODELS[kind]()), pad_token="[PAD]", unk_token="[UNK]")
     some = texts(200, seed=1)
-    ours = TextTokenizer(without_chance(tokenizer))
+    ours = TextTokenizer(resolved_of(without_chance(tokenizer)))
     first = ours.ids_of(some)
     assert ours.ids_of(some) == first
-    assert TextTokenizer(without_chance(tokenizer)).ids_of(some) == first
+    assert TextTokenizer(resolved_of(without_chance(tokenizer))).ids_of(some) == first
     assert [tokenizer(text, add_special_tokens=False)["input_ids"] for text in some] == list(first.values())
 
 
@@ -93,7 +95,7 @@ def test_dropout_in_the_file_of_a_tokenizer_is_not_obeyed(tmp_path: Path) -> Non
     PreTrainedTokenizerFast(tokenizer_object=made(bpe(dropout=0.5)), unk_token="[UNK]").save_pretrained(tmp_path)
     assert json.loads((tmp_path / "tokenizer.json").read_text())["model"]["dropout"] == 0.5
     some = texts(200, seed=3)
-    found = [TextTokenizer(load_tokenizer(tmp_path)).ids_of(some) for _ in range(3)]
+    found = [TextTokenizer(resolved_of(load_tokenizer(tmp_path))).ids_of(some) for _ in range(3)]
     assert found[0] == found[1] == found[2]
     plain = without_chance(AutoTokenizer.from_pretrained(str(tmp_path)))
     assert plain(some, add_special_tokens=False)["input_ids"] == list(found[0].values())
@@ -125,7 +127,10 @@ def unnamed(kind: str, how: str) -> PreTrainedTokenizerFast:
 @pytest.mark.parametrize("kind", ["BPE", "Unigram", "WordLevel", "WordPiece"])
 def test_a_separator_that_the_configuration_does_not_name_cannot_be_forged(kind: str, how: str) -> None:
     tokenizer = unnamed(kind, how)
-    pairs, single = PairTokenizer(tokenizer, 64, 32), SingleTexts(tokenizer, Encoding("mean"), (64, 64))
+    pairs, single = (
+        PairTokenizer(resolved_of(tokenizer), 64, 32),
+        SingleTexts(resolved_of(tokenizer), Encoding("mean"), (64, 64)),
+    )
     separators = {tokenizer.convert_tokens_to_ids(name) for name in ("[SEP]", "[CLS]")}
     for text in FORGED:
         (pair,) = pairs.prepare([(text, text)])
@@ -140,7 +145,7 @@ def test_a_separator_that_the_configuration_does_not_name_cannot_be_forged(kind:
 def test_words_that_a_template_holds_as_well_stay_words() -> None:
     backend = made(models.WordLevel(listed(["query", "the", "and"]), unk_token="[UNK]"), "query the $A [SEP]")
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]", pad_token="[PAD]")
-    single = SingleTexts(tokenizer, Encoding("mean"), (64, 64))
+    single = SingleTexts(resolved_of(tokenizer), Encoding("mean"), (64, 64))
     for text in ("the and the", "query the", "and query"):
         (pair,) = single.prepare([(text, text)])
         assert list(pair.payload.ids) == tokenizer(text)["input_ids"]

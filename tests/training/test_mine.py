@@ -21,7 +21,7 @@ from rerank_cli.core.errors import ConfigError, InputError, Refused
 from rerank_cli.display.progress import Reporter
 from rerank_cli.display.training_progress import TrainingProgress
 from rerank_cli.engines.choice import open_scorer
-from rerank_cli.engines.torch_bi_encoder import slices
+from rerank_cli.engines.torch_vectors import slices
 from rerank_cli.training.mine import MARGIN, MineConfig, mine
 from tests.training.conftest import write_records
 

@@ -4,13 +4,15 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from support.resolving import resolved_of
 
 from rerank_cli.bench.benchmark import gflop
 from rerank_cli.bench.contestants import Worker
 from rerank_cli.bench.generated import generate_records, lengths_of
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
-from rerank_cli.models.tokens import PairTokenizer, load_tokenizer
+from rerank_cli.models.through_transformers import load_tokenizer
+from rerank_cli.models.tokens import PairTokenizer
 
 MINI = Path(__file__).resolve().parents[3] / "rerank_cli" / "models" / "mini"
 
@@ -28,7 +30,7 @@ def test_six_layers_of_384_cost_some_23_megaflop_a_token() -> None:
 
 
 def lengths(spec: str, pairs: int, longest: int) -> list[int]:
-    tokenizer = PairTokenizer(load_tokenizer(MINI), longest, longest * 3 // 4)
+    tokenizer = PairTokenizer(resolved_of(load_tokenizer(MINI)), longest, longest * 3 // 4)
     records = list(generate_records(spec, pairs))
     return [
         pair.cost for pair in tokenizer.prepare([(r["query"], c["text"]) for r in records for c in r["candidates"]])

@@ -112,12 +112,12 @@ def test_another_model_is_named_and_not_its_files_as_well():
 
 
 OF_THE_ENGINE = {"model", "revision", "engine", "device", "dtype", "max_length", "query_max_length", "threads"}
-"""Of these the engine's identity has what they come to. `offline` and `requested` change no result."""
+"""Of these the engine's identity has what they come to. `offline`, `verify` and `requested` change no result."""
 
 
 def test_every_option_of_the_model_is_in_it_or_in_the_identity_of_its_engine():
     named = OF_THE_ENGINE | fingerprint(CONFIG, "native", IDENTITY).keys()
-    assert ModelConfig.__dataclass_fields__.keys() - named == {"offline", "requested"}
+    assert ModelConfig.__dataclass_fields__.keys() - named == {"offline", "requested", "verify"}
     assert {*OF_THE_ENGINE} <= Identity.__dataclass_fields__.keys()
 
 
