@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import PreparedPair
+from rerank_cli.models.encoding import Encoding
 from rerank_cli.models.facts import Resolved
 from rerank_cli.models.find import find_model
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.lengths import lengths_within
-from rerank_cli.models.modules_json import Encoding
 from rerank_cli.models.resolved import positions_of
 from rerank_cli.models.text_model import TextModel
 from rerank_cli.models.tokens import TextTokenizer

@@ -77,17 +77,27 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
         raise ModelError(f"{path}: architectures or model_type are not names", FETCH_AGAIN)
 
 
+def architecture_of(config: dict[str, Any]) -> str:
+    """The architecture that a checked configuration names; "none" without."""
+    return str((config.get("architectures") or ["none"])[0])
+
+
 def has_head(config: dict[str, Any]) -> bool:
     """Whether a checked configuration is that of a sequence classifier."""
-    return str((config.get("architectures") or ["none"])[0]).endswith("ForSequenceClassification")
+    return architecture_of(config).endswith("ForSequenceClassification")
+
+
+def is_generator(config: dict[str, Any]) -> bool:
+    """Whether a checked configuration is that of a model that writes text."""
+    return architecture_of(config).endswith(GENERATORS)
 
 
 def refuse_no_head(path: Path, config: dict[str, Any]) -> None:
     """Raises ModelError unless a checked configuration is that of a sequence classifier with one label."""
     if not has_head(config):
-        architecture = str((config.get("architectures") or ["none"])[0])
+        architecture = architecture_of(config)
         advice = "Choose a …ForSequenceClassification model with one label. For a bi-encoder, add --engine bi-encoder."
-        if architecture.endswith(GENERATORS):
+        if is_generator(config):
             advice = f"This version does not run rerankers built on a language model. {WHAT_RUNS}"
         raise ModelError(f"{path}: architecture {architecture} has no classification head", advice)
     for labels in _labels(config):

@@ -10,13 +10,15 @@ from rerank_cli.models.config_json import (
     TOKENIZER_FILES,
     check_config,
     has_head,
+    is_generator,
     read_json,
     refuse_no_head,
     require_file,
 )
+from rerank_cli.models.declared import BI_ENCODER, MODULES, declaration_of, refuse_kind
+from rerank_cli.models.encoding import Encoding, encoding_of
 from rerank_cli.models.graph_files import ExportedGraph, exported_graph
 from rerank_cli.models.hashes import files_sha256
-from rerank_cli.models.modules_json import MODULES, Encoding, read_encoding
 from rerank_cli.models.weights import check_layers, weights_of
 
 LARGE = 2**28  # bytes of weights; converting more takes minutes
@@ -90,13 +92,22 @@ class ModelFolder:
 def read_kind(path: Path, engine: str) -> tuple[dict[str, Any], Encoding | None]:
     """The configuration of a model and, for a bi-encoder, its encoding, from its small files.
 
-    A model without a classification head is a bi-encoder if its files have a pooling step, or `engine` is bi-encoder.
-    Raises ModelError, with the file's name, for a model of a kind that does not run.
+    A model whose files declare no pooling is a bi-encoder only if `engine` is bi-encoder. Raises ModelError, with the
+    file's name, for a model of a kind that does not run.
     """
     config = read_json(path / "config.json")
     check_config(path / "config.json", config)
-    if engine == "bi-encoder" or (not has_head(config) and os.path.lexists(path / MODULES)):
-        return config, read_encoding(path)
+    declaration = declaration_of(path, config)
+    declares_pooling = declaration.kind == BI_ENCODER and bool(declaration.modules)
+    if declares_pooling and engine != "bi-encoder" and has_head(config):
+        raise ModelError(
+            f"{path}: config.json has a classification head, and {MODULES} makes it a bi-encoder",
+            f"Add --engine bi-encoder for cosines, or remove {MODULES} to score with the head.",
+        )
+    if engine == "bi-encoder" or declares_pooling:
+        return config, encoding_of(path, declaration)
+    if declaration.modules or not is_generator(config):
+        refuse_kind(path, declaration)
     refuse_no_head(path / "config.json", config)
     return config, None
 

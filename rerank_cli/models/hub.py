@@ -18,15 +18,15 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelAbsent, ModelError, PassingFault, RerankError
 from rerank_cli.models.cached import cached_snapshot
 from rerank_cli.models.config_json import TOKENIZER_FILES
+from rerank_cli.models.declared import WANTED as DECLARATIONS
 from rerank_cli.models.families import WHAT_RUNS, family_of
 from rerank_cli.models.folder import ModelFolder, inspect_folder, read_kind
 from rerank_cli.models.hashes import sha256_of
 from rerank_cli.models.libraries import silence_libraries
-from rerank_cli.models.modules_json import WANTED as WANTED_OF_BI_ENCODERS
 from rerank_cli.models.weights import weights_of
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
-SMALL = ["config.json", *WANTED_OF_BI_ENCODERS]  # say whether the model runs, before gigabytes are downloaded
+SMALL = ["config.json", *DECLARATIONS]  # say whether the model runs, before gigabytes are downloaded
 WANTED = [*SMALL, *WEIGHTS, *TOKENIZER_FILES]
 SHA256 = re.compile("[0-9a-f]{64}")
 TRIES, LONGEST_WAIT_S = 3, 30.0

@@ -120,9 +120,9 @@ def test_without_modules_the_mean_is_taken_and_said(path_of: Callable[[str], str
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("modules.json", "{", "not a list of steps"),
-        ("modules.json", '[{"type": "a.Transformer", "path": ""}]', "no Pooling"),
-        ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "unsupported step"),
+        ("modules.json", "{", "not a list of modules"),
+        ("modules.json", '[{"type": "a.Transformer", "path": ""}]', "Pooling"),
+        ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "Dense"),
         ("modules.json", '[{"type": "a.Pooling", "path": "../elsewhere"}]', "outside the folder"),
         ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true}', "unsupported pooling mode"),
         (

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from rerank_cli.engines.bi_encoder import SingleTexts
-from rerank_cli.models.modules_json import Encoding
+from rerank_cli.models.encoding import Encoding
 from rerank_cli.models.through_transformers import load_tokenizer, without_chance
 from rerank_cli.models.tokens import PairTokenizer, TextTokenizer
 

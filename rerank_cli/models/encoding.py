@@ -1,25 +1,17 @@
-"""How a bi-encoder encodes a text as a vector: the small files that sentence-transformers writes with it.
+"""How a bi-encoder encodes a text as a vector: pooling, prompts and the longest text, from what its files declare."""
 
-modules.json lists the steps, the folder of the pooling step has the pooling mode, and config_sentence_transformers.json
-the prompts of queries and documents.
-"""
-
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.models.config_json import FETCH_AGAIN, read_json, require_file
+from rerank_cli.models.config_json import FETCH_AGAIN
+from rerank_cli.models.declared import LENGTHS, MODULES, SETTINGS, Declaration
 from rerank_cli.models.families import WHAT_RUNS
 
-MODULES = "modules.json"
-PROMPTS = "config_sentence_transformers.json"
-LENGTHS = "sentence_bert_config.json"
 MODES = ("mean", "cls", "lasttoken")
 KNOWN = ("Transformer", "Pooling", "Normalize")
 QUERY_PROMPTS, DOCUMENT_PROMPTS = ("query",), ("document", "passage", "corpus")
-WANTED = (MODULES, PROMPTS, LENGTHS, "*_Pooling/config.json")  # files to fetch from a repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +30,24 @@ class Encoding:
     assumed: bool = False
 
 
-def read_encoding(folder: Path) -> Encoding:
-    """Read the encoding of the model in `folder`. Raises ModelError for unknown steps."""
+def encoding_of(folder: Path, declaration: Declaration) -> Encoding:
+    """The encoding of the bi-encoder in `folder`. Raises ModelError for modules that its engine lacks."""
     path = folder / MODULES
-    if not path.exists():
+    if not declaration.modules:
         return Encoding("mean", assumed=True)
-    steps = dict(_steps(path))
-    if foreign := [kind for kind in steps if kind not in KNOWN]:
+    if foreign := [kind for kind in declaration.types if kind not in KNOWN]:
         raise ModelError(
-            f"{path}: unsupported step {foreign[0]!r}", f"Supported steps: {', '.join(KNOWN)}. {WHAT_RUNS}"
+            f"{path}: the bi-encoder engine does not run the module {foreign[0]}",
+            f"It runs {', '.join(KNOWN)}. {WHAT_RUNS}",
         )
-    if "Pooling" not in steps:
-        raise ModelError(f"{path}: no Pooling step", "Fetch the complete bi-encoder.")
-    pooling_path = folder / steps["Pooling"] / "config.json"
-    files = [path, pooling_path]
-    pooling = _pooling(pooling_path, read_json(pooling_path))
-    prompts: dict[str, Any] = {}
-    if (folder / PROMPTS).exists():
-        files.append(folder / PROMPTS)
-        prompts = read_json(folder / PROMPTS).get("prompts") or {}
-    query, document = (_prompt(folder / PROMPTS, prompts, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS))
-    longest = None
-    if (folder / LENGTHS).exists():
-        files.append(folder / LENGTHS)
-        longest = _longest(folder / LENGTHS, read_json(folder / LENGTHS))
-    return Encoding(pooling, query, document, longest, tuple(files))
+    transformer, pooling = declaration.module("Transformer"), declaration.module("Pooling")
+    if transformer is None or pooling is None:
+        raise ModelError(f"{path}: no Transformer with Pooling", "Fetch the complete bi-encoder.")
+    mode = _pooling(pooling.folder / "config.json", pooling.settings)
+    prompts = declaration.settings.get("prompts") or {}
+    query, document = (_prompt(folder / SETTINGS, prompts, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS))
+    longest = _longest(folder / LENGTHS, transformer.settings)
+    return Encoding(mode, query, document, longest, declaration.files)
 
 
 def _longest(path: Path, config: dict[str, Any]) -> int | None:
@@ -73,20 +58,6 @@ def _longest(path: Path, config: dict[str, Any]) -> int | None:
     if longest is not None and (type(longest) is not int or longest < 4):
         raise ModelError(f"{path}: max_seq_length cannot be {str(longest)[:40]}", FETCH_AGAIN)
     return longest
-
-
-def _steps(path: Path) -> list[tuple[str, str]]:
-    """The steps as (kind, folder). Raises ModelError for invalid content, or a folder elsewhere."""
-    require_file(path)
-    try:
-        steps = json.loads(path.read_bytes())
-        found = [(str(step["type"]).rpartition(".")[2], str(step["path"])) for step in steps]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise ModelError(f"{path}: not a list of steps", FETCH_AGAIN) from None
-    for _, place in found:
-        if place and (Path(place).name != place or place == ".."):
-            raise ModelError(f"{path}: a step lies in {place[:60]!r}, outside the folder", FETCH_AGAIN)
-    return found
 
 
 def _pooling(path: Path, config: dict[str, Any]) -> str:
