@@ -9,7 +9,8 @@ from rerank_cli.core.errors import ExitStatus, InputError, RerankError
 from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.engines.choice import choose_engine, is_fake, open_scorer, refuse_options
-from rerank_cli.engines.self_test import known_scores, self_test
+from rerank_cli.engines.known_scores import known_scores
+from rerank_cli.engines.self_test import self_test
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.record_format import as_objects
 from rerank_cli.formats.registry import open_format, read_entries
@@ -146,9 +147,9 @@ def _self_test(scorer: Scorer) -> Iterator[Finding]:
     if not known:
         yield Finding("note", "known scores", "none published for this model")
     for published, ours in known:
-        tolerance = published.tolerance(scorer.identity.dtype)
+        tolerance = published.tolerances[scorer.identity.dtype]
         close = abs(ours - published.expected) <= tolerance
-        answer = f"{published.kind} {ours:.5f}, published {published.expected:.5f} ± {tolerance}"
+        answer = f"{published.unit} {ours:.5f}, published {published.expected:.5f} ± {tolerance}"
         answer += f" ({published.source})"
         answer = f"{published.query} | {published.document[:SHOWN]}: {answer}"
         if close:

@@ -10,6 +10,7 @@ from support.tiny import write_model, write_reranker
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
+from rerank_cli.engines.known_scores import known_models
 from rerank_cli.engines.self_test import PAIRS, score_together
 from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 
@@ -79,3 +80,24 @@ def test_model_folder_may_have_any_name(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "with space é"
     shutil.copytree(folder, target)
     assert open_and_load(target).identity.model == str(target)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["at a revision with known scores", "at another revision"])
+def test_a_model_of_the_hub_must_give_its_published_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    name = "BAAI/bge-reranker-base"
+    commit = known_models()[name].revisions[0] if known else "f" * 40
+    repository = tmp_path / "models--BAAI--bge-reranker-base"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs/main").write_text(commit)
+    (repository / "snapshots").mkdir()
+    write_reranker(repository / "snapshots" / commit)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    scorer = TorchCrossEncoder(ModelConfig(model=name, device="cpu", offline=True))
+    assert scorer.identity.revision == commit
+    if not known:
+        scorer.load()
+        return
+    with pytest.raises(ModelError, match=name):
+        scorer.load()

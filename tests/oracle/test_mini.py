@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.engines.self_test import KNOWN_SCORES, PAIRS, score_together
+from rerank_cli.engines.known_scores import known_models
+from rerank_cli.engines.self_test import PAIRS, score_together
 from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 
 WEIGHTS_SHA256 = "361dfffc5c997df0dad87e0d0185c4d34f28a063cb89df91b5b38bc9115c6dbc"
@@ -23,7 +24,7 @@ def test_mini_has_the_weights_of_its_card(mini: TorchCrossEncoder) -> None:
 
 
 def test_mini_gives_the_scores_that_its_card_states_and_doctor_expects(mini: TorchCrossEncoder, root: Path) -> None:
-    known = KNOWN_SCORES["mini"]
+    known = known_models()["mini"].scores
     assert [(each.query, each.document) for each in known] == PAIRS
     expected = [each.expected for each in known]
     assert score_together(mini, mini.prepare(PAIRS)) == pytest.approx(expected, abs=2e-3)

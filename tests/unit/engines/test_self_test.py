@@ -1,9 +1,13 @@
 """The tables of the self-test."""
 
 from rerank_cli.core.dtypes import DTYPES
-from rerank_cli.engines.self_test import SINGLES_TOLERANCE, TOLERANCES
+from rerank_cli.engines.known_scores import known_models
+from rerank_cli.engines.self_test import KNOWN_ORDER, SINGLES_TOLERANCE
 
 
 def test_every_dtype_has_tolerances() -> None:
     assert set(SINGLES_TOLERANCE) == set(DTYPES)
-    assert all(set(table) == set(DTYPES) for table in TOLERANCES.values())
+
+
+def test_a_model_whose_order_is_known_is_a_known_model() -> None:
+    assert set(known_models()) >= KNOWN_ORDER

@@ -1,0 +1,108 @@
+"""Published scores of well-known models, from known_scores.json: what this model gives elsewhere.
+
+The file has a tolerance for each unit and dtype, the sources with the dtype that they computed in, the pairs of texts,
+and for each model its scores. `revisions` are the commits on the hub for which the scores are known to hold; a run of
+one of these is checked when it starts.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rerank_cli.core.errors import ModelError
+from rerank_cli.core.ranking import sigmoid
+from rerank_cli.core.scorer import Batch, Scorer
+
+FILE = Path(__file__).with_name("known_scores.json")
+FAR = 5.0  # tolerances: further off, another model is computed, not the same one in other rounding
+
+
+@dataclass(frozen=True, slots=True)
+class KnownScore:
+    """A published score of a pair; its `unit` is a logit or its sigmoid. `tolerances` are by our dtype."""
+
+    query: str
+    document: str
+    unit: str
+    expected: float
+    source: str
+    tolerances: dict[str, float]
+
+    def ours(self, logit: float) -> float:
+        """Our score in the unit of this one."""
+        return sigmoid(logit) if self.unit == "sigmoid" else logit
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A model with published scores, and the revisions that they are of."""
+
+    name: str
+    revisions: tuple[str, ...]
+    scores: tuple[KnownScore, ...]
+
+    @property
+    def telling(self) -> KnownScore:
+        """The score that another model is least likely to give: of sigmoids the one nearest to a half."""
+        return min(self.scores, key=lambda score: abs(score.expected - 0.5) if score.unit == "sigmoid" else 1.0)
+
+
+@functools.cache
+def known_models() -> dict[str, KnownModel]:
+    """The models of the file, by hub id or alias."""
+    document = json.loads(FILE.read_text(encoding="utf-8"))
+    models = {}
+    for name, model in document["models"].items():
+        scores = []
+        for group in model["scores"]:
+            pairs, source = document["pairs"][group["pairs"]], document["sources"][group["source"]]
+            said = f"{source['text']}, {source['dtype']}"
+            for text, value in zip(pairs["documents"], group["values"], strict=True):
+                tolerances = document["tolerances"][group["unit"]]
+                scores.append(KnownScore(pairs["query"], text, group["unit"], value, said, tolerances))
+        models[name] = KnownModel(name, tuple(model["revisions"]), tuple(scores))
+    return models
+
+
+def known_model(scorer: Scorer) -> KnownModel | None:
+    """The known model that a scorer computes: by its hub id, or by the name of its folder.
+
+    A cross-encoder whose body is used as a bi-encoder is another model.
+    """
+    if scorer.identity.engine == "bi-encoder":
+        return None
+    name = scorer.identity.model.rstrip("/")
+    last = name.rpartition("/")[2]
+    models = known_models()
+    return models.get(name) or next((each for each in models.values() if each.name.rpartition("/")[2] == last), None)
+
+
+def known_scores(scorer: Scorer) -> list[tuple[KnownScore, float]]:
+    """The published scores of this model with ours; empty for an unknown model."""
+    known = known_model(scorer)
+    if known is None:
+        return []
+    pairs = scorer.prepare([(score.query, score.document) for score in known.scores])
+    logits = next(iter(scorer.score(iter([Batch.of(pairs)]))))
+    return [(score, score.ours(logit)) for score, logit in zip(known.scores, logits, strict=True)]
+
+
+def check_start(scorer: Scorer) -> None:
+    """Compare one pair with its published score, if the model is of the hub and at a revision that is known.
+
+    Raises ModelError for a score that is far off.
+    """
+    known = known_model(scorer)
+    if known is None or scorer.identity.revision not in known.revisions:
+        return
+    score = known.telling
+    ((logit,),) = scorer.score(iter([Batch.of(scorer.prepare([(score.query, score.document)]))]))
+    found = score.ours(logit)
+    if abs(found - score.expected) > FAR * score.tolerances[scorer.identity.dtype]:
+        raise ModelError(
+            f"self-test: {known.name} gives a {score.unit} of {found:.4f} where {score.expected:.4f} is published "
+            f"({score.source})",
+            "A library or the device computes wrongly. `rerank doctor` compares more scores; try --engine torch "
+            "--device cpu --dtype fp32.",
+        )
