@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -74,9 +75,9 @@ class Matrix:
             x, y = a.numpy(), b.numpy()
             yield Product("numpy", lambda: x @ y)
         if self._openvino_has(dtype):
-            compiled = self._compiled(b, dtype)
+            compiled = cache(lambda: self._compiled(b, dtype))  # by the first product: it may fail as that may
             given = a.float().numpy()
-            yield Product("OpenVINO", lambda: compiled(given)[0])
+            yield Product("OpenVINO", lambda: compiled()(given)[0])
 
     def _packed(self, b: Any) -> Any:
         """A linear layer with the weight `b`, packed once; None if this torch has none."""

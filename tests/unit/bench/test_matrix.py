@@ -30,3 +30,16 @@ def test_rates_are_the_operations_over_the_time_of_the_fastest_repetition() -> N
     rates = matrix({"dtype": "fp32"})["gflops"]
     assert all(0 < rate < 1e5 for rate in rates.values())
     assert rates.keys() >= {"torch", "oneDNN", "numpy"}
+
+
+def test_a_library_that_cannot_make_the_product_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    matrix = Matrix("cpu", None, (64, 32, 48))
+
+    def refuse(b: object, dtype: str) -> None:
+        raise RuntimeError("not on this CPU")
+
+    monkeypatch.setattr(matrix, "_compiled", refuse)
+    rates = matrix({"dtype": "fp32"})["gflops"]
+    assert set(rates) >= {"torch", "numpy"}
+    assert "OpenVINO" not in rates

@@ -233,6 +233,40 @@ def test_what_cannot_be_read_is_an_error_record_that_names_the_column_and_the_ot
     assert 'the column "x" cannot be read' in bad.reason
 
 
+class Secret(pyarrow.ExtensionType):
+    """A type of another library, whose values have no Python value."""
+
+    def __init__(self):
+        super().__init__(pyarrow.int64(), "tests.secret")
+
+    def __arrow_ext_serialize__(self):
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage_type, serialized):
+        return cls()
+
+    def __arrow_ext_scalar_class__(self):
+        return SecretScalar
+
+
+class SecretScalar(pyarrow.ExtensionScalar):
+    """As the base class of pyarrow's scalars has it."""
+
+    def as_py(self, **options):
+        if self.value is not None:
+            raise NotImplementedError
+
+
+def test_a_value_that_python_does_not_have_becomes_text(tmp_path):
+    pyarrow.register_extension_type(Secret())
+    try:
+        _, found = entries(table_of(tmp_path / "in.parquet", Secret(), 5))
+    finally:
+        pyarrow.unregister_extension_type("tests.secret")
+    assert [entry.body.get("x") for entry in found] == [None, "5", None]
+
+
 def test_times_of_old_tables_are_read(tmp_path):
     table = pyarrow.table({"query": ["w"], "candidates": [["a"]], "at": pyarrow.array([NOON], pyarrow.timestamp("us"))})
     pyarrow.parquet.write_table(table, tmp_path / "in.parquet", use_deprecated_int96_timestamps=True)
