@@ -107,7 +107,8 @@ Model = Annotated[
 Revision = Annotated[str | None, option("revision", "Branch, tag or commit of the model on the hub.")]
 Offline = Annotated[bool, option("offline", "Open no network connection.")]
 Verify = Annotated[
-    bool, option("verify", "Hash the model's files again, even if they have not changed since they were last hashed.")
+    bool,
+    option("verify", "Hash the model's files again. Without it, a hash is remembered while a file does not change."),
 ]
 Engine = Annotated[
     str,
