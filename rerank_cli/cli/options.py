@@ -108,7 +108,9 @@ Revision = Annotated[str | None, option("revision", "Branch, tag or commit of th
 Offline = Annotated[bool, option("offline", "Open no network connection.")]
 Verify = Annotated[
     bool,
-    option("verify", "Hash the model's files again. Without it, a hash is remembered while a file does not change."),
+    option(
+        "verify", "Hash the files of the model again. Without it, a hash is remembered while a file does not change."
+    ),
 ]
 Engine = Annotated[
     str,
