@@ -25,6 +25,7 @@ def export_graph(model: ModelConfig, form: str, dtype: str, target: Path) -> Non
     folder = encoder.folder
     if folder.graph is not None:
         raise ConfigError(f"{folder.name}: is an exported model", "Export the original model instead.")
+    encoder.open()
     make_graph(encoder, dtype, target)
     write_resolved(folder, target)
     note = graph_note(encoder, form, dtype, {name: version_of(name) for name in graphs.noted})

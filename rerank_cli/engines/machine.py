@@ -92,11 +92,11 @@ def machine() -> dict[str, Any]:
 
 
 def default_threads() -> int:
-    """The threads that torch uses by default: OMP_NUM_THREADS or MKL_NUM_THREADS if set, else the physical cores."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    """The physical cores, or fewer if MKL_NUM_THREADS or OMP_NUM_THREADS says so: as torch chooses on Linux."""
+    for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         first = os.environ.get(name, "").partition(",")[0].strip()
         if first.isascii() and first.isdigit() and int(first):
-            return int(first)
+            return min(int(first), physical_cores())
     return physical_cores()
 
 

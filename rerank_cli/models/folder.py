@@ -59,7 +59,7 @@ class ModelFolder:
     @property
     def tokenizer_sha256(self) -> str:
         """SHA-256 of the tokenizer's files."""
-        return files_sha256(self.tokenizer_files)
+        return files_sha256(self.tokenizer_files, self.verify)
 
     @property
     def tokenizer_files(self) -> tuple[Path, ...]:
@@ -70,7 +70,7 @@ class ModelFolder:
     def config_sha256(self) -> str:
         """SHA-256 of config.json and, for a bi-encoder, of the files of its encoding."""
         more = () if self.encoding is None else self.encoding.files
-        return files_sha256([self.path / "config.json", *more])
+        return files_sha256([self.path / "config.json", *more], self.verify)
 
     def refuse_other_kind(self, kind: str) -> None:
         """Raises ConfigError for a model of another kind."""

@@ -93,15 +93,17 @@ def kept_path(note: dict[str, Any]) -> Path:
     return cache_folder() / sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def kept_graph(note: dict[str, Any], make: Callable[[Path], None], scratch: Path | None) -> ExportedGraph:
+def kept_graph(
+    note: dict[str, Any], make: Callable[[Path], None], scratch: Path | None, verify: bool = False
+) -> ExportedGraph:
     """The graph that `note` describes, from the cache or written by `make(folder)`.
 
-    A folder in the cache is complete: it is written under a temporary name and renamed. If the cache is not writable or
-    full, the graph is written to `scratch`. Libraries report a full disk in different ways, so after any failure in the
-    cache `scratch` is tried. Raises ModelError if that fails too.
+    A folder in the cache is complete: it is written under a temporary name and renamed. With `verify`, its files are
+    hashed again. If the cache is not writable or full, the graph is written to `scratch`. Libraries report a full disk
+    in different ways, so after any failure in the cache `scratch` is tried. Raises ModelError if that fails too.
     """
     kept = kept_path(note)
-    if (graph := _graph_of(kept, note)) is not None:
+    if (graph := _graph_of(kept, note, verify)) is not None:
         return graph
     folder = _filled_beside(kept, make, note)
     folder = _filled_scratch(scratch, make, note) if folder is None else _put_in_place(folder, kept, note)
@@ -185,10 +187,10 @@ def _fill(folder: Path, make: Callable[[Path], None], note: dict[str, Any]) -> N
         raise
 
 
-def _graph_of(kept: Path, note: dict[str, Any]) -> ExportedGraph | None:
+def _graph_of(kept: Path, note: dict[str, Any], verify: bool = False) -> ExportedGraph | None:
     """The valid graph in `kept` with this `note`; None without one."""
     with suppress(ModelError):
-        graph = exported_graph(kept)
+        graph = exported_graph(kept, verify)
         if graph is not None and all(graph.note.get(name) == value for name, value in note.items()):
             return graph
     return None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.files.durable import put_file
+from rerank_cli.files.durable import whole_file
 from rerank_cli.models.libraries import user_cache
 
 LARGE = 8 * 2**20  # bytes; hashing less takes a few milliseconds
@@ -90,4 +90,5 @@ def _write(note: Path, content: dict[str, Any]) -> None:
     """Write a note whole, or not at all: without one, the file is hashed again."""
     with suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)
-        put_file(note, json.dumps(content).encode())
+        with whole_file(note) as file:  # which replaces a link, and does not follow it
+            file.write(json.dumps(content).encode())

@@ -15,7 +15,7 @@ from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 
-from rerank_cli.files.durable import put_file
+from rerank_cli.files.durable import whole_file
 from rerank_cli.models.facts import Facts, Resolved
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.lengths import POSITIONS_START_AFTER_PADDING, usable_positions
@@ -38,7 +38,8 @@ def resolve(folder: ModelFolder) -> Resolved:
     resolved: Resolved = import_module("rerank_cli.models.through_transformers").resolved(folder)
     with suppress(OSError):  # without a cache, it is asked again
         _kept_path(about).parent.mkdir(parents=True, exist_ok=True)
-        put_file(_kept_path(about), _written(resolved, about))
+        with whole_file(_kept_path(about)) as file:
+            file.write(_written(resolved, about))
     return resolved
 
 

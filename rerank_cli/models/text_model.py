@@ -52,7 +52,7 @@ class TextModel(Generic[T]):
 
     def open(self) -> None:
         """Read the tokenizer. Raises ModelError for a tokenizer of another model, and for unusable files."""
-        assert self.tokenizer is not None
+        _ = self._opened
 
     @cached_property
     def _opened(self) -> tuple[Facts, T]:

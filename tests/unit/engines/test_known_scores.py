@@ -115,3 +115,17 @@ def test_no_other_folder_and_no_other_revision_is_checked_at_the_start(model: st
     scorer = Published(model, revision, off=9.0)
     check_start(scorer)
     assert scorer.asked == []
+
+
+def test_a_start_is_not_judged_by_a_pair_that_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = Published(off=9.0)
+    monkeypatch.setattr(
+        scorer, "prepare", lambda pairs: [PreparedPair(1, truncated=True, payload=pair) for pair in pairs]
+    )
+    check_start(scorer)
+    assert known_scores(scorer) == []
+
+
+def test_a_score_that_is_no_number_ends_the_run() -> None:
+    with pytest.raises(ModelError):
+        check_start(Published(off=math.nan))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rerank_cli.engines import machine
 from rerank_cli.engines.machine import physical_cores
 
 
@@ -29,3 +30,26 @@ def test_threads_of_one_core_count_once(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: allowed, raising=False)
     assert physical_cores(topology(tmp_path, siblings)) == cores
+
+
+@pytest.mark.parametrize(
+    ("variables", "threads"),
+    [
+        ({}, 8),
+        ({"OMP_NUM_THREADS": "2"}, 2),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+        ({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "64"}, 8),
+        ({"OMP_NUM_THREADS": "many"}, 8),
+        ({"OMP_NUM_THREADS": "0"}, 8),
+    ],
+)
+def test_threads_are_those_that_torch_would_choose(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], threads: int
+) -> None:
+    monkeypatch.setattr(machine, "physical_cores", lambda: 8)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert machine.default_threads() == threads

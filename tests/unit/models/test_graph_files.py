@@ -12,6 +12,7 @@ import pytest
 from support.running import HANG_S
 
 from rerank_cli.core.errors import ModelError
+from rerank_cli.models import hashes
 from rerank_cli.models.graph_files import NOTE, cache_folder, exported_graph, kept_graph, kept_path, write_note
 
 MADE = {"format": "onnx", "dtype": "fp32"}
@@ -209,3 +210,31 @@ def test_without_room_anywhere_it_is_told(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="scratch"):
         kept_graph(MADE, make_nowhere, tmp_path / "scratch")
     assert list(cache.iterdir()) == []
+
+
+def test_verify_finds_a_kept_graph_that_its_notes_call_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a flipped bit on the disk, which changes no time."""
+    clock = time.time_ns
+    monkeypatch.setattr(hashes.time, "time_ns", lambda: clock() + 2 * hashes.COARSEST_CLOCK_NS)
+    made: list[Path] = []
+
+    def make_large(folder: Path) -> None:
+        made.append(folder)
+        (folder / "model.onnx").write_bytes(b"g" * hashes.LARGE)
+
+    graph = kept_graph(MADE, make_large, tmp_path)
+    state = hashes._state(graph.main)
+    content = bytearray(graph.main.read_bytes())
+    hashes._sha256.cache_clear()
+    kept_graph(MADE, make_large, tmp_path)
+    content[7] ^= 1
+    graph.main.write_bytes(content)
+    with monkeypatch.context() as frozen:
+        frozen.setattr(hashes, "_state", lambda path: state)
+        hashes._sha256.cache_clear()
+        kept_graph(MADE, make_large, tmp_path)
+        assert len(made) == 1, "the note is believed"
+        with pytest.raises(ModelError):
+            exported_graph(graph.main.parent, verify=True)
+    kept_graph(MADE, make_large, tmp_path, verify=True)
+    assert len(made) == 2
