@@ -55,9 +55,10 @@ class TorchCrossEncoder:
             return
         self._text_model.open()
         module, name = self.computation
-        memory = DeviceError(
-            f"{self.identity.device}: out of memory for the model", "Use --dtype fp16 or --device cpu."
-        )
+        advice = "Use --dtype fp16 or --device cpu."
+        if self._device == "cpu":
+            advice = "Use a smaller model, --engine openvino --dtype int8, or a machine with more memory."
+        memory = DeviceError(f"{self.identity.device}: out of memory for the model", advice)
         load = getattr(import_module(module), name)
         try:
             self.loaded = load(self._text_model, self._device, self._dtype, self._threads)

@@ -30,7 +30,7 @@ UNFIT = (
     ValueError,
     OverflowError,
     TypeError,
-    NotImplementedError,  # for a type whose values have no Python value
+    NotImplementedError,  # by the base class of values, for a type whose values have no Python value
     pyarrow.ArrowException,
 )  # pyarrow's, of a value
 OUT_OF_RANGE = "<"  # how Arrow begins a time that it cannot format

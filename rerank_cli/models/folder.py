@@ -63,8 +63,9 @@ class ModelFolder:
 
     @property
     def tokenizer_files(self) -> tuple[Path, ...]:
-        """The existing files of the tokenizer."""
-        return tuple(path for name in TOKENIZER_FILES if (path := self.path / name).exists())
+        """The existing files of the tokenizer, those for single versions of transformers included."""
+        usual = (path for name in TOKENIZER_FILES if (path := self.path / name).exists())
+        return (*usual, *sorted(self.path.glob("tokenizer.*.json")))
 
     @property
     def config_sha256(self) -> str:

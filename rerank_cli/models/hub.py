@@ -18,6 +18,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelAbsent, ModelError, PassingFault, RerankError
 from rerank_cli.models.cached import cached_snapshot
 from rerank_cli.models.config_json import TOKENIZER_FILES
+from rerank_cli.models.declared import KNOWN, MODULES, OPTIONAL
 from rerank_cli.models.declared import WANTED as DECLARATIONS
 from rerank_cli.models.families import WHAT_RUNS, family_of
 from rerank_cli.models.folder import ModelFolder, inspect_folder, read_kind
@@ -29,6 +30,7 @@ WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.i
 SMALL = ["config.json", *DECLARATIONS]  # say whether the model runs, before gigabytes are downloaded
 WANTED = [*SMALL, *WEIGHTS, *TOKENIZER_FILES]
 SHA256 = re.compile("[0-9a-f]{64}")
+WITH_SETTINGS = tuple(f"_{kind}" for kind in KNOWN if kind not in OPTIONAL)  # folders of modules, by their names
 TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # which are not network faults
 WAYS_OUT = (
@@ -112,6 +114,7 @@ def _is_whole(folder: Path) -> bool:
             and (folder / "config.json").exists()
             and (folder / "tokenizer.json").exists()
             and bool(weights_of(folder))
+            and _has_modules(folder)
         )
     except ModelError:  # a shard is missing
         return False
@@ -126,6 +129,15 @@ def _has_all_listed(folder: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return True
     return all((folder / name).exists() for name in wanted)
+
+
+def _has_modules(folder: Path) -> bool:
+    """Whether the settings of all modules are there: earlier versions fetched those of pooling only."""
+    try:
+        places = [str(each["path"]) for each in json.loads((folder / MODULES).read_bytes())]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or what `declared` refuses
+        return True
+    return all((folder / place / "config.json").exists() for place in places if place.endswith(WITH_SETTINGS))
 
 
 def _download(name: str, config: ModelConfig) -> Path:

@@ -22,6 +22,7 @@ from rerank_cli.models.lengths import POSITIONS_START_AFTER_PADDING, usable_posi
 from rerank_cli.models.libraries import user_cache, version_of
 
 RESOLVED = "rerank_resolved.bin"  # in an exported folder
+SIZES = ("positions", "rows", "ids", "types")  # facts that every model has
 FORM = 1  # of a kept answer; another one is asked for again
 
 
@@ -107,6 +108,8 @@ def _read(path: Path, about: dict[str, str]) -> Resolved | None:
             return None
         facts = {each.name: found["facts"][each.name] for each in fields(Facts)}
         facts["special_ids"] = tuple(facts["special_ids"])
+        if not all(type(number) is int for number in (*(facts[name] for name in SIZES), *facts["special_ids"])):
+            return None
         return Resolved(Facts(**facts), Tokenizer.from_buffer(tokenizer))
     except Exception:  # the library of tokenizers raises plain exceptions
         return None

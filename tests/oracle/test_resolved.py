@@ -123,7 +123,7 @@ def test_the_kept_answer_about_the_test_model_is_that_of_transformers(
     assert_same(folder_of(Path(path_of("steady"))), asked)
 
 
-@pytest.mark.parametrize("config", [{}, XLMR_OF_VERSION_4], ids=["as the file has it", "built anew by its class"])
+@pytest.mark.parametrize("config", [{}, XLMR_OF_VERSION_4], ids=["as the file has it", "built by its class"])
 def test_the_kept_answer_about_xlm_roberta_is_that_of_transformers(
     shared: Path, tmp_path: Path, asked: list[str], config: dict[str, object]
 ) -> None:
@@ -139,7 +139,8 @@ def test_transformers_builds_the_tokenizer_of_a_class_anew(shared: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "change", ["tokenizer.json", "tokenizer_config.json", "config.json", "special_tokens_map.json"]
+    "change",
+    ["tokenizer.json", "tokenizer_config.json", "config.json", "special_tokens_map.json", "tokenizer.5.0.0.json"],
 )
 def test_a_model_whose_files_changed_is_asked_about_again(tmp_path: Path, asked: list[str], change: str) -> None:
     resolve(tiny(tmp_path / "model"))
@@ -171,6 +172,21 @@ def test_a_damaged_answer_is_asked_for_again(tmp_path: Path, cache: Path, asked:
         content[damage] ^= 0x20
     kept.write_bytes(content)
     assert resolve(folder).tokenizer.to_str() == whole.tokenizer.to_str()
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("ids", None), ("rows", "many"), ("special_ids", [None])])
+def test_an_answer_of_other_types_is_asked_for_again(
+    tmp_path: Path, cache: Path, asked: list[str], name: str, value: object
+) -> None:
+    folder = tiny(tmp_path / "model")
+    whole = resolve(folder)
+    (kept,) = cache.iterdir()
+    header, _, tokenizer = kept.read_bytes().partition(b"\n")
+    answer = json.loads(header)
+    answer["facts"][name] = value
+    kept.write_bytes(json.dumps(answer).encode() + b"\n" + tokenizer)
+    assert resolve(folder).facts == whole.facts
     assert len(asked) == 2
 
 
