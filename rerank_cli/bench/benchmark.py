@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -29,7 +30,7 @@ from rerank_cli.core.times import about
 from rerank_cli.engines.machine import device_name, machine
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.find import ALIASES, find_model
-from rerank_cli.models.libraries import CACHE
+from rerank_cli.models.libraries import CACHE, cache_in
 
 
 def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
@@ -57,11 +58,11 @@ def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
 
 def _measure(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
     config = replace(config, model=_model(config, folder, report))
-    if config.random_weights is not None:  # graphs of random weights do not belong in the user's cache
-        config = replace(config, environment={**os.environ, CACHE: str(folder / "cache")})
-    if config.growth:
-        return {"machine": machine(), "model": config.model.model, "growth": list(_growth(config, folder, report))}
-    return _compare(config, folder, report)
+    # what is kept of random weights does not belong in the user's cache
+    with nullcontext() if config.random_weights is None else cache_in(folder / "cache"):
+        if config.growth:
+            return {"machine": machine(), "model": config.model.model, "growth": list(_growth(config, folder, report))}
+        return _compare(config, folder, report)
 
 
 def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
@@ -210,8 +211,7 @@ def _growth(config: BenchConfig, folder: Path, report: Report) -> Iterator[Answe
         options += ["--device", model.device, *(["--threads", str(model.threads)] if model.threads else [])]
         if config.batch_tokens[0] is not None:
             options += ["--batch-tokens", str(config.batch_tokens[0])]
-        around = config.environment or os.environ
-        kept = {name: value for name, value in around.items() if name == CACHE or not name.startswith("RERANK_")}
+        kept = {name: value for name, value in os.environ.items() if name == CACHE or not name.startswith("RERANK_")}
         ended = subprocess.run([*command, *options], stderr=subprocess.PIPE, text=True, check=False, env=kept)
         if ended.returncode != 0:
             raise ModelError(

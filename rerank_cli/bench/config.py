@@ -1,6 +1,5 @@
 """The configuration of a benchmark."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rerank_cli.bench.peers import PEERS
@@ -23,4 +22,3 @@ class BenchConfig:
     random_weights: str | None = None
     tokenizer: str | None = None
     growth: tuple[int, ...] = ()  # numbers of pairs, in place of the comparison
-    environment: Mapping[str, str] | None = None  # environment of the processes; None: that of this one

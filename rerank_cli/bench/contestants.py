@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -46,7 +46,7 @@ class Contestant:
 class Worker:
     """The process of a contestant, running until closed."""
 
-    def __init__(self, request: dict[str, Any], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, request: dict[str, Any]) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         self._process = subprocess.Popen(
             [*PYTHON, "rerank_cli.bench.worker"],
@@ -54,7 +54,6 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
-            env=environment,
         )
         self.failed: str | None = self.ask(request).get("failed")
 
@@ -101,7 +100,7 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
 
     def loaded(name: str, request: dict[str, Any]) -> Worker | None:
         report(f"loading {name}")
-        worker = Worker(request, config.environment)
+        worker = Worker(request)
         if worker.failed:
             absent[name] = worker.failed
             worker.close()

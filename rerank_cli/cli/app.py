@@ -11,6 +11,7 @@ COMMANDS = {
     "score": Row("rerank_cli.cli.score:score", "Rerank records: score query-candidate pairs, best first."),
     "check": Row("rerank_cli.cli.check:check", "Validate input without a model, and show the first record."),
     "doctor": Row("rerank_cli.cli.doctor:doctor", "Check versions, device, hub cache and model."),
+    "models": Row("rerank_cli.cli.models:models_command", "List models that run, or show how one would be run."),
     "bench": Row("rerank_cli.cli.bench:bench_command", "Measure throughput here, with the peers that are installed."),
     "export": Row("rerank_cli.cli.export:export_command", "Export a model for OpenVINO or onnxruntime."),
     "convert": Row("rerank_cli.cli.convert:convert_command", "Write records in another format, without scoring."),

@@ -10,6 +10,7 @@ from rerank_cli.cli.limits import folder_to_make
 from rerank_cli.core.config import ModelConfig, ReadConfig
 from rerank_cli.core.dtypes import GRAPH_DTYPES
 from rerank_cli.core.printable import printable
+from rerank_cli.core.sizes import mebibytes
 from rerank_cli.display.messages import print_line, report
 from rerank_cli.engines.registry import GRAPHS
 from rerank_cli.jobs.export import ExportConfig, export
@@ -66,7 +67,7 @@ def export_lines(exported: dict[str, Any]) -> list[str]:
     lines = [
         ("folder", printable(exported["output"])),
         ("format", f"{exported['format']}, {exported['dtype']}"),
-        ("size", f"{exported['bytes'] / 2**20:,.1f} MiB"),
+        ("size", mebibytes(exported["bytes"])),
     ]
     if parity := exported.get("parity"):
         lines += [

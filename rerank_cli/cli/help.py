@@ -43,10 +43,10 @@ def help_command(
     if topic is None:
         for line in listing(context, described(topics()), commands):
             print_line(line)
+    elif topic in (known := [*topics(), *for_developers()]):  # before commands: `models` is both
+        show_page(page(topic))
     elif topic in dict(commands):
         group.get_command(root, topic).make_context(topic, ["--help"], parent=root)
-    elif topic in (known := [*topics(), *for_developers()]):
-        show_page(page(topic))
     elif (word := topic.lower()) in WORDS:
         name, heading = WORDS[word]
         show_page(f"From `rerank help {name}`:\n\n{section(page(name), heading)}")

@@ -23,6 +23,7 @@ MOST_USED = {  # by command: what -h shows, at most twelve
     "score": "output format run top-k no-text model device dtype overwrite resume dry-run quiet",
     "check": "format query-field candidates-field text-field id-field columns run queries corpus limit json",
     "doctor": "model engine device dtype offline acceptance json",
+    "models": "engine device dtype max-length offline json",
     "bench": "pairs lengths engines peers rounds plot model device max-length threads json",
     "export": "output format dtype records model overwrite",
     "convert": "output output-format format query-field candidates-field text-field id-field run overwrite errors",

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rerank_cli.cli.limits import refuse_reading_twice
-from rerank_cli.cli.option import MOST_OF_ANY, known_models, without_bars
+from rerank_cli.cli.option import MOST_OF_ANY, without_bars
 from rerank_cli.cli.option import argument as argument
+from rerank_cli.cli.option import completion as completion
+from rerank_cli.cli.option import known_models as known_models
 from rerank_cli.cli.option import option as option
 from rerank_cli.core.config import LongDocs, ModelConfig, ReadConfig
 from rerank_cli.core.errors import ConfigError, InputError

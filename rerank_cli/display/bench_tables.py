@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rerank_cli.core.printable import printable
+from rerank_cli.core.sizes import mebibytes
 
 if TYPE_CHECKING:  # rich takes a tenth of a second, and only this command's end needs it
     from rich.table import Table
@@ -62,7 +63,7 @@ def comparison_table(document: dict[str, Any]) -> "Table":
             percent(of_matrix),
             percent(result["padding_share"]),
             percent(result["busy_share"]),
-            f"{result['peak_memory_bytes'] / 2**20:,.0f} MiB",
+            mebibytes(result["peak_memory_bytes"]),
         )
     return table
 
@@ -94,7 +95,7 @@ def growth_table(document: dict[str, Any]) -> "Table":
             percent(step["padding_share"]),
             percent(step["busy_share"]),
             f"{step['wall_s']:,.0f} s",
-            f"{step['peak_memory_bytes'] / 2**20:,.0f} MiB",
+            mebibytes(step["peak_memory_bytes"]),
         )
     return table
 

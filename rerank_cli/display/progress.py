@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from rerank_cli.core.printable import printable
+from rerank_cli.core.sizes import mebibytes
 from rerank_cli.core.stats import Stats
 from rerank_cli.display.messages import duration, report, three_digits
 
@@ -261,7 +262,7 @@ def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "tokens/s", f"{document['tokens_per_s']:,.0f}"
     yield "padding", f"{document['padding_share']:.1%}"
     yield "device busy", f"{document['busy_share']:.1%}"
-    yield "peak memory", f"{document['peak_memory_bytes'] / 2**20:,.0f} MiB"
+    yield "peak memory", mebibytes(document["peak_memory_bytes"])
     yield "model", printable(f"{document['model']} on {document['device']}, {document['dtype']} ({document['engine']})")
 
 

@@ -3,13 +3,14 @@
 Engines are imported only here, when they are opened, so that commands without scoring never import torch.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import Scorer
-from rerank_cli.engines.machine import default_device, has_no_gpu
+from rerank_cli.engines.graphs import computed_dtype
+from rerank_cli.engines.machine import default_device, has_no_gpu, likely_device
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, OFFERED, not_installed
 from rerank_cli.models.find import find_model, is_local, refuse_empty
 from rerank_cli.models.folder import ModelFolder
@@ -58,6 +59,49 @@ def expected_engine(config: ModelConfig) -> tuple[str, str] | None:
     return (name, "fp32") if on_cpu and not exported else None
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How a model would be run: the engine and why that one, the device, and the dtype of the computation.
+
+    `missing` are packages that the engine needs and that are not installed.
+    """
+
+    engine: str
+    why: str
+    device: str
+    dtype: str
+    missing: tuple[str, ...]
+
+
+def expected_run(config: ModelConfig, folder: ModelFolder) -> Expected:
+    """How `open_scorer` would run a model, seen without torch: a GPU is seen by its files.
+
+    Raises ConfigError for options that do not suit the engine or the model.
+    """
+    refuse_options(config)
+    device = likely_device(config.device)
+    name, why = choose_engine(replace(config, device=device), folder)
+    engine = ENGINES[name]
+    if device.partition(":")[0] not in engine.devices:
+        if config.device != "auto":
+            raise ConfigError(
+                f"--device {config.device}: not supported by the {name} engine", f"Use {', '.join(engine.devices)}."
+            )
+        device = "cpu"
+    folder.refuse_other_kind("bi-encoder" if name == "bi-encoder" else "cross-encoder")
+    folder.refuse_graph(name)
+    default = engine.default_dtype(device)
+    if engine.graphs is not None:
+        dtype = computed_dtype(folder, config.dtype, engine.graphs.stored, default)
+    else:
+        dtype = default if config.dtype == "auto" else config.dtype
+    if dtype not in engine.dtypes:
+        raise ConfigError(f"--dtype {dtype}: not supported by the {name} engine", f"Use {', '.join(engine.dtypes)}.")
+    converts = folder.graph is None and (name == "onnx" or dtype == "int8")
+    needed = engine.export_packages if converts else engine.packages
+    return Expected(name, why, device, dtype, tuple(not_installed(needed)))
+
+
 def is_fake(config: ModelConfig) -> bool:
     """Whether the engine for tests is meant, which needs no model."""
     return config.engine == "fake" or (config.engine == "auto" and config.model.partition(":")[0] == "fake")
@@ -84,15 +128,20 @@ def refuse_options(config: ModelConfig) -> None:
 
 
 def _fitting(config: ModelConfig, folder: ModelFolder) -> tuple[str, str]:
-    """The engine of `auto`: that of an exported folder; on CPUs OpenVINO, if it supports the model; else torch.
-
-    A large model in fp32 is torch's: as fast, in 0.6 of the memory, without a conversion (docs/experiments.md, E36).
-    """
+    """The engine of `auto`: that of an exported folder, of a bi-encoder, or of `engine_for`."""
     if folder.graph is not None:
         return folder.graph.format, "the model was exported for it"
     if folder.encoding is not None:
         return "bi-encoder", "the model embeds texts one by one"
-    openvino, model_type = ENGINES["openvino"], folder.config.get("model_type")
+    return engine_for(config, str(folder.config.get("model_type")), large=folder.is_large)
+
+
+def engine_for(config: ModelConfig, model_type: str, *, large: bool) -> tuple[str, str]:
+    """The engine of `auto` for a cross-encoder: on CPUs OpenVINO, if it supports the model; else torch.
+
+    A `large` model in fp32 is torch's: as fast, in 0.6 of the memory, without a conversion (docs/experiments.md, E36).
+    """
+    openvino = ENGINES["openvino"]
     if config.device not in ("auto", "cpu") or (config.device == "auto" and default_device() != "cpu"):
         return "torch", "openvino is for CPUs"
     if missing := not_installed(openvino.export_packages):
@@ -101,7 +150,7 @@ def _fitting(config: ModelConfig, folder: ModelFolder) -> tuple[str, str]:
         return "torch", f"openvino needs {', '.join(missing)}"
     if model_type not in openvino.compared_with_torch:
         return "torch", f"openvino is not tested with {model_type} models"
-    if folder.is_large and config.dtype in ("auto", "fp32"):
+    if large and config.dtype in ("auto", "fp32"):
         return "torch", "openvino takes more memory for a large model in fp32"
     if config.dtype not in ("auto", *openvino.dtypes):
         return "torch", f"openvino does not compute in {config.dtype}"

@@ -72,10 +72,14 @@ def known_model(scorer: Scorer) -> KnownModel | None:
     """
     if scorer.identity.engine == "bi-encoder":
         return None
-    name = scorer.identity.model.rstrip("/")
-    last = name.rpartition("/")[2]
-    models = known_models()
-    return models.get(name) or next((each for each in models.values() if each.name.rpartition("/")[2] == last), None)
+    return known_by_name(scorer.identity.model)
+
+
+def known_by_name(name: str) -> KnownModel | None:
+    """The known model with this hub id, or with this name of a folder; None for an unknown one."""
+    models, last = known_models(), name.rstrip("/").rpartition("/")[2]
+    found = models.get(name.rstrip("/"))
+    return found or next((each for each in models.values() if each.name.rpartition("/")[2] == last), None)
 
 
 def known_scores(scorer: Scorer) -> list[tuple[KnownScore, float]]:

@@ -108,6 +108,18 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def likely_device(wanted: str) -> str:
+    """What --device will probably be for torch, seen without importing it. Only a load shows whether torch can use it.
+
+    On a Mac with an ARM processor `auto` is "mps"; where files of GPU drivers are it is "cuda".
+    """
+    if wanted != "auto":
+        return wanted
+    if sys.platform == "darwin":
+        return "mps" if platform.machine() == "arm64" else "cpu"
+    return "cpu" if has_no_gpu() else "cuda"
+
+
 def has_no_gpu(devices: Path = Path("/dev"), system: str = sys.platform) -> bool:
     """Whether this is a Linux without any device of a GPU that torch could use; False where that cannot be seen."""
     return system == "linux" and not any(next(devices.glob(names), None) for names in GPU_DEVICES)

@@ -16,6 +16,7 @@ from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note
 from rerank_cli.engines.lanes import lanes_for, side_by_side
 from rerank_cli.engines.machine import has_no_gpu, has_vnni, physical_cores
+from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.engines.self_test import prove
 from rerank_cli.models.folder import ModelFolder
@@ -28,7 +29,6 @@ TRAITS = {
 }
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 ENGINE, GRAPH = ENGINES["onnx"], GRAPHS["onnx"]
-DEFAULT = {"cpu": "fp32", "cuda": "fp16"}
 OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory", "out of memory")
 
 
@@ -55,7 +55,7 @@ class OnnxCrossEncoder:
         folder.refuse_graph("onnx")
         self.notes = self._text_model.notes
         self.traits = TRAITS[device]
-        self._dtype = computed_dtype(folder, config.dtype, GRAPH.stored, DEFAULT[device])
+        self._dtype = computed_dtype(folder, config.dtype, GRAPH.stored, ENGINE.default_dtype(device))
         self._threads = config.threads or physical_cores()
         self._lanes = lanes_for(self._threads) if device == "cpu" else 1
         libraries = ["onnxruntime"]
@@ -80,6 +80,9 @@ class OnnxCrossEncoder:
         """Open a session on the graph, converting the model first if needed, then self-test; once."""
         if self._session is not None:
             return
+        refuse_what_cannot_fit(
+            self._text_model.folder, self._dtype, f"cuda:{self._number or 0}" if self._device == "cuda" else "cpu"
+        )
         self._text_model.open()
         onnxruntime: Any = import_module("onnxruntime")
         options = onnxruntime.SessionOptions()

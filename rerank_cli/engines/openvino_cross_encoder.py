@@ -17,6 +17,7 @@ from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note
 from rerank_cli.engines.machine import physical_cores
+from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.engines.self_test import prove
 from rerank_cli.models.folder import ModelFolder
@@ -45,7 +46,7 @@ class OpenVinoCrossEncoder:
         folder.refuse_graph("openvino")
         self.notes = self._text_model.notes
         self.traits = TRAITS
-        self._dtype = computed_dtype(folder, config.dtype, GRAPH.stored, "fp32")
+        self._dtype = computed_dtype(folder, config.dtype, GRAPH.stored, ENGINE.default_dtype("cpu"))
         self._threads = config.threads or physical_cores()
         libraries = ["openvino"]
         if folder.graph is None:
@@ -70,6 +71,7 @@ class OpenVinoCrossEncoder:
         """Compile the graph, converting the model first if needed, then self-test; once."""
         if self._request is not None:
             return
+        refuse_what_cannot_fit(self._text_model.folder, self._dtype, "cpu")
         self._text_model.open()
         runtime: Any = import_module(RUNTIME)
         settings = runtime.settings_for(self._text_model.facts, self._dtype, self._half, self._threads)

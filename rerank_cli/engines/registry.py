@@ -44,11 +44,17 @@ class Engine:
     module: str
     scorer: str
     dtypes: tuple[str, ...]
+    devices: tuple[str, ...] = ("cpu", "cuda", "mps")
+    on_cuda: str = "fp32"  # what --dtype auto means there; elsewhere it is fp32
     packages: tuple[str, ...] = ()
     extra: str = ""
     benchmarked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     compared_with_torch: tuple[str, ...] = ()
     graphs: Graphs | None = None
+
+    def default_dtype(self, device: str) -> str:
+        """What --dtype auto means on a device."""
+        return self.on_cuda if device.startswith("cuda") else "fp32"
 
     @property
     def export_packages(self) -> tuple[str, ...]:
@@ -66,12 +72,14 @@ ENGINES = {
         module="torch_cross_encoder",
         scorer="TorchCrossEncoder",
         dtypes=("fp32", "fp16", "bf16"),
+        on_cuda="fp16",
         benchmarked={"cpu": ("fp32", "bf16"), "cuda": ("fp16", "bf16")},
     ),
     "openvino": Engine(
         module="openvino_cross_encoder",
         scorer="OpenVinoCrossEncoder",
         dtypes=("fp32", "bf16", "int8"),
+        devices=("cpu",),
         packages=("openvino",),
         extra="openvino",
         benchmarked={"cpu": ("fp32", "bf16", "int8")},
@@ -87,6 +95,8 @@ ENGINES = {
         module="onnx_cross_encoder",
         scorer="OnnxCrossEncoder",
         dtypes=("fp32", "fp16", "int8"),
+        devices=("cpu", "cuda"),
+        on_cuda="fp16",
         packages=("onnxruntime",),
         extra="onnx",
         benchmarked={"cpu": ("fp32", "int8")},
@@ -97,7 +107,9 @@ ENGINES = {
             noted=("onnxruntime", "onnx", "torch", "transformers"),
         ),
     ),
-    "bi-encoder": Engine(module="torch_bi_encoder", scorer="TorchBiEncoder", dtypes=("fp32", "fp16", "bf16")),
+    "bi-encoder": Engine(
+        module="torch_bi_encoder", scorer="TorchBiEncoder", dtypes=("fp32", "fp16", "bf16"), on_cuda="fp16"
+    ),
     "fake": Engine(module="fake", scorer="FakeScorer", dtypes=("fp32",)),
 }
 FOR_TESTS = frozenset({"fake"})  # engines that help, completion and messages do not offer

@@ -13,6 +13,7 @@ from rerank_cli.core.errors import ConfigError, DeviceError
 from rerank_cli.core.scorer import Batch, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.machine import default_threads, device_name, has_no_gpu
+from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import ENGINES
 from rerank_cli.engines.self_test import prove
 from rerank_cli.models.folder import ModelFolder
@@ -39,7 +40,8 @@ class TorchCrossEncoder:
             )
         self._device = torch_device(config.device)
         kind = self._device.partition(":")[0]
-        self._dtype = config.dtype if config.dtype != "auto" else "fp16" if kind == "cuda" else "fp32"
+        default = ENGINES[self.engine].default_dtype(self._device)
+        self._dtype = default if config.dtype == "auto" else config.dtype
         self._text_model = self.open_model(config, found)
         self._text_model.folder.refuse_graph(self.engine)
         self.notes = self._text_model.notes
@@ -53,6 +55,7 @@ class TorchCrossEncoder:
         """Load the weights onto the device, then self-test; once. Raises ModelError or DeviceError."""
         if self.loaded is not None:
             return
+        refuse_what_cannot_fit(self._text_model.folder, self._dtype, self._device)
         self._text_model.open()
         module, name = self.computation
         advice = "Use --dtype fp16 or --device cpu."

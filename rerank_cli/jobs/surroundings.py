@@ -11,8 +11,11 @@ from typing import Any, Literal
 from rerank_cli import __version__
 from rerank_cli.core.errors import ExitStatus, RerankError
 from rerank_cli.core.installation import install, installation, name_of, packages_of
+from rerank_cli.core.sizes import mebibytes
 from rerank_cli.engines.machine import device_name, machine, python_version
 from rerank_cli.models.graph_files import cache_folder
+from rerank_cli.models.hashes import hashes_folder
+from rerank_cli.models.resolved import resolved_folder
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")
 EXTRAS = {
@@ -86,15 +89,16 @@ def device(wanted: str) -> Finding:
 
 
 def caches() -> Iterator[Finding]:
-    """The folders where models and graphs are kept, with their sizes."""
+    """The folders where models, graphs and what is known of models are kept, with their sizes."""
     constants: Any = import_module("huggingface_hub.constants")
-    graphs = "; can be removed, graphs are made again"
     for question, folder, more in (
         ("hub cache", Path(constants.HF_HUB_CACHE), ""),
-        ("graph cache", cache_folder(), graphs),
+        ("graph cache", cache_folder(), "; can be removed, graphs are made again"),
+        ("tokenizer cache", resolved_folder(), "; can be removed, tokenizers are read again"),
+        ("hash notes", hashes_folder(), "; can be removed, models are hashed again"),
     ):
         size = size_of(folder) if folder.is_dir() else 0
-        says = f"{size / 2**20:,.0f} MiB{more}" if size else "nothing there yet"
+        says = f"{mebibytes(size)}{more}" if size else "nothing there yet"
         yield Finding("ok", question, f"{folder} ({says})")
 
 

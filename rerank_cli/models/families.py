@@ -5,7 +5,7 @@ Only a model that is not on this machine is judged by its name: the files of one
 
 import re
 
-WHAT_RUNS = "Choose a cross-encoder such as BAAI/bge-reranker-v2-m3: `rerank help models` says which models run."
+WHAT_RUNS = "Choose a cross-encoder such as BAAI/bge-reranker-v2-m3: `rerank models` lists models that run."
 CONVERTED = re.compile(r"seq-?cls|-seq$|^alibaba-nlp-community/")  # to a sequence classifier, which runs
 NOT_RUN = {
     "a reranker built on a language model": r"qwen3-(vl-)?reranker|mxbai-rerank-.*v2|/zerank-|/ctxl-rerank"

@@ -40,6 +40,7 @@ class ModelFolder:
     graph: ExportedGraph | None = None
     encoding: Encoding | None = None
     verify: bool = False  # read large files again to hash them
+    to_download: int = 0  # bytes of weights that are still on the hub; then `weights` is empty
 
     @property
     def kind(self) -> str:
@@ -49,7 +50,12 @@ class ModelFolder:
     @property
     def is_large(self) -> bool:
         """Whether converting the model takes minutes, and its memory matters."""
-        return sum(path.stat().st_size for path in self.weights) > LARGE
+        return self.weight_bytes > LARGE
+
+    @property
+    def weight_bytes(self) -> int:
+        """The size of the weights on disk, or on the hub."""
+        return self.to_download or sum(path.stat().st_size for path in self.weights)
 
     @property
     def weights_sha256(self) -> str:
@@ -114,11 +120,11 @@ def read_kind(path: Path, engine: str) -> tuple[dict[str, Any], Encoding | None]
 
 
 def inspect_folder(
-    name: str, path: Path, revision: str | None, engine: str = "auto", verify: bool = False
+    name: str, path: Path, revision: str | None, engine: str = "auto", verify: bool = False, *, to_download: int = 0
 ) -> ModelFolder:
     """Check a model folder by its files alone; `verify`: hash large files again.
 
-    Raises ModelError with the file's name.
+    With `to_download` its weights, of so many bytes, are still on the hub. Raises ModelError with the file's name.
     """
     config, encoding = read_kind(path, engine)
     if os.path.lexists(path / "adapter_config.json"):
@@ -126,20 +132,25 @@ def inspect_folder(
             f"{path / 'adapter_config.json'}: an adapter, which peft would apply to the weights",
             "Merge it into the model first, or remove it from the folder.",
         )
-    weights = weights_of(path)
-    graph = None if weights else exported_graph(path, verify)
-    if graph is not None:
-        weights = graph.files
-    if not weights:
-        pickled = sorted(file.name for file in path.glob("*.bin"))
-        found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no model.safetensors"
-        raise ModelError(f"{path}: {found}", "Convert the weights to safetensors: pickles can run code.")
-    if graph is None:
-        check_layers(path / "config.json", config, weights)
+    weights, graph = ((), None) if to_download else _weights_or_graph(path, config, verify)
     if not os.path.lexists(path / "tokenizer.json"):
         raise ModelError(f"{path / 'tokenizer.json'}: missing", "Put the model's own fast tokenizer into the folder.")
     require_file(path / "tokenizer.json")
     for beside in TOKENIZER_FILES[1:]:
         if os.path.lexists(path / beside):
             read_json(path / beside)
-    return ModelFolder(name, path, revision, config, weights, graph, encoding, verify)
+    return ModelFolder(name, path, revision, config, weights, graph, encoding, verify, to_download)
+
+
+def _weights_or_graph(
+    path: Path, config: dict[str, Any], verify: bool
+) -> tuple[tuple[Path, ...], ExportedGraph | None]:
+    """The safetensors files of a model, or the files of its exported graph with that. Raises ModelError without."""
+    if weights := weights_of(path):
+        check_layers(path / "config.json", config, weights)
+        return weights, None
+    if graph := exported_graph(path, verify):
+        return graph.files, graph
+    pickled = sorted(file.name for file in path.glob("*.bin"))
+    found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no model.safetensors"
+    raise ModelError(f"{path}: {found}", "Convert the weights to safetensors: pickles can run code.")

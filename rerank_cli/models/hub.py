@@ -9,14 +9,16 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelAbsent, ModelError, PassingFault, RerankError
 from rerank_cli.models.cached import cached_snapshot
+from rerank_cli.models.card import CARD
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.declared import KNOWN, MODULES, OPTIONAL
 from rerank_cli.models.declared import WANTED as DECLARATIONS
@@ -27,9 +29,11 @@ from rerank_cli.models.libraries import silence_libraries
 from rerank_cli.models.weights import weights_of
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
+OF_MODULES = "[0-9]*_*/model.safetensors"
 SMALL = ["config.json", *DECLARATIONS]  # say whether the model runs, before gigabytes are downloaded
 WANTED = [*SMALL, *WEIGHTS, *TOKENIZER_FILES]
 SHA256 = re.compile("[0-9a-f]{64}")
+T = TypeVar("T")
 WITH_SETTINGS = tuple(f"_{kind}" for kind in KNOWN if kind not in OPTIONAL)  # folders of modules, by their names
 TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # which are not network faults
@@ -61,6 +65,29 @@ def from_hub(name: str, config: ModelConfig) -> ModelFolder:
     for path in folder.weights:
         refuse_other_bytes(name, path, config.verify)
     return folder
+
+
+def files_from_hub(name: str, config: ModelConfig) -> tuple[Path, int | None]:
+    """The folder of a hub model's small files, from the cache or downloaded, and the bytes of weights not downloaded.
+
+    The bytes are None if the weights are in the folder. Raises what `from_hub` raises.
+    """
+    from huggingface_hub import HfApi, constants
+
+    silence_libraries(config.offline)
+    if (snapshot := _cached_snapshot(name, config.revision)) is not None:
+        return snapshot, None
+    if config.offline or constants.HF_HUB_OFFLINE:
+        raise ModelAbsent(f"{name}: not in the hub cache, and this run is offline", ways_out(config))
+    _bound_waiting()
+    folder = _asking(name, config, lambda: _fetched(name, config, [*SMALL, *TOKENIZER_FILES, CARD]))
+    tree = _asking(name, config, lambda: list(HfApi().list_repo_tree(name, revision=folder.name, recursive=True)))
+    sizes = {entry.path: int(entry.size) for entry in tree if hasattr(entry, "size")}
+    whole, shards, _ = WEIGHTS
+    of_model = (whole,) if whole in sizes else (shards,)
+    return folder, sum(
+        size for path, size in sizes.items() if any(fnmatch(path, each) for each in (*of_model, OF_MODULES))
+    )
 
 
 def refuse_other_bytes(name: str, path: Path, verify: bool = False) -> None:
@@ -147,17 +174,21 @@ def _download(name: str, config: ModelConfig) -> Path:
     if config.offline or constants.HF_HUB_OFFLINE:
         raise ModelAbsent(f"{name}: not in the hub cache, and this run is offline", ways_out(config))
     _bound_waiting()
-    read_kind(_fetch(name, config, SMALL), config.engine)
-    return _fetch(name, config, WANTED)
+    read_kind(_asking(name, config, lambda: _fetched(name, config, SMALL)), config.engine)
+    return _asking(name, config, lambda: _fetched(name, config, WANTED))
 
 
-def _fetch(name: str, config: ModelConfig, files: list[str]) -> Path:
-    """Download these files of a snapshot, with a few retries when the hub is busy."""
+def _fetched(name: str, config: ModelConfig, files: list[str]) -> Path:
     from huggingface_hub import snapshot_download
 
+    return Path(snapshot_download(name, revision=config.revision, allow_patterns=files))
+
+
+def _asking(name: str, config: ModelConfig, ask: Callable[[], T]) -> T:
+    """What the hub answers, with a few retries when it is busy."""
     for attempt in range(1, TRIES + 1):
         try:
-            return Path(snapshot_download(name, revision=config.revision, allow_patterns=files))
+            return ask()
         except Exception as fault:  # the HTTP library raises its own exceptions
             explained, wait = _explain(name, config, fault)
         wait = 2.0**attempt if wait is None else wait

@@ -42,6 +42,20 @@ def user_cache() -> Path:
     return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache")) / "rerank"
 
 
+@contextmanager
+def cache_in(folder: Path) -> Iterator[None]:
+    """Keep what can be made again in another folder meanwhile, in this process and in those that it starts."""
+    before = os.environ.get(CACHE)
+    os.environ[CACHE] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CACHE]
+        else:
+            os.environ[CACHE] = before
+
+
 def silence_libraries(offline: bool = False) -> None:
     """Silence libraries and their telemetry; with `offline`, keep them off the network. Cheap and repeatable."""
     os.environ.update(NO_REPORTS)

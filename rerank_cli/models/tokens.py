@@ -83,6 +83,19 @@ def characters_of(encoding: "Encoding", place: int) -> tuple[int, int]:
     return span
 
 
+def around_text(backend: "Tokenizer") -> tuple[list[int], list[int]]:
+    """The special tokens before and after a single text. Raises ModelError."""
+    try:
+        text = encoding_of(backend, "query")
+        whole = backend.post_process(text)
+    except Exception as fault:  # a vocabulary that cannot encode a word
+        raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
+    ids, start = whole.ids, _place(whole, 0, text.ids, 0)
+    if start < 0:
+        raise ModelError("tokenizer.json: its template omits a text", ADVICE)
+    return ids[:start], ids[start + len(text.ids) :]
+
+
 def _place(whole: "Encoding", sequence: int, part: list[int], start: int) -> int:
     """The position of a text's ids in an encoded pair; -1 if absent. The template may contain the same ids."""
     marked = [place for place, number in enumerate(whole.sequence_ids) if number == sequence]
@@ -140,15 +153,7 @@ class TextTokenizer:
 
     def around_one(self) -> tuple[list[int], list[int]]:
         """The special tokens before and after a single text, which are guarded from now on. Raises ModelError."""
-        try:
-            text = encoding_of(self._backend, "query")
-            whole = self._backend.post_process(text)
-        except Exception as fault:  # a vocabulary that cannot encode a word
-            raise ModelError(f"tokenizer.json: cannot encode ({fault})", ADVICE) from None
-        ids, start = whole.ids, _place(whole, 0, text.ids, 0)
-        if start < 0:
-            raise ModelError("tokenizer.json: its template omits a text", ADVICE)
-        head, tail = ids[:start], ids[start + len(text.ids) :]
+        head, tail = around_text(self._backend)
         self.guard([*head, *tail])
         return head, tail
 

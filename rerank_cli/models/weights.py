@@ -5,7 +5,10 @@ without that layer.
 """
 
 import json
+import math
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +46,37 @@ def _is_shard(name: Any) -> bool:
 
 def number_types(files: tuple[Path, ...]) -> dict[str, str]:
     """The tensors of these files with their dtypes (`F32`, `I64`, …). Raises ModelError for damage."""
-    types: dict[str, str] = {}
+    return {name: str(tensor.get("dtype")) for path in files for name, tensor in _tensors(path)}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWeights:
+    """The number of parameters in weights files, and the dtypes that they are stored in, the most frequent one first.
+
+    Only floating-point tensors count: others are buffers.
+    """
+
+    parameters: int
+    dtypes: tuple[str, ...]
+
+
+def stored_weights(files: tuple[Path, ...]) -> StoredWeights:
+    """What the headers of these safetensors files say. Raises ModelError for damage."""
+    by_dtype: dict[str, int] = {}
     for path in files:
-        types.update(
-            (name, str(tensor.get("dtype"))) for name, tensor in _header(path).items() if isinstance(tensor, dict)
-        )
-    types.pop("__metadata__", None)
-    return types
+        for name, tensor in _tensors(path):
+            dtype, shape = str(tensor.get("dtype")), tensor.get("shape")
+            if dtype in FLOATS and isinstance(shape, list) and all(type(each) is int and each >= 0 for each in shape):
+                by_dtype[dtype] = by_dtype.get(dtype, 0) + math.prod(shape)
+            elif dtype in FLOATS:
+                raise ModelError(f"{path}: {name} has no shape", FETCH_AGAIN)
+    return StoredWeights(sum(by_dtype.values()), tuple(sorted(by_dtype, key=lambda each: -by_dtype[each])))
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, tensor in _header(path).items():
+        if isinstance(tensor, dict) and name != "__metadata__":
+            yield name, tensor
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -92,12 +92,14 @@ def test_growth_runs_the_command_itself() -> None:
 
 
 @pytest.mark.slow
-def test_a_shape_without_weights_is_measured_with_a_true_tokenizer(shared: Path) -> None:
+def test_a_shape_without_weights_is_measured_with_a_true_tokenizer(shared: Path, tmp_path: Path) -> None:
     small = ["--pairs", "4", "--lengths", "fixed:16", "--rounds", "1", "--device", "cpu", "--peers", "none"]
     for tokenizer in (["--tokenizer", str(shared / "models/xlmr-tokenizer")], []):
         shape = ["--random-weights", "xlmr-mini", *tokenizer]
-        found = document(rerank("bench", *small, *shape, "--engines", "torch:fp32"))
+        cache = {"RERANK_CACHE": str(tmp_path / "cache")}
+        found = document(rerank("bench", *small, *shape, "--engines", "torch:fp32", **cache))
         assert (found["model"], found["pairs"], found["tokens"]) == ("xlmr-mini", 4, 64)
+        assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(

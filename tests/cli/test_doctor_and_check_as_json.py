@@ -40,7 +40,7 @@ def test_extras_and_caches_are_listed() -> None:
     assert all(
         each["verdict"] == "ok" or "-m pip" in each["advice"] or "uv pip" in each["advice"] for each in extras.values()
     )
-    assert {"hub cache", "graph cache"} <= found.keys()
+    assert {"hub cache", "graph cache", "tokenizer cache", "hash notes"} <= found.keys()
     assert found["engine"]["answer"] == "fake (for tests)"
 
 

@@ -31,7 +31,7 @@ VARYING = [
     (r"^(ok   (?:torch|transformers|tokenizers|huggingface_hub|safetensors|orjson|typer|rich) +)\S+$", r"\1<version>"),
     (r"^(ok   rerank +).*$", r"\1<version>, <python>"),
     (r"not valid JSON: [^:]*? \(character \d+\)", "not valid JSON: <where>"),  # the words are the parser's
-    (r"^(ok   (?:hub|graph) cache +).*$", r"\1<folder>"),
+    (r"^(ok   (?:(?:hub|graph|tokenizer) cache|hash notes) +).*$", r"\1<folder>"),
     (r"^(ok   extra \w+ +).*(; for )", r"\1<versions>\2"),
 ]
 

@@ -76,10 +76,17 @@ def folder(tmp_path: Path) -> Path:
         (5, "score in.jsonl -o none/out.jsonl"),
         (8, "score in.jsonl -o done.jsonl"),
         (0, "score in.jsonl -o out.jsonl --engine fake"),
+        (0, "models"),
+        (6, "models ./none"),
     ],
 )
 def test_nothing_heavy_is_imported_for(folder: Path, code: int, command: str) -> None:
     assert ended(folder, *command.split()) == (code, [])
+
+
+@pytest.mark.parametrize("options", [[], ["--dtype", "int8"], ["--device", "cuda"]])
+def test_a_model_is_described_without_torch_and_transformers(folder: Path, options: list[str]) -> None:
+    assert ended(folder, "models", "mini", *options) == (0, ["tokenizers"])
 
 
 def test_nothing_heavy_is_imported_for_a_refusal_because_of_another_run(folder: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Dense, Transformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm, Normalize, Pooling
+from support.running import forked
 from support.tiny import WORDS, edit_json, tiny_config, write_reranker, write_tokenizer
 from transformers import AutoModelForSequenceClassification, BertModel, Qwen3Config, Qwen3ForCausalLM
 
@@ -144,6 +146,24 @@ def test_a_kind_that_no_engine_runs_ends_in_6_and_is_named(
     assert fault.value.status == ExitStatus.MODEL
     kind = MADE[name][1]
     assert (kind if kind not in RUNS else "Dense") in str(fault.value)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_each_kind_is_described(folders: Callable[[str], Path], name: str) -> None:
+    _, kind, modules = MADE[name]
+    done = forked("models", folders(name), "--json")
+    [found] = done.records
+    assert done.code == (6 if name in REFUSED else 0)
+    assert (found["kind"], tuple(found["modules"])) == (kind, modules)
+    assert (found["refused"] is None) == (name not in REFUSED)
+    assert found["parameters"] == parameters_of(folders(name))
+    assert len(found["dense"]) == modules.count("Dense")
+
+
+def parameters_of(folder: Path) -> int:
+    """As the library of safetensors counts them, in all files."""
+    files = sorted(folder.rglob("*.safetensors"))
+    return sum(tensor.numel() for path in files for tensor in load_file(path).values() if tensor.is_floating_point())
 
 
 def random_head(folder: Path) -> list[str]:

@@ -49,7 +49,7 @@ def test_a_model_of_a_family_that_does_not_run_is_not_recommended_for_download(n
     assert said in advice
     assert "hf download" not in advice
     assert "BAAI/bge-reranker-v2-m3" in advice
-    assert "`rerank help models`" in advice
+    assert "`rerank models`" in advice
 
 
 @pytest.mark.parametrize("name", RUN)

@@ -1,0 +1,114 @@
+"""The families of models that run, with well-known models of each.
+
+Sizes, languages and licences are those of the models' cards on the hub in November 2026. A card may change, and so may
+a licence: the card counts. Any other model of a family runs, too.
+"""
+
+import re
+from dataclasses import dataclass
+
+from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER
+
+NON_COMMERCIAL = re.compile(r"(^|[-_ ])(nc|noncommercial|non-commercial)($|[-_ ])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model on the hub: parameters in millions, the most tokens of a pair, languages, and the SPDX id of its licence.
+
+    `languages` are codes or a number of languages.
+    """
+
+    name: str
+    parameters: float
+    tokens: int
+    languages: str
+    licence: str
+
+    @property
+    def non_commercial(self) -> bool:
+        """Whether the licence forbids commercial use."""
+        return is_non_commercial(self.licence)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Models of one kind and architecture: `model_type` is that of config.json."""
+
+    name: str
+    kind: str
+    model_type: str
+    models: tuple[ListedModel, ...]
+
+
+APACHE, MIT = "Apache-2.0", "MIT"
+
+FAMILIES = (
+    Family(
+        "XLM-RoBERTa cross-encoders",
+        CROSS_ENCODER,
+        "xlm-roberta",
+        (
+            ListedModel("BAAI/bge-reranker-v2-m3", 568, 8192, "100+", APACHE),
+            ListedModel("BAAI/bge-reranker-large", 560, 512, "en zh", MIT),
+            ListedModel("BAAI/bge-reranker-base", 278, 512, "en zh", MIT),
+            ListedModel("cross-encoder/mmarco-mMiniLMv2-L12-H384-v1", 118, 512, "14", APACHE),
+        ),
+    ),
+    Family(
+        "BERT cross-encoders",
+        CROSS_ENCODER,
+        "bert",
+        (
+            ListedModel("cross-encoder/ms-marco-MiniLM-L12-v2", 33.4, 512, "en", APACHE),
+            ListedModel("cross-encoder/ms-marco-MiniLM-L6-v2", 22.7, 512, "en", APACHE),
+            ListedModel("cross-encoder/ms-marco-TinyBERT-L2-v2", 4.4, 512, "en", APACHE),
+            ListedModel("mini", 39.8, 512, "many", APACHE),
+        ),
+    ),
+    Family(
+        "ModernBERT cross-encoders",
+        CROSS_ENCODER,
+        "modernbert",
+        (ListedModel("Alibaba-NLP/gte-reranker-modernbert-base", 149, 8192, "en", APACHE),),
+    ),
+    Family(
+        "DeBERTa cross-encoders",
+        CROSS_ENCODER,
+        "deberta-v2",
+        (
+            ListedModel("mixedbread-ai/mxbai-rerank-large-v1", 435, 512, "en", APACHE),
+            ListedModel("mixedbread-ai/mxbai-rerank-base-v1", 184, 512, "en", APACHE),
+            ListedModel("mixedbread-ai/mxbai-rerank-xsmall-v1", 70, 512, "en", APACHE),
+        ),
+    ),
+    Family(
+        "ELECTRA cross-encoders",
+        CROSS_ENCODER,
+        "electra",
+        (ListedModel("cross-encoder/ms-marco-electra-base", 109, 512, "en", APACHE),),
+    ),
+    Family(
+        "Bi-encoders",
+        BI_ENCODER,
+        "xlm-roberta",
+        (
+            ListedModel("BAAI/bge-m3", 568, 8192, "100+", MIT),
+            ListedModel("intfloat/multilingual-e5-small", 118, 512, "94", MIT),
+        ),
+    ),
+)
+
+
+def listed_model(name: str) -> ListedModel | None:
+    """The row of a model; None for an unknown one."""
+    return next((model for family in FAMILIES for model in family.models if model.name == name), None)
+
+
+def is_non_commercial(licence: str) -> bool:
+    """Whether a licence forbids commercial use, by its SPDX id.
+
+    >>> is_non_commercial("CC-BY-NC-4.0"), is_non_commercial("Apache-2.0"), is_non_commercial("ncsa")
+    (True, False, False)
+    """
+    return NON_COMMERCIAL.search(licence) is not None

@@ -1,0 +1,140 @@
+"""What the files of a model say in full, for a person: nothing is loaded, and no library but tokenizers is imported."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.core.errors import ModelError
+from rerank_cli.models.card import licence_of
+from rerank_cli.models.config_json import check_config, read_json
+from rerank_cli.models.declared import BI_ENCODER, LATE, YES_NO, Declaration, declaration_of
+from rerank_cli.models.lengths import usable_positions
+from rerank_cli.models.tokens import Template, around_text
+from rerank_cli.models.weights import stored_weights, weights_of
+
+CHAT, SETTINGS = "chat_template.jinja", "tokenizer_config.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a model is, by its own files. None stands for what they do not say.
+
+    `template` is how texts are put together, with the tokens around them. `positions` are the tokens that the model
+    has positions for, `declared_length` the most that its authors set. `dense` are the sizes of dense layers, as
+    (in, out). `stored` are the dtypes of the weights, the most frequent one first. `prompts` are by name.
+    """
+
+    kind: str
+    architecture: str
+    model_type: str
+    modules: tuple[str, ...]
+    pooling: str | None
+    dense: tuple[tuple[int, int], ...]
+    activation: str | None
+    similarity: str | None
+    prompts: dict[str, str]
+    template: str | None
+    positions: int | None
+    declared_length: int | None
+    parameters: int | None
+    stored: tuple[str, ...]
+    licence: str | None
+
+
+def summary_of(path: Path) -> Summary:
+    """The summary of the model in a folder, whatever its kind. Raises ModelError for files that cannot be read."""
+    config = read_json(path / "config.json")
+    check_config(path / "config.json", config)
+    declaration = declaration_of(path, config)
+    folders = (each.folder for each in declaration.modules if each.folder != path)
+    files = (*weights_of(path), *(file for folder in folders for file in _weights_of_module(folder)))
+    weights = stored_weights(files) if files else None
+    transformer = declaration.module("Transformer")
+    prompts = declaration.settings.get("prompts")
+    return Summary(
+        kind=declaration.kind,
+        architecture=declaration.architecture,
+        model_type=str(config.get("model_type", "")),
+        modules=declaration.types,
+        pooling=_pooling(declaration),
+        dense=tuple(
+            (each.settings.get("in_features", 0), each.settings.get("out_features", 0))
+            for each in declaration.modules
+            if each.type == "Dense"
+        ),
+        activation=_activation(declaration, config),
+        similarity=_text(declaration.settings.get("similarity_fn_name")),
+        prompts={str(name): str(text) for name, text in prompts.items()} if isinstance(prompts, dict) else {},
+        template=_template(path, declaration),
+        positions=usable_positions(config) if type(config.get("max_position_embeddings")) is int else None,
+        declared_length=_number(transformer.settings.get("max_seq_length")) if transformer else None,
+        parameters=weights.parameters if weights else None,
+        stored=weights.dtypes if weights else (),
+        licence=licence_of(path),
+    )
+
+
+def _weights_of_module(folder: Path) -> tuple[Path, ...]:
+    file = folder / "model.safetensors"
+    return (file,) if file.is_file() else ()
+
+
+def _pooling(declaration: Declaration) -> str | None:
+    """The pooling mode, in the newer spelling (a name) or the older one (flags)."""
+    module = declaration.module("Pooling")
+    if module is None:
+        return None
+    named = _text(module.settings.get("pooling_mode"))
+    flags = [name.removeprefix("pooling_mode_") for name, value in module.settings.items() if value is True]
+    return named or ", ".join(flag.removesuffix("_tokens").removesuffix("_token") for flag in flags) or None
+
+
+def _activation(declaration: Declaration, config: dict[str, Any]) -> str | None:
+    """The last part of the activation's name. Ranking is by logits, whatever the activation is."""
+    saved = config.get("sentence_transformers")
+    of_config = saved.get("activation_fn") if isinstance(saved, dict) else None
+    named = _text(declaration.settings.get("activation_fn")) or _text(of_config)
+    return named.rpartition(".")[2].rstrip("()") if named else None
+
+
+def _template(path: Path, declaration: Declaration) -> str | None:
+    """How texts are put together: by a chat template, or by the post-processor of the tokenizer. None if unknown."""
+    if declaration.kind == YES_NO:
+        files = (CHAT, *([SETTINGS] if _has_chat_template(path) else []))
+        return next((f"the chat template in {name}" for name in files if (path / name).is_file()), None)
+    from tokenizers import Tokenizer
+
+    try:
+        backend = Tokenizer.from_file(str(path / "tokenizer.json"))
+        if declaration.kind in (BI_ENCODER, LATE):
+            head, tail = around_text(backend)
+            return _shown(backend, head, "text", tail)
+        parts = Template.of(backend)
+        return _shown(backend, parts.head, "query", parts.middle, "document", parts.tail)
+    except Exception:  # the library of tokenizers raises plain exceptions
+        return None
+
+
+def _has_chat_template(path: Path) -> bool:
+    """Whether the template is in the settings of the tokenizer, as earlier versions of transformers wrote it."""
+    try:
+        return bool(read_json(path / SETTINGS).get("chat_template"))
+    except ModelError:
+        return False
+
+
+def _shown(backend: Any, *parts: list[int] | str) -> str:
+    """Parts of a template: texts by their names, tokens as they are written."""
+    return " ".join(
+        part if isinstance(part, str) else "".join(str(backend.id_to_token(number)) for number in part)
+        for part in parts
+        if part
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int else None
