@@ -25,8 +25,9 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@ $(INSTALLED)
 
 $(INSTALLED): # the command alone, without extras
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e .
+	@echo "Installing rerank and torch into $(VENV), 1.2 GB or more …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e .
 	@touch $@
 
 demo: $(INSTALLED) ## rerank 20 questions in three languages with the embedded model, and show what it did

@@ -8,7 +8,7 @@ was that of the Chinese ones, which are the same questions. It reads places and 
 - SelQA, dev split: every 50th question from the first on, 8 in all, with all its sentences in BM25's order.
 - XQuAD, 6 Chinese and 6 Arabic questions over English paragraphs: from every 33rd question on (beginning with the 1st
   in Chinese, the 17th in Arabic), the first one whose paragraph is among the first 20 candidates. Those 20 are taken:
-  some of BM25's best for the same question in English, in random order.
+  some of BM25's best for the same question in English, in random order. `english` is that question, for readers.
 """
 
 import argparse
@@ -50,8 +50,8 @@ def of_selqa(folder: Path) -> Iterator[dict[str, Any]]:
         yield record("en", "selqa", query, found)
 
 
-def of_xquad(folder: Path, lang: str) -> Iterator[dict[str, Any]]:
-    """Questions in `lang`, each with paragraphs in English."""
+def of_xquad(folder: Path, lang: str, english: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Questions in `lang`, each with paragraphs in English; `english` are the same questions in English, by id."""
     judged = grades(folder / "qrels.txt")
     texts = {each["_id"]: each["text"] for each in map(json.loads, lines(folder / "corpus.jsonl.gz"))}
     listed: dict[str, list[str]] = {}
@@ -67,15 +67,18 @@ def of_xquad(folder: Path, lang: str) -> Iterator[dict[str, Any]]:
                     {"id": document, "text": texts[document], "relevance": judged.get((query["_id"], document), 0)}
                     for document in first
                 ]
-                yield record(lang, "xquad", {"id": f"{lang}-{query['_id']}", "query": query["text"]}, found)
+                made = record(lang, "xquad", {"id": f"{lang}-{query['_id']}", "query": query["text"]}, found)
+                yield {**made, "english": english[query["_id"]]}
                 break
 
 
 def chosen(shared: Path) -> Iterator[dict[str, Any]]:
     """All records of the demo."""
     yield from of_selqa(shared / "data/selqa-dev")
+    english = (json.loads(line) for line in lines(shared / "data/xquadr-en/candidates.jsonl.gz"))
+    queries = {each["id"]: each["query"] for each in english}
     for lang in ("zh", "ar"):
-        yield from of_xquad(shared / f"data/xquad-x-{lang}-en", lang)
+        yield from of_xquad(shared / f"data/xquad-x-{lang}-en", lang, queries)
 
 
 def main() -> None:
