@@ -1,12 +1,15 @@
 """`rerank models`: which models run, and how a given model would be run."""
 
 import json
+import sys
+from shutil import get_terminal_size
 from typing import Annotated
 
 import typer
 
 from rerank_cli.cli import options as o
 from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.display.messages import print_json, print_line
 from rerank_cli.display.model_lines import description, description_as_json, listing, listing_as_json
 from rerank_cli.jobs.models import describe, rows
@@ -35,7 +38,7 @@ def models_command(
 ) -> int:
     """List models that run, or show how a given model would be run.
 
-    No weights are read or downloaded.
+    Weights are neither loaded nor downloaded.
 
     \b
     rerank models
@@ -43,6 +46,7 @@ def models_command(
     rerank models ./my-model --dtype int8
     """
     if model is None:
+        _refuse_options(context)
         found = list(rows())
         for line in [json.dumps(listing_as_json(found))] if as_json else listing(found):
             (print_json if as_json else print_line)(line)
@@ -51,6 +55,16 @@ def models_command(
     if as_json:
         print_json(json.dumps(description_as_json(described)))
     else:
-        for label, text in description(described):
-            print_line(f"{label:<12} {text}")
+        width = get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in description(described, width):
+            print_line(line)
     return 0 if described.refusal is None else described.refusal.status
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Raises ConfigError for options of a model where none is named."""
+    for name in context.params.keys() - {"model", "as_json"}:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} needs a MODEL", f"Try: rerank models mini --{option} …")

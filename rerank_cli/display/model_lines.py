@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from rerank_cli.core.sizes import mebibytes
 from rerank_cli.jobs.models import Description, Row
-from rerank_cli.models.declared import BI_ENCODER
 from rerank_cli.models.summary import Summary
 
+TESTED = "random weights against sentence-transformers"
+TESTED_GRAPHS = "graphs for OpenVINO and onnxruntime against torch"
+LABEL = 12  # columns
 COMMIT = 12  # shown characters of a commit
 NAMES = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F64": "fp64"}
 HEAD = ("model", "params", "tokens", "lang", "licence", "scores")
@@ -28,11 +31,14 @@ def listing(rows: Sequence[Row]) -> Iterator[str]:
         for _ in of_family:
             yield _line(next(lines), widths)
     yield ""
-    yield "Any other model of these families runs, too: `rerank models MODEL` says how."
+    yield "Other models of these families run, too, if they have one label, safetensors and"
+    yield "a tokenizer.json: `rerank models MODEL` says how."
     yield "params: parameters. tokens: most tokens of a pair."
     yield "lang: languages, or their number. scores: published ones, which"
     yield "`rerank doctor --model MODEL` compares with those computed here."
-    yield f"Every family is tested with {rows[0].tested}."
+    yield "Each family is tested with random weights against sentence-transformers."
+    graphs = dict.fromkeys(row.family for row in rows if row.graphs_tested)
+    yield f"{', '.join(graphs)}: graphs against torch, too."
     yield "Licences are those of the cards on the hub in November 2026. The card counts."
     if any(row.model.non_commercial for row in rows):
         yield f"* {NON_COMMERCIAL}"
@@ -51,7 +57,7 @@ def listing_as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "licence": row.model.licence,
             "non_commercial": row.model.non_commercial,
             "published_scores": row.scores,
-            "tested": row.tested,
+            "tested": [TESTED, *([TESTED_GRAPHS] if row.graphs_tested else [])],
         }
         for row in rows
     ]
@@ -98,7 +104,18 @@ def millions(count: float) -> str:
     return f"{value:.0f}M" if value >= 100 else f"{value:.1f}M" if value >= 0.1 else f"{value:.2f}M"
 
 
-def description(found: Description) -> Iterator[tuple[str, str]]:
+def description(found: Description, width: int | None = None) -> Iterator[str]:
+    """The lines on a model: a label each and a text, folded to the `width` of a terminal."""
+    for label, text in _described(found):
+        head = f"{label:<{LABEL}} "
+        if width is None:
+            yield f"{head}{text}"
+        else:
+            blank = " " * len(head)
+            yield from wrap(text, max(width, 2 * LABEL), initial_indent=head, subsequent_indent=blank) or [head]
+
+
+def _described(found: Description) -> Iterator[tuple[str, str]]:
     """The lines on a model: a label and a text each."""
     files, summary = found.files, found.summary
     at = f" at {files.revision[:COMMIT]}" if files.revision else ""
@@ -110,10 +127,11 @@ def description(found: Description) -> Iterator[tuple[str, str]]:
             yield "files", str(files.path)
     if summary is not None:
         yield from _on_files(summary)
+        yield "template", found.template or "not known from the files"
         yield "parameters", _parameters(found, summary)
         yield from _on_run(found, summary)
-    if found.licence is not None:
-        yield "licence", found.licence + (f" ({NON_COMMERCIAL})" if found.non_commercial else "")
+    licence = found.licence or "not stated in README.md"
+    yield "licence", licence + (f" ({NON_COMMERCIAL})" if found.non_commercial else "")
     if found.refusal is not None:
         yield "REFUSED", found.refusal.message
         yield "", found.refusal.advice
@@ -129,14 +147,13 @@ def _on_files(summary: Summary) -> Iterator[tuple[str, str]]:
     for name, text in summary.prompts.items():
         if text:
             yield "prompt", f"{name}: {text!r}"
-    yield "template", summary.template or "not known from the files"
 
 
 def _modules(summary: Summary) -> Iterator[str]:
     dense = iter(summary.dense)
     for kind in summary.modules:
         if kind == "Dense":
-            yield "Dense {} to {}".format(*next(dense))
+            yield f"Dense to {next(dense) or '?'}"
         elif kind == "Pooling" and summary.pooling:
             yield f"Pooling ({summary.pooling})"
         else:
@@ -144,7 +161,7 @@ def _modules(summary: Summary) -> Iterator[str]:
 
 
 def _parameters(found: Description, summary: Summary) -> str:
-    texts = [] if summary.parameters is None else [millions(summary.parameters)]
+    texts = [] if found.parameters is None else [millions(found.parameters)]
     if summary.stored:
         texts.append(f"stored in {' and '.join(NAMES[each] for each in summary.stored)}")
     if found.weight_bytes:
@@ -157,7 +174,7 @@ def _parameters(found: Description, summary: Summary) -> str:
 def _lengths(found: Description, summary: Summary) -> str:
     if summary.positions is None or found.max_length is None:
         return "not stated in config.json"
-    if summary.kind == BI_ENCODER:
+    if found.run is not None and found.run.engine == "bi-encoder":
         lengths = f"{found.max_length} tokens a document, {found.query_max_length} a query"
     else:
         lengths = f"{found.max_length} tokens a pair, {found.query_max_length} of them a query's"
@@ -170,8 +187,6 @@ def _on_run(found: Description, summary: Summary) -> Iterator[tuple[str, str]]:
         return
     yield "lengths", _lengths(found, summary)
     yield "engine", f"{run.engine} ({run.why})"
-    if run.missing:
-        yield "", f"needs {', '.join(run.missing)}, not installed"
     yield "computes", f"{run.dtype} on {run.device}{'' if run.device == 'cpu' else ', if torch can use it'}"
     for note in found.notes:
         yield "note", note
@@ -186,7 +201,7 @@ def _memory(found: Description) -> Iterator[str]:
     if found.needed is not None:
         yield f"about {mebibytes(found.needed)}{there}"
         there = ""
-    if found.weights is not None:
+    if found.weights is not None and (found.needed is None or found.weights <= found.needed):
         yield f"{mebibytes(found.weights)} for the weights alone{there}"
     if found.needed_once is not None and found.needed_once != found.needed:
         yield f"{mebibytes(found.needed_once)} in a first run, which converts the model"
@@ -202,6 +217,8 @@ def description_as_json(found: Description) -> dict[str, Any]:
         "revision": found.files.revision,
         "bytes_to_download": found.files.to_download,
         **{name: getattr(summary, name, None) for name in OF_SUMMARY},
+        "parameters": found.parameters,
+        "template": found.template,
         "weight_bytes": found.weight_bytes,
         **{name: getattr(run, name, None) for name in OF_RUN},
         "max_length": found.max_length,
@@ -221,6 +238,6 @@ def description_as_json(found: Description) -> dict[str, Any]:
 
 OF_SUMMARY = (
     *("kind", "architecture", "model_type", "modules", "pooling", "dense", "activation", "similarity", "prompts"),
-    *("template", "positions", "declared_length", "parameters", "stored"),
+    *("positions", "declared_length", "stored"),
 )
-OF_RUN = ("engine", "why", "device", "dtype", "missing")
+OF_RUN = ("engine", "why", "device", "dtype")

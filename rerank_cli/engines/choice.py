@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.errors import ConfigError, DeviceError
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.engines.graphs import computed_dtype
-from rerank_cli.engines.machine import default_device, has_no_gpu, likely_device
+from rerank_cli.engines.machine import default_device, has_no_gpu, lacks_bfloat16, likely_device
+from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, OFFERED, not_installed
 from rerank_cli.models.find import find_model, is_local, refuse_empty
 from rerank_cli.models.folder import ModelFolder
@@ -61,35 +62,44 @@ def expected_engine(config: ModelConfig) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How a model would be run: the engine and why that one, the device, and the dtype of the computation.
-
-    `missing` are packages that the engine needs and that are not installed.
-    """
+    """How a model would be run: the engine and why that one, the device, and the dtype of the computation."""
 
     engine: str
     why: str
     device: str
     dtype: str
-    missing: tuple[str, ...]
 
 
 def expected_run(config: ModelConfig, folder: ModelFolder) -> Expected:
     """How `open_scorer` would run a model, seen without torch: a GPU is seen by its files.
 
-    Raises ConfigError for options that do not suit the engine or the model.
+    Raises ConfigError for options that do not suit the engine or the model, DeviceError for a device that is not there
+    and for weights that do not fit into memory.
     """
     refuse_options(config)
     device = likely_device(config.device)
     name, why = choose_engine(replace(config, device=device), folder)
     engine = ENGINES[name]
+    if missing := not_installed(engine.packages):
+        raise ConfigError(f"--engine {name}: {', '.join(missing)} is not installed", engine.installation)
     if device.partition(":")[0] not in engine.devices:
         if config.device != "auto":
             raise ConfigError(
                 f"--device {config.device}: not supported by the {name} engine", f"Use {', '.join(engine.devices)}."
             )
         device = "cpu"
+    if device != "cpu" and has_no_gpu():
+        raise DeviceError(f"--device {device}: this machine has no GPU that could be seen", "Try --device cpu.")
     folder.refuse_other_kind("bi-encoder" if name == "bi-encoder" else "cross-encoder")
     folder.refuse_graph(name)
+    dtype = _expected_dtype(config, folder, name, device)
+    if device == "cpu" and name != "onnx":
+        refuse_what_cannot_fit(folder, dtype)
+    return Expected(name, why, device, dtype)
+
+
+def _expected_dtype(config: ModelConfig, folder: ModelFolder, name: str, device: str) -> str:
+    engine = ENGINES[name]
     default = engine.default_dtype(device)
     if engine.graphs is not None:
         dtype = computed_dtype(folder, config.dtype, engine.graphs.stored, default)
@@ -98,8 +108,13 @@ def expected_run(config: ModelConfig, folder: ModelFolder) -> Expected:
     if dtype not in engine.dtypes:
         raise ConfigError(f"--dtype {dtype}: not supported by the {name} engine", f"Use {', '.join(engine.dtypes)}.")
     converts = folder.graph is None and (name == "onnx" or dtype == "int8")
-    needed = engine.export_packages if converts else engine.packages
-    return Expected(name, why, device, dtype, tuple(not_installed(needed)))
+    if converts and (missing := not_installed(engine.export_packages)):
+        raise ConfigError(f"--dtype {dtype}: {', '.join(missing)} is not installed", engine.installation)
+    if (name, dtype) == ("openvino", "bf16") and lacks_bfloat16():
+        raise DeviceError(
+            "--dtype bf16: this CPU has no bfloat16 instructions", "Use fp32 or int8; --engine torch emulates bf16."
+        )
+    return dtype
 
 
 def is_fake(config: ModelConfig) -> bool:

@@ -1,7 +1,7 @@
 """The memory that a model takes, and the memory that there is.
 
-A run refuses a model whose weights alone are larger than the memory of the machine or the device, before it reads
-them. What a run takes beyond its weights is an estimate, for `rerank models`.
+A run refuses a model whose weights alone are larger than the memory of the machine, before it reads them, or than what
+is free on its GPU, before it loads them. What a run takes beyond its weights is an estimate, for `rerank models`.
 """
 
 from importlib import import_module
@@ -15,7 +15,7 @@ from rerank_cli.models.weights import stored_weights
 
 BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}  # of a weight
 GROUPS = Path("/sys/fs/cgroup")
-LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # in versions 2 and 1 of control groups
+LIMITS = ("memory.max", "memory.limit_in_bytes")  # in versions 2 and 1 of control groups
 SWAP = ("memory.swap.max",)
 UNLIMITED = 2**60  # version 1 writes a larger number for no limit
 
@@ -32,14 +32,14 @@ MEASURED = {
 }
 
 
-def weights_in_memory(folder: ModelFolder, dtype: str) -> int:
-    """The bytes of a model's weights in the dtype of the computation.
+def weights_in_memory(folder: ModelFolder, dtype: str) -> int | None:
+    """The bytes of a model's weights in the dtype of the computation; None if they are still on the hub.
 
     Of an exported graph, the size of its files. Raises ModelError for damaged headers.
     """
-    if folder.graph is not None or not folder.weights:
+    if folder.graph is not None:
         return folder.weight_bytes
-    return stored_weights(folder.weights).parameters * BYTES[dtype]
+    return stored_weights(folder.weights).parameters * BYTES[dtype] if folder.weights else None
 
 
 def estimated_memory(engine: str, dtype: str, parameters: int, *, converts: bool = False) -> int | None:
@@ -87,36 +87,43 @@ def _limit(places: list[Path], names: tuple[str, ...]) -> int | None:
 
 
 def _groups(root: Path, own: Path) -> list[Path]:
-    """The folders of the control group of this process and of those around it.
+    """The folders of the control group of this process and of those around it, in both versions of control groups.
 
     In a container its own group is the root.
     """
     try:
-        lines = own.read_text().splitlines()
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
     except OSError:
-        return [root]
-    name = next((line[3:].strip("/") for line in lines if line.startswith("0::")), "")
-    return [root, *(root / Path(*Path(name).parts[:depth]) for depth in range(1, len(Path(name).parts) + 1))]
+        lines = []
+    found = [root, root / "memory"]
+    for _, controllers, name in (words for words in lines if len(words) == 3):
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        base, parts = (root / "memory" if controllers else root), Path(name.strip("/")).parts
+        found += [base.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1)]
+    return found
 
 
-def free_on(device: str) -> int | None:
-    """The bytes that are free on a CUDA device, by torch; None for other devices."""
-    if not device.startswith("cuda"):
-        return None
+def refuse_what_cannot_fit(folder: ModelFolder, dtype: str) -> None:
+    """Raises DeviceError for a model whose weights are larger than the memory that this process may use.
+
+    Only headers are read. onnxruntime maps its files, so a run on its graph needs no such check.
+    """
+    there, needed = machine_memory(), weights_in_memory(folder, dtype)
+    if there is not None and needed is not None and needed > there:
+        raise DeviceError(
+            f"{folder.name}: its weights in {dtype} take {mebibytes(needed)}, and this process may use "
+            f"{mebibytes(there)} of memory, swap included",
+            "Use a smaller model, a narrower --dtype, or a machine with more memory.",
+        )
+
+
+def refuse_what_is_not_free(folder: ModelFolder, dtype: str, device: str) -> None:
+    """Raises DeviceError for a model whose weights are larger than what is free on a CUDA device."""
     torch: Any = import_module("torch")
-    return int(torch.cuda.mem_get_info(device)[0]) if torch.cuda.is_available() else None
-
-
-def refuse_what_cannot_fit(folder: ModelFolder, dtype: str, device: str) -> None:
-    """Raises DeviceError for a model whose weights are larger than the memory: nothing is read or loaded."""
-    on_cuda = device.startswith("cuda")
-    there = free_on(device) if on_cuda else machine_memory()
-    needed = weights_in_memory(folder, dtype)
-    if there is None or needed <= there:
-        return
-    narrower = "Use --dtype fp16, or a smaller model." if on_cuda and dtype == "fp32" else ""
-    raise DeviceError(
-        f"{folder.name}: its weights in {dtype} take {mebibytes(needed)}, and {mebibytes(there)} "
-        f"{f'are free on {device}' if on_cuda else 'is the memory of this machine'}",
-        narrower or "Use a smaller model, a narrower --dtype, or a machine with more memory.",
-    )
+    free, needed = int(torch.cuda.mem_get_info(device)[0]), weights_in_memory(folder, dtype)
+    if needed is not None and needed > free:
+        raise DeviceError(
+            f"{folder.name}: its weights in {dtype} take {mebibytes(needed)}, {mebibytes(free)} are free on {device}",
+            "Use --dtype fp16, a smaller model, or another device.",
+        )

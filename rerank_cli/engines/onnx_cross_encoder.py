@@ -16,7 +16,6 @@ from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note
 from rerank_cli.engines.lanes import lanes_for, side_by_side
 from rerank_cli.engines.machine import has_no_gpu, has_vnni, physical_cores
-from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
 from rerank_cli.engines.self_test import prove
 from rerank_cli.models.folder import ModelFolder
@@ -80,9 +79,6 @@ class OnnxCrossEncoder:
         """Open a session on the graph, converting the model first if needed, then self-test; once."""
         if self._session is not None:
             return
-        refuse_what_cannot_fit(
-            self._text_model.folder, self._dtype, f"cuda:{self._number or 0}" if self._device == "cuda" else "cpu"
-        )
         self._text_model.open()
         onnxruntime: Any = import_module("onnxruntime")
         options = onnxruntime.SessionOptions()

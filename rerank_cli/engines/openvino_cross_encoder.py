@@ -47,6 +47,7 @@ class OpenVinoCrossEncoder:
         self.notes = self._text_model.notes
         self.traits = TRAITS
         self._dtype = computed_dtype(folder, config.dtype, GRAPH.stored, ENGINE.default_dtype("cpu"))
+        refuse_what_cannot_fit(folder, self._dtype)
         self._threads = config.threads or physical_cores()
         libraries = ["openvino"]
         if folder.graph is None:
@@ -71,7 +72,6 @@ class OpenVinoCrossEncoder:
         """Compile the graph, converting the model first if needed, then self-test; once."""
         if self._request is not None:
             return
-        refuse_what_cannot_fit(self._text_model.folder, self._dtype, "cpu")
         self._text_model.open()
         runtime: Any = import_module(RUNTIME)
         settings = runtime.settings_for(self._text_model.facts, self._dtype, self._half, self._threads)

@@ -13,7 +13,7 @@ from rerank_cli.core.errors import ConfigError, DeviceError
 from rerank_cli.core.scorer import Batch, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.machine import default_threads, device_name, has_no_gpu
-from rerank_cli.engines.memory import refuse_what_cannot_fit
+from rerank_cli.engines.memory import refuse_what_cannot_fit, refuse_what_is_not_free
 from rerank_cli.engines.registry import ENGINES
 from rerank_cli.engines.self_test import prove
 from rerank_cli.models.folder import ModelFolder
@@ -44,6 +44,8 @@ class TorchCrossEncoder:
         self._dtype = default if config.dtype == "auto" else config.dtype
         self._text_model = self.open_model(config, found)
         self._text_model.folder.refuse_graph(self.engine)
+        if self._device == "cpu":
+            refuse_what_cannot_fit(self._text_model.folder, self._dtype)
         self.notes = self._text_model.notes
         self.traits = TRAITS[kind]
         self._threads = config.threads or default_threads()
@@ -55,7 +57,8 @@ class TorchCrossEncoder:
         """Load the weights onto the device, then self-test; once. Raises ModelError or DeviceError."""
         if self.loaded is not None:
             return
-        refuse_what_cannot_fit(self._text_model.folder, self._dtype, self._device)
+        if self._device.startswith("cuda"):
+            refuse_what_is_not_free(self._text_model.folder, self._dtype, self._device)
         self._text_model.open()
         module, name = self.computation
         advice = "Use --dtype fp16 or --device cpu."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER
 
-NON_COMMERCIAL = re.compile(r"(^|[-_ ])(nc|noncommercial|non-commercial)($|[-_ ])", re.IGNORECASE)
+NON_COMMERCIAL = re.compile(r"(^|-)(nc|non-?commercial|research(-use)?-only)($|-)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ FAMILIES = (
         (
             ListedModel("mixedbread-ai/mxbai-rerank-large-v1", 435, 512, "en", APACHE),
             ListedModel("mixedbread-ai/mxbai-rerank-base-v1", 184, 512, "en", APACHE),
-            ListedModel("mixedbread-ai/mxbai-rerank-xsmall-v1", 70, 512, "en", APACHE),
+            ListedModel("mixedbread-ai/mxbai-rerank-xsmall-v1", 70.8, 512, "en", APACHE),
         ),
     ),
     Family(
@@ -91,10 +91,11 @@ FAMILIES = (
     Family(
         "Bi-encoders",
         BI_ENCODER,
-        "xlm-roberta",
+        "",  # of any architecture
         (
-            ListedModel("BAAI/bge-m3", 568, 8192, "100+", MIT),
+            ListedModel("intfloat/multilingual-e5-base", 278, 512, "94", MIT),
             ListedModel("intfloat/multilingual-e5-small", 118, 512, "94", MIT),
+            ListedModel("sentence-transformers/all-MiniLM-L6-v2", 22.7, 256, "en", APACHE),
         ),
     ),
 )
@@ -106,9 +107,9 @@ def listed_model(name: str) -> ListedModel | None:
 
 
 def is_non_commercial(licence: str) -> bool:
-    """Whether a licence forbids commercial use, by its SPDX id.
+    """Whether a licence says by its name that it forbids commercial use.
 
-    >>> is_non_commercial("CC-BY-NC-4.0"), is_non_commercial("Apache-2.0"), is_non_commercial("ncsa")
-    (True, False, False)
+    >>> [is_non_commercial(name) for name in ("CC-BY-NC-4.0", "CC BY-NC 4.0", "acme_non_commercial", "MIT", "ncsa")]
+    [True, True, True, False, False]
     """
-    return NON_COMMERCIAL.search(licence) is not None
+    return NON_COMMERCIAL.search(re.sub(r"[\s_]+", "-", licence)) is not None

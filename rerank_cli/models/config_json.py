@@ -18,6 +18,7 @@ ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_imp
 BUILT_IN_ATTENTION = ("eager", "sdpa", None)
 GENERATORS = ("ForCausalLM", "ForConditionalGeneration")  # of architectures that write text
 FETCH_AGAIN = "Fetch the files of the model again."
+BUILT_IN = "Choose a model with a built-in architecture: code from model repositories is never run."
 INCOMPLETE = "Fetch the model again: the folder is incomplete."
 REFUSED: dict[str, tuple[Any, ...]] = {  # keys, with the values that have no effect
     "trust_remote_code": (False, None),

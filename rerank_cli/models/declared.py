@@ -27,6 +27,7 @@ LENGTHS = "sentence_bert_config.json"
 STANFORD = "artifact.metadata"
 KNOWN = ("Transformer", "Pooling", "Dense", "LayerNorm", "LogitScore", "MultiVectorMask", "Normalize")
 
+PACKAGES = ("sentence_transformers", "pylate", "")  # whose classes these are; "": a name without a package
 OPTIONAL = ("Transformer", "Normalize")  # modules that may have no settings
 WANTED = (MODULES, SETTINGS, LENGTHS, STANFORD, "[0-9]*_*/config.json")  # files to fetch from a repository
 
@@ -139,7 +140,7 @@ def _modules(folder: Path) -> Iterator[Module]:
         return
     require_file(path)
     try:
-        listed = [(str(each["type"]).rpartition(".")[2], str(each["path"])) for each in json.loads(path.read_bytes())]
+        listed = [(_known(str(each["type"])), str(each["path"])) for each in json.loads(path.read_bytes())]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"{path}: not a list of modules", FETCH_AGAIN) from None
     if not listed:
@@ -154,6 +155,12 @@ def _modules(folder: Path) -> Iterator[Module]:
         module = Module(kind, folder / place, {})
         read = {name: value for each in _settings_files(module) for name, value in read_json(each).items()}
         yield Module(kind, folder / place, read)
+
+
+def _known(name: str) -> str:
+    """The type of a module by the full name of its class; a class of another package keeps its full name."""
+    package, _, kind = name.rpartition(".")
+    return kind if package.partition(".")[0] in PACKAGES else name
 
 
 def _settings_files(module: Module) -> list[Path]:

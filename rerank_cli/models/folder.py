@@ -19,7 +19,7 @@ from rerank_cli.models.declared import BI_ENCODER, MODULES, declaration_of, refu
 from rerank_cli.models.encoding import Encoding, encoding_of
 from rerank_cli.models.graph_files import ExportedGraph, exported_graph
 from rerank_cli.models.hashes import files_sha256
-from rerank_cli.models.weights import check_layers, weights_of
+from rerank_cli.models.weights import check_layers, refuse_cut, weights_of
 
 LARGE = 2**28  # bytes of weights; converting more takes minutes
 
@@ -147,6 +147,7 @@ def _weights_or_graph(
 ) -> tuple[tuple[Path, ...], ExportedGraph | None]:
     """The safetensors files of a model, or the files of its exported graph with that. Raises ModelError without."""
     if weights := weights_of(path):
+        refuse_cut(weights)
         check_layers(path / "config.json", config, weights)
         return weights, None
     if graph := exported_graph(path, verify):

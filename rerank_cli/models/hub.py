@@ -31,7 +31,7 @@ from rerank_cli.models.weights import weights_of
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 OF_MODULES = "[0-9]*_*/model.safetensors"
 SMALL = ["config.json", *DECLARATIONS]  # say whether the model runs, before gigabytes are downloaded
-WANTED = [*SMALL, *WEIGHTS, *TOKENIZER_FILES]
+WANTED = [*SMALL, *WEIGHTS, *TOKENIZER_FILES, CARD]
 SHA256 = re.compile("[0-9a-f]{64}")
 T = TypeVar("T")
 WITH_SETTINGS = tuple(f"_{kind}" for kind in KNOWN if kind not in OPTIONAL)  # folders of modules, by their names

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ModelError
+from rerank_cli.models.config_json import FETCH_AGAIN
 
+FEWEST = 8  # tokens: with fewer there is no room for a query, a document and the tokens around them
 POSITIONS_START_AFTER_PADDING = {
     "roberta",
     "xlm-roberta",
@@ -24,19 +27,31 @@ class Lengths:
     query: int
 
 
+def states_positions(config: dict[str, Any]) -> bool:
+    """Whether config.json states all that `usable_positions` reads; what it leaves open transformers knows."""
+    names = ["max_position_embeddings"]
+    if config.get("model_type") in POSITIONS_START_AFTER_PADDING:
+        names.append("pad_token_id")
+    return all(type(config.get(name)) is int for name in names)
+
+
 def usable_positions(config: dict[str, Any]) -> int:
     """The number of tokens that the position embeddings cover. The RoBERTa family loses padding_idx + 1 of them."""
     positions = int(config.get("max_position_embeddings") or 512)
     if config.get("model_type") in POSITIONS_START_AFTER_PADDING:
-        positions -= int(config.get("pad_token_id", 1)) + 1  # 1 is the family's default
+        padding = config.get("pad_token_id")
+        positions -= (1 if padding is None else int(padding)) + 1  # 1 is the family's default
     return positions
 
 
 def lengths_within(positions: int, config: ModelConfig, notes: list[str]) -> Lengths:
     """The lengths that `config` asks for, lowered to what the model has.
 
-    `notes` gets a sentence for each that the user chose: a default is lowered silently.
+    `notes` gets a sentence for each that the user chose: a default is lowered silently. Raises ModelError for a model
+    with hardly any positions.
     """
+    if positions < FEWEST:
+        raise ModelError(f"config.json: positions for {positions} tokens, too few for a pair", FETCH_AGAIN)
     max_length = min(config.max_length, positions)
     if max_length < config.max_length and "max_length" in config.requested:
         notes.append(f"--max-length lowered from {config.max_length} to {positions}: the model has no more positions")

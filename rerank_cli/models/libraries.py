@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 NO_REPORTS = {  # set in any case: no telemetry is a guarantee
@@ -54,6 +55,17 @@ def cache_in(folder: Path) -> Iterator[None]:
             del os.environ[CACHE]
         else:
             os.environ[CACHE] = before
+
+
+def has_architecture(model_type: str) -> bool:
+    """Whether the installed transformers names a model type in its tables, seen without importing it.
+
+    True where the tables cannot be seen.
+    """
+    found = find_spec("transformers")
+    folders = list(found.submodule_search_locations or ()) if found else []
+    tables = [path for folder in folders for path in Path(folder, "models", "auto").glob("*.py")]
+    return not tables or any(f'"{model_type}"' in path.read_text(encoding="utf-8") for path in tables)
 
 
 def silence_libraries(offline: bool = False) -> None:

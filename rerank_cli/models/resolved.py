@@ -18,7 +18,7 @@ from pathlib import Path
 from rerank_cli.files.durable import whole_file
 from rerank_cli.models.facts import Facts, Resolved
 from rerank_cli.models.folder import ModelFolder
-from rerank_cli.models.lengths import POSITIONS_START_AFTER_PADDING, usable_positions
+from rerank_cli.models.lengths import states_positions, usable_positions
 from rerank_cli.models.libraries import user_cache, version_of
 
 RESOLVED = "rerank_resolved.bin"  # in an exported folder
@@ -49,10 +49,7 @@ def positions_of(folder: ModelFolder) -> int:
 
     As config.json states it; what that leaves open transformers knows.
     """
-    names = ["max_position_embeddings"]
-    if folder.config.get("model_type") in POSITIONS_START_AFTER_PADDING:
-        names.append("pad_token_id")
-    if all(type(folder.config.get(name)) is int for name in names):
+    if states_positions(folder.config):
         return usable_positions(folder.config)
     return resolve(folder).facts.positions
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.card import licence_of
-from rerank_cli.models.config_json import check_config, read_json
+from rerank_cli.models.config_json import check_config, read_json, require_file
 from rerank_cli.models.declared import BI_ENCODER, LATE, YES_NO, Declaration, declaration_of
-from rerank_cli.models.lengths import usable_positions
-from rerank_cli.models.tokens import Template, around_text
+from rerank_cli.models.lengths import states_positions, usable_positions
+from rerank_cli.models.text_model import FOREIGN
+from rerank_cli.models.tokens import ADVICE, Template, around_text
 from rerank_cli.models.weights import stored_weights, weights_of
 
 CHAT, SETTINGS = "chat_template.jinja", "tokenizer_config.json"
@@ -19,21 +20,21 @@ CHAT, SETTINGS = "chat_template.jinja", "tokenizer_config.json"
 class Summary:
     """What a model is, by its own files. None stands for what they do not say.
 
-    `template` is how texts are put together, with the tokens around them. `positions` are the tokens that the model
-    has positions for, `declared_length` the most that its authors set. `dense` are the sizes of dense layers, as
-    (in, out). `stored` are the dtypes of the weights, the most frequent one first. `prompts` are by name.
+    `positions` are the tokens that the model has positions for, `declared_length` the most that its authors set.
+    `dense` are the widths of the vectors that dense layers give. `stored` are the dtypes of the weights, the most
+    frequent one first. `prompts` are by name.
     """
 
+    config: dict[str, Any]
     kind: str
     architecture: str
     model_type: str
     modules: tuple[str, ...]
     pooling: str | None
-    dense: tuple[tuple[int, int], ...]
+    dense: tuple[int | None, ...]
     activation: str | None
     similarity: str | None
     prompts: dict[str, str]
-    template: str | None
     positions: int | None
     declared_length: int | None
     parameters: int | None
@@ -52,21 +53,17 @@ def summary_of(path: Path) -> Summary:
     transformer = declaration.module("Transformer")
     prompts = declaration.settings.get("prompts")
     return Summary(
+        config=config,
         kind=declaration.kind,
         architecture=declaration.architecture,
         model_type=str(config.get("model_type", "")),
         modules=declaration.types,
         pooling=_pooling(declaration),
-        dense=tuple(
-            (each.settings.get("in_features", 0), each.settings.get("out_features", 0))
-            for each in declaration.modules
-            if each.type == "Dense"
-        ),
+        dense=tuple(_number(each.settings.get("out_features")) for each in declaration.modules if each.type == "Dense"),
         activation=_activation(declaration, config),
         similarity=_text(declaration.settings.get("similarity_fn_name")),
-        prompts={str(name): str(text) for name, text in prompts.items()} if isinstance(prompts, dict) else {},
-        template=_template(path, declaration),
-        positions=usable_positions(config) if type(config.get("max_position_embeddings")) is int else None,
+        prompts={name: text for name, text in prompts.items() if _text(text)} if isinstance(prompts, dict) else {},
+        positions=usable_positions(config) if states_positions(config) else None,
         declared_length=_number(transformer.settings.get("max_seq_length")) if transformer else None,
         parameters=weights.parameters if weights else None,
         stored=weights.dtypes if weights else (),
@@ -97,22 +94,37 @@ def _activation(declaration: Declaration, config: dict[str, Any]) -> str | None:
     return named.rpartition(".")[2].rstrip("()") if named else None
 
 
-def _template(path: Path, declaration: Declaration) -> str | None:
-    """How texts are put together: by a chat template, or by the post-processor of the tokenizer. None if unknown."""
-    if declaration.kind == YES_NO:
+def template_of(path: Path, kind: str, config: dict[str, Any]) -> str | None:
+    """How a model of this kind puts texts together: by a chat template, or by the post-processor of its tokenizer.
+
+    None where the files do not say. Raises ModelError for a tokenizer that cannot be used, or that has more tokens than
+    the model embeds.
+    """
+    if kind == YES_NO:
         files = (CHAT, *([SETTINGS] if _has_chat_template(path) else []))
         return next((f"the chat template in {name}" for name in files if (path / name).is_file()), None)
+    file = path / "tokenizer.json"
+    require_file(file)
     from tokenizers import Tokenizer
 
     try:
-        backend = Tokenizer.from_file(str(path / "tokenizer.json"))
-        if declaration.kind in (BI_ENCODER, LATE):
+        backend = Tokenizer.from_file(str(file))
+        size = 1 + max(backend.get_vocab(with_added_tokens=True).values())
+    except Exception as fault:  # the library raises plain exceptions
+        raise ModelError(f"{file}: cannot be loaded ({str(fault)[:200]})", ADVICE) from None
+    rows = config.get("vocab_size")
+    if type(rows) is int and size > rows:
+        raise ModelError(f"{file}: {size} tokens, the model embeds {rows} (vocab_size in config.json)", FOREIGN)
+    try:
+        if kind in (BI_ENCODER, LATE):
             head, tail = around_text(backend)
             return _shown(backend, head, "text", tail)
         parts = Template.of(backend)
-        return _shown(backend, parts.head, "query", parts.middle, "document", parts.tail)
-    except Exception:  # the library of tokenizers raises plain exceptions
-        return None
+    except ModelError:
+        raise
+    except Exception as fault:  # a vocabulary that cannot encode a word
+        raise ModelError(f"{file}: cannot encode ({str(fault)[:200]})", ADVICE) from None
+    return _shown(backend, parts.head, "query", parts.middle, "document", parts.tail)
 
 
 def _has_chat_template(path: Path) -> bool:

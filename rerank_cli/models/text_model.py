@@ -20,6 +20,7 @@ from rerank_cli.models.resolved import resolve
 if TYPE_CHECKING:
     import numpy as np
 
+FOREIGN = "Put the tokenizer of this model into its folder: this one belongs to another model."
 RECIPE = 6  # version of our computation: a new one rebuilds graphs, and older runs are not resumed
 
 
@@ -82,13 +83,13 @@ class TextModel(Generic[T]):
         if tokenizer.size > facts.rows:
             raise ModelError(
                 f"{path}: {tokenizer.size} tokens, the model embeds {facts.rows} (vocab_size in config.json)",
-                "Put the tokenizer of this model into its folder: this one belongs to another model.",
+                FOREIGN,
             )
         padding = self.folder.config.get("pad_token_id")
         if padding is not None and padding != tokenizer.pad_id:
             raise ModelError(
                 f"{path}: pads with {tokenizer.pad_id}, config.json says {padding}",
-                "Put the tokenizer of this model into its folder: this one belongs to another model.",
+                FOREIGN,
             )
 
     def identity(self, engine: str, device: str, dtype: str, threads: int, libraries: Sequence[str]) -> Identity:

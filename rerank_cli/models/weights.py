@@ -15,7 +15,8 @@ from typing import Any
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.config_json import FETCH_AGAIN, read_json, require_file
 
-FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes of a number
+LARGEST_FILE = 2**50  # bytes
 LARGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.([0-9]+)\.")
 SHARD = re.compile(r"[^/\\\0]{1,200}\.safetensors")
@@ -65,21 +66,44 @@ def stored_weights(files: tuple[Path, ...]) -> StoredWeights:
     by_dtype: dict[str, int] = {}
     for path in files:
         for name, tensor in _tensors(path):
-            dtype, shape = str(tensor.get("dtype")), tensor.get("shape")
-            if dtype in FLOATS and isinstance(shape, list) and all(type(each) is int and each >= 0 for each in shape):
-                by_dtype[dtype] = by_dtype.get(dtype, 0) + math.prod(shape)
-            elif dtype in FLOATS:
-                raise ModelError(f"{path}: {name} has no shape", FETCH_AGAIN)
+            if (dtype := str(tensor.get("dtype"))) in FLOATS:
+                by_dtype[dtype] = by_dtype.get(dtype, 0) + _bytes_of(path, name, tensor) // FLOATS[dtype]
     return StoredWeights(sum(by_dtype.values()), tuple(sorted(by_dtype, key=lambda each: -by_dtype[each])))
 
 
+def refuse_cut(files: tuple[Path, ...]) -> None:
+    """Raises ModelError for a file that is shorter or longer than its header says, as a broken download is."""
+    for path in files:
+        header, before = _header(path)
+        stated = before + sum(_bytes_of(path, name, tensor) for name, tensor in _tensors_of(header))
+        if (size := path.stat().st_size) != stated:
+            raise ModelError(f"{path}: {size} bytes, and {stated} by its header", "Fetch the file again.")
+
+
+def _bytes_of(path: Path, name: str, tensor: dict[str, Any]) -> int:
+    """The size of a tensor by its offsets, which must agree with its shape. Raises ModelError."""
+    shape, offsets, width = tensor.get("shape"), tensor.get("data_offsets"), FLOATS.get(str(tensor.get("dtype")))
+    match offsets:
+        case [int(start), int(end)] if 0 <= start <= end <= LARGEST_FILE and isinstance(shape, list):
+            sizes = [each for each in shape if type(each) is int and 0 <= each <= LARGEST_FILE]
+            if len(sizes) == len(shape) and (width is None or math.prod(sizes) * width == end - start):
+                return end - start
+    raise ModelError(f"{path}: the header gives {name[:60]!r} no possible size", FETCH_AGAIN)
+
+
 def _tensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, tensor in _header(path).items():
+    return _tensors_of(_header(path)[0])
+
+
+def _tensors_of(header: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, tensor in header.items():
         if isinstance(tensor, dict) and name != "__metadata__":
             yield name, tensor
 
 
-def _header(path: Path) -> dict[str, Any]:
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header of a file, and where the data begins. Raises ModelError."""
+    header, size = None, 0
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
@@ -87,10 +111,10 @@ def _header(path: Path) -> dict[str, Any]:
     except OSError as fault:
         raise ModelError(f"{path}: cannot be read ({fault.strerror})", "Check the file and its disk.") from None
     except (ValueError, RecursionError):
-        header = None
+        pass
     if not isinstance(header, dict):
         raise ModelError(f"{path}: cannot be loaded (invalid safetensors header)", FETCH_AGAIN)
-    return header
+    return header, 8 + size
 
 
 def check_layers(config_path: Path, config: dict[str, Any], files: tuple[Path, ...]) -> None:

@@ -1,6 +1,7 @@
 """`rerank models`: the list, and how a given model would be run."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,18 @@ from typing import Any
 import pytest
 from support.loopback import Fault, hub_of, status
 from support.running import Finished, forked, rerank
-from support.tiny import edit_json, write_bi_encoder, write_model, write_reranker
+from support.tiny import (
+    edit_json,
+    join_safetensors,
+    split_safetensors,
+    write_bi_encoder,
+    write_larger_than_memory,
+    write_model,
+    write_reranker,
+)
 
 from rerank_cli.display.model_lines import listing
+from rerank_cli.engines.machine import has_no_gpu
 from rerank_cli.jobs.models import rows
 from rerank_cli.models.catalog import FAMILIES
 
@@ -49,7 +59,9 @@ def test_the_list_as_json_has_the_same_models() -> None:
         568_000_000,
         8192,
     )
-    assert {"engine", "languages", "licence", "non_commercial", "tested", "published_scores"} <= default.keys()
+    assert {"engine", "languages", "licence", "non_commercial", "published_scores"} <= default.keys()
+    assert len(default["tested"]) == 2
+    assert [len(each["tested"]) for each in found if each["family"].startswith(("Modern", "Bi-"))] == [1] * 4
 
 
 def test_a_non_commercial_licence_is_marked() -> None:
@@ -95,10 +107,27 @@ def test_options_are_those_of_a_run(tiny: Path) -> None:
     assert found["notes"] == ["--max-length lowered from 1000 to 64: the model has no more positions"]
 
 
-def test_a_gpu_is_named_with_a_reservation(tiny: Path) -> None:
-    done = forked("models", tiny, "--device", "cuda")
-    assert done.code == 0
-    assert "fp16 on cuda, if torch can use it" in done.stdout.decode()
+def test_a_gpu_is_named_with_a_reservation_or_refused_where_none_is_seen(tiny: Path) -> None:
+    code, found = described(tiny, "--device", "cuda")
+    if has_no_gpu():
+        assert code == 7
+        assert "--device cuda" in found["refused"]["message"]
+    else:
+        assert (code, found["dtype"]) == (0, "fp16")
+        assert "if torch can use it" in forked("models", tiny, "--device", "cuda").stdout.decode()
+
+
+def test_options_of_a_model_need_one() -> None:
+    done = forked("models", "--dtype", "int8")
+    assert (done.code, done.stdout) == (2, b"")
+    assert "--dtype" in done.said
+    assert forked("models", RERANK_ENGINE="torch").code == 0
+
+
+def test_a_cross_encoder_used_as_a_bi_encoder_is_described_as_one(tiny: Path) -> None:
+    _, found = described(tiny, "--engine", "bi-encoder")
+    assert (found["engine"], found["template"], found["published_scores"]) == ("bi-encoder", "[CLS] text [SEP]", 0)
+    assert "tokens a document" in forked("models", tiny, "--engine", "bi-encoder").stdout.decode()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +158,57 @@ def without(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
 
+def change_header(folder: Path, **changes: Any) -> None:
+    """Change what the header of the weights says of the token embeddings."""
+    path = folder / "model.safetensors"
+    header, data = split_safetensors(path.read_bytes())
+    name = next(name for name in header if name.endswith("word_embeddings.weight"))
+    header[name] |= changes
+    path.write_bytes(join_safetensors(header, data))
+
+
+UNREADABLE = {
+    "a tokenizer that is none": "{}",
+    "an empty tokenizer": "",
+    "a tokenizer without a model": '{"model": {"type": "Magic"}}',
+}
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+def test_a_tokenizer_that_cannot_be_read_is_refused(tmp_path: Path, fault: str) -> None:
+    folder = write_reranker(tmp_path / "model")
+    (folder / "tokenizer.json").write_text(UNREADABLE[fault])
+    code, found = described(folder)
+    assert code == 6
+    assert "tokenizer.json: cannot be loaded" in found["refused"]["message"]
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "README.md", "config.json"])
+def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    folder = write_reranker(tmp_path / "model")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    assert described(folder)[0] == (0 if name == "README.md" else 6)
+
+
+@pytest.mark.parametrize("settings", ['{"prompts": {"query": null, "b": 7}}', '{"similarity_fn_name": [NaN]}', "{}"])
+def test_odd_settings_give_valid_json(tmp_path: Path, settings: str) -> None:
+    folder = write_bi_encoder(tmp_path / "model")
+    (folder / "config_sentence_transformers.json").write_text(settings)
+    done = forked("models", folder, "--json")
+    assert done.code in (0, 6)
+    json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
+
+
+def test_a_model_larger_than_the_memory_is_refused_with_the_words_of_a_run(tmp_path: Path) -> None:
+    folder = write_larger_than_memory(tmp_path / "model")
+    code, found = described(folder)
+    assert code == 7
+    run = forked("score", "-", "-o", "-", "--model", folder, stdin=RECORD)
+    assert run.code == 7
+    assert found["refused"]["message"] in run.said
+
+
 def two_labels(folder: Path) -> None:
     write_model(folder, num_labels=2)
 
@@ -143,6 +223,17 @@ BROKEN: dict[str, Callable[[Path], None]] = {
     "one layer more": lambda folder: edit_json(folder / "config.json", num_hidden_layers=3),
     "code of its own": lambda folder: edit_json(folder / "config.json", trust_remote_code=True),
     "an adapter": lambda folder: (folder / "adapter_config.json").write_text("{}"),
+    "cut weights": lambda folder: os.truncate(folder / "model.safetensors", 40_000),
+    "a tensor larger than the file": lambda folder: change_header(folder, shape=[2**40, 32]),
+    "a tensor of an absurd size": lambda folder: change_header(folder, shape=[10**400, 32]),
+    "a tensor without a shape": lambda folder: change_header(folder, shape=None),
+    "a tensor without a place": lambda folder: change_header(folder, data_offsets=[1]),
+    "no architecture of transformers": lambda folder: edit_json(folder / "config.json", model_type="magic"),
+    "no positions": lambda folder: edit_json(folder / "config.json", max_position_embeddings=3),
+    "fewer rows than tokens": lambda folder: edit_json(folder / "config.json", vocab_size=10),
+    "a module of other code": lambda folder: (folder / "modules.json").write_text(
+        '[{"type": "a.Pooling", "path": ""}]'
+    ),
     "damaged weights": lambda folder: (folder / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not JSON"),
     "unknown module": lambda folder: (folder / "modules.json").write_text('[{"type": "a.Magic", "path": ""}]'),
 }
@@ -192,6 +283,7 @@ def test_of_a_model_on_the_hub_only_small_files_are_fetched(ask: Any, tiny: Path
         (tiny / "model.safetensors").stat().st_size,
     )
     assert found["bytes_to_download"] == found["weight_bytes"]
+    assert found["memory_bytes_of_weights"] is None  # how many parameters they are is not known
     assert len(found["revision"]) == 40
     assert "config.json" in fetched
     assert "model.safetensors" not in fetched
@@ -220,18 +312,23 @@ def test_of_a_cached_model_nothing_is_fetched(tiny: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("header", "licence", "bound"),
     [
+        ("license:\n- cc-by-nc-4.0", "cc-by-nc-4.0", True),
+        ("license: [cc-by-nc-4.0]", "cc-by-nc-4.0", True),
+        ("license: apache-2.0 # see LICENSE", "apache-2.0", False),
+        ("license: other\nlicense_name: CC BY-NC 4.0", "CC BY-NC 4.0", True),
+        ("license: research-only", "research-only", True),
         ("license: mit", "mit", False),
         ('license: "cc-by-nc-4.0"\nlanguage: [en]', "cc-by-nc-4.0", True),
         ("license: other\nlicense_name: acme-non-commercial", "acme-non-commercial", True),
-        ("language: en", None, False),
+        ("language: en", None, None),
     ],
 )
-def test_the_licence_is_that_of_the_card(tmp_path: Path, header: str, licence: str | None, bound: bool) -> None:
+def test_the_licence_is_that_of_the_card(tmp_path: Path, header: str, licence: str | None, bound: bool | None) -> None:
     folder = write_reranker(tmp_path / "model")
     (folder / "README.md").write_text(f"---\n{header}\n---\n# Model\nlicense: wrong\n")
     _, found = described(folder)
     assert (found["licence"], found["non_commercial"]) == (licence, bound)
-    assert ("not for commercial use" in forked("models", folder).stdout.decode()) == bound
+    assert ("not for commercial use" in forked("models", folder).stdout.decode()) == bool(bound)
 
 
 def test_the_list_is_json_that_can_be_piped() -> None:

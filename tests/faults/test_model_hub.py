@@ -311,7 +311,10 @@ def test_a_cache_that_lacks_a_file_is_not_taken_for_the_model(client: Client, ca
 
 
 def test_a_cache_that_lacks_the_settings_of_a_module_is_not_taken_for_the_model(client: Client, cache: Path) -> None:
-    modules = [{"type": "a.Transformer", "path": ""}, {"type": "a.Dense", "path": "2_Dense"}]
+    modules = [
+        {"type": "Transformer", "path": ""},
+        {"type": "Dense", "path": "2_Dense"},
+    ]
     (cache / "modules.json").write_text(json.dumps(modules))
     found = client.one("someone/cached", offline=True)
     assert found["status"] == 6

@@ -84,7 +84,7 @@ def test_nothing_heavy_is_imported_for(folder: Path, code: int, command: str) ->
     assert ended(folder, *command.split()) == (code, [])
 
 
-@pytest.mark.parametrize("options", [[], ["--dtype", "int8"], ["--device", "cuda"]])
+@pytest.mark.parametrize("options", [[], ["--dtype", "int8"], ["--device", "cpu"]])
 def test_a_model_is_described_without_torch_and_transformers(folder: Path, options: list[str]) -> None:
     assert ended(folder, "models", "mini", *options) == (0, ["tokenizers"])
 

@@ -121,9 +121,13 @@ def test_without_modules_the_mean_is_taken_and_said(path_of: Callable[[str], str
     ("name", "content", "words"),
     [
         ("modules.json", "{", "not a list of modules"),
-        ("modules.json", '[{"type": "a.Transformer", "path": ""}]', "Pooling"),
-        ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "Dense"),
-        ("modules.json", '[{"type": "a.Pooling", "path": "../elsewhere"}]', "outside the folder"),
+        ("modules.json", '[{"type": "Transformer", "path": ""}]', "Pooling"),
+        ("modules.json", '[{"type": "Dense", "path": "2_Dense"}]', "Dense"),
+        (
+            "modules.json",
+            '[{"type": "Pooling", "path": "../elsewhere"}]',
+            "outside the folder",
+        ),
         ("1_Pooling/config.json", '{"pooling_mode_max_tokens": true}', "unsupported pooling mode"),
         (
             "1_Pooling/config.json",
@@ -142,7 +146,7 @@ def test_files_that_say_something_else_are_refused(
     for path in Path(path_of("steady")).iterdir():
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / "modules.json").write_text(
-        '[{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": "1_Pooling"}]'
+        '[{"type": "Transformer", "path": ""}, {"type": "Pooling", "path": "1_Pooling"}]'
     )
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode": "mean"}')

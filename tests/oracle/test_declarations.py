@@ -260,7 +260,9 @@ def test_a_chain_that_means_no_known_kind_is_refused_with_its_cause(what: str, t
     assert words in str(fault.value)
 
 
-@pytest.mark.parametrize("content", ["", "{", "null", "[]", "{}", "[1]", '[{"type": "a.Transformer"}]', "[[]]"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "null", "[]", "{}", "[1]", '[{"type": "sentence_transformers.models.Transformer"}]', "[[]]"]
+)
 def test_modules_that_are_no_list_of_modules_are_refused(content: str, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     write_body(folder)

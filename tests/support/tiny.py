@@ -63,6 +63,24 @@ def write_bi_encoder(folder: Path) -> Path:
     return folder
 
 
+def write_larger_than_memory(folder: Path) -> Path:
+    """A reranker whose token embeddings are larger than any memory; the file has a hole, and takes no room."""
+    write_reranker(folder)
+    path, rows = folder / "model.safetensors", 2**32
+    header, data = split_safetensors(path.read_bytes())
+    name = next(name for name in header if name.endswith("word_embeddings.weight"))
+    size, end = rows * SIZES["hidden_size"] * 4, len(data)
+    kept = {key: value for key, value in header.items() if key != name}
+    grown = {**header[name], "shape": [rows, SIZES["hidden_size"]], "data_offsets": [end, end + size]}
+    first, last = header[name]["data_offsets"]
+    unused = {"dtype": "F32", "shape": [(last - first) // 4], "data_offsets": [first, last]}
+    content = join_safetensors({**kept, "bert.unused": unused, name: grown}, data)
+    path.write_bytes(content)
+    with path.open("r+b") as file:
+        file.truncate(len(content) + size)
+    return folder
+
+
 def edit_json(path: Path, **changes: Any) -> None:
     """Set some keys of a JSON file."""
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

@@ -287,7 +287,10 @@ def test_templates_compose_what_is_compared_and_not_what_is_written(config: Mine
 def test_templates_give_the_same_as_the_prompts_of_a_model(files: Path, config: MineConfig, tmp_path: Path) -> None:
     for path in (files / "model").iterdir():
         (tmp_path / path.name).symlink_to(path)
-    steps = [{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": "1_Pooling"}]
+    steps = [
+        {"type": "Transformer", "path": ""},
+        {"type": "Pooling", "path": "1_Pooling"},
+    ]
     (tmp_path / "modules.json").write_text(json.dumps(steps))
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode": "mean"}')

@@ -1,6 +1,6 @@
 """The engine that is opened, and the model's folder that it is handed."""
 
-import os
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,8 +31,7 @@ def test_a_folder_that_was_found_is_not_looked_for_again(engine: str, tmp_path: 
 def test_a_large_model_in_fp32_is_torchs(tmp_path: Path, dtype: str, small: str, large: str) -> None:
     config = ModelConfig(model=str(tmp_path / "model"), dtype=dtype, device="cpu")
     path = write_reranker(tmp_path / "model")
-    engine, _ = choose_engine(config, inspect_folder("model", path, None))
-    assert engine == small
-    os.truncate(path / "model.safetensors", LARGE + 1)
-    engine, _ = choose_engine(config, inspect_folder("model", path, None))
-    assert engine == large
+    folder = inspect_folder("model", path, None)
+    assert choose_engine(config, folder)[0] == small
+    assert choose_engine(config, replace(folder, to_download=LARGE))[0] == small
+    assert choose_engine(config, replace(folder, to_download=LARGE + 1))[0] == large
