@@ -9,18 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
+from safetensors.torch import save_file
+from transformers import (
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+    ModernBertModel,
+    XLMRobertaConfig,
+    XLMRobertaForSequenceClassification,
+)
 
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.models.config_json import TOKENIZER_FILES
+from rerank_cli.models.declared import LENGTHS, MODULES, SETTINGS
 from rerank_cli.models.libraries import quietly
+from rerank_cli.models.through_transformers import load_tokenizer
 
-SHAPES: dict[str, dict[str, int]] = {  # layers, width, heads, width of the feed-forward layers
+SHAPES: dict[str, dict[str, Any]] = {  # layers, width, heads, width of the feed-forward layers
     "xlmr-large": {"layers": 24, "hidden": 1024, "heads": 16, "intermediate": 4096},  # as bge-reranker-v2-m3
     "xlmr-base": {"layers": 12, "hidden": 768, "heads": 12, "intermediate": 3072},
     "xlmr-mini": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
+    "modernbert": {"layers": 22, "hidden": 768, "heads": 12, "intermediate": 1152},  # as gte-reranker-modernbert-base
+    "ettin-17m": {"layers": 7, "hidden": 256, "heads": 4, "intermediate": 384},  # with a head in modules
 }
-POSITIONS = 8194
+CLASSES = {  # of sentence-transformers
+    "Transformer": "sentence_transformers.base.modules.transformer.Transformer",
+    "Pooling": "sentence_transformers.sentence_transformer.modules.pooling.Pooling",
+    "Dense": "sentence_transformers.base.modules.dense.Dense",
+    "LayerNorm": "sentence_transformers.sentence_transformer.modules.layer_norm.LayerNorm",
+}
+POSITIONS = {"xlmr": 8194, "modernbert": 8192, "ettin": 8192}
 
 
 def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
@@ -32,24 +49,87 @@ def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
         raise ConfigError(f"--random-weights {shape}: unknown", f"Use {', '.join(SHAPES)}.")
     if not (tokenizer / "tokenizer.json").is_file():
         raise ModelError(f"{tokenizer / 'tokenizer.json'}: missing", "Name the folder of a tokenizer: --tokenizer DIR.")
-    sizes = SHAPES[shape]
-    config: Any = XLMRobertaConfig(
-        vocab_size=_rows(tokenizer / "tokenizer.json"),
-        num_hidden_layers=sizes["layers"],
-        hidden_size=sizes["hidden"],
-        num_attention_heads=sizes["heads"],
-        intermediate_size=sizes["intermediate"],
-        max_position_embeddings=POSITIONS,
-        type_vocab_size=1,
-        num_labels=1,
-        layer_norm_eps=1e-5,
-    )
+    sizes, family = SHAPES[shape], shape.partition("-")[0]
+    arguments = {
+        "vocab_size": _rows(tokenizer / "tokenizer.json"),
+        "num_hidden_layers": sizes["layers"],
+        "hidden_size": sizes["hidden"],
+        "num_attention_heads": sizes["heads"],
+        "intermediate_size": sizes["intermediate"],
+        "max_position_embeddings": POSITIONS[family],
+        "num_labels": 1,
+    }
     torch.manual_seed(0)
     with quietly():
-        XLMRobertaForSequenceClassification(config).save_pretrained(target)
+        if family == "xlmr":
+            config: Any = XLMRobertaConfig(**arguments, type_vocab_size=1, layer_norm_eps=1e-5)
+            XLMRobertaForSequenceClassification(config).save_pretrained(target)
+        else:
+            config = ModernBertConfig(**arguments, **_special_tokens(tokenizer))
+            family_class = ModernBertForSequenceClassification if family == "modernbert" else ModernBertModel
+            family_class(config).save_pretrained(target)
+    if family == "ettin":
+        _write_head(target, sizes["hidden"])
     for name in TOKENIZER_FILES:
         if (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, target / name)
+
+
+def _special_tokens(tokenizer: Path) -> dict[str, int | None]:
+    """The ids of special tokens, in the names of a configuration: the padding must be that of the tokenizer."""
+    made = load_tokenizer(tokenizer)
+    return {
+        "pad_token_id": made.pad_token_id,
+        **dict.fromkeys(("bos_token_id", "cls_token_id"), made.cls_token_id),
+        **dict.fromkeys(("eos_token_id", "sep_token_id"), made.sep_token_id),
+    }
+
+
+def _write_head(target: Path, width: int) -> None:
+    """The modules of an ettin reranker, as sentence-transformers writes them."""
+    activation, identity = "torch.nn.modules.activation.GELU", "torch.nn.modules.linear.Identity"
+    vector, dense = {"module_input_name": "sentence_embedding"}, {"in_features": width}
+    modules: list[tuple[str, dict[str, Any], dict[str, torch.Tensor]]] = [
+        ("Pooling", {"embedding_dimension": width, "pooling_mode": "cls"}, {}),
+        (
+            "Dense",
+            {**dense, **vector, "out_features": width, "bias": False, "activation_function": activation},
+            {"linear.weight": torch.randn(width, width) / width**0.5},
+        ),
+        ("LayerNorm", {"dimension": width}, {"norm.weight": torch.ones(width), "norm.bias": torch.zeros(width)}),
+        (
+            "Dense",
+            {
+                **dense,
+                **vector,
+                "out_features": 1,
+                "bias": True,
+                "activation_function": identity,
+                "module_output_name": "scores",
+            },
+            {"linear.weight": torch.randn(1, width) / width**0.5, "linear.bias": torch.zeros(1)},
+        ),
+    ]
+    listed = [{"idx": 0, "name": "0", "path": "", "type": CLASSES["Transformer"]}]
+    for place, (kind, settings, tensors) in enumerate(modules, 1):
+        folder = target / f"{place}_{kind}"
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(settings, indent=2))
+        if tensors:
+            save_file(tensors, folder / "model.safetensors")
+        listed.append({"idx": place, "name": str(place), "path": folder.name, "type": CLASSES[kind]})
+    hidden = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+    task = {
+        "transformer_task": "feature-extraction",
+        "modality_config": hidden,
+        "module_output_name": "token_embeddings",
+    }
+    for name, content in (
+        (MODULES, listed),
+        (LENGTHS, task),
+        (SETTINGS, {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity"}),
+    ):
+        (target / name).write_text(json.dumps(content, indent=2))
 
 
 def _rows(tokenizer: Path) -> int:

@@ -18,6 +18,7 @@ from rerank_cli.cli.toml_text import toml_text
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
 
+MODEL = "model"  # an option, and the argument of `rerank models`
 INPUT = "input"  # the key for what has no option: the files named on the command line
 OUTPUTS = ("output", "errors", "stats", "html", "per_query", "plot")  # the parameters that name files to write
 
@@ -63,7 +64,9 @@ def parameters(command: TyperCommand) -> dict[str, Any]:
 
 def key_of(parameter: Any) -> str:
     """What a file calls a parameter."""
-    return INPUT if parameter.param_type_name == "argument" else max(parameter.opts, key=len).removeprefix("--")
+    if parameter.param_type_name == "argument":
+        return MODEL if parameter.name == MODEL else INPUT
+    return str(max(parameter.opts, key=len)).removeprefix("--")
 
 
 def read_config_file(

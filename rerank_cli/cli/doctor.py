@@ -32,6 +32,7 @@ def doctor(
     engine: o.Engine = M.engine,
     device: o.Device = M.device,
     dtype: o.Dtype = M.dtype,
+    label: o.Label = None,
     max_length: o.MaxLength = M.max_length,
     query_max_length: o.QueryMaxLength = M.query_max_length,
     threads: o.Threads = None,

@@ -38,6 +38,7 @@ def export_command(
     model: o.Model = M.model,
     revision: o.Revision = None,
     offline: o.Offline = False,
+    label: o.Label = None,
     max_length: o.MaxLength = M.max_length,
     query_max_length: o.QueryMaxLength = M.query_max_length,
     threads: o.Threads = None,

@@ -32,6 +32,7 @@ def models_command(
     engine: o.Engine = M.engine,
     device: o.Device = M.device,
     dtype: o.Dtype = M.dtype,
+    label: o.Label = None,
     max_length: o.MaxLength = M.max_length,
     query_max_length: o.QueryMaxLength = M.query_max_length,
     as_json: Annotated[bool, o.option("json", "Print one line of JSON instead.")] = False,

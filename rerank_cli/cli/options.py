@@ -24,6 +24,7 @@ from rerank_cli.formats.beir import in_folder, text_files
 from rerank_cli.formats.known import FORMATS
 from rerank_cli.formats.run_layouts import read_run_columns
 from rerank_cli.formats.suffixes import output_format
+from rerank_cli.models.config_json import MOST_LABELS
 
 ScoreKind = Literal["sigmoid", "logit"]
 Progress = Literal["auto", "bar", "lines", "none"]
@@ -135,6 +136,10 @@ Dtype = Annotated[
         "Precision of the model: auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.",
         values=ENGINE_DTYPES,
     ),
+]
+Label = Annotated[
+    int | None,
+    option("label", "Label that is ranked by, for a classifier with several. The first is 0.", min=0, most=MOST_LABELS),
 ]
 MaxLength = Annotated[
     int,

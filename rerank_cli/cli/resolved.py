@@ -25,7 +25,8 @@ def resolved(context: Any) -> dict[str, str]:
 
 def _expected(context: Any) -> tuple[str, str]:
     try:
-        expected = expected_engine(model_of(context))
+        named = context.params.get("model") is not None  # `rerank models` needs none
+        expected = expected_engine(model_of(context)) if named else None
     except RerankError:  # which the run itself reports
         expected = None
     if expected is None:

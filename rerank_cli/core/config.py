@@ -91,6 +91,7 @@ class ModelConfig:
     threads: int | None = None
     long_docs: LongDocs = "truncate"
     chunk_overlap: int = 64
+    label: int | None = None  # that is ranked by, of a classifier with several
     requested: tuple[str, ...] = ()  # names of fields that the user chose: what is done with these is worth a note
 
 

@@ -31,6 +31,7 @@ class Identity:
     query_max_length: int
     threads: int
     versions: dict[str, str]
+    label: int | None = None  # of a classifier with several, the one that is ranked by
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, for the fingerprint and the statistics."""

@@ -11,6 +11,7 @@ from rerank_cli.models.summary import Summary
 
 TESTED = "random weights against sentence-transformers"
 TESTED_GRAPHS = "graphs for OpenVINO and onnxruntime against torch"
+WIDTH = 80  # columns of the list
 LABEL = 12  # columns
 COMMIT = 12  # shown characters of a commit
 NAMES = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F64": "fp64"}
@@ -27,7 +28,7 @@ def listing(rows: Sequence[Row]) -> Iterator[str]:
     for family, members in groupby(rows, key=lambda row: row.family):
         of_family = list(members)
         yield ""
-        yield f"{family} (engine on this machine: {_engines(of_family)})"
+        yield from wrap(f"{family} (engine on this machine: {_engines(of_family)})", WIDTH)
         for _ in of_family:
             yield _line(next(lines), widths)
     yield ""
@@ -38,7 +39,7 @@ def listing(rows: Sequence[Row]) -> Iterator[str]:
     yield "`rerank doctor --model MODEL` compares with those computed here."
     yield "Each family is tested with random weights against sentence-transformers."
     graphs = dict.fromkeys(row.family for row in rows if row.graphs_tested)
-    yield f"{', '.join(graphs)}: graphs against torch, too."
+    yield from wrap(f"Graphs are tested against torch, too: {', '.join(graphs)}.", WIDTH)
     yield "Licences are those of the cards on the hub in November 2026. The card counts."
     if any(row.model.non_commercial for row in rows):
         yield f"* {NON_COMMERCIAL}"
@@ -101,7 +102,8 @@ def millions(count: float) -> str:
     if count >= 1e9:
         return f"{count / 1e9:.1f}B"
     value = count / 1e6
-    return f"{value:.0f}M" if value >= 100 else f"{value:.1f}M" if value >= 0.1 else f"{value:.2f}M"
+    digits = 0 if value >= 100 else 1 if value >= 0.1 else 2
+    return f"{value:.{digits}f}".removesuffix(".0") + "M"
 
 
 def description(found: Description, width: int | None = None) -> Iterator[str]:

@@ -6,7 +6,7 @@ of a pair is the tokens of its document.
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
@@ -78,12 +78,7 @@ def open_bi_encoder(config: ModelConfig, folder: ModelFolder | None = None) -> T
     folder.refuse_other_kind("bi-encoder")
     notes: list[str] = []
     encoding = encoding_in(folder)
-    longest = encoding.longest
-    if longest is not None and longest < config.max_length:
-        if "max_length" in config.requested:
-            notes.append(f"--max-length lowered from {config.max_length} to {longest}: the model's files say so")
-        config = replace(config, max_length=longest)
-    lengths = lengths_within(positions_of(folder), config, notes)
+    lengths = lengths_within(positions_of(folder), folder.longest, config, notes)
     if config.long_docs == "chunk":
         raise ConfigError("--long-docs chunk: not supported by the bi-encoder engine", "Use truncate or error.")
     if encoding.assumed:

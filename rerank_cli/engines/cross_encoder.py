@@ -22,7 +22,7 @@ def open_cross_encoder(config: ModelConfig, folder: ModelFolder | None = None) -
     folder = find_model(config) if folder is None else folder
     folder.refuse_other_kind("cross-encoder")
     notes: list[str] = []
-    lengths = lengths_within(positions_of(folder), config, notes)
+    lengths = lengths_within(positions_of(folder), folder.longest, config, notes)
     overlap = config.chunk_overlap if config.long_docs == "chunk" else None
     most = (lengths.pair - lengths.query) // 2
     if overlap is not None and overlap > most:

@@ -9,6 +9,7 @@ from rerank_cli.core.errors import ConfigError
 from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.graphs import graph_note
 from rerank_cli.engines.registry import GRAPHS
+from rerank_cli.models.declared import LENGTHS
 from rerank_cli.models.graph_files import write_note
 from rerank_cli.models.libraries import version_of
 from rerank_cli.models.resolved import write_resolved
@@ -30,5 +31,6 @@ def export_graph(model: ModelConfig, form: str, dtype: str, target: Path) -> Non
     write_resolved(folder, target)
     note = graph_note(encoder, form, dtype, {name: version_of(name) for name in graphs.noted})
     write_note(target, {**note, "model": folder.name, "revision": folder.revision})
-    for path in (folder.path / "config.json", *folder.tokenizer_files):
+    lengths = [folder.path / LENGTHS] if folder.longest is not None else []
+    for path in (folder.path / "config.json", *lengths, *folder.tokenizer_files):
         shutil.copyfile(path, target / path.name)

@@ -22,6 +22,8 @@ def graph_note(model: CrossEncoder, form: str, dtype: str, versions: dict[str, s
         "config_sha256": model.folder.config_sha256,
         "versions": versions,
     }
+    if model.folder.label is not None:
+        note["label"] = model.folder.label
     if (form, dtype) == ("onnx", "int8") and not has_vnni():
         note["weights"] = "uint8"
     return note

@@ -39,7 +39,7 @@ def weights_in_memory(folder: ModelFolder, dtype: str) -> int | None:
     """
     if folder.graph is not None:
         return folder.weight_bytes
-    return stored_weights(folder.weights).parameters * BYTES[dtype] if folder.weights else None
+    return stored_weights(folder.all_weights).parameters * BYTES[dtype] if folder.weights else None
 
 
 def estimated_memory(engine: str, dtype: str, parameters: int, *, converts: bool = False) -> int | None:

@@ -40,7 +40,8 @@ def self_test(scorer: Scorer) -> dict[str, float]:
     together = score_together(scorer, pairs)
     alone = [score_together(scorer, [pair])[0] for pair in pairs]
     if not all(map(math.isfinite, together + alone)):
-        raise DeviceError(f"self-test: scores are not finite in {scorer.identity.dtype}", "Try --dtype fp32.")
+        wider = "Use --dtype bf16 or fp32." if scorer.identity.dtype == "fp16" else "Try --dtype fp32."
+        raise DeviceError(f"self-test: scores are not finite in {scorer.identity.dtype}", wider)
     delta = max(abs(a - b) for a, b in zip(together, alone, strict=True))
     size = max(1.0, *map(abs, together))
     if delta > SINGLES_TOLERANCE[scorer.identity.dtype] * size:

@@ -18,7 +18,8 @@ from rerank_cli.engines.lanes import lanes_for, side_by_side
 from rerank_cli.engines.torch_device import TORCH_DTYPES, is_out_of_memory, raise_if_lost
 from rerank_cli.engines.torch_packed_linear import pack_linear_layers
 from rerank_cli.engines.torch_plain_attention import use_plain_attention
-from rerank_cli.models.load import keep_head_in_float32, load_model
+from rerank_cli.models.labels import logit_of
+from rerank_cli.models.load import load_cross_encoder
 from rerank_cli.models.text_model import TextModel
 from rerank_cli.models.through_transformers import load_config
 
@@ -65,9 +66,7 @@ class LoadedCrossEncoder:
     def load_weights(self) -> Any:
         """The model on the CPU."""
         folder = self.text_model.folder
-        model = load_model(folder, load_config(folder), self.dtype)
-        keep_head_in_float32(model, folder)
-        return model
+        return load_cross_encoder(folder, load_config(folder), self.dtype)
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield the float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
@@ -123,7 +122,7 @@ class LoadedCrossEncoder:
     def logits(self, batch: Batch) -> torch.Tensor:
         """A float32 logit for each pair of the batch, on the device."""
         logits: torch.Tensor = self.model(**self.inputs(batch), return_dict=True).logits
-        return logits.float().flatten()
+        return logit_of(logits.float(), self.text_model.folder.label).flatten()
 
     def inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Padded int64 tensors (rows × longest), without a mask if all rows are equally long."""

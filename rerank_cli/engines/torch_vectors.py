@@ -22,6 +22,7 @@ from rerank_cli.engines.torch_cross_encoder import TRAITS
 from rerank_cli.engines.torch_device import is_out_of_memory
 from rerank_cli.engines.torch_model import LoadedCrossEncoder
 from rerank_cli.models.load import load_model
+from rerank_cli.models.pooling import pool
 from rerank_cli.models.through_transformers import load_config
 
 SMALLER = "Use a smaller --max-length, or --device cpu."
@@ -120,15 +121,3 @@ def slices(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
             start, characters = place, len(text)
     if texts:
         yield start, len(texts)
-
-
-def pool(hidden: torch.Tensor, mask: torch.Tensor | None, mode: str) -> torch.Tensor:
-    """One vector per row of `hidden` (rows × tokens × hidden), padded on the right where `mask` is 0."""
-    if mode == "cls":
-        return hidden[:, 0]
-    if mask is None:
-        return hidden.mean(dim=1) if mode == "mean" else hidden[:, -1]
-    counts = mask.sum(dim=1)
-    if mode == "lasttoken":
-        return hidden[torch.arange(len(hidden), device=hidden.device), counts - 1]
-    return (hidden * mask[..., None]).sum(dim=1) / counts[:, None]

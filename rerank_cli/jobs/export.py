@@ -25,6 +25,7 @@ from rerank_cli.files.folders import swap_folder
 from rerank_cli.files.paths import real_path
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.config_json import TOKENIZER_FILES
+from rerank_cli.models.declared import LENGTHS
 from rerank_cli.models.find import refuse_empty
 from rerank_cli.models.graph_files import NOTE, NotMade, words_of_a_full_disk
 from rerank_cli.reranking.in_memory import load_and_score
@@ -112,7 +113,7 @@ def _foreign_names(folder: Path) -> set[str]:
         files = set(json.loads((folder / NOTE).read_bytes())["files"])
     except (OSError, ValueError, KeyError, TypeError):
         files = set()
-    return {path.name for path in folder.iterdir()} - {NOTE, "config.json", *TOKENIZER_FILES, *files}
+    return {path.name for path in folder.iterdir()} - {NOTE, "config.json", LENGTHS, *TOKENIZER_FILES, *files}
 
 
 def parity(config: ExportConfig, folder: Path, requests: list[Request]) -> Agreement:

@@ -15,7 +15,7 @@ from rerank_cli.engines.machine import likely_device
 from rerank_cli.engines.memory import BYTES, estimated_memory, machine_memory, weights_in_memory
 from rerank_cli.engines.registry import ENGINES
 from rerank_cli.models.catalog import FAMILIES, Family, ListedModel, is_non_commercial, listed_model
-from rerank_cli.models.config_json import BUILT_IN
+from rerank_cli.models.config_json import advice_on_architecture
 from rerank_cli.models.declared import BI_ENCODER
 from rerank_cli.models.find import SmallFiles, find_small_files
 from rerank_cli.models.folder import LARGE, ModelFolder, inspect_folder
@@ -102,7 +102,12 @@ def describe(config: ModelConfig) -> Description:
         found |= {"summary": summary, "parameters": parameters, "licence": summary.licence or found["licence"]}
         found["template"], of_tokenizer = _template(files.path, _kind(summary.kind, config.engine), summary.config)
         folder = inspect_folder(
-            config.model, files.path, files.revision, config.engine, to_download=files.to_download or 0
+            config.model,
+            files.path,
+            files.revision,
+            config.engine,
+            label=config.label,
+            to_download=files.to_download or 0,
         )
         found["weight_bytes"] = folder.weight_bytes
         _refuse_unknown(folder)
@@ -136,7 +141,7 @@ def _refuse_unknown(folder: ModelFolder) -> None:
     if not has_architecture(str(model_type)):
         raise ModelError(
             f"{folder.path / 'config.json'}: transformers {version_of('transformers')} has no {model_type!r}",
-            BUILT_IN,
+            advice_on_architecture(model_type),
         )
 
 

@@ -7,7 +7,7 @@ a licence: the card counts. Any other model of a family runs, too.
 import re
 from dataclasses import dataclass
 
-from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER
+from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, MODULAR
 
 NON_COMMERCIAL = re.compile(r"(^|-)(nc|non-?commercial|research(-use)?-only)($|-)", re.IGNORECASE)
 
@@ -71,6 +71,18 @@ FAMILIES = (
         CROSS_ENCODER,
         "modernbert",
         (ListedModel("Alibaba-NLP/gte-reranker-modernbert-base", 149, 8192, "en", APACHE),),
+    ),
+    Family(
+        "ModernBERT with a head in modules",
+        MODULAR,
+        "modernbert",
+        (
+            ListedModel("cross-encoder/ettin-reranker-1b-v1", 1000, 8192, "en", APACHE),
+            ListedModel("cross-encoder/ettin-reranker-400m-v1", 400, 8192, "en", APACHE),
+            ListedModel("cross-encoder/ettin-reranker-150m-v1", 150, 8192, "en", APACHE),
+            ListedModel("cross-encoder/ettin-reranker-68m-v1", 68, 8192, "en", APACHE),
+            ListedModel("cross-encoder/ettin-reranker-17m-v1", 17, 8192, "en", APACHE),
+        ),
     ),
     Family(
         "DeBERTa cross-encoders",

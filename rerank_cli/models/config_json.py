@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.core.errors import ModelError
+from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.models.families import WHAT_RUNS
 
 ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
 BUILT_IN_ATTENTION = ("eager", "sdpa", None)
 GENERATORS = ("ForCausalLM", "ForConditionalGeneration")  # of architectures that write text
 FETCH_AGAIN = "Fetch the files of the model again."
+SINCE = {"gte": "5.23"}  # architectures that transformers has since this version, newer than the oldest that runs
 BUILT_IN = "Choose a model with a built-in architecture: code from model repositories is never run."
 INCOMPLETE = "Fetch the model again: the folder is incomplete."
 REFUSED: dict[str, tuple[Any, ...]] = {  # keys, with the values that have no effect
@@ -36,6 +37,7 @@ SIZES = (
     "type_vocab_size",
 )
 LARGEST = 2**31 - 1
+MOST_LABELS = 1000
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
@@ -78,6 +80,12 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
         raise ModelError(f"{path}: architectures or model_type are not names", FETCH_AGAIN)
 
 
+def advice_on_architecture(model_type: Any) -> str:
+    """What to do about a model type that transformers lacks."""
+    since = SINCE.get(model_type) if isinstance(model_type, str) else None
+    return BUILT_IN if since is None else f"Install transformers {since} or newer, or choose another model."
+
+
 def architecture_of(config: dict[str, Any]) -> str:
     """The architecture that a checked configuration names; "none" without."""
     return str((config.get("architectures") or ["none"])[0])
@@ -93,17 +101,40 @@ def is_generator(config: dict[str, Any]) -> bool:
     return architecture_of(config).endswith(GENERATORS)
 
 
-def refuse_no_head(path: Path, config: dict[str, Any]) -> None:
-    """Raises ModelError unless a checked configuration is that of a sequence classifier with one label."""
+def refuse_no_head(path: Path, config: dict[str, Any], label: int | None = None) -> None:
+    """Raises ModelError unless a checked configuration is that of a sequence classifier with one label.
+
+    With several labels, `label` must be one of them. Raises ConfigError for a label that the classifier lacks.
+    """
     if not has_head(config):
         architecture = architecture_of(config)
         advice = "Choose a …ForSequenceClassification model with one label. For a bi-encoder, add --engine bi-encoder."
         if is_generator(config):
             advice = f"This version does not run rerankers built on a language model. {WHAT_RUNS}"
         raise ModelError(f"{path}: architecture {architecture} has no classification head", advice)
-    for labels in _labels(config):
+    refuse_labels(path, list(_labels(config)), label)
+
+
+def refuse_labels(path: Path, counts: list[Any], label: int | None) -> None:
+    """Raises ModelError for a number of labels other than one without a `label`; the `counts` must agree.
+
+    Raises ConfigError for a label that the classifier lacks.
+    """
+    count, *others = counts
+    several = type(count) is int and 1 < count <= MOST_LABELS and all(other == count for other in others)
+    if label is not None:
+        if several and label < count:
+            return
+        if all(labels == 1 for labels in counts):
+            raise ConfigError(f"--label {label}: {path} has one label", "Leave --label out.")
+        if several:
+            raise ConfigError(f"--label {label}: {path} has {count} labels", f"Use a number from 0 to {count - 1}.")
+    for labels in counts:
         if labels != 1:
-            raise ModelError(f"{path}: {labels} labels, expected one", "Choose a reranker model.")
+            advice = "Choose a reranker model."
+            if several:
+                advice = f"Add --label N (0 to {count - 1}) for the label that says relevant, or choose another model."
+            raise ModelError(f"{path}: {labels} labels, expected one", advice)
 
 
 def _labels(config: dict[str, Any]) -> Iterator[Any]:

@@ -43,14 +43,14 @@ def encoding_of(folder: Path, declaration: Declaration) -> Encoding:
     transformer, pooling = declaration.module("Transformer"), declaration.module("Pooling")
     if transformer is None or pooling is None:
         raise ModelError(f"{path}: no Transformer with Pooling", "Fetch the complete bi-encoder.")
-    mode = _pooling(pooling.folder / "config.json", pooling.settings)
+    mode = pooling_of(pooling.folder / "config.json", pooling.settings)
     prompts = declaration.settings.get("prompts") or {}
     query, document = (_prompt(folder / SETTINGS, prompts, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS))
-    longest = _longest(folder / LENGTHS, transformer.settings)
+    longest = longest_of(folder / LENGTHS, transformer.settings)
     return Encoding(mode, query, document, longest, declaration.files)
 
 
-def _longest(path: Path, config: dict[str, Any]) -> int | None:
+def longest_of(path: Path, config: dict[str, Any]) -> int | None:
     """The maximal length of texts. Raises ModelError for unsupported settings."""
     if config.get("do_lower_case"):
         raise ModelError(f"{path}: do_lower_case is not supported", "Set a lowercase normalizer in tokenizer.json.")
@@ -60,7 +60,7 @@ def _longest(path: Path, config: dict[str, Any]) -> int | None:
     return longest
 
 
-def _pooling(path: Path, config: dict[str, Any]) -> str:
+def pooling_of(path: Path, config: dict[str, Any]) -> str:
     """The pooling mode of a configuration, in the older spelling (flags) or the newer one (a name)."""
     flags = {"mean": "mean_tokens", "cls": "cls_token", "lasttoken": "lasttoken"}
     old = [mode for mode, flag in flags.items() if config.get(f"pooling_mode_{flag}") is True]

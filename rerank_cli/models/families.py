@@ -14,7 +14,6 @@ NOT_RUN = {
     "a listwise reranker": r"jina-reranker-v3|/rank[-_]?(zephyr|vicuna)",
     "a model with code of its own in its repository": r"jina-reranker-(v1|v2|m0)|/gte-multilingual-reranker",
     "a late-interaction model": r"colbert",
-    "a cross-encoder with its head in modules of sentence-transformers": r"/ettin-reranker",
 }
 OWNERS = {  # on the hub, of models that are often named without them
     "cross-encoder": r"ms-marco-(minilm|tinybert|electra)",

@@ -31,10 +31,11 @@ from rerank_cli.models.weights import weights_of
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 OF_MODULES = "[0-9]*_*/model.safetensors"
 SMALL = ["config.json", *DECLARATIONS]  # say whether the model runs, before gigabytes are downloaded
-WANTED = [*SMALL, *WEIGHTS, *TOKENIZER_FILES, CARD]
+WANTED = [*SMALL, *WEIGHTS, OF_MODULES, *TOKENIZER_FILES, CARD]
 SHA256 = re.compile("[0-9a-f]{64}")
 T = TypeVar("T")
 WITH_SETTINGS = tuple(f"_{kind}" for kind in KNOWN if kind not in OPTIONAL)  # folders of modules, by their names
+WITH_WEIGHTS = ("_Dense", "_LayerNorm")
 TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # which are not network faults
 WAYS_OUT = (
@@ -61,8 +62,8 @@ def from_hub(name: str, config: ModelConfig) -> ModelFolder:
     """
     silence_libraries(config.offline)
     snapshot = _cached_snapshot(name, config.revision) or _download(name, config)
-    folder = inspect_folder(name, snapshot, snapshot.name, config.engine, config.verify)
-    for path in folder.weights:
+    folder = inspect_folder(name, snapshot, snapshot.name, config.engine, config.verify, label=config.label)
+    for path in folder.all_weights:
         refuse_other_bytes(name, path, config.verify)
     return folder
 
@@ -159,12 +160,14 @@ def _has_all_listed(folder: Path) -> bool:
 
 
 def _has_modules(folder: Path) -> bool:
-    """Whether the settings of all modules are there: earlier versions fetched those of pooling only."""
+    """Whether the settings and the weights of all modules are there: earlier versions fetched fewer of them."""
     try:
         places = [str(each["path"]) for each in json.loads((folder / MODULES).read_bytes())]
     except (OSError, ValueError, KeyError, TypeError):  # none, or what `declared` refuses
         return True
-    return all((folder / place / "config.json").exists() for place in places if place.endswith(WITH_SETTINGS))
+    needed = [f"{place}/config.json" for place in places if place.endswith(WITH_SETTINGS)]
+    needed += [f"{place}/model.safetensors" for place in places if place.endswith(WITH_WEIGHTS)]
+    return all((folder / name).exists() for name in needed)
 
 
 def _download(name: str, config: ModelConfig) -> Path:
@@ -174,7 +177,7 @@ def _download(name: str, config: ModelConfig) -> Path:
     if config.offline or constants.HF_HUB_OFFLINE:
         raise ModelAbsent(f"{name}: not in the hub cache, and this run is offline", ways_out(config))
     _bound_waiting()
-    read_kind(_asking(name, config, lambda: _fetched(name, config, SMALL)), config.engine)
+    read_kind(_asking(name, config, lambda: _fetched(name, config, SMALL)), config.engine, config.label)
     return _asking(name, config, lambda: _fetched(name, config, WANTED))
 
 

@@ -1,6 +1,6 @@
 """How many tokens a pair may have: what the model has positions for, and what was asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rerank_cli.core.config import ModelConfig
@@ -44,14 +44,18 @@ def usable_positions(config: dict[str, Any]) -> int:
     return positions
 
 
-def lengths_within(positions: int, config: ModelConfig, notes: list[str]) -> Lengths:
-    """The lengths that `config` asks for, lowered to what the model has.
+def lengths_within(positions: int, longest: int | None, config: ModelConfig, notes: list[str]) -> Lengths:
+    """The lengths that `config` asks for, lowered to what the model has, and to the `longest` that its files set.
 
     `notes` gets a sentence for each that the user chose: a default is lowered silently. Raises ModelError for a model
     with hardly any positions.
     """
     if positions < FEWEST:
         raise ModelError(f"config.json: positions for {positions} tokens, too few for a pair", FETCH_AGAIN)
+    if longest is not None and longest < config.max_length:
+        if "max_length" in config.requested:
+            notes.append(f"--max-length lowered from {config.max_length} to {longest}: the model's files say so")
+        config = replace(config, max_length=longest)
     max_length = min(config.max_length, positions)
     if max_length < config.max_length and "max_length" in config.requested:
         notes.append(f"--max-length lowered from {config.max_length} to {positions}: the model has no more positions")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModel, AutoModelForSequenceClassification
 
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.config_json import FETCH_AGAIN
@@ -123,6 +123,21 @@ def _zeros(model: Any) -> Iterator[str]:
             continue
         if not bool(weight.flatten()[:256].any()) and not bool(weight.any()):  # fast path
             yield str(name)
+
+
+def load_cross_encoder(folder: ModelFolder, config: Any, dtype: torch.dtype) -> Any:
+    """A cross-encoder on the CPU: the body in `dtype`, the head in float32. Raises ModelError.
+
+    A head in modules of sentence-transformers is read from their files: a sequence classifier would be given a random
+    one.
+    """
+    if folder.head is not None:
+        from rerank_cli.models.modular import Modular
+
+        return Modular(load_model(folder, config, dtype, AutoModel, ("pooler.",)), folder.head)
+    model = load_model(folder, config, dtype)
+    keep_head_in_float32(model, folder)
+    return model
 
 
 def keep_head_in_float32(model: Any, folder: ModelFolder) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from rerank_cli.files.durable import whole_file
 from rerank_cli.models.facts import Facts, Resolved
 from rerank_cli.models.folder import ModelFolder
+from rerank_cli.models.hashes import sha256_of
 from rerank_cli.models.lengths import states_positions, usable_positions
 from rerank_cli.models.libraries import user_cache, version_of
 
@@ -71,7 +72,7 @@ def _of_the_files(about: dict[str, str]) -> dict[str, str]:
 def _about(folder: ModelFolder) -> dict[str, str]:
     """The files that an answer is about, and who gave it."""
     return {
-        "config_sha256": folder.config_sha256,
+        "config_sha256": sha256_of(folder.path / "config.json", folder.verify),
         "tokenizer_sha256": folder.tokenizer_sha256,
         **{library: version_of(library) for library in ("transformers", "tokenizers")},
     }

@@ -106,6 +106,7 @@ class TextModel(Generic[T]):
             max_length=self.lengths.pair,
             query_max_length=self.lengths.query,
             threads=threads,
+            label=self.folder.label,
             versions={name: version_of(name) for name in (*libraries, "transformers", "tokenizers")}
             | {"recipe": str(RECIPE)},
         )

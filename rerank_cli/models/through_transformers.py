@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from rerank_cli.core.errors import ModelError
-from rerank_cli.models.config_json import BUILT_IN, FETCH_AGAIN
+from rerank_cli.models.config_json import FETCH_AGAIN, advice_on_architecture
 from rerank_cli.models.facts import Facts, Resolved
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.lengths import usable_positions
@@ -60,7 +60,7 @@ def load_config(folder: ModelFolder) -> Any:
     if model_type not in CONFIG_MAPPING_NAMES:
         raise ModelError(
             f"{folder.path / 'config.json'}: transformers {transformers.__version__} has no {model_type!r}",
-            BUILT_IN,
+            advice_on_architecture(model_type),
         )
     try:
         return AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)

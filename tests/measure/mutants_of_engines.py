@@ -21,8 +21,8 @@ MUTANTS = [
     Mutant(
         "torch: logits are rounded to bfloat16",
         "engines/torch_model.py",
-        "return logits.float().flatten()",
-        "return logits.bfloat16().float().flatten()",
+        "return logit_of(logits.float(), self.text_model.folder.label).flatten()",
+        "return logit_of(logits.bfloat16().float(), self.text_model.folder.label).flatten()",
         TORCH,
     ),
     Mutant(
@@ -98,8 +98,8 @@ MUTANTS = [
     Mutant(
         "openvino: the graph has GELU by tanh",
         "engines/torch_graph.py",
-        "        self._model = load_model(",
-        '        encoder.config.hidden_act = "gelu_pytorch_tanh"\n        self._model = load_model(',
+        "        self._model = load_cross_encoder(",
+        '        config.hidden_act = "gelu_pytorch_tanh"\n        self._model = load_cross_encoder(',
         AGREES.format("openvino-fp32"),
     ),
     Mutant(
@@ -150,5 +150,40 @@ MUTANTS = [
         "per_channel=True",
         "per_channel=False",
         AGREES.format("onnx-int8"),
+    ),
+    Mutant(
+        "a head in modules is random",
+        "models/modular.py",
+        "    made.load_state_dict({key: tensor.float() for key, tensor in found.items()})\n",
+        "",
+        "oracle/test_modular.py::test_logits_are_those_of_sentence_transformers[cls-bert]",
+    ),
+    Mutant(
+        "a head in modules pools the padding",
+        "models/modular.py",
+        "pool(hidden, attention_mask, self._mode)",
+        "pool(hidden, None, self._mode)",
+        "oracle/test_modular.py::test_a_logit_does_not_depend_on_its_batch[mean]",
+    ),
+    Mutant(
+        "a label's logit is taken for its log-odds",
+        "models/labels.py",
+        "    return logits[:, label : label + 1] - torch.logsumexp(others, dim=1, keepdim=True)",
+        "    return logits[:, label : label + 1]",
+        "oracle/test_labels.py::test_the_logit_is_the_log_odds_of_the_label[torch-1]",
+    ),
+    Mutant(
+        "openvino: padding beyond a window is NaN",
+        "engines/torch_graph.py",
+        'set_attn_implementation("eager")',
+        "eval()",
+        "oracle/test_families.py::test_graphs_of_a_family_give_the_logits_of_torch[modernbert-openvino]",
+    ),
+    Mutant(
+        "a graph is not tried with padding beyond a window",
+        "engines/torch_graph.py",
+        "    return (*PROBES, ((4, longest), (3, 5)))",
+        "    return PROBES",
+        "oracle/test_families.py::test_a_graph_is_tried_with_padding_beyond_the_window[modernbert]",
     ),
 ]

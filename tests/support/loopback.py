@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         words = self.path.partition("?")[0].strip("/").split("/")
         api = words[:2] == ["api", "models"]
         name = "/".join(words[2:4] if api else words[:2])
-        self.part = (TREE if "tree" in words else INFO) if api else words[-1]
+        self.part = (TREE if "tree" in words else INFO) if api else "/".join(words[words.index("resolve") + 2 :])
         self.hub.asked.append(Asked(time.monotonic(), name, self.command, self.part))
         fault = self.hub.faults.get(name)
         if fault is not None and fault.at in (None, self.part) and self.command in fault.methods:
@@ -198,7 +198,8 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 def hub_of(folder: Path) -> Iterator[Hub]:
     """A hub that serves the files of a folder."""
-    hub = Hub({path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()})
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    hub = Hub({path.relative_to(folder).as_posix(): path.read_bytes() for path in files})
     server = Server(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub}))
     hub.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

@@ -27,9 +27,9 @@ NOT_RUN = {
     "Alibaba-NLP/gte-multilingual-reranker-base": "repository",
     "colbert-ir/colbertv2.0": "late-interaction",
     "answerdotai/answerai-colbert-small-v1": "late-interaction",
-    "cross-encoder/ettin-reranker-17m-v1": "head",
 }
 RUN = [
+    "cross-encoder/ettin-reranker-17m-v1",
     "BAAI/bge-reranker-v2-m3",
     "BAAI/bge-reranker-base",
     "mixedbread-ai/mxbai-rerank-base-v1",

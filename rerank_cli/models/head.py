@@ -1,0 +1,97 @@
+"""The head of a cross-encoder in modules of sentence-transformers, from what their files declare.
+
+    Transformer, Pooling, Dense, …, LayerNorm, …, Dense       one vector a pair, then layers, then one score
+
+The layers are computed by `models/modular`. Each has a folder with its settings and its weights.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rerank_cli.core.errors import ModelError
+from rerank_cli.models.config_json import FETCH_AGAIN, refuse_labels, require_file
+from rerank_cli.models.declared import LENGTHS, MODULES, Declaration, Module
+from rerank_cli.models.encoding import longest_of, pooling_of
+from rerank_cli.models.families import WHAT_RUNS
+from rerank_cli.models.weights import refuse_cut
+
+ACTIVATIONS = ("Identity", "GELU", "ReLU", "SiLU", "Sigmoid", "Tanh")  # classes of torch.nn
+VECTOR, SCORES = "sentence_embedding", "scores"  # names of what a module computes
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of a head: "Dense" (width to `width`, then `activation`) or "LayerNorm" of vectors of `width`."""
+
+    type: str
+    weights: Path
+    width: int
+    activation: str = "Identity"
+    bias: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModularHead:
+    """The pooling mode, the layers in the order of computation (the last gives one score), and the longest pair.
+
+    `longest` counts tokens; None without a limit.
+    """
+
+    pooling: str
+    layers: tuple[Layer, ...]
+    longest: int | None = None
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """The safetensors files of the layers."""
+        return tuple(layer.weights for layer in self.layers)
+
+
+def head_of(folder: Path, declaration: Declaration, label: int | None = None) -> ModularHead:
+    """The head that a declaration of the kind MODULAR describes; of several scores, `label` is ranked by.
+
+    Raises ModelError for layers that are not computed, ConfigError for a label that the head lacks.
+    """
+    transformer, pooling, *modules = declaration.modules
+    mode = pooling_of(pooling.folder / "config.json", pooling.settings)
+    layers = tuple(_layer(module, last=module is modules[-1]) for module in modules if module.type != "Normalize")
+    refuse_labels(modules[-1].folder / "config.json", [layers[-1].width], label)
+    if len(layers) < len(modules):
+        raise ModelError(f"{folder / MODULES}: Normalize in a head is not supported", WHAT_RUNS)
+    return ModularHead(mode, layers, longest_of(folder / LENGTHS, transformer.settings))
+
+
+def _layer(module: Module, *, last: bool) -> Layer:
+    path = module.folder / "config.json"
+    if module.type == "LayerNorm":
+        return Layer("LayerNorm", module.folder / WEIGHTS, _width(path, module.settings, "dimension"))
+    settings = module.settings
+    named = str(settings.get("activation_function", ""))
+    package, _, activation = named.rpartition(".")
+    if activation not in ACTIVATIONS or not package.startswith("torch.nn"):
+        raise ModelError(
+            f"{path}: activation {named[:60]!r} is not supported", f"Supported: {', '.join(ACTIVATIONS)} of torch.nn."
+        )
+    names = settings.get("module_input_name", VECTOR), settings.get("module_output_name", VECTOR)
+    if names != (VECTOR, SCORES if last else VECTOR):
+        raise ModelError(f"{path}: computes {names[1]!r} from {names[0]!r}, which is not supported", WHAT_RUNS)
+    width = _width(path, settings, "out_features")
+    if last and activation != "Identity":
+        raise ModelError(f"{path}: gives a score after {activation}, expected a logit", "Choose a reranker model.")
+    return Layer("Dense", module.folder / WEIGHTS, width, activation, settings.get("bias", True) is True)
+
+
+def _width(path: Path, settings: dict[str, Any], name: str) -> int:
+    width = settings.get(name)
+    if type(width) is not int or width < 1:
+        raise ModelError(f"{path}: {name} cannot be {str(width)[:40]}", FETCH_AGAIN)
+    return width
+
+
+def require_weights(head: ModularHead) -> None:
+    """Raises ModelError where the weights of a layer are missing or cut."""
+    for path in head.weights:
+        require_file(path)
+    refuse_cut(head.weights)
