@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.engines.cross_encoder import CrossEncoder
 from rerank_cli.engines.machine import has_vnni
 from rerank_cli.models.folder import ModelFolder
-from rerank_cli.models.graph_files import cache_folder, kept_path
+from rerank_cli.models.graph_files import EXPORT_AGAIN, cache_folder, kept_path
 from rerank_cli.models.text_model import RECIPE
+
+WINDOWED = ("modernbert",)  # architectures with local attention that earlier versions exported
+SAFE_RECIPE = 7
 
 
 def graph_note(model: CrossEncoder, form: str, dtype: str, versions: dict[str, str]) -> dict[str, Any]:
@@ -27,6 +30,15 @@ def graph_note(model: CrossEncoder, form: str, dtype: str, versions: dict[str, s
     if (form, dtype) == ("onnx", "int8") and not has_vnni():
         note["weights"] = "uint8"
     return note
+
+
+def refuse_old_export(folder: ModelFolder) -> None:
+    """Raises ModelError for an export of a model with local attention whose logits can be NaN: before recipe 7."""
+    if folder.graph is None or folder.config.get("model_type") not in WINDOWED:
+        return
+    recipe = folder.graph.note.get("recipe")
+    if type(recipe) is not int or recipe < SAFE_RECIPE:
+        raise ModelError(f"{folder.path}: exported by an earlier version, whose graph can give NaN", EXPORT_AGAIN)
 
 
 def announce_graph(model: CrossEncoder, note: dict[str, Any]) -> None:

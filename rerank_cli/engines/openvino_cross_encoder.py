@@ -15,7 +15,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError, ModelError
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import open_cross_encoder
-from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note
+from rerank_cli.engines.graphs import announce_graph, computed_dtype, graph_note, refuse_old_export
 from rerank_cli.engines.machine import physical_cores
 from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import ENGINES, GRAPHS, not_installed
@@ -44,6 +44,7 @@ class OpenVinoCrossEncoder:
         self._text_model = open_cross_encoder(config, found)
         folder = self._text_model.folder
         folder.refuse_graph("openvino")
+        refuse_old_export(folder)
         self.notes = self._text_model.notes
         self.traits = TRAITS
         self._dtype = computed_dtype(folder, config.dtype, GRAPH.stored, ENGINE.default_dtype("cpu"))

@@ -11,7 +11,6 @@ from torch import nn
 from rerank_cli.core.errors import ModelError, RerankError
 from rerank_cli.core.scorer import Batch
 from rerank_cli.engines.cross_encoder import CrossEncoder
-from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.graph_files import NotMade
 from rerank_cli.models.labels import logit_of
 from rerank_cli.models.libraries import in_short
@@ -48,7 +47,7 @@ class LogitsOnly(nn.Module):
         config = load_config(encoder.folder)
         self._model = load_cross_encoder(encoder.folder, config, dtype).eval()
         self._label = encoder.folder.label
-        if window_of(encoder.folder) is not None:  # OpenVINO's fused attention gives NaN where all keys are masked
+        if window_of(config) is not None:  # OpenVINO's fused attention gives NaN where all keys are masked
             self._model.base_model.set_attn_implementation("eager")
         body: str = self._model.base_model_prefix  # the head is everything outside it
         self.in_float = [rf".*\b_model\.(?!{body}\b).*", r".*\bpooler\b.*", upper_layers(config)]
@@ -62,9 +61,9 @@ class LogitsOnly(nn.Module):
         return logit_of(outputs.logits, self._label)
 
 
-def window_of(folder: ModelFolder) -> int | None:
-    """How many tokens a token of the model attends to in its local layers; None if it attends to all."""
-    found = (folder.config.get(name) for name in WINDOWS)
+def window_of(config: Any) -> int | None:
+    """How many tokens a token attends to in local layers, by a configuration of transformers; None: to all."""
+    found = (getattr(config, name, None) for name in WINDOWS)
     return next((size for size in found if type(size) is int and size > 0), None)
 
 
@@ -73,7 +72,7 @@ def probes_of(encoder: CrossEncoder) -> tuple[tuple[tuple[int, int], ...], ...]:
 
     There a token of the padding attends to padding alone, which a softmax without care turns into NaN.
     """
-    window = window_of(encoder.folder)
+    window = window_of(load_config(encoder.folder))
     if window is None or window > MOST_OF_A_WINDOW:
         return PROBES
     longest = min(2 * window, encoder.lengths.positions - 16)

@@ -55,7 +55,7 @@ class LoadedCrossEncoder:
         if self.device.type == "cpu":
             pack_linear_layers(model.base_model)
             if self.dtype is torch.bfloat16:
-                use_plain_attention(model)
+                use_plain_attention(getattr(model, "body", model))
         try:
             self.model = model.to(self.device).eval()
         except RuntimeError as fault:

@@ -113,6 +113,11 @@ def refuse_no_head(path: Path, config: dict[str, Any], label: int | None = None)
             advice = f"This version does not run rerankers built on a language model. {WHAT_RUNS}"
         raise ModelError(f"{path}: architecture {architecture} has no classification head", advice)
     refuse_labels(path, list(_labels(config)), label)
+    if label is not None and (kind := config.get("problem_type")) not in (None, "single_label_classification"):
+        raise ConfigError(
+            f"--label {label}: {path} has problem_type {str(kind)[:40]!r}, whose labels do not exclude each other",
+            "Only single_label_classification is supported.",
+        )
 
 
 def refuse_labels(path: Path, counts: list[Any], label: int | None) -> None:
@@ -123,7 +128,7 @@ def refuse_labels(path: Path, counts: list[Any], label: int | None) -> None:
     count, *others = counts
     several = type(count) is int and 1 < count <= MOST_LABELS and all(other == count for other in others)
     if label is not None:
-        if several and label < count:
+        if several and 0 <= label < count:
             return
         if all(labels == 1 for labels in counts):
             raise ConfigError(f"--label {label}: {path} has one label", "Leave --label out.")

@@ -11,12 +11,30 @@ from typing import Any
 
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.config_json import FETCH_AGAIN, refuse_labels, require_file
-from rerank_cli.models.declared import LENGTHS, MODULES, Declaration, Module
+from rerank_cli.models.declared import LENGTHS, MODULES, SETTINGS, Declaration, Module
 from rerank_cli.models.encoding import longest_of, pooling_of
 from rerank_cli.models.families import WHAT_RUNS
 from rerank_cli.models.weights import refuse_cut
 
 ACTIVATIONS = ("Identity", "GELU", "ReLU", "SiLU", "Sigmoid", "Tanh")  # classes of torch.nn
+ANY: tuple[Any, ...] = ()  # values that are read, or that change nothing
+PLAIN: dict[str, dict[str, tuple[Any, ...]]] = {  # settings by file, with the values that the engine computes with
+    "LayerNorm": {"dimension": ANY},
+    "Dense": {
+        **dict.fromkeys(("in_features", "out_features", "bias", "activation_function"), ANY),
+        **dict.fromkeys(("module_input_name", "module_output_name"), ANY),
+        "use_residual": (False, None),
+    },
+    "Transformer": {
+        "max_seq_length": ANY,
+        "do_lower_case": (False, None),
+        "transformer_task": ("feature-extraction", None),
+        "modality_config": ({"text": {"method": "forward", "method_output_name": "last_hidden_state"}}, None),
+        "module_output_name": ("token_embeddings", None),
+        "processing_kwargs": ({}, None),
+    },
+}
+LARGEST_WIDTH = 2**16
 VECTOR, SCORES = "sentence_embedding", "scores"  # names of what a module computes
 WEIGHTS = "model.safetensors"
 
@@ -55,6 +73,9 @@ def head_of(folder: Path, declaration: Declaration, label: int | None = None) ->
     Raises ModelError for layers that are not computed, ConfigError for a label that the head lacks.
     """
     transformer, pooling, *modules = declaration.modules
+    _refuse_other_settings(folder / LENGTHS, "Transformer", transformer.settings)
+    if (name := declaration.settings.get("default_prompt_name")) is not None:
+        raise ModelError(f"{folder / SETTINGS}: default_prompt_name {str(name)[:40]!r} is not supported", WHAT_RUNS)
     mode = pooling_of(pooling.folder / "config.json", pooling.settings)
     layers = tuple(_layer(module, last=module is modules[-1]) for module in modules if module.type != "Normalize")
     refuse_labels(modules[-1].folder / "config.json", [layers[-1].width], label)
@@ -65,10 +86,11 @@ def head_of(folder: Path, declaration: Declaration, label: int | None = None) ->
 
 def _layer(module: Module, *, last: bool) -> Layer:
     path = module.folder / "config.json"
+    _refuse_other_settings(path, module.type, module.settings)
     if module.type == "LayerNorm":
         return Layer("LayerNorm", module.folder / WEIGHTS, _width(path, module.settings, "dimension"))
     settings = module.settings
-    named = str(settings.get("activation_function", ""))
+    named = str(settings.get("activation_function"))
     package, _, activation = named.rpartition(".")
     if activation not in ACTIVATIONS or not package.startswith("torch.nn"):
         raise ModelError(
@@ -83,9 +105,17 @@ def _layer(module: Module, *, last: bool) -> Layer:
     return Layer("Dense", module.folder / WEIGHTS, width, activation, settings.get("bias", True) is True)
 
 
+def _refuse_other_settings(path: Path, kind: str, settings: dict[str, Any]) -> None:
+    """Raises ModelError for a setting that the engine does not compute with: scores would be silently wrong."""
+    for name, value in settings.items():
+        allowed = PLAIN[kind].get(name)
+        if allowed is None or (allowed and value not in allowed):
+            raise ModelError(f"{path}: {name[:40]} {str(value)[:60]} is not supported", WHAT_RUNS)
+
+
 def _width(path: Path, settings: dict[str, Any], name: str) -> int:
     width = settings.get(name)
-    if type(width) is not int or width < 1:
+    if type(width) is not int or not 1 <= width <= LARGEST_WIDTH:
         raise ModelError(f"{path}: {name} cannot be {str(width)[:40]}", FETCH_AGAIN)
     return width
 
@@ -93,5 +123,10 @@ def _width(path: Path, settings: dict[str, Any], name: str) -> int:
 def require_weights(head: ModularHead) -> None:
     """Raises ModelError where the weights of a layer are missing or cut."""
     for path in head.weights:
+        if not path.exists() and (pickled := sorted(file.name for file in path.parent.glob("*.bin"))):
+            raise ModelError(
+                f"{path.parent}: only pickled weights ({', '.join(pickled)})",
+                "Convert the weights to safetensors: pickles can run code.",
+            )
         require_file(path)
     refuse_cut(head.weights)

@@ -51,16 +51,11 @@ class Modular(nn.Module):
 
 def _loaded(layer: Layer, width: int) -> nn.Module:
     """A layer with its weights, for vectors of `width`. Raises ModelError."""
-    made: nn.Module
-    expected: dict[str, tuple[int, ...]]
+    expected: dict[str, tuple[int, ...]] = {"weight": (layer.width, width)} | (
+        {"bias": (layer.width,)} if layer.bias else {}
+    )
     if layer.type == "LayerNorm":
-        made = nn.LayerNorm(layer.width)
-        expected = {"weight": (layer.width,), "bias": (layer.width,)}
-        fits = layer.width == width
-    else:
-        made = nn.Linear(width, layer.width, bias=layer.bias)
-        expected = {"weight": (layer.width, width)} | ({"bias": (layer.width,)} if layer.bias else {})
-        fits = True
+        expected = {"weight": (width,), "bias": (width,)}
     try:
         tensors = load_file(layer.weights)
     except Exception as fault:  # damaged files raise any exception
@@ -68,14 +63,16 @@ def _loaded(layer: Layer, width: int) -> nn.Module:
     name = NAMES[layer.type]
     found = {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items()}
     shapes = {key: tuple(tensor.shape) for key, tensor in found.items()}
-    if shapes != expected or not fits:
+    if shapes != expected or (layer.type == "LayerNorm" and layer.width != width):
         raise ModelError(
-            f"{layer.weights}: has {shapes}, and a {layer.type} of {expected} after vectors of {width} is declared",
+            f"{layer.weights}: has {shapes}, and a {layer.type} of {layer.width} after vectors of {width} is declared",
             FETCH_AGAIN,
         )
     if not all(tensor.is_floating_point() for tensor in found.values()):
         raise ModelError(f"{layer.weights}: not floats", FETCH_AGAIN)
-    if layer.type == "Dense" and not bool(found["weight"].any()):
+    if not bool(found["weight"].any()):
         raise ModelError(f"{layer.weights}: {name}.weight is all zeros; scores would be meaningless", FETCH_AGAIN)
+    norm = layer.type == "LayerNorm"
+    made: nn.Module = nn.LayerNorm(width) if norm else nn.Linear(width, layer.width, bias=layer.bias)
     made.load_state_dict({key: tensor.float() for key, tensor in found.items()})
     return made

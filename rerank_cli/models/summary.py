@@ -7,7 +7,8 @@ from typing import Any
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.card import licence_of
 from rerank_cli.models.config_json import check_config, read_json, require_file
-from rerank_cli.models.declared import BI_ENCODER, LATE, YES_NO, Declaration, declaration_of
+from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, LATE, YES_NO, Declaration, declaration_of
+from rerank_cli.models.graph_files import NOTE
 from rerank_cli.models.lengths import states_positions, usable_positions
 from rerank_cli.models.text_model import FOREIGN
 from rerank_cli.models.tokens import ADVICE, Template, around_text
@@ -54,7 +55,9 @@ def summary_of(path: Path) -> Summary:
     prompts = declaration.settings.get("prompts")
     return Summary(
         config=config,
-        kind=declaration.kind,
+        kind=CROSS_ENCODER
+        if (path / NOTE).is_file() and not files
+        else declaration.kind,  # an exported graph has a head
         architecture=declaration.architecture,
         model_type=str(config.get("model_type", "")),
         modules=declaration.types,

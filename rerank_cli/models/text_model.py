@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FOREIGN = "Put the tokenizer of this model into its folder: this one belongs to another model."
-RECIPE = 6  # version of our computation: a new one rebuilds graphs, and older runs are not resumed
+RECIPE = 7  # version of our computation: a new one rebuilds graphs, and older runs are not resumed
 
 
 class Tokenizer(Protocol):

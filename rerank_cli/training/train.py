@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.core.errors import Interrupted
+from rerank_cli.core.errors import ConfigError, Interrupted
 from rerank_cli.core.protocols import Report, StepProgress
 from rerank_cli.engines.choice import open_scorer, refuse_options
 from rerank_cli.evaluation.evaluate import Evaluation
@@ -58,6 +58,11 @@ def _train_in(folder: TrainingFolder, config: TrainConfig, report: Report, progr
     torch_model = replace(config.model, engine="torch")
     refuse_options(torch_model)
     base_folder = find_model(torch_model)
+    if base_folder.head is not None:
+        raise ConfigError(
+            f"{config.model.model}: a head in modules, which this version does not train",
+            "Choose a model with a classification head in config.json.",
+        )
     base = open_scorer(torch_model, base_folder)
     for sentence in base.notes:
         report(sentence)

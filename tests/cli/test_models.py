@@ -335,3 +335,15 @@ def test_the_list_is_json_that_can_be_piped() -> None:
     text = forked("models", "--json").stdout
     assert text.count(b"\n") == 1
     assert json.loads(text)
+
+
+def test_texts_of_a_model_do_not_act_on_the_terminal(tmp_path: Path) -> None:
+    folder = write_bi_encoder(tmp_path / "model\x1b[31m")
+    (folder / "README.md").write_text("---\nlicense: a\x1b[31mb\x07\n---\n")
+    settings = {"prompts": {"query\x1b[2J": "q\x1b[31m"}, "similarity_fn_name": "cosine\x9b"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    for options in ([], ["--json"]):
+        done = forked("models", folder, *options)
+        assert done.code == 0
+        assert not set(done.stdout) & {0x1B, 0x07}
+        assert "\x9b" not in done.stdout.decode()

@@ -74,6 +74,7 @@ BASES = {
     "export": ["-o", "made", *NONE],
     "bench": ["in.jsonl", "--peers", "none", "--engines", "torch:fp32", *NONE],
     "doctor": ["--engine", "fake"],
+    "models": ["mini"],
     "help": [],
 }
 HEAVY = {"train", "mine", "export", "bench", "doctor"}

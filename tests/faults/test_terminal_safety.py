@@ -221,6 +221,7 @@ BASES = {
     "score": ("score", "in.jsonl", "-o", "out.jsonl"),
     "check": ("check", "in.jsonl"),
     "doctor": ("doctor", "--model", "fake"),
+    "models": ("models", "mini"),
     "bench": ("bench", "--model", "./absent"),
     "export": ("export", "-o", "out", "--model", "./absent"),
     "convert": ("convert", "in.jsonl", "-o", "out.jsonl"),

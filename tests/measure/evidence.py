@@ -42,7 +42,7 @@ def reranked(folder: Path, target: Path, more: list[str]) -> None:
 def measured(folder: Path, target: Path) -> dict[str, Any]:
     """Its measures, and those of the first stage."""
     command = [sys.executable, "-m", "rerank_cli", "eval", str(target), "--qrels", str(folder / "qrels.txt")]
-    command += ["--before", str(folder / "first-stage.run.gz"), "--json"]
+    command += ["--before", str(folder / "first-stage.run.gz"), "--common-queries", "--json"]  # for --sample
     done = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE)
     (found,) = json.loads(done.stdout)
     return dict(found)

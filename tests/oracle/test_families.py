@@ -3,6 +3,7 @@
 `rerank models` says that each family is tested so. What a family's published models give is compared where weights are.
 """
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -11,17 +12,21 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import CrossEncoder
-from support.tiny import SIZES, WORDS, write_tokenizer
+from support.running import forked
+from support.tiny import SIZES, WORDS, edit_json, write_tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.errors import ModelError
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.cross_encoder import open_cross_encoder
-from rerank_cli.engines.torch_graph import probes_of
+from rerank_cli.engines.torch_graph import probes_of, window_of
 from rerank_cli.models.cached import cached_snapshot
 from rerank_cli.models.catalog import FAMILIES
 from rerank_cli.models.config_json import advice_on_architecture
 from rerank_cli.models.declared import CROSS_ENCODER
+from rerank_cli.models.folder import inspect_folder
+from rerank_cli.models.through_transformers import load_config
 from rerank_cli.reranking.in_memory import score_texts
 
 TYPES = [family.model_type for family in FAMILIES if family.kind == CROSS_ENCODER]
@@ -91,6 +96,24 @@ def test_graphs_of_a_family_give_the_logits_of_torch(tmp_path: Path, model_type:
     spread = float(found["torch"].std())
     assert spread > 0.1
     assert float(np.abs(found[engine] - found["torch"]).max()) <= 1e-4 * spread
+
+
+def test_a_window_that_config_json_leaves_out_is_known(tmp_path: Path) -> None:
+    folder = write_family(tmp_path / "model", "modernbert")
+    config = json.loads((folder / "config.json").read_text())
+    del config["local_attention"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert window_of(load_config(inspect_folder("model", folder, None))) == 128  # transformers' default
+
+
+def test_an_export_of_an_earlier_version_with_local_attention_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    folder, target = write_family(tmp_path / "model", "modernbert"), tmp_path / "exported"
+    assert forked("export", "--model", folder, "-o", target).code == 0
+    open_scorer(ModelConfig(model=str(target), device="cpu"))
+    edit_json(target / "rerank_export.json", recipe=6)
+    with pytest.raises(ModelError, match="exported"):
+        open_scorer(ModelConfig(model=str(target), device="cpu"))
 
 
 @pytest.mark.parametrize("model_type", ["bert", "modernbert"])

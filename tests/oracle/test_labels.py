@@ -1,6 +1,7 @@
 """Classifiers with several labels: the log-odds of the one that --label names, against sentence-transformers."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,14 @@ def test_a_label_that_the_model_lacks_is_a_usage_error(three: Path, tmp_path: Pa
     for folder in (write_reranker(tmp_path / "one"), write_bi_encoder(tmp_path / "bi")):
         with pytest.raises(ConfigError, match="--label 0"):
             find_model(ModelConfig(model=str(folder), label=0))
+
+
+def test_labels_that_do_not_exclude_each_other_are_refused(three: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(three, tmp_path / "model"))
+    edit_json(folder / "config.json", problem_type="multi_label_classification")
+    for label in (1, -1):
+        with pytest.raises((ConfigError, ModelError), match="label"):
+            find_model(ModelConfig(model=str(folder), label=label))
 
 
 def test_numbers_of_labels_that_contradict_each_other_are_refused(tmp_path: Path) -> None:

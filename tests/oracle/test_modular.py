@@ -164,6 +164,22 @@ def test_the_head_is_part_of_the_identity(model: Path) -> None:
     assert hashes()[1] != config
 
 
+def test_an_exported_folder_is_described_as_a_cross_encoder(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    assert forked("export", "--model", model, "-o", tmp_path / "exported").code == 0
+    (found,) = forked("models", tmp_path / "exported", "--json").records
+    assert (found["kind"], found["engine"]) == ("cross-encoder", "openvino")
+    assert "query" in found["template"]
+
+
+def test_it_is_not_trained(model: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"query": "hi", "positive": ["is"], "negative": ["a panda"]}\n' * 4)
+    done = forked("train", source, "--model", model, "-o", tmp_path / "out", "--device", "cpu")
+    assert done.code == 2, done.said
+    assert "head in modules" in done.said
+
+
 def test_the_longest_pair_is_that_of_the_files(model: Path) -> None:
     edit_json(model / "sentence_bert_config.json", max_seq_length=20)
     assert opened(model).identity.max_length == 20
@@ -183,8 +199,7 @@ def settings(place: str, **changes: Any) -> Callable[[Path], None]:
     return lambda folder: edit_json(folder / place / "config.json", **changes)
 
 
-def zeroed(folder: Path) -> None:
-    path = folder / "2_Dense/model.safetensors"
+def zero(path: Path) -> None:
     save_file({name: torch.zeros_like(tensor) for name, tensor in load_file(path).items()}, path)
 
 
@@ -205,13 +220,33 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "another width": (resized("2_Dense", 16, 32), "2_Dense"),
     "another width of the norm": (settings("3_LayerNorm", dimension=16), "3_LayerNorm"),
     "a bias that is not there": (settings("2_Dense", bias=True), "2_Dense"),
-    "weights of zeros": (zeroed, "2_Dense"),
+    "weights of zeros": (lambda folder: zero(folder / "2_Dense/model.safetensors"), "2_Dense"),
     "an unknown activation": (settings("2_Dense", activation_function="torch.nn.modules.activation.Magic"), "Magic"),
     "an activation of other code": (settings("2_Dense", activation_function="os.system"), "os.system"),
     "no activation": (settings("2_Dense", activation_function=None), "activation"),
     "a score after a sigmoid": (settings("4_Dense", activation_function="torch.nn.Sigmoid"), "Sigmoid"),
     "two scores": (settings("4_Dense", out_features=2), "2 labels"),
     "a width that is none": (settings("2_Dense", out_features="many"), "out_features"),
+    "a width beyond any model": (settings("2_Dense", out_features=2**50), "out_features"),
+    "a norm beyond any model": (settings("3_LayerNorm", dimension=2**80), "dimension"),
+    "a residual": (settings("2_Dense", use_residual=True), "use_residual"),
+    "an unknown setting": (settings("2_Dense", magic=1), "magic"),
+    "an unknown setting of the norm": (settings("3_LayerNorm", eps=1.0), "eps"),
+    "a prompt": (
+        lambda folder: edit_json(folder / "config_sentence_transformers.json", default_prompt_name="a"),
+        "default_prompt_name",
+    ),
+    "no special tokens": (
+        lambda folder: edit_json(
+            folder / "sentence_bert_config.json", processing_kwargs={"text": {"add_special_tokens": False}}
+        ),
+        "processing_kwargs",
+    ),
+    "pickled weights of a layer": (
+        lambda folder: (folder / "2_Dense/model.safetensors").rename(folder / "2_Dense/pytorch_model.bin"),
+        "pickled",
+    ),
+    "a norm of zeros": (lambda folder: zero(folder / "3_LayerNorm/model.safetensors"), "3_LayerNorm"),
     "another input": (settings("2_Dense", module_input_name="token_embeddings"), "token_embeddings"),
     "another pooling": (settings("1_Pooling", pooling_mode="max"), "pooling"),
     "a Normalize": (with_normalize, "Normalize"),
@@ -258,7 +293,7 @@ def test_a_plain_reranker_has_no_such_head(tmp_path: Path) -> None:
 
 
 def test_a_model_of_the_hub_is_fetched_with_the_weights_of_its_head(made: Callable[..., Path], tmp_path: Path) -> None:
-    """A cache that plain transformers filled has none of them."""
+    """A cache of an earlier version has none of them."""
     variables = {"HF_HOME": str(tmp_path / "home")}
     command = ["score", "-", "-o", "-", "--model", "someone/modular", "--engine", "torch", "--device", "cpu"]
     record = b'{"query": "hi", "candidates": ["is"]}\n'
