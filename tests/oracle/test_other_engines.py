@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support.steady import sample_queries
 from support.tiny import WORDS, write_model, write_reranker, write_tokenizer
+from transformers import AutoModelForSequenceClassification
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
-from rerank_cli.core.scorer import Scorer
+from rerank_cli.core.scorer import Batch, Scorer
 from rerank_cli.engines.choice import open_scorer
+from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.self_test import score_together
 from rerank_cli.evaluation.agreement import agreement
 from rerank_cli.models.graph_files import MAIN
@@ -31,12 +34,14 @@ Query = tuple[str, list[str]]
 Paths = Callable[[str], str]
 ENGINES = ("openvino", "onnx")
 AGREE = {  # largest |Δlogit| in standard deviations, least Kendall's tau
+    ("steady", "torch", "fp32"): (1e-4, 0.99),
     ("steady", "torch", "bf16"): (0.06, 0.95),
     ("steady", "openvino", "fp32"): (1e-4, 0.99),
     ("steady", "openvino", "bf16"): (0.06, 0.95),
     ("steady", "openvino", "int8"): (0.35, 0.93),
     ("steady", "onnx", "fp32"): (1e-4, 0.99),
     ("steady", "onnx", "int8"): (0.35, 0.9),
+    ("mini", "torch", "fp32"): (1e-4, 0.99),
     ("mini", "torch", "bf16"): (0.3, 0.95),
     ("mini", "openvino", "fp32"): (1e-4, 0.99),
     ("mini", "openvino", "bf16"): (0.3, 0.95),
@@ -58,8 +63,23 @@ def queries() -> list[Query]:
 
 @pytest.fixture(scope="module")
 def exact(path_of: Paths, queries: list[Query]) -> Callable[[str], list[list[float]]]:
-    """The logits of a model by torch in float32."""
-    return functools.cache(lambda model: load_and_score(engine("torch", "fp32", path_of(model)), queries))
+    """The logits of a model in float64, pair by pair: two engines in float32 round to different sides of it."""
+
+    def logits(model: str) -> list[list[float]]:
+        encoder = open_cross_encoder(ModelConfig(model=path_of(model), device="cpu", max_length=512))
+        exact_model: Any = AutoModelForSequenceClassification.from_pretrained(
+            str(encoder.folder.path), dtype=torch.float64
+        ).eval()
+
+        def one(pair: tuple[str, str]) -> float:
+            names, arrays = encoder.arrays(Batch.of(encoder.prepare([pair])), masked=True)
+            inputs = {name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)}
+            with torch.inference_mode():
+                return float(exact_model(**inputs).logits.item())
+
+        return [[one((query, text)) for text in texts] for query, texts in queries]
+
+    return functools.cache(logits)
 
 
 QUICK = {("steady", "torch", "bf16"), ("steady", "openvino", "fp32")}
@@ -149,7 +169,6 @@ def test_int8_of_openvino_does_not_depend_on_the_batch(
 @pytest.mark.parametrize("form", ENGINES)
 def test_int8_leaves_in_float_the_upper_layers_that_a_model_asks_for(form: str, tmp_path: Path) -> None:
     pytest.importorskip({"openvino": "openvino", "onnx": "onnxruntime"}[form])
-    from rerank_cli.engines.cross_encoder import open_cross_encoder
 
     write_model(tmp_path, num_hidden_layers=6, layers_in_float=2)
     write_tokenizer(tmp_path, WORDS)
