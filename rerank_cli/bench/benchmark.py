@@ -28,9 +28,11 @@ from rerank_cli.core.errors import ConfigError, ModelError, OutputError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.times import about
 from rerank_cli.engines.machine import device_name, machine
+from rerank_cli.engines.text_models import open_text_model
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.find import ALIASES, find_model
 from rerank_cli.models.libraries import CACHE, cache_in
+from rerank_cli.models.question import DECODERS
 
 
 def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
@@ -72,18 +74,21 @@ def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
         report(f"making random weights in the architecture of {config.random_weights}")
         made = folder / "random"
         made.mkdir()
-        import_module("rerank_cli.bench.random_weights").make_random_model(config.random_weights, tokenizer, made)
-        return replace(config.model, model=str(made))
+        making = import_module("rerank_cli.bench.random_weights")
+        making.make_random_model(config.random_weights, tokenizer, made)
+        prompt = making.PROMPT if config.random_weights.startswith("qwen3") else None
+        return replace(config.model, model=str(made), prompt=prompt)
     if config.model.model.partition(":")[0] == "fake":
         return config.model
-    return replace(config.model, model=str(find_model(config.model).path), revision=None)
+    found = find_model(config.model)
+    prompt = config.model.prompt or (found.question.prompt.name if found.question is not None else None)
+    return replace(config.model, model=str(found.path), revision=None, prompt=prompt)
 
 
 def _compare(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any]:
     source, target = folder / "records.jsonl", str(folder / "out.jsonl")
     longest = _write_records(config, source)
-    cross_encoder = import_module("rerank_cli.engines.cross_encoder")
-    model: Any = cross_encoder.open_cross_encoder(replace(config.model, max_length=longest))
+    model = open_text_model(replace(config.model, max_length=longest))
     config = replace(config, model=replace(config.model, max_length=model.lengths.pair))
     costs = [pair.cost for pair in model.prepare(pairs_of(read_records(str(source))))]
     lengths = {"pairs": len(costs), "tokens": sum(costs), "squares": sum(cost * cost for cost in costs)}
@@ -145,15 +150,23 @@ def _write_records(config: BenchConfig, target: Path) -> int:
 
 
 def gflop(config: dict[str, Any], lengths: dict[str, int]) -> float | None:
-    """The operations of a BERT-like model on all pairs, without padding, in 10⁹; None for other architectures.
+    """The operations of a model on all pairs, without padding, in 10⁹; None where config.json lacks a size.
 
-    Per layer, a token costs 2 (4 h² + 2 h f) in the six matrices and 4 L h in attention to the L tokens of its pair.
+    Per layer, a token costs 2 operations for each number of the matrices: those of queries and of the output have the
+    width of all heads, those of keys and values that of their own heads, and the feed-forward layers are two, or three
+    where one gates. Attention costs 4 times that width for each token of the pair, or each one before it in a language
+    model.
     """
     layers, hidden, inner = (config.get(name) for name in ("num_hidden_layers", "hidden_size", "intermediate_size"))
     if layers is None or hidden is None or inner is None:
         return None
-    matrices = 2 * (4 * hidden * hidden + 2 * hidden * inner) * lengths["tokens"]
-    attention = 4 * hidden * lengths["squares"]
+    heads = config.get("num_attention_heads") or 1
+    width = heads * (config.get("head_dim") or hidden // heads)
+    shared = width // heads * (config.get("num_key_value_heads") or heads)
+    decoder = config.get("model_type") in DECODERS
+    gated = decoder or config.get("model_type") == "modernbert"
+    matrices = 2 * (2 * hidden * width + 2 * hidden * shared + (3 if gated else 2) * hidden * inner) * lengths["tokens"]
+    attention = 4 * width * lengths["squares"] / (2 if decoder else 1)
     return float(layers * (matrices + attention) / 1e9)
 
 

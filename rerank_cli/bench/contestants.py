@@ -14,8 +14,10 @@ from typing import Any
 from rerank_cli.bench.config import BenchConfig
 from rerank_cli.bench.peers import PEERS, installed_peers
 from rerank_cli.core.protocols import Report
+from rerank_cli.engines.choice import ENGINE_OF_KIND, KINDS
 from rerank_cli.engines.machine import default_device, lacks_bfloat16
 from rerank_cli.engines.registry import ENGINES, not_installed
+from rerank_cli.models.find import find_model
 
 RUN_MODULE = (  # like `python -m`, but never a module in the current folder
     f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); sys.argv[:] = sys.argv[1:]; "
@@ -185,8 +187,9 @@ def _engines(config: BenchConfig) -> Iterator[tuple[str, str]]:
             yield engine, dtype or "auto"
         return
     device = "cpu" if device_of(config) == "cpu" else "cuda"
+    only = ENGINE_OF_KIND.get(find_model(config.model).kind)
     for name, row in ENGINES.items():
-        if not not_installed(row.export_packages):
+        if not not_installed(row.export_packages) and (name == only[0] if only else name not in KINDS):
             yield from ((name, dtype) for dtype in row.benchmarked.get(device, ()))
 
 

@@ -5,15 +5,19 @@ A tokenizer is required, since lengths, and so speed, depend on it. The scores a
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from tokenizers import AddedToken
 from transformers import (
     ModernBertConfig,
     ModernBertForSequenceClassification,
     ModernBertModel,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     XLMRobertaConfig,
     XLMRobertaForSequenceClassification,
 )
@@ -22,6 +26,7 @@ from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.declared import LENGTHS, MODULES, SETTINGS
 from rerank_cli.models.libraries import quietly
+from rerank_cli.models.prompts import Prompt, known_prompts
 from rerank_cli.models.through_transformers import load_tokenizer
 
 SHAPES: dict[str, dict[str, Any]] = {  # layers, width, heads, width of the feed-forward layers
@@ -30,14 +35,18 @@ SHAPES: dict[str, dict[str, Any]] = {  # layers, width, heads, width of the feed
     "xlmr-mini": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
     "modernbert": {"layers": 22, "hidden": 768, "heads": 12, "intermediate": 1152},  # as gte-reranker-modernbert-base
     "ettin-17m": {"layers": 7, "hidden": 256, "heads": 4, "intermediate": 384},  # with a head in modules
+    "qwen3-0.6b": {"layers": 28, "hidden": 1024, "heads": 16, "intermediate": 3072},  # as Qwen3-Reranker-0.6B
 }
+PROMPT = "qwen3-reranker"  # of the language models among them
+Module = tuple[str, dict[str, Any], dict[str, torch.Tensor]]  # its type, settings and weights
 CLASSES = {  # of sentence-transformers
     "Transformer": "sentence_transformers.base.modules.transformer.Transformer",
     "Pooling": "sentence_transformers.sentence_transformer.modules.pooling.Pooling",
     "Dense": "sentence_transformers.base.modules.dense.Dense",
     "LayerNorm": "sentence_transformers.sentence_transformer.modules.layer_norm.LayerNorm",
+    "LogitScore": "sentence_transformers.cross_encoder.modules.logit_score.LogitScore",
 }
-POSITIONS = {"xlmr": 8194, "modernbert": 8192, "ettin": 8192}
+POSITIONS = {"xlmr": 8194, "modernbert": 8192, "ettin": 8192, "qwen3": 40960}
 
 
 def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
@@ -64,15 +73,58 @@ def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
         if family == "xlmr":
             config: Any = XLMRobertaConfig(**arguments, type_vocab_size=1, layer_norm_eps=1e-5)
             XLMRobertaForSequenceClassification(config).save_pretrained(target)
+        elif family == "qwen3":
+            _write_qwen3(tokenizer, target, arguments)
         else:
             config = ModernBertConfig(**arguments, **_special_tokens(tokenizer))
             family_class = ModernBertForSequenceClassification if family == "modernbert" else ModernBertModel
             family_class(config).save_pretrained(target)
     if family == "ettin":
         _write_head(target, sizes["hidden"])
-    for name in TOKENIZER_FILES:
+    for name in TOKENIZER_FILES if family != "qwen3" else ():
         if (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, target / name)
+
+
+def _write_qwen3(tokenizer: Path, target: Path, arguments: dict[str, Any]) -> None:
+    """A reranker that answers yes or no, with the markers of its prompt in the tokenizer."""
+    prompt = known_prompts()[PROMPT]
+    made = load_tokenizer(tokenizer)
+    made.add_tokens([AddedToken(marker, normalized=False, special=True) for marker in prompt.markers])
+    answers = [str(prompt.yes), str(prompt.no)]
+    made.add_tokens([word for word in answers if len(made.encode(word, add_special_tokens=False)) > 1])
+    made.chat_template = chat_template(prompt)
+    made.save_pretrained(target)
+    config = Qwen3Config(
+        **{**arguments, "vocab_size": len(made)},
+        num_key_value_heads=arguments["num_attention_heads"] // 2,
+        head_dim=128,
+        tie_word_embeddings=True,
+        max_window_layers=arguments["num_hidden_layers"],
+        pad_token_id=made.pad_token_id,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(target)
+    ids = (made.encode(answer, add_special_tokens=False)[0] for answer in answers)
+    settings: dict[str, Any] = dict(zip(("true_token_id", "false_token_id"), ids, strict=True))
+    plain = {"method": "forward", "method_output_name": "logits"}
+    task = {
+        "transformer_task": "text-generation",
+        "modality_config": {"text": plain, "message": plain | {"format": "flat"}},
+        "module_output_name": "causal_logits",
+    }
+    _write_modules(target, [("LogitScore", settings | {"module_input_name": "causal_logits"}, {})], task)
+
+
+def chat_template(prompt: Prompt) -> str:
+    """A prompt with its own instruction as a Jinja template of sentence-transformers' roles."""
+    roles = {
+        name: f"{{{{ (messages | selectattr('role', 'equalto', '{name}') | list)[0].content }}}}"
+        for name in ("query", "document")
+    }
+    frame = "".join(prompt.frame).replace("{instruction}", prompt.instruction or "")
+    for name, expression in roles.items():
+        frame = frame.replace(f"{{{name}}}", expression)
+    return frame + "\n" * frame.endswith("\n")  # Jinja drops one at the end
 
 
 def _special_tokens(tokenizer: Path) -> dict[str, int | None]:
@@ -89,7 +141,7 @@ def _write_head(target: Path, width: int) -> None:
     """The modules of an ettin reranker, as sentence-transformers writes them."""
     activation, identity = "torch.nn.modules.activation.GELU", "torch.nn.modules.linear.Identity"
     vector, dense = {"module_input_name": "sentence_embedding"}, {"in_features": width}
-    modules: list[tuple[str, dict[str, Any], dict[str, torch.Tensor]]] = [
+    modules: list[Module] = [
         ("Pooling", {"embedding_dimension": width, "pooling_mode": "cls"}, {}),
         (
             "Dense",
@@ -110,6 +162,17 @@ def _write_head(target: Path, width: int) -> None:
             {"linear.weight": torch.randn(1, width) / width**0.5, "linear.bias": torch.zeros(1)},
         ),
     ]
+    hidden = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+    task = {
+        "transformer_task": "feature-extraction",
+        "modality_config": hidden,
+        "module_output_name": "token_embeddings",
+    }
+    _write_modules(target, modules, task)
+
+
+def _write_modules(target: Path, modules: Sequence[Module], task: dict[str, Any]) -> None:
+    """The files of sentence-transformers for a Transformer that computes a `task`, and the modules after it."""
     listed = [{"idx": 0, "name": "0", "path": "", "type": CLASSES["Transformer"]}]
     for place, (kind, settings, tensors) in enumerate(modules, 1):
         folder = target / f"{place}_{kind}"
@@ -118,12 +181,6 @@ def _write_head(target: Path, width: int) -> None:
         if tensors:
             save_file(tensors, folder / "model.safetensors")
         listed.append({"idx": place, "name": str(place), "path": folder.name, "type": CLASSES[kind]})
-    hidden = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
-    task = {
-        "transformer_task": "feature-extraction",
-        "modality_config": hidden,
-        "module_output_name": "token_embeddings",
-    }
     for name, content in (
         (MODULES, listed),
         (LENGTHS, task),

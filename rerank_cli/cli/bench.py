@@ -54,7 +54,8 @@ def bench_command(
         str | None,
         o.option(
             "random-weights",
-            "Model of random weights, to measure without a download: xlmr-large, xlmr-base or xlmr-mini.",
+            "Model of random weights, to measure without a download: xlmr-large, xlmr-base, xlmr-mini, modernbert, "
+            "ettin-17m or qwen3-0.6b.",
         ),
     ] = None,
     tokenizer: Annotated[
@@ -64,6 +65,8 @@ def bench_command(
     revision: o.Revision = None,
     offline: o.Offline = False,
     device: o.Device = M.device,
+    prompt: o.Prompt = None,
+    instruction: o.Instruction = None,
     max_length: Annotated[int, o.option("max-length", "Most tokens of a pair.", min=16)] = 512,
     threads: o.Threads = None,
     as_json: Annotated[bool, o.option("json", "Print the line of JSON on a terminal, too.")] = False,

@@ -33,6 +33,8 @@ def models_command(
     device: o.Device = M.device,
     dtype: o.Dtype = M.dtype,
     label: o.Label = None,
+    prompt: o.Prompt = None,
+    instruction: o.Instruction = None,
     max_length: o.MaxLength = M.max_length,
     query_max_length: o.QueryMaxLength = M.query_max_length,
     as_json: Annotated[bool, o.option("json", "Print one line of JSON instead.")] = False,

@@ -11,8 +11,8 @@ GROUPS = {
     "relevance-field teacher-field eval pool records cases lengths pairs tokenizer",
     "Ranking": "top-k min-score score measures moved any-scores common-queries",
     "Output": "output output-format no-text digits tag errors overwrite stats per-query html plot json markdown",
-    "Model": "model revision offline verify engine device dtype label max-length query-max-length long-docs "
-    "chunk-overlap random-weights",
+    "Model": "model revision offline verify engine device dtype label prompt instruction max-length "
+    "query-max-length long-docs chunk-overlap random-weights",
     "Training": "loss epochs max-steps batch-size negatives ranks margin learning-rate warmup weight-decay lora "
     "lora-rank freeze-embeddings checkpoints early-stopping",
     "Speed": "threads batch-tokens window-tokens engines peers batch-sizes rounds growth",

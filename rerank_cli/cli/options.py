@@ -25,6 +25,7 @@ from rerank_cli.formats.known import FORMATS
 from rerank_cli.formats.run_layouts import read_run_columns
 from rerank_cli.formats.suffixes import output_format
 from rerank_cli.models.config_json import MOST_LABELS
+from rerank_cli.models.prompts import known_prompts
 
 ScoreKind = Literal["sigmoid", "logit"]
 Progress = Literal["auto", "bar", "lines", "none"]
@@ -140,6 +141,17 @@ Dtype = Annotated[
 Label = Annotated[
     int | None,
     option("label", "Label that is ranked by, for a classifier with several. The first is 0.", min=0, most=MOST_LABELS),
+]
+Prompt = Annotated[
+    str | None,
+    option(
+        "prompt",
+        "Prompt of a reranker that answers yes or no: a name or a JSON file (default: by the name of the model).",
+        values=known_prompts,
+    ),
+]
+Instruction = Annotated[
+    str | None, option("instruction", "What the prompt of such a reranker asks for, in words (default: by the prompt).")
 ]
 MaxLength = Annotated[
     int,

@@ -93,6 +93,8 @@ def score(
     device: o.Device = M.device,
     dtype: o.Dtype = M.dtype,
     label: o.Label = None,
+    prompt: o.Prompt = None,
+    instruction: o.Instruction = None,
     max_length: o.MaxLength = M.max_length,
     query_max_length: o.QueryMaxLength = M.query_max_length,
     long_docs: o.LongDocsOption = M.long_docs,

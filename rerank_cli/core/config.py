@@ -92,6 +92,8 @@ class ModelConfig:
     long_docs: LongDocs = "truncate"
     chunk_overlap: int = 64
     label: int | None = None  # that is ranked by, of a classifier with several
+    prompt: str | None = None  # of a reranker that answers yes or no: a name, or a JSON file
+    instruction: str | None = None  # that is written into the prompt
     requested: tuple[str, ...] = ()  # names of fields that the user chose: what is done with these is worth a note
 
 

@@ -32,6 +32,8 @@ class Identity:
     threads: int
     versions: dict[str, str]
     label: int | None = None  # of a classifier with several, the one that is ranked by
+    prompt: str | None = None  # of a reranker that answers yes or no: its name, and the beginning of its hash
+    instruction: str | None = None  # in the prompt, if it is not the prompt's own
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, for the fingerprint and the statistics."""

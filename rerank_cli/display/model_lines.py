@@ -15,7 +15,7 @@ WIDTH = 80  # columns of the list
 LABEL = 12  # columns
 COMMIT = 12  # shown characters of a commit
 NAMES = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F64": "fp64"}
-HEAD = ("model", "params", "tokens", "lang", "licence", "scores")
+HEAD = ("model", "size", "tokens", "lang", "licence", "refs")
 NON_COMMERCIAL = "not for commercial use"
 
 
@@ -34,9 +34,9 @@ def listing(rows: Sequence[Row]) -> Iterator[str]:
     yield ""
     yield "Other models of these families run, too, if they have one label, safetensors and"
     yield "a tokenizer.json: `rerank models MODEL` says how."
-    yield "params: parameters. tokens: most tokens of a pair."
-    yield "lang: languages, or their number. scores: published ones, which"
-    yield "`rerank doctor --model MODEL` compares with those computed here."
+    yield "size: parameters. tokens: most tokens of a pair. lang: languages, or their"
+    yield "number. refs: published scores, which `rerank doctor --model MODEL` compares"
+    yield "with those computed here."
     yield "Each family is tested with random weights against sentence-transformers."
     graphs = dict.fromkeys(row.family for row in rows if row.graphs_tested)
     yield from wrap(f"Graphs are tested against torch, too: {', '.join(graphs)}.", WIDTH)
@@ -66,7 +66,7 @@ def listing_as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     model = row.model
-    licence = f"{model.licence}{' *' if model.non_commercial else ''}"
+    licence = f"{model.licence}{'*' if model.non_commercial else ''}"
     return (
         model.name,
         millions(model.parameters * 1e6),

@@ -13,9 +13,16 @@ from rerank_cli.engines.graphs import computed_dtype
 from rerank_cli.engines.machine import default_device, has_no_gpu, lacks_bfloat16, likely_device
 from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, OFFERED, not_installed
+from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, YES_NO
 from rerank_cli.models.find import find_model, is_local, refuse_empty
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import silence_libraries
+
+ENGINE_OF_KIND = {  # kinds that one engine runs, and why it is that one
+    BI_ENCODER: ("bi-encoder", "the model embeds texts one by one"),
+    YES_NO: ("yes-no", "the model answers yes or no"),
+}
+KINDS = {engine: kind for kind, (engine, _) in ENGINE_OF_KIND.items()}
 
 
 def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer:
@@ -90,7 +97,7 @@ def expected_run(config: ModelConfig, folder: ModelFolder) -> Expected:
         device = "cpu"
     if device != "cpu" and has_no_gpu():
         raise DeviceError(f"--device {device}: this machine has no GPU that could be seen", "Try --device cpu.")
-    folder.refuse_other_kind("bi-encoder" if name == "bi-encoder" else "cross-encoder")
+    folder.refuse_other_kind(KINDS.get(name, CROSS_ENCODER))
     folder.refuse_graph(name)
     dtype = _expected_dtype(config, folder, name, device)
     if device == "cpu" and name != "onnx":
@@ -146,8 +153,8 @@ def _fitting(config: ModelConfig, folder: ModelFolder) -> tuple[str, str]:
     """The engine of `auto`: that of an exported folder, of a bi-encoder, or of `engine_for`."""
     if folder.graph is not None:
         return folder.graph.format, "the model was exported for it"
-    if folder.encoding is not None:
-        return "bi-encoder", "the model embeds texts one by one"
+    if folder.kind in ENGINE_OF_KIND:
+        return ENGINE_OF_KIND[folder.kind]
     return engine_for(config, str(folder.config.get("model_type")), large=folder.is_large)
 
 

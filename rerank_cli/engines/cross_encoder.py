@@ -6,7 +6,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.models.facts import Resolved
 from rerank_cli.models.find import find_model
 from rerank_cli.models.folder import ModelFolder
-from rerank_cli.models.lengths import lengths_within
+from rerank_cli.models.lengths import Lengths, lengths_within
 from rerank_cli.models.resolved import positions_of
 from rerank_cli.models.text_model import TextModel
 from rerank_cli.models.tokens import PairTokenizer
@@ -23,12 +23,21 @@ def open_cross_encoder(config: ModelConfig, folder: ModelFolder | None = None) -
     folder.refuse_other_kind("cross-encoder")
     notes: list[str] = []
     lengths = lengths_within(positions_of(folder), folder.longest, config, notes)
-    overlap = config.chunk_overlap if config.long_docs == "chunk" else None
-    most = (lengths.pair - lengths.query) // 2
-    if overlap is not None and overlap > most:
-        notes.append(f"chunk-overlap of {overlap}: chunks share at most half of their tokens, about {most}")
+    overlap = chunk_overlap(config, lengths, notes)
 
     def make_tokenizer(resolved: Resolved) -> PairTokenizer:
         return PairTokenizer(resolved, lengths.pair, lengths.query, overlap)
 
     return TextModel(folder, lengths, notes, make_tokenizer)
+
+
+def chunk_overlap(config: ModelConfig, lengths: Lengths, notes: list[str]) -> int | None:
+    """The tokens that chunks of a long document share; None where it is truncated. `notes` gets what is lowered."""
+    if config.long_docs != "chunk":
+        return None
+    most = (lengths.pair - lengths.query) // 2
+    if config.chunk_overlap > most:
+        notes.append(
+            f"chunk-overlap of {config.chunk_overlap}: chunks share at most half of their tokens, about {most}"
+        )
+    return config.chunk_overlap

@@ -13,6 +13,7 @@ from pathlib import Path
 from rerank_cli.core.errors import ModelError
 from rerank_cli.core.ranking import sigmoid
 from rerank_cli.core.scorer import Batch, Scorer
+from rerank_cli.models.prompts import prompt_of_model
 
 FILE = Path(__file__).with_name("known_scores.json")
 FAR = 5.0  # tolerances: further off, another model is computed, not the same one in other rounding
@@ -68,11 +69,14 @@ def known_models() -> dict[str, KnownModel]:
 def known_model(scorer: Scorer) -> KnownModel | None:
     """The known model that a scorer computes: by its hub id, or by the name of its folder.
 
-    A cross-encoder whose body is used as a bi-encoder is another model.
+    A cross-encoder whose body is used as a bi-encoder is another model, and so is one with another prompt.
     """
-    if scorer.identity.engine == "bi-encoder":
+    identity = scorer.identity
+    if identity.engine == "bi-encoder" or identity.instruction is not None:
         return None
-    return known_by_name(scorer.identity.model)
+    known = known_by_name(identity.model)
+    prompt = prompt_of_model(known.name) if known is not None else None
+    return known if identity.prompt == (prompt.identity if prompt is not None else None) else None
 
 
 def known_by_name(name: str) -> KnownModel | None:

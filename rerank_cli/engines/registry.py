@@ -110,6 +110,13 @@ ENGINES = {
     "bi-encoder": Engine(
         module="torch_bi_encoder", scorer="TorchBiEncoder", dtypes=("fp32", "fp16", "bf16"), on_cuda="fp16"
     ),
+    "yes-no": Engine(
+        module="torch_yes_no",
+        scorer="TorchYesNo",
+        dtypes=("fp32", "fp16", "bf16"),
+        on_cuda="bf16",
+        benchmarked={"cpu": ("fp32", "bf16"), "cuda": ("bf16",)},
+    ),
     "fake": Engine(module="fake", scorer="FakeScorer", dtypes=("fp32",)),
 }
 FOR_TESTS = frozenset({"fake"})  # engines that help, completion and messages do not offer

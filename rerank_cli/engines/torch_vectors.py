@@ -41,7 +41,7 @@ class LoadedBiEncoder(LoadedCrossEncoder):
         self._queries: OrderedDict[bytes, torch.Tensor] = OrderedDict()
         self._lock = Lock()  # lanes share the cached vectors
         folder = self.text_model.folder
-        return load_model(folder, load_config(folder), self.dtype, AutoModel, ("pooler.",))
+        return load_model(folder, load_config(folder), self.dtype, AutoModel)
 
     def logits(self, batch: Batch) -> torch.Tensor:
         """The cosine of each pair of the batch."""

@@ -7,20 +7,21 @@ from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ModelError, RerankError
-from rerank_cli.engines.bi_encoder import open_bi_encoder
-from rerank_cli.engines.choice import Expected, engine_for, expected_run, refuse_options
-from rerank_cli.engines.cross_encoder import open_cross_encoder
+from rerank_cli.engines.choice import ENGINE_OF_KIND, Expected, engine_for, expected_run, refuse_options
 from rerank_cli.engines.known_scores import known_by_name, known_models
 from rerank_cli.engines.machine import likely_device
 from rerank_cli.engines.memory import BYTES, estimated_memory, machine_memory, weights_in_memory
 from rerank_cli.engines.registry import ENGINES
+from rerank_cli.engines.text_models import open_text_model
 from rerank_cli.models.catalog import FAMILIES, Family, ListedModel, is_non_commercial, listed_model
 from rerank_cli.models.config_json import advice_on_architecture
-from rerank_cli.models.declared import BI_ENCODER
+from rerank_cli.models.declared import BI_ENCODER, YES_NO
 from rerank_cli.models.find import SmallFiles, find_small_files
 from rerank_cli.models.folder import LARGE, ModelFolder, inspect_folder
 from rerank_cli.models.lengths import states_positions
 from rerank_cli.models.libraries import has_architecture, version_of
+from rerank_cli.models.prompt_tokens import refuse_other_tokenizer
+from rerank_cli.models.prompts import prompt_of_model
 from rerank_cli.models.summary import Summary, summary_of, template_of
 
 
@@ -83,8 +84,8 @@ def rows() -> Iterator[Row]:
 
 def _engine(family: Family, model: ListedModel) -> str:
     """The engine of `--engine auto` on this machine, for weights in float32 on disk."""
-    if family.kind == BI_ENCODER:
-        return "bi-encoder"
+    if family.kind in ENGINE_OF_KIND:
+        return ENGINE_OF_KIND[family.kind][0]
     config = ModelConfig(device=likely_device("auto"))
     large = model.parameters * 4e6 > LARGE
     return engine_for(config, family.model_type, large=large)[0]
@@ -100,21 +101,17 @@ def describe(config: ModelConfig) -> Description:
         summary = summary_of(files.path)
         parameters = summary.parameters or (round(listed.parameters * 1e6) if listed else None)
         found |= {"summary": summary, "parameters": parameters, "licence": summary.licence or found["licence"]}
-        found["template"], of_tokenizer = _template(files.path, _kind(summary.kind, config.engine), summary.config)
-        folder = inspect_folder(
-            config.model,
-            files.path,
-            files.revision,
-            config.engine,
-            label=config.label,
-            to_download=files.to_download or 0,
-        )
+        found["template"], of_tokenizer = _template(files.path, _kind(summary.kind, config), summary.config)
+        folder = inspect_folder(config, files.path, files.revision, files.to_download or 0)
         found["weight_bytes"] = folder.weight_bytes
         _refuse_unknown(folder)
         if of_tokenizer is not None:
             raise of_tokenizer
+        if folder.question is not None:
+            found["template"] = f"the prompt {folder.question.prompt.name}"
+            refuse_other_tokenizer(folder.path / "tokenizer.json", folder.question)
         found["run"] = run = expected_run(config, folder)
-        found |= _memory(folder, parameters, run) | _lengths(config, folder, run)
+        found |= _memory(folder, parameters, run) | _lengths(config, folder)
         if run.engine != "bi-encoder" and (known := known_by_name(config.model)) is not None:
             found["scores"] = len(known.scores)
     except RerankError as fault:
@@ -122,9 +119,11 @@ def describe(config: ModelConfig) -> Description:
     return Description(name=config.model, files=files, **found)
 
 
-def _kind(kind: str, engine: str) -> str:
+def _kind(kind: str, config: ModelConfig) -> str:
     """The kind that a model is used as."""
-    return BI_ENCODER if engine == BI_ENCODER else kind
+    if config.engine == BI_ENCODER:
+        return BI_ENCODER
+    return YES_NO if config.prompt is not None or prompt_of_model(config.model) is not None else kind
 
 
 def _template(path: Path, kind: str, config: dict[str, Any]) -> tuple[str | None, ModelError | None]:
@@ -157,10 +156,9 @@ def _memory(folder: ModelFolder, parameters: int | None, run: Expected) -> dict[
     return {"weights": weights, "needed": needed, "needed_once": once}
 
 
-def _lengths(config: ModelConfig, folder: ModelFolder, run: Expected) -> dict[str, Any]:
+def _lengths(config: ModelConfig, folder: ModelFolder) -> dict[str, Any]:
     """The lengths of a run, and what it would say. Nothing where transformers would have to be asked."""
     if not states_positions(folder.config):
         return {}
-    open_model: Any = open_bi_encoder if run.engine == "bi-encoder" else open_cross_encoder
-    model = open_model(config, folder)
+    model = open_text_model(config, folder)
     return {"max_length": model.lengths.pair, "query_max_length": model.lengths.query, "notes": model.notes}

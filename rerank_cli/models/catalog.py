@@ -7,7 +7,7 @@ a licence: the card counts. Any other model of a family runs, too.
 import re
 from dataclasses import dataclass
 
-from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, MODULAR
+from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, MODULAR, YES_NO
 
 NON_COMMERCIAL = re.compile(r"(^|-)(nc|non-?commercial|research(-use)?-only)($|-)", re.IGNORECASE)
 
@@ -99,6 +99,22 @@ FAMILIES = (
         CROSS_ENCODER,
         "electra",
         (ListedModel("cross-encoder/ms-marco-electra-base", 109, 512, "en", APACHE),),
+    ),
+    Family(
+        "Language models that answer yes or no",
+        YES_NO,
+        "",  # of several architectures
+        (
+            ListedModel("Qwen/Qwen3-Reranker-8B", 8188, 32768, "100+", APACHE),
+            ListedModel("Qwen/Qwen3-Reranker-4B", 4022, 32768, "100+", APACHE),
+            ListedModel("Qwen/Qwen3-Reranker-0.6B", 596, 32768, "100+", APACHE),
+            ListedModel("mixedbread-ai/mxbai-rerank-large-v2", 1544, 32768, "100+", APACHE),
+            ListedModel("mixedbread-ai/mxbai-rerank-base-v2", 494, 32768, "100+", APACHE),
+            ListedModel("BAAI/bge-reranker-v2-gemma", 2506, 8192, "many", APACHE),
+            ListedModel("zeroentropy/zerank-2", 4022, 32768, "many", "CC-BY-NC-4.0"),
+            ListedModel("zeroentropy/zerank-1", 4022, 32768, "many", "CC-BY-NC-4.0"),
+            ListedModel("zeroentropy/zerank-1-small", 1721, 32768, "many", APACHE),
+        ),
     ),
     Family(
         "Bi-encoders",

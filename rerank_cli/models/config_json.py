@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ConfigError, ModelError
-from rerank_cli.models.families import WHAT_RUNS
 
 ATTENTION = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
 BUILT_IN_ATTENTION = ("eager", "sdpa", None)
@@ -109,8 +108,6 @@ def refuse_no_head(path: Path, config: dict[str, Any], label: int | None = None)
     if not has_head(config):
         architecture = architecture_of(config)
         advice = "Choose a …ForSequenceClassification model with one label. For a bi-encoder, add --engine bi-encoder."
-        if is_generator(config):
-            advice = f"This version does not run rerankers built on a language model. {WHAT_RUNS}"
         raise ModelError(f"{path}: architecture {architecture} has no classification head", advice)
     refuse_labels(path, list(_labels(config)), label)
     if label is not None and (kind := config.get("problem_type")) not in (None, "single_label_classification"):

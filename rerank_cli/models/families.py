@@ -4,17 +4,26 @@ Only a model that is not on this machine is judged by its name: the files of one
 """
 
 import re
+from dataclasses import dataclass
 
 WHAT_RUNS = "Choose a cross-encoder such as BAAI/bge-reranker-v2-m3: `rerank models` lists models that run."
 CONVERTED = re.compile(r"seq-?cls|-seq$|^alibaba-nlp-community/")  # to a sequence classifier, which runs
-NOT_RUN = {
-    "a reranker built on a language model": r"qwen3-(vl-)?reranker|mxbai-rerank-.*v2|/zerank-|/ctxl-rerank"
-    r"|bge-reranker-v2(\.5)?-(gemma|minicpm)",
-    "a reranker built on T5": r"/mono-?m?t5|/rank-?t5",
-    "a listwise reranker": r"jina-reranker-v3|/rank[-_]?(zephyr|vicuna)",
-    "a model with code of its own in its repository": r"jina-reranker-(v1|v2|m0)|/gte-multilingual-reranker",
-    "a late-interaction model": r"colbert",
-}
+OWN_CODE = "a model with code of its own in its repository"
+JINA = "Jina's API runs it, and sentence-transformers 5 with transformers 4."
+NOT_RUN = (  # what models are by their names, and where they run
+    (r"bge-reranker-v2(\.5)?-(minicpm|gemma2)", OWN_CODE, "FlagEmbedding runs it."),
+    (r"jina-reranker-(v1|v2|m0)", OWN_CODE, JINA),
+    (
+        r"(^|alibaba-nlp)/gte-multilingual-reranker",
+        OWN_CODE,
+        "alibaba-nlp-community/gte-multilingual-reranker-base runs here, with transformers 5.23 or newer.",
+    ),
+    (r"jina-reranker-v3", "a listwise reranker", "Jina's API runs it."),
+    (r"/rank[-_]?(zephyr|vicuna)", "a listwise reranker", "RankLLM runs it."),
+    (r"/mono-?m?t5|/rank-?t5", "a reranker built on T5", ""),
+    (r"qwen3-vl-reranker", "a reranker of pictures and texts", ""),
+    (r"colbert", "a late-interaction model", ""),
+)
 OWNERS = {  # on the hub, of models that are often named without them
     "cross-encoder": r"ms-marco-(minilm|tinybert|electra)",
     "BAAI": r"bge-reranker-(base|large|v2-m3)$",
@@ -36,13 +45,27 @@ def advice_on(name: str) -> str:
     return "" if owner is None else f"Its name on the hub is {owner}/{name}."
 
 
-def family_of(name: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """What a model is that this version does not run, and where it runs, if that is known."""
+
+    family: str
+    elsewhere: str
+
+    @property
+    def advice(self) -> str:
+        """Where it runs, and what runs here."""
+        return f"{self.elsewhere} {WHAT_RUNS}".strip()
+
+
+def foreign_model(name: str) -> Foreign | None:
     """What a model with this hub id is, if this version does not run such models; None for all others.
 
-    >>> family_of("Qwen/Qwen3-Reranker-0.6B"), family_of("tomaarsen/Qwen3-Reranker-0.6B-seq-cls")
-    ('a reranker built on a language model', None)
+    >>> foreign_model("BAAI/bge-reranker-v2-minicpm-layerwise").elsewhere
+    'FlagEmbedding runs it.'
+    >>> foreign_model("Qwen/Qwen3-Reranker-0.6B")
     """
     name = name.lower()
     if CONVERTED.search(name):
         return None
-    return next((family for family, names in NOT_RUN.items() if re.search(names, name)), None)
+    return next((Foreign(family, where) for names, family, where in NOT_RUN if re.search(names, name)), None)

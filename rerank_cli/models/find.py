@@ -24,11 +24,7 @@ def find_model(config: ModelConfig) -> ModelFolder:
     is busy).
     """
     name, path = config.model, _local(config)
-    return (
-        from_hub(name, config)
-        if path is None
-        else inspect_folder(name, path, None, config.engine, config.verify, label=config.label)
-    )
+    return from_hub(name, config) if path is None else inspect_folder(config, path, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,16 @@ PLAIN: dict[str, dict[str, tuple[Any, ...]]] = {  # settings by file, with the v
         "module_output_name": ("token_embeddings", None),
         "processing_kwargs": ({}, None),
     },
+    "LogitScore": {"true_token_id": ANY, "false_token_id": ANY, "module_input_name": ("causal_logits", None)},
+    "Generator": {  # a Transformer before a LogitScore; how texts become a message is the prompt's matter
+        "max_seq_length": ANY,
+        "do_lower_case": (False, None),
+        "transformer_task": ("text-generation", None),
+        "modality_config": ANY,
+        "module_output_name": ("causal_logits", None),
+        "processing_kwargs": ANY,
+        "unpad_inputs": ANY,
+    },
 }
 LARGEST_WIDTH = 2**16
 VECTOR, SCORES = "sentence_embedding", "scores"  # names of what a module computes
@@ -73,7 +83,7 @@ def head_of(folder: Path, declaration: Declaration, label: int | None = None) ->
     Raises ModelError for layers that are not computed, ConfigError for a label that the head lacks.
     """
     transformer, pooling, *modules = declaration.modules
-    _refuse_other_settings(folder / LENGTHS, "Transformer", transformer.settings)
+    refuse_other_settings(folder / LENGTHS, "Transformer", transformer.settings)
     if (name := declaration.settings.get("default_prompt_name")) is not None:
         raise ModelError(f"{folder / SETTINGS}: default_prompt_name {str(name)[:40]!r} is not supported", WHAT_RUNS)
     mode = pooling_of(pooling.folder / "config.json", pooling.settings)
@@ -86,7 +96,7 @@ def head_of(folder: Path, declaration: Declaration, label: int | None = None) ->
 
 def _layer(module: Module, *, last: bool) -> Layer:
     path = module.folder / "config.json"
-    _refuse_other_settings(path, module.type, module.settings)
+    refuse_other_settings(path, module.type, module.settings)
     if module.type == "LayerNorm":
         return Layer("LayerNorm", module.folder / WEIGHTS, _width(path, module.settings, "dimension"))
     settings = module.settings
@@ -105,7 +115,7 @@ def _layer(module: Module, *, last: bool) -> Layer:
     return Layer("Dense", module.folder / WEIGHTS, width, activation, settings.get("bias", True) is True)
 
 
-def _refuse_other_settings(path: Path, kind: str, settings: dict[str, Any]) -> None:
+def refuse_other_settings(path: Path, kind: str, settings: dict[str, Any]) -> None:
     """Raises ModelError for a setting that the engine does not compute with: scores would be silently wrong."""
     for name, value in settings.items():
         allowed = PLAIN[kind].get(name)

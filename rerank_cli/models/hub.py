@@ -22,9 +22,10 @@ from rerank_cli.models.card import CARD
 from rerank_cli.models.config_json import TOKENIZER_FILES
 from rerank_cli.models.declared import KNOWN, MODULES, OPTIONAL
 from rerank_cli.models.declared import WANTED as DECLARATIONS
-from rerank_cli.models.families import WHAT_RUNS, family_of
-from rerank_cli.models.folder import ModelFolder, inspect_folder, read_kind
+from rerank_cli.models.families import foreign_model
+from rerank_cli.models.folder import ModelFolder, inspect_folder
 from rerank_cli.models.hashes import sha256_of
+from rerank_cli.models.kind import read_kind
 from rerank_cli.models.libraries import silence_libraries
 from rerank_cli.models.weights import weights_of
 
@@ -49,9 +50,11 @@ def ways_out(config: ModelConfig) -> str:
     advice = WAYS_OUT.format(model=config.model)
     if config.engine == "bi-encoder":
         return advice.partition("; use `--model mini`")[0].replace("Three", "Two") + "."
-    family = family_of(config.model)
-    if family is not None:
-        return f"By its name it is {family}. This version does not run those, downloaded or not. {WHAT_RUNS}"
+    foreign = foreign_model(config.model)
+    if foreign is not None:
+        return (
+            f"By its name it is {foreign.family}. This version does not run those, downloaded or not. {foreign.advice}"
+        )
     return advice
 
 
@@ -62,7 +65,7 @@ def from_hub(name: str, config: ModelConfig) -> ModelFolder:
     """
     silence_libraries(config.offline)
     snapshot = _cached_snapshot(name, config.revision) or _download(name, config)
-    folder = inspect_folder(name, snapshot, snapshot.name, config.engine, config.verify, label=config.label)
+    folder = inspect_folder(config, snapshot, snapshot.name)
     for path in folder.all_weights:
         refuse_other_bytes(name, path, config.verify)
     return folder
@@ -177,7 +180,7 @@ def _download(name: str, config: ModelConfig) -> Path:
     if config.offline or constants.HF_HUB_OFFLINE:
         raise ModelAbsent(f"{name}: not in the hub cache, and this run is offline", ways_out(config))
     _bound_waiting()
-    read_kind(_asking(name, config, lambda: _fetched(name, config, SMALL)), config.engine, config.label)
+    read_kind(_asking(name, config, lambda: _fetched(name, config, SMALL)), config)
     return _asking(name, config, lambda: _fetched(name, config, WANTED))
 
 

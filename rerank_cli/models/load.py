@@ -36,9 +36,8 @@ def load_model(
     config: Any,
     dtype: torch.dtype,
     family: Any = AutoModelForSequenceClassification,
-    unused: tuple[str, ...] = (),
 ) -> Any:
-    """The model of a `family` of transformers on the CPU; names that begin with `unused` may be missing.
+    """The model of a `family` of transformers on the CPU. Of a body, AutoModel, the pooler may be missing.
 
     Raises ModelError when a file is damaged or a weight is missing.
     """
@@ -61,7 +60,8 @@ def load_model(
             f"{folder.path}: {names} cannot be loaded into the model that config.json describes ({in_short(fault)})",
             FETCH_AGAIN,
         ) from None
-    missing = [name for name in sorted(report["missing_keys"]) if not (unused and name.startswith(unused))]
+    body = family is AutoModel  # it has no head of its own
+    missing = [name for name in sorted(report["missing_keys"]) if not (body and name.startswith("pooler."))]
     missing += sorted(str(key) for key in report.get("mismatched_keys", ()))
     if missing:
         raise ModelError(
@@ -71,7 +71,6 @@ def load_model(
     types = number_types(folder.weights)
     twice = {name for name in types if f"{model.base_model_prefix}.{name}" in types}  # the library uses one of the two
     unexpected = sorted({*map(str, report["unexpected_keys"]), *twice})
-    body = bool(unused)  # a body has no head of its own
     if left := [name for name in unexpected if types.get(name) in FLOATS and not _may_be_left(name, model, body)]:
         raise ModelError(
             f"{folder.path}: {names} have {', '.join(left[:2])}, unknown to config.json; scores would be wrong",
@@ -134,7 +133,7 @@ def load_cross_encoder(folder: ModelFolder, config: Any, dtype: torch.dtype) -> 
     if folder.head is not None:
         from rerank_cli.models.modular import Modular
 
-        return Modular(load_model(folder, config, dtype, AutoModel, ("pooler.",)), folder.head)
+        return Modular(load_model(folder, config, dtype, AutoModel), folder.head)
     model = load_model(folder, config, dtype)
     keep_head_in_float32(model, folder)
     return model

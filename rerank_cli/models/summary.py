@@ -14,8 +14,6 @@ from rerank_cli.models.text_model import FOREIGN
 from rerank_cli.models.tokens import ADVICE, Template, around_text
 from rerank_cli.models.weights import stored_weights, weights_of
 
-CHAT, SETTINGS = "chat_template.jinja", "tokenizer_config.json"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -98,14 +96,11 @@ def _activation(declaration: Declaration, config: dict[str, Any]) -> str | None:
 
 
 def template_of(path: Path, kind: str, config: dict[str, Any]) -> str | None:
-    """How a model of this kind puts texts together: by a chat template, or by the post-processor of its tokenizer.
+    """How a model of this kind puts texts together: by the post-processor of its tokenizer.
 
-    None where the files do not say. Raises ModelError for a tokenizer that cannot be used, or that has more tokens than
-    the model embeds.
+    None where the files do not say, as for a model that answers yes or no. Raises ModelError for a tokenizer that
+    cannot be used, or that has more tokens than the model embeds.
     """
-    if kind == YES_NO:
-        files = (CHAT, *([SETTINGS] if _has_chat_template(path) else []))
-        return next((f"the chat template in {name}" for name in files if (path / name).is_file()), None)
     file = path / "tokenizer.json"
     require_file(file)
     from tokenizers import Tokenizer
@@ -118,6 +113,8 @@ def template_of(path: Path, kind: str, config: dict[str, Any]) -> str | None:
     rows = config.get("vocab_size")
     if type(rows) is int and size > rows:
         raise ModelError(f"{file}: {size} tokens, the model embeds {rows} (vocab_size in config.json)", FOREIGN)
+    if kind == YES_NO:
+        return None
     try:
         if kind in (BI_ENCODER, LATE):
             head, tail = around_text(backend)
@@ -128,14 +125,6 @@ def template_of(path: Path, kind: str, config: dict[str, Any]) -> str | None:
     except Exception as fault:  # a vocabulary that cannot encode a word
         raise ModelError(f"{file}: cannot encode ({str(fault)[:200]})", ADVICE) from None
     return _shown(backend, parts.head, "query", parts.middle, "document", parts.tail)
-
-
-def _has_chat_template(path: Path) -> bool:
-    """Whether the template is in the settings of the tokenizer, as earlier versions of transformers wrote it."""
-    try:
-        return bool(read_json(path / SETTINGS).get("chat_template"))
-    except ModelError:
-        return False
 
 
 def _shown(backend: Any, *parts: list[int] | str) -> str:

@@ -94,6 +94,7 @@ class TextModel(Generic[T]):
 
     def identity(self, engine: str, device: str, dtype: str, threads: int, libraries: Sequence[str]) -> Identity:
         """Who scores: this model, in `engine`, computed by `libraries`."""
+        question = self.folder.question
         return Identity(
             engine=engine,
             model=self.folder.name,
@@ -107,6 +108,8 @@ class TextModel(Generic[T]):
             query_max_length=self.lengths.query,
             threads=threads,
             label=self.folder.label,
+            prompt=question.prompt.identity if question is not None else None,
+            instruction=question.instruction if question is not None else None,
             versions={name: version_of(name) for name in (*libraries, "transformers", "tokenizers")}
             | {"recipe": str(RECIPE)},
         )

@@ -16,7 +16,7 @@ would be delayed by a text of tens of megabytes.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -120,6 +120,26 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     part = text[start:end]
     start += len(part) - len(part.lstrip())
     return start, max(start, end - (len(part) - len(part.rstrip())))
+
+
+def spans_of(
+    backend: "Tokenizer", document: str, room: int, overlap: int, alone: Callable[[int, int], int]
+) -> list[tuple[int, int]]:
+    """The spans of characters that divide a document into chunks of at most `room` tokens.
+
+    `alone` gives the number of tokens of the characters from a start to an end, encoded as a text of their own.
+    """
+    encoding = encoding_of(backend, document)
+    count = len(encoding)
+    while count > 1 and document[slice(*characters_of(encoding, count - 1))].isspace():
+        count -= 1  # no chunk for a trailing space
+    breaks = [at for at in range(count) if _begins_word(document, characters_of(encoding, at)[0])]
+
+    def span(start: int, end: int) -> tuple[int, int]:
+        return trimmed(document, characters_of(encoding, start)[0], characters_of(encoding, end - 1)[1])
+
+    windows = divided(count, room, overlap, breaks, lambda start, end: alone(*span(start, end)))
+    return [span(start, end) for start, end in windows]
 
 
 def looks_special(token: str) -> bool:
@@ -245,18 +265,11 @@ class PairTokenizer(TextTokenizer):
 
         A chunk is encoded again, so that it scores exactly like its text alone.
         """
-        encoding = encoding_of(self._backend, document)
-        count = len(encoding)
-        while count > 1 and document[slice(*characters_of(encoding, count - 1))].isspace():
-            count -= 1  # no chunk for a trailing space
-        breaks = [at for at in range(count) if _begins_word(document, characters_of(encoding, at)[0])]
 
-        def part(start: int, end: int) -> Part:
-            first, last = characters_of(encoding, start)[0], characters_of(encoding, end - 1)[1]
-            first, last = trimmed(document, first, last)
-            (ids,) = self.ids_of([document[first:last]]).values()
-            return ids, (first, last)
+        def part(start: int, end: int) -> list[int]:
+            (ids,) = self.ids_of([document[start:end]]).values()
+            return ids
 
         overlap = min(self._chunk_overlap or 0, room // 2)
-        windows = divided(count, room, overlap, breaks, lambda start, end: len(part(start, end)[0]))
-        return [(ids[:room], span) for ids, span in (part(start, end) for start, end in windows)]
+        spans = spans_of(self._backend, document, room, overlap, lambda start, end: len(part(start, end)))
+        return [(part(*span)[:room], span) for span in spans]

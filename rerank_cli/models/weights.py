@@ -21,6 +21,7 @@ LARGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.([0-9]+)\.")
 SHARD = re.compile(r"[^/\\\0]{1,200}\.safetensors")
 COUNT = re.compile("(layers?|n_layer|groups?|group_num|networks|block_sizes|depths?)$")  # keys that count parts
+NO_COUNT = ("max_window_layers",)  # the layer from which attention is local, if it is local at all
 LAYER_COUNTS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 
 
@@ -121,7 +122,7 @@ def check_layers(config_path: Path, config: dict[str, Any], files: tuple[Path, .
     """Raises ModelError when the layers of config.json differ from those of the weights, or are impossibly many."""
     tensors = number_types(files)
     for key, value in config.items():
-        if COUNT.search(key) and any(type(n) is int and n > len(tensors) for n in _flat(value)):
+        if key not in NO_COUNT and COUNT.search(key) and any(type(n) is int and n > len(tensors) for n in _flat(value)):
             raise ModelError(
                 f"{config_path}: {key} {str(value)[:40]}, and {len(tensors)} tensors in {files[0].name}",
                 "Fetch config.json and the weights again, from the same source.",

@@ -83,7 +83,7 @@ def test_an_input_that_stops_within_a_record_says_so(tmp_path: Path) -> None:
 
 
 def test_int8_without_its_packages_names_what_installs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = inspect_folder("a/b", write_reranker(tmp_path / "model"), None)
+    found = inspect_folder(ModelConfig(model="a/b"), write_reranker(tmp_path / "model"), None)
     monkeypatch.setattr(choice, "not_installed", lambda packages: [each for each in packages if each == "nncf"])
     with pytest.raises(ConfigError, match="nncf") as caught:
         choice.open_scorer(ModelConfig(model="a/b", dtype="int8", device="cpu"), found)
@@ -92,7 +92,7 @@ def test_int8_without_its_packages_names_what_installs_them(tmp_path: Path, monk
 
 
 def test_fp16_on_a_cpu_is_noted(tmp_path: Path) -> None:
-    found = inspect_folder("a/b", write_reranker(tmp_path / "model"), None)
+    found = inspect_folder(ModelConfig(model="a/b"), write_reranker(tmp_path / "model"), None)
     notes = choice.open_scorer(ModelConfig(model="a/b", dtype="fp16", device="cpu"), found).notes
     assert [note for note in notes if "fp16" in note] == [
         "--dtype fp16 is slow on most CPUs, and only torch offers it there; fp32 is faster"

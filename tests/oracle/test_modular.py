@@ -13,7 +13,7 @@ from sentence_transformers import CrossEncoder
 from sentence_transformers.base.modules import Dense, Transformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling
 from support.loopback import hub_of
-from support.running import Finished, forked, rerank
+from support.running import Finished, forked, killed_and_resumed, rerank
 from support.tiny import WORDS, edit_json, write_reranker, write_tokenizer
 from transformers import AutoConfig, AutoModel
 
@@ -308,3 +308,17 @@ def test_a_model_of_the_hub_is_fetched_with_the_weights_of_its_head(made: Callab
         assert "2_Dense/model.safetensors" in [each.part for each in hub.asked]
     assert json.loads(done.stdout)["candidates"][0]["logit"] == first
     assert rerank(*command, "--offline", stdin=record, **variables).stdout == done.stdout
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
+    made: Callable[..., Path], tmp_path: Path, engine: str
+) -> None:
+    pytest.importorskip(engine)
+    lines = [json.dumps({"query": query, "candidates": [{"text": text} for text in texts]}) for query, texts in PAIRS]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines * 24) + "\n")
+    options = ("--model", made(), "--engine", engine, "--device", "cpu", "-q")
+    command = ("score", tmp_path / "in.jsonl", *options, "--batch-tokens", "64", "--window-tokens", "128", "-o")
+    assert rerank(*command, tmp_path / "whole.jsonl").code == 0
+    killed = tmp_path / "killed.jsonl"
+    assert killed_and_resumed(killed, *command, killed) == (tmp_path / "whole.jsonl").read_bytes()

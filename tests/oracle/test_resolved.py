@@ -71,7 +71,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def folder_of(path: Path, name: str = "model") -> ModelFolder:
-    return inspect_folder(name, path, None)
+    return inspect_folder(ModelConfig(model=name), path, None)
 
 
 def tiny(path: Path) -> ModelFolder:

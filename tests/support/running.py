@@ -13,7 +13,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +161,16 @@ def kill_after_commits(count: int, output: Path, *arguments: str | Path, cwd: Pa
         wait_until(lambda: commits(output) >= count, process)
         process.kill()
         return process.wait()
+
+
+def killed_and_resumed(output: Path, *arguments: str | Path, after: Iterable[int] = (1, 3, 6)) -> bytes:
+    """The output of a run that was killed after some numbers of commits, and resumed each time."""
+    for count in after:
+        kill_after_commits(count, output, *arguments, "--resume")
+        assert not output.exists()
+    done = rerank(*arguments, "--resume")
+    assert done.code == 0, done.said
+    return output.read_bytes()
 
 
 def kill_after_seconds(seconds: float, *arguments: str | Path, cwd: Path | None = None) -> int:

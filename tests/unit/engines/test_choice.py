@@ -19,7 +19,7 @@ def test_a_folder_that_was_found_is_not_looked_for_again(engine: str, tmp_path: 
     config = ModelConfig(model="someone/nowhere", engine=engine, device="cpu", offline=True)
     with pytest.raises(ModelError, match="nowhere"):
         open_scorer(config)
-    scorer = open_scorer(config, inspect_folder("someone/nowhere", folder, None))
+    scorer = open_scorer(config, inspect_folder(ModelConfig(model="someone/nowhere"), folder, None))
     assert scorer.identity.model == "someone/nowhere"
 
 
@@ -31,7 +31,7 @@ def test_a_folder_that_was_found_is_not_looked_for_again(engine: str, tmp_path: 
 def test_a_large_model_in_fp32_is_torchs(tmp_path: Path, dtype: str, small: str, large: str) -> None:
     config = ModelConfig(model=str(tmp_path / "model"), dtype=dtype, device="cpu")
     path = write_reranker(tmp_path / "model")
-    folder = inspect_folder("model", path, None)
+    folder = inspect_folder(ModelConfig(model="model"), path, None)
     assert choose_engine(config, folder)[0] == small
     assert choose_engine(config, replace(folder, to_download=LARGE))[0] == small
     assert choose_engine(config, replace(folder, to_download=LARGE + 1))[0] == large

@@ -70,7 +70,7 @@ def test_a_model_larger_than_the_memory_is_refused_before_its_weights_are_read(
 
 
 def test_weights_are_counted_in_the_dtype_of_the_computation(tmp_path: Path) -> None:
-    folder = inspect_folder("m", write_reranker(tmp_path / "m"), None)
+    folder = inspect_folder(ModelConfig(model="m"), write_reranker(tmp_path / "m"), None)
     counts = {dtype: weights_in_memory(folder, dtype) for dtype in ("fp32", "fp16", "bf16", "int8")}
     assert counts["fp32"] == 2 * counts["fp16"] == 2 * counts["bf16"] == 4 * counts["int8"]
     assert counts["fp32"] == pytest.approx(folder.weight_bytes, rel=0.2)  # but for the header
