@@ -128,6 +128,9 @@ def _identity(scorer: Scorer) -> Iterator[Finding]:
     yield Finding(
         "ok", "lengths", f"{identity.max_length} tokens a pair, {identity.query_max_length} of them a query's"
     )
+    if identity.prompt is not None:
+        asked = "" if identity.instruction is None else f", with the instruction {identity.instruction!r}"
+        yield Finding("ok", "prompt", f"{identity.prompt}{asked}")
     for note in scorer.notes:
         yield Finding("note", "model", note)
 

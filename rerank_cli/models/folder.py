@@ -14,14 +14,14 @@ from rerank_cli.models.graph_files import ExportedGraph, exported_graph
 from rerank_cli.models.hashes import files_sha256
 from rerank_cli.models.head import ModularHead, require_weights
 from rerank_cli.models.kind import read_kind
-from rerank_cli.models.question import Question
+from rerank_cli.models.question import ADVICE, Question
 from rerank_cli.models.weights import check_layers, refuse_cut, weights_of
 
 LARGE = 2**28  # bytes of weights; converting more takes minutes
 SCORED_BY = {  # what to do with a model of a kind
     CROSS_ENCODER: "Leave --engine out, or choose a model of that kind.",
     BI_ENCODER: "Bi-encoders score with --engine bi-encoder or auto, and serve `rerank mine`.",
-    YES_NO: "Those score with --engine yes-no or auto.",
+    YES_NO: ADVICE,
 }
 
 

@@ -14,6 +14,7 @@ Authors publish a prompt as text, code or a Jinja template. Templates of reposit
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def prompt_named(name: str) -> Prompt:
     if name in known_prompts():
         return known_prompts()[name]
     path = Path(name)
-    if not path.is_file():
+    if not os.path.isfile(name):  # unlike Path.is_file, it accepts names of any length
         raise ConfigError(
             f"--prompt {name}: no prompt of this name, and no file",
             f"Use {', '.join(known_prompts())}, or a JSON file. {FORM}",

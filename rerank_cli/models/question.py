@@ -16,6 +16,8 @@ from rerank_cli.models.encoding import longest_of
 from rerank_cli.models.head import refuse_other_settings
 from rerank_cli.models.prompts import Prompt, known_prompts, prompt_named, prompt_of_model
 
+ENGINE = "yes-no"
+ADVICE = "Those score with --engine yes-no or auto. They cannot be exported or trained."
 DECODERS = ("gemma", "llama", "mistral", "qwen2", "qwen3")  # whose last hidden state gives the logits, unscaled
 
 
@@ -45,6 +47,8 @@ def question_of(path: Path, config: dict[str, Any], declaration: Declaration, op
     if declaration.kind != YES_NO and not converted:
         refuse_question(options)
         return None
+    if options.engine not in ("auto", ENGINE):
+        raise ConfigError(f"{options.model}: is a {YES_NO}, not a cross-encoder", ADVICE)
     _refuse_architecture(path, config)
     if prompt is None:
         raise ModelError(f"{path}: a {YES_NO}, and its prompt is not known", advice_on_prompt(options.model))

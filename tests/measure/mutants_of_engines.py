@@ -198,7 +198,7 @@ MUTANTS = [
         "models/prompt_tokens.py",
         "        while length > self._frame + self._query_room:\n",
         "        while length > self._longest:\n",
-        "oracle/test_yes_no.py::test_a_query_over_its_budget_leaves_the_document_its_share",
+        "oracle/test_yes_no.py::test_a_query_over_its_budget_leaves_the_document_its_share[a little]",
     ),
     Mutant(
         "yes or no: texts may spell the markers of the frame",

@@ -233,17 +233,18 @@ def test_an_over_long_document_loses_its_end_and_nothing_else(made):
     assert pair.payload.ids.tolist() == frame_ids(made(), QWEN, "what is a panda?", text)
 
 
-def test_a_query_over_its_budget_leaves_the_document_its_share(made):
+@pytest.mark.parametrize("asked", [pytest.param(LONG, id="far"), pytest.param(LONG[:400], id="a little")])
+def test_a_query_over_its_budget_leaves_the_document_its_share(made, asked):
     scorer = opened(made(), max_length=256, query_max_length=40)
-    (pair,) = scorer.prepare([(LONG, "a bear that eats bamboo")])
+    (pair,) = scorer.prepare([(asked, "a bear that eats bamboo")])
     kept = tokenizer().decode(pair.payload.ids)
     assert "<Document>: a bear that eats bamboo<|im_end|>" in kept
     query = kept.partition("<Query>: ")[2].partition("\n<Document>")[0]
-    assert LONG.startswith(query)
+    assert asked.startswith(query)
     empty = len(frame_ids(made(), QWEN, "", ""))
     assert 30 <= len(frame_ids(made(), QWEN, query, "")) - empty <= 40
     assert pair.truncated
-    assert pair.uncut == len(frame_ids(made(), QWEN, LONG, "a bear that eats bamboo"))
+    assert pair.uncut == len(frame_ids(made(), QWEN, asked, "a bear that eats bamboo"))
 
 
 def test_a_document_with_characters_of_several_tokens_is_cut_between_characters(made):
