@@ -32,7 +32,7 @@ from rerank_cli.engines.text_models import open_text_model
 from rerank_cli.formats.registry import good_requests
 from rerank_cli.models.find import ALIASES, find_model
 from rerank_cli.models.libraries import CACHE, cache_in
-from rerank_cli.models.question import DECODERS
+from rerank_cli.models.question import DECODERS, refuse_question
 
 
 def bench(config: BenchConfig, report: Report) -> dict[str, Any]:
@@ -70,6 +70,7 @@ def _measure(config: BenchConfig, folder: Path, report: Report) -> dict[str, Any
 def _model(config: BenchConfig, folder: Path, report: Report) -> ModelConfig:
     """The model of the benchmark, in a folder that every contestant can load."""
     if config.random_weights is not None:
+        refuse_question(config.model)
         tokenizer = ALIASES["mini"] if config.tokenizer is None else Path(config.tokenizer)
         report(f"making random weights in the architecture of {config.random_weights}")
         made = folder / "random"

@@ -17,12 +17,15 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.engines.choice import ENGINE_OF_KIND, KINDS
 from rerank_cli.engines.machine import default_device, lacks_bfloat16
 from rerank_cli.engines.registry import ENGINES, not_installed
+from rerank_cli.models.declared import CROSS_ENCODER
 from rerank_cli.models.find import find_model
+from rerank_cli.models.folder import ModelFolder
 
 RUN_MODULE = (  # like `python -m`, but never a module in the current folder
     f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); sys.argv[:] = sys.argv[1:]; "
     "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
+MODULAR_PEER = "sentence-transformers"  # the one that reads modules.json
 PYTHON = (sys.executable, "-P", "-c", RUN_MODULE)
 Answer = dict[str, Any]
 
@@ -123,6 +126,7 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
                 batch = f"{budget} tokens" if budget else "auto"
                 found.append(Contestant(f"rerank {engine}", dtype, batch, worker, {"batch_tokens": budget}, ours=True))
         dtype = "fp32" if device_of(config) == "cpu" else "fp16"
+        folder = find_model(config.model)
         request = {
             "folder": config.model.model,
             "device": device_of(config),
@@ -131,8 +135,8 @@ def contestants_of(config: BenchConfig, report: Report) -> Iterator[tuple[list[C
             "threads": config.model.threads,
         }
         for name in config.peers:
-            if not installed_peers()[name]:
-                absent[name] = "not installed"
+            if why := _why_no_peer(name, folder):
+                absent[name] = why
                 continue
             worker = loaded(name, {"kind": name, "model": request})
             if worker is None:
@@ -199,6 +203,19 @@ def _why_not(config: BenchConfig, engine: str, dtype: str) -> str:
         return ""
     named = f" --engines {engine}:bf16 measures the emulation." if engine == "torch" else ""
     return f"this CPU has no bfloat16 instructions.{named}"
+
+
+def _why_no_peer(name: str, folder: ModelFolder) -> str:
+    """Why a peer is not measured: it is not installed, or would compute something else; "" if it is."""
+    if not installed_peers()[name]:
+        return "not installed"
+    if folder.kind == CROSS_ENCODER and (folder.head is None or name == MODULAR_PEER):
+        return ""
+    if folder.question is None or name != MODULAR_PEER:
+        return f"does not compute the scores of a {folder.kind}"
+    if folder.question.instruction is not None:
+        return "is not given the --instruction"
+    return "" if (folder.path / "chat_template.jinja").is_file() else "the model's folder has no chat template for it"
 
 
 def run_once(contestant: Contestant, source: str, target: str, absent: dict[str, str]) -> None:

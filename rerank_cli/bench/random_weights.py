@@ -71,7 +71,10 @@ def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
     torch.manual_seed(0)
     with quietly():
         if family == "xlmr":
-            config: Any = XLMRobertaConfig(**arguments, type_vocab_size=1, layer_norm_eps=1e-5)
+            types = 2 if "token_type_ids" in load_tokenizer(tokenizer).model_input_names else 1
+            config: Any = XLMRobertaConfig(
+                **arguments, **_special_tokens(tokenizer), type_vocab_size=types, layer_norm_eps=1e-5
+            )
             XLMRobertaForSequenceClassification(config).save_pretrained(target)
         elif family == "qwen3":
             _write_qwen3(tokenizer, target, arguments)

@@ -17,6 +17,7 @@ from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, YES_NO
 from rerank_cli.models.find import find_model, is_local, refuse_empty
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import silence_libraries
+from rerank_cli.models.question import refuse_question
 
 ENGINE_OF_KIND = {  # kinds that one engine runs, and why it is that one
     BI_ENCODER: ("bi-encoder", "the model embeds texts one by one"),
@@ -32,7 +33,9 @@ def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer
     """
     refuse_options(config)
     silence_libraries(config.offline)
-    if found is None and config.engine == "auto" and not is_fake(config):
+    if is_fake(config):
+        _refuse_for_fake(config)
+    elif found is None and config.engine == "auto":
         found = find_model(config)
     name, _ = choose_engine(config, found)
     engine = ENGINES[name]
@@ -52,6 +55,7 @@ def expected_engine(config: ModelConfig) -> tuple[str, str] | None:
     """
     refuse_options(config)
     if is_fake(config):
+        _refuse_for_fake(config)
         return "fake", "fp32"
     on_cpu = config.device == "cpu" or (config.device == "auto" and has_no_gpu())
     name, exported = config.engine, False
@@ -122,6 +126,13 @@ def _expected_dtype(config: ModelConfig, folder: ModelFolder, name: str, device:
             "--dtype bf16: this CPU has no bfloat16 instructions", "Use fp32 or int8; --engine torch emulates bf16."
         )
     return dtype
+
+
+def _refuse_for_fake(config: ModelConfig) -> None:
+    """Raises ConfigError for options of a model that the engine for tests has no use for."""
+    refuse_question(config)
+    if config.label is not None:
+        raise ConfigError(f"--label {config.label}: the fake engine has no labels", "Leave --label out.")
 
 
 def is_fake(config: ModelConfig) -> bool:

@@ -8,6 +8,7 @@ that ends with one. The row, and the product with it, are in float32 for any dty
 
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoModel
 
@@ -32,6 +33,7 @@ class LoadedYesNo(LoadedCrossEncoder):
     def logits(self, batch: Batch) -> torch.Tensor:
         """A float32 logit for each pair of the batch, on the device."""
         ids = self.inputs(batch)["input_ids"]
+        # copied before the computation begins: a copy after it would wait for its end
+        last = self._on_device(np.array([len(pair.payload.ids) - 1 for pair in batch.pairs], dtype=np.int64))
         hidden: torch.Tensor = self.model(input_ids=ids, use_cache=False, return_dict=True).last_hidden_state
-        last = torch.tensor([len(pair.payload.ids) - 1 for pair in batch.pairs], device=ids.device)
         return hidden[torch.arange(len(last), device=ids.device), last].float() @ self.row

@@ -109,7 +109,6 @@ def describe(config: ModelConfig) -> Description:
             raise of_tokenizer
         if folder.question is not None:
             found["template"] = f"the prompt {folder.question.prompt.name}"
-            refuse_other_tokenizer(folder.path / "tokenizer.json", folder.question)
         found["run"] = run = expected_run(config, folder)
         found |= _memory(folder, parameters, run) | _lengths(config, folder)
         if run.engine != "bi-encoder" and (known := known_by_name(config.model)) is not None:
@@ -161,4 +160,6 @@ def _lengths(config: ModelConfig, folder: ModelFolder) -> dict[str, Any]:
     if not states_positions(folder.config):
         return {}
     model = open_text_model(config, folder)
+    if folder.question is not None:
+        refuse_other_tokenizer(folder.path / "tokenizer.json", folder.question, model.lengths)
     return {"max_length": model.lengths.pair, "query_max_length": model.lengths.query, "notes": model.notes}

@@ -14,6 +14,8 @@ from safetensors import safe_open
 from rerank_cli.core.errors import ModelError
 from rerank_cli.models.config_json import FETCH_AGAIN
 from rerank_cli.models.folder import ModelFolder
+from rerank_cli.models.frame import OTHER_PROMPT
+from rerank_cli.models.weights import FLOATS
 
 CLASSIFIER: tuple[str, ...] = ("score.weight",)
 OUTPUT = ("lm_head.weight",)
@@ -32,7 +34,7 @@ def answer_row(folder: ModelFolder, config: Any, answers: tuple[int, ...]) -> to
     rows = _rows(folder, CLASSIFIER if question.converted else names, answers or (0,))
     row = rows[0] - rows[1] if len(rows) == 2 else rows[0]
     if row.shape != (config.hidden_size,) or not bool(row.any()):
-        raise ModelError(f"{folder.path}: the weights of the answers are not those of an output matrix", FETCH_AGAIN)
+        raise ModelError(f"{folder.path}: the weights that give the score are not those of the model", FETCH_AGAIN)
     return row / question.prompt.divide_by
 
 
@@ -46,9 +48,11 @@ def _rows(folder: ModelFolder, names: tuple[str, ...], numbers: tuple[int, ...])
         )
     with safe_open(str(path), framework="pt") as file:
         matrix = file.get_slice(name)
-        count = int(matrix.get_shape()[0])
-        if beyond := [number for number in numbers if number >= count]:
-            raise ModelError(f"{path}: {name} has {count} rows, none for the token {beyond[0]}", FETCH_AGAIN)
+        shape = matrix.get_shape()
+        if matrix.get_dtype() not in FLOATS or len(shape) != 2 or (names == CLASSIFIER and shape[0] != 1):
+            raise ModelError(f"{path}: {name} is no matrix of floats, or that of several labels", FETCH_AGAIN)
+        if beyond := [number for number in numbers if number >= shape[0]]:
+            raise ModelError(f"{path}: {name} has {shape[0]} rows, none for the token {beyond[0]}", OTHER_PROMPT)
         return [matrix[number : number + 1].float().flatten() for number in numbers]
 
 

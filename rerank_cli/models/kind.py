@@ -9,7 +9,7 @@ from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.models.config_json import check_config, has_head, read_json, refuse_no_head
 from rerank_cli.models.declared import BI_ENCODER, LENGTHS, MODULAR, MODULES, Declaration, declaration_of, refuse_kind
 from rerank_cli.models.encoding import Encoding, encoding_of, longest_of
-from rerank_cli.models.families import OWN_CODE, foreign_model
+from rerank_cli.models.families import foreign_model
 from rerank_cli.models.graph_files import EXPORT_AGAIN, NOTE
 from rerank_cli.models.head import ModularHead, head_of
 from rerank_cli.models.question import Question, question_of, refuse_question
@@ -71,8 +71,10 @@ def read_kind(path: Path, options: ModelConfig) -> Kind:
 def _refuse_own_code(path: Path, config: dict[str, Any], options: ModelConfig) -> None:
     """Raises ModelError for a well-known model whose configuration names code in its repository."""
     foreign = foreign_model(options.model)
-    if foreign is not None and foreign.family == OWN_CODE and "auto_map" in config:
-        raise ModelError(f"{path / 'config.json'}: auto_map: {OWN_CODE}, which is never run", foreign.advice)
+    if foreign is not None and "auto_map" in config:
+        raise ModelError(
+            f"{path / 'config.json'}: auto_map: {foreign.family}, and code of a repository is never run", foreign.advice
+        )
 
 
 def _exported(path: Path, config: dict[str, Any], label: int | None) -> Kind | None:

@@ -10,7 +10,6 @@ A pair that is too long loses the end of its document, never a part of the frame
 token, and encoded again. Before that, the query is cut to its own limit.
 """
 
-import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import PreparedPair
-from rerank_cli.models.facts import Resolved
+from rerank_cli.models.facts import Facts, Resolved
+from rerank_cli.models.frame import DOCUMENT, OTHER_PROMPT, QUERY, Part, Stretch, Texts, markers_of, parts_of
 from rerank_cli.models.lengths import FEWEST, Lengths
 from rerank_cli.models.prompts import SLOT, Prompt
 from rerank_cli.models.question import Question
@@ -28,39 +28,8 @@ from rerank_cli.models.tokens import TextTokenizer, TokenPair, around_text, char
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-QUERY, DOCUMENT = "query", "document"
 PROBE = {QUERY: "some query", DOCUMENT: "some document", "instruction": "some instruction"}
-OTHER_PROMPT = "Choose the --prompt that the model was trained with."
-Texts = tuple[str, str]  # a query and a document
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of the frame that is encoded as one string: texts and the names of slots, in turn, a text first."""
-
-    pieces: tuple[str, ...]
-
-    def slots(self) -> tuple[str, ...]:
-        """The names of the texts in it."""
-        return self.pieces[1::2]
-
-    def string(self, texts: Texts) -> str:
-        """The string with the texts in it."""
-        return "".join(self._filled(texts))
-
-    def span(self, slot: str, texts: Texts) -> tuple[int, int]:
-        """The characters of the string that are the text of a slot."""
-        place = 1 + 2 * self.slots().index(slot)
-        filled = self._filled(texts)
-        start = sum(map(len, filled[:place]))
-        return start, start + len(filled[place])
-
-    def _filled(self, texts: Texts) -> list[str]:
-        by_name = dict(zip((QUERY, DOCUMENT), texts, strict=True))
-        return [by_name[piece] if place % 2 else piece for place, piece in enumerate(self.pieces)]
-
-
-Part = list[int] | Stretch  # of a frame: ids that are always the same, or a stretch with texts in it
+ROOM = 64  # tokens for a short query and document
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +53,15 @@ class PromptTokenizer(TextTokenizer):
         """
         super().__init__(resolved)
         prompt = question.prompt
-        markers = _markers(self._backend, prompt)
-        self.guard(markers.values())
-        self._parts = self._verified(prompt, question.instruction, markers)
+        markers = markers_of(self._backend, prompt)
         self.answers = _answers(self._backend, question)
-        self.size = max(self.size, 1 + max(self.answers, default=0))
+        self.guard(markers.values())
+        self._strip = prompt.strip
+        self._parts = self._verified(prompt, question.instruction, markers)
         self._longest, self._chunk_overlap = lengths.pair, chunk_overlap
         self._frame = len(self._composed([("", "")])[0])
         if lengths.pair - self._frame < FEWEST:
-            raise ConfigError(
-                f"--max-length {lengths.pair}: the prompt {prompt.name} takes {self._frame} of the tokens",
-                f"Use --max-length {self._frame + 64} or more.",
-            )
+            raise _no_room(self._frame, lengths, question)
         self._query_room = min(lengths.query, (lengths.pair - self._frame) * 3 // 4)
 
     def _verified(self, prompt: Prompt, instruction: str | None, markers: dict[str, int]) -> list[Part]:
@@ -105,14 +71,14 @@ class PromptTokenizer(TextTokenizer):
         around = around_text(self._backend) if prompt.special_tokens else ([], [])
         self._backend.encode_special_tokens = True  # as ordinary text: markers are never encoded, texts may spell them
         for unit, ids in zip(prompt.frame, expected, strict=True):
-            if self._encoded(_parts(unit, markers, PROBE["instruction"]), [(PROBE[QUERY], PROBE[DOCUMENT])]) != [ids]:
+            if self._encoded(parts_of(unit, markers, PROBE["instruction"]), [(PROBE[QUERY], PROBE[DOCUMENT])]) != [ids]:
                 raise ModelError(
                     f"tokenizer.json: encodes {unit[:40]!r} of the prompt {prompt.name} otherwise as a whole",
                     OTHER_PROMPT,
                 )
         chosen = prompt.instruction if instruction is None else instruction
         written = "" if chosen is None else prompt.instruction_as.replace("{instruction}", chosen)
-        parts = [part for unit in prompt.frame for part in _parts(unit, markers, written)]
+        parts = [part for unit in prompt.frame for part in parts_of(unit, markers, written)]
         return list(self._fixed([around[0], *parts, around[1]]))
 
     def _fixed(self, parts: Iterable[Part]) -> Iterator[Part]:
@@ -134,6 +100,8 @@ class PromptTokenizer(TextTokenizer):
 
     def _composed(self, pairs: Sequence[Texts]) -> list[list[int]]:
         """The ids of the frame with each pair of texts in it, of any length."""
+        if self._strip:
+            pairs = [(query.strip(), document.strip()) for query, document in pairs]
         return self._encoded(self._parts, pairs)
 
     def _encoded(self, parts: Iterable[Part], pairs: Sequence[Texts]) -> list[list[int]]:
@@ -151,11 +119,12 @@ class PromptTokenizer(TextTokenizer):
 
     def _kept(self, query: str) -> Query:
         """A query, cut to its limit."""
-        length = whole = len(self._composed([(query, "")])[0])
-        while length > self._frame + self._query_room:
-            query = self._cut((query, ""), QUERY, length - self._frame - self._query_room)
-            length = len(self._composed([(query, "")])[0])
-        return Query(query, whole - length, length)
+        most = self._frame + self._query_room
+        (ids,) = self._composed([(query, "")])
+        if len(ids) <= most:
+            return Query(query, 0, len(ids))
+        text, kept = self._cut((query, ""), QUERY, len(ids), most)
+        return Query(text, len(ids) - len(kept), len(kept))
 
     def _fitting(self, query: Query, document: str, ids: list[int]) -> PreparedPair:
         """A pair within the limit: with its document whole, cut, or in chunks."""
@@ -167,25 +136,48 @@ class PromptTokenizer(TextTokenizer):
         return _prepared(kept, truncated=cut, uncut=uncut if cut else None)
 
     def _shortened(self, query: Query, document: str, ids: list[int]) -> list[int]:
-        """The ids of a pair whose document is cut as far as needed."""
-        while len(ids) > self._longest:
-            document = self._cut((query.text, document), DOCUMENT, len(ids) - self._longest)
-            (ids,) = self._composed([(query.text, document)])
-        return ids
+        """The ids of a pair, with its document cut if it is too long."""
+        if len(ids) <= self._longest:
+            return ids
+        _, kept = self._cut((query.text, document), DOCUMENT, len(ids), self._longest)
+        return kept
 
-    def _cut(self, texts: Texts, slot: str, excess: int) -> str:
-        """The text of a slot without its last tokens: at least `excess` of them, and at least a character."""
+    def _cut(self, texts: Texts, slot: str, length: int, most: int) -> tuple[str, list[int]]:
+        """The longest beginning of a text with which a pair of `length` tokens has at most `most`, and the pair's ids.
+
+        It ends at the beginning of a token. As many tokens are dropped as are too many, and more while that does not
+        suffice. Markers that a text spells are encoded as several tokens, and are one here: then less may suffice, and
+        the place is searched.
+        """
+        if self._strip:
+            texts = (texts[0].strip(), texts[1].strip())
         stretch = next(part for part in self._parts if isinstance(part, Stretch) and slot in part.slots())
         start, end = stretch.span(slot, texts)
-        encoding = encoding_of(self._backend, stretch.string(texts))
+        string = stretch.string(texts)
+        encoding = encoding_of(self._backend, string)
         first, past = 0, len(encoding)
         while first < past and characters_of(encoding, first)[1] <= start:
             first += 1
         while past > first and characters_of(encoding, past - 1)[0] >= end:
             past -= 1
-        place = past - excess
-        at = characters_of(encoding, place)[0] if place > first else start
-        return texts[(QUERY, DOCUMENT).index(slot)][: max(0, min(at, end - 1) - start)]
+
+        def until(place: int) -> tuple[str, list[int]]:
+            """The text before a token, and the ids of the pair with it."""
+            at = characters_of(encoding, place)[0] if place > first else start
+            text = texts[(QUERY, DOCUMENT).index(slot)][: max(0, at - start)]
+            return text, self._composed([(text, texts[1]) if slot == QUERY else (texts[0], text)])[0]
+
+        place = max(first, past - (length - most))
+        found = until(place)
+        while len(found[1]) > most and place > first:
+            place = max(first, place - (len(found[1]) - most))
+            found = until(place)
+        over = past if len(self.ids_of([string])[string]) != len(encoding) else place  # beyond what may be kept
+        while over - place > 1:
+            middle = (place + over) // 2
+            tried = until(middle)
+            place, over, found = (middle, over, tried) if len(tried[1]) <= most else (place, middle, found)
+        return found
 
     def _in_chunks(self, query: Query, document: str, uncut: int) -> PreparedPair:
         """A pair whose document is divided: the first chunk, with the others in `more`."""
@@ -195,13 +187,14 @@ class PromptTokenizer(TextTokenizer):
 
         room = self._longest - query.length
         overlap = min(self._chunk_overlap or 0, room // 2)
-        spans = spans_of(
+        chunks = []
+        for span in spans_of(
             self._backend, document, room, overlap, lambda start, end: len(chunk(start, end)) - query.length
-        )
-        first, *others = [
-            _prepared(self._shortened(query, document[slice(*span)], chunk(*span)), truncated=query.lost > 0, span=span)
-            for span in spans
-        ]
+        ):
+            whole = chunk(*span)  # longer than the limit only if a single token is
+            kept = self._shortened(query, document[slice(*span)], whole)
+            chunks.append(_prepared(kept, truncated=query.lost > 0 or kept is not whole, span=span))
+        first, *others = chunks
         return replace(first, more=tuple(others), uncut=uncut)
 
 
@@ -211,47 +204,40 @@ def _prepared(
     return PreparedPair(len(ids), truncated, TokenPair(array("i", ids), 0), span=span, uncut=uncut)
 
 
-def refuse_other_tokenizer(path: Path, question: Question) -> None:
-    """Raises ModelError for a tokenizer that lacks a marker of the prompt, or an answer. Needs no transformers."""
+def refuse_other_tokenizer(path: Path, question: Question, lengths: Lengths) -> None:
+    """Raises what `PromptTokenizer` raises for a prompt that does not suit a tokenizer.json, or leaves no room.
+
+    Needs no transformers.
+    """
     from tokenizers import Tokenizer
 
     backend = Tokenizer.from_file(str(path))
-    _markers(backend, question.prompt)
-    _answers(backend, question)
+    facts = Facts(
+        positions=lengths.positions,
+        rows=0,
+        ids=0,
+        types=1,
+        hidden_size=None,
+        intermediate_size=None,
+        pad_id=None,
+        unknown_id=None,
+        special_ids=(),
+        returns_types=False,
+    )
+    PromptTokenizer(Resolved(facts, backend), question, lengths)
 
 
-def _markers(backend: "Tokenizer", prompt: Prompt) -> dict[str, int]:
-    """The ids of the prompt's markers. Raises ModelError for a tokenizer that lacks one."""
-    added = {token.content: number for number, token in backend.get_added_tokens_decoder().items()}
-    if missing := [marker for marker in prompt.markers if marker not in added]:
-        raise ModelError(
-            f"tokenizer.json: has no special token {missing[0][:40]!r}, which the prompt {prompt.name} needs",
-            OTHER_PROMPT,
-        )
-    return {marker: added[marker] for marker in prompt.markers}
-
-
-def _parts(unit: str, markers: dict[str, int], instruction: str) -> Iterator[Part]:
-    """The parts of a unit of the frame: markers, and the stretches between them."""
-    pieces = [""]
-    at_markers = re.compile("|".join(map(re.escape, sorted(markers, key=len, reverse=True))) or r"(?!)")
-    for place, piece in enumerate(SLOT.split(unit)):
-        if place % 2 and piece != "instruction":
-            pieces += [piece, ""]
-            continue
-        if place % 2:
-            pieces[-1] += instruction
-            continue
-        start = 0
-        for marker in at_markers.finditer(piece):
-            pieces[-1] += piece[start : marker.start()]
-            if pieces != [""]:
-                yield Stretch(tuple(pieces))
-            yield [markers[marker[0]]]
-            pieces, start = [""], marker.end()
-        pieces[-1] += piece[start:]
-    if pieces != [""]:
-        yield Stretch(tuple(pieces))
+def _no_room(frame: int, lengths: Lengths, question: Question) -> ConfigError:
+    """The error for a frame that takes all tokens of a pair."""
+    own = question.instruction is not None
+    needed = frame + ROOM
+    return ConfigError(
+        f"--max-length {lengths.pair}: the prompt {question.prompt.name}{' with the instruction' if own else ''} "
+        f"takes {frame} of the tokens",
+        f"Use --max-length {needed} or more."
+        if needed <= lengths.positions
+        else f"Shorten the {'--instruction' if own else 'prompt'}: the model takes {lengths.positions} tokens.",
+    )
 
 
 def _answers(backend: "Tokenizer", question: Question) -> tuple[int, ...]:
@@ -262,6 +248,8 @@ def _answers(backend: "Tokenizer", question: Question) -> tuple[int, ...]:
     named = [answer for answer in (prompt.yes, prompt.no) if answer is not None]
     found = tuple(answer if isinstance(answer, int) else _token(backend, answer, prompt) for answer in named)
     stated = tuple(answer for answer in (question.yes, question.no) if answer is not None)
+    if len(found) != len(set(found)):
+        raise ModelError(f"tokenizer.json: yes and no of the prompt {prompt.name} are the same token", OTHER_PROMPT)
     if question.yes is not None and stated != found:
         raise ModelError(
             f"the model's LogitScore reads the tokens {_listed(stated)}, the prompt {prompt.name} asks for "

@@ -7,13 +7,13 @@
     special_tokens  whether the tokenizer adds the tokens that it puts around any text
     yes, no         tokens, or their ids, whose logits are compared; without `no`, the logit of `yes` is the score
     divide_by       what the logit is divided by to give the model's score
+    strip           whether white space at both ends of texts is dropped
 
 Authors publish a prompt as text, code or a Jinja template. Templates of repositories are not run: they are programs.
 """
 
 import hashlib
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -27,6 +27,8 @@ from rerank_cli.core.errors import ConfigError
 FILE = Path(__file__).with_name("prompts.json")
 SLOT = re.compile(r"\{(instruction|query|document)\}")
 LISTS = ("frame", "markers", "models")
+OF_INSTRUCTION = ("instruction", "instruction_as")
+LARGEST = 1_000_000
 FORM = "`rerank help models` shows the form of a prompt."
 
 
@@ -34,18 +36,20 @@ FORM = "`rerank help models` shows the form of a prompt."
 class Prompt:
     """A prompt. `name` is that of the list, or of a file. `models` are ids of the hub.
 
-    `yes` and `no` are tokens or their ids. A score is the difference of their logits, divided by `divide_by`.
+    `yes` and `no` are tokens or their ids; a classifier needs none. A score is the difference of their logits, divided
+    by `divide_by`.
     """
 
     name: str
     frame: tuple[str, ...]
-    yes: str | int
+    yes: str | int | None = None
     no: str | int | None = None
     markers: tuple[str, ...] = ()
     instruction: str | None = None
     instruction_as: str = "{instruction}"
     special_tokens: bool = False
     divide_by: float = 1.0
+    strip: bool = False
     models: tuple[str, ...] = ()
     sha256: str = ""
 
@@ -56,8 +60,8 @@ class Prompt:
 
     @property
     def identity(self) -> str:
-        """The name, and the beginning of the hash of all that the prompt says."""
-        return f"{self.name} {self.sha256[:12]}"
+        """The name, and the beginning of the hash of all that the prompt says. A file may have any name."""
+        return f"{self.name if self.name in known_prompts() else 'file'} {self.sha256[:12]}"
 
 
 @cache
@@ -106,7 +110,9 @@ def _faults(content: Any) -> Iterator[str]:
         yield "not a JSON object"
         return
     yield from (f"unknown key {key[:40]!r}" for key in sorted(content.keys() - ALLOWED.keys()))
-    yield from (f"no {key}" for key in ("frame", "yes") if key not in content)
+    if "frame" not in content:
+        yield "no frame"
+        return
     yield from (
         f"{key} is not {what}" for key, (what, fits) in ALLOWED.items() if key in content and not fits(content[key])
     )
@@ -118,24 +124,37 @@ def _faults(content: Any) -> Iterator[str]:
             yield f"the frame has {{{slot}}} {slots.count(slot)} times, expected once"
     if slots.count("instruction") > 1:
         yield "the frame has {instruction} more than once"
-    if content.get("instruction") is not None and "instruction" not in slots:
-        yield "the frame has no {instruction}"
+    if "instruction" not in slots:
+        yield from (f"{key}, and the frame has no {{instruction}}" for key in OF_INSTRUCTION if key in content)
+    elif SLOT.findall(content.get("instruction_as", "{instruction}")) != ["instruction"]:
+        yield "instruction_as does not have {instruction} once"
+    if "yes" in content and content["yes"] == content.get("no"):
+        yield "yes and no are the same"
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: halves of surrogate pairs cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and is_unicode(value)
 
 
 def _is_list_of_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) and text for text in value)
+    return isinstance(value, list) and all(text and _is_text(text) for text in value)
 
 
 def _is_token(value: Any) -> bool:
-    return (isinstance(value, str) and value != "") or (type(value) is int and 0 <= value < 2**31)
+    return (_is_text(value) and value != "") or (type(value) is int and 0 <= value < 2**31)
 
 
 def _is_divisor(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value > 0
+    return type(value) in (int, float) and 0 < value <= LARGEST  # neither a NaN
+
+
+def _is_flag(value: Any) -> bool:
+    return type(value) is bool
 
 
 ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {  # keys of a prompt, with what their values are
@@ -144,8 +163,9 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {  # keys of a prompt, w
     "models": ("a list of texts", _is_list_of_texts),
     "instruction": ("a text", _is_text),
     "instruction_as": ("a text", _is_text),
-    "special_tokens": ("true or false", lambda value: type(value) is bool),
+    "special_tokens": ("true or false", _is_flag),
+    "strip": ("true or false", _is_flag),
     "yes": ("a token or the id of one", _is_token),
     "no": ("a token or the id of one", _is_token),
-    "divide_by": ("a number above 0", _is_divisor),
+    "divide_by": (f"a number above 0, at most {LARGEST}", _is_divisor),
 }

@@ -17,6 +17,7 @@ from support.generators import PAD, tokenizer, write_generator, write_yes_no
 from support.loopback import hub_of
 from support.running import Finished, killed_and_resumed, rerank
 from support.tiny import edit_json, write_bi_encoder, write_reranker
+from tokenizers import Tokenizer, processors
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from rerank_cli.core.config import ModelConfig
@@ -95,8 +96,8 @@ def frame_ids(folder: Path, prompt: str, query: str, text: str, instruction: str
     known = known_prompts()[prompt]
     chosen = known.instruction if instruction is None else instruction
     texts = {
-        "query": query,
-        "document": text,
+        "query": query.strip() if known.strip else query,
+        "document": text.strip() if known.strip else text,
         "instruction": "" if chosen is None else known.instruction_as.replace("{instruction}", chosen),
     }
     units = [SLOT.sub(lambda slot: texts[slot[1]], unit) for unit in known.frame]
@@ -125,7 +126,8 @@ def spread(values: Any) -> float:
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_logits_are_those_of_sentence_transformers(made, prompt):
     oracle = CrossEncoder(str(made(prompt)), device="cpu", activation_fn=torch.nn.Identity(), local_files_only=True)
-    theirs = (oracle.predict(FLAT) / known_prompts()[prompt].divide_by).tolist()
+    given = [(query.strip(), text.strip()) for query, text in FLAT] if known_prompts()[prompt].strip else FLAT
+    theirs = (oracle.predict(given) / known_prompts()[prompt].divide_by).tolist()
     assert logits_of(opened(made(prompt), prompt)) == pytest.approx(theirs, abs=1e-5 * spread(theirs))
 
 
@@ -171,6 +173,56 @@ def test_texts_are_encoded_in_the_frame_as_the_tokenizer_encodes_the_whole(made,
     scorer = opened(made(prompt), prompt)
     for query, text in [*FLAT, (" spaced ", "\n\nlines\n"), ("x" * 50, "a: b\n<Document>: c"), ("q", "{query} {d}")]:
         assert ids_of(scorer, query, text) == frame_ids(made(prompt), prompt, query, text)
+
+
+SPACED = [("what is a panda?", "a bear"), (" spaced ", "\n\nlines\n"), ("q\n", " a: b\n<Document>: c\n\n"), ("", "")]
+
+
+@pytest.mark.parametrize("instruction", [None, "Find bears."])
+def test_mxbais_frame_is_tokenized_as_by_its_authors(made, instruction):
+    """As in `prepare_inputs` of mxbai_rerank: texts with their prompts, separators and the rest one by one."""
+    folder = made("mxbai-rerank-v2")
+    encode = lambda text: tokenizer_in(folder).encode(text, add_special_tokens=False)  # noqa: E731
+    frame = known_prompts()["mxbai-rerank-v2"].frame
+    for query, text in SPACED:
+        asked = f"query: {query}" if instruction is None else f"instruction: {instruction}\nquery: {query}"
+        parts = [frame[0], asked, "\n", f"document: {text}", "\n", frame[5], frame[6]]
+        theirs = [number for part in parts for number in encode(part)]
+        assert ids_of(opened(folder, "mxbai-rerank-v2", instruction=instruction), query, text) == theirs
+
+
+def test_gemmas_frame_is_tokenized_as_by_its_authors(made):
+    """As in FlagEmbedding's decoder_only/base.py: the first token, then query, passage and question one by one."""
+    folder = made("bge-reranker-v2-gemma")
+    encode = lambda text: tokenizer_in(folder).encode(text, add_special_tokens=False)  # noqa: E731
+    question = known_prompts()["bge-reranker-v2-gemma"].instruction
+    for query, text in SPACED:
+        parts = [f"A: {query}", "\n", f"B: {text}", "\n", question]
+        theirs = [tokenizer_in(folder).bos_token_id, *(number for part in parts for number in encode(part))]
+        assert ids_of(opened(folder, "bge-reranker-v2-gemma"), query, text) == theirs
+
+
+def test_zeranks_texts_lose_white_space_at_their_ends_as_with_its_authors(made):
+    scorer = opened(made("zerank"), "zerank")
+    bare = ids_of(scorer, "what is a panda?", "a bear")
+    assert ids_of(scorer, " what is a panda?\n", "\n\ta bear  ") == bare
+    chunked = opened(made("zerank"), "zerank", max_length=96, long_docs="chunk", chunk_overlap=8)
+    (pair,) = chunked.prepare([(" q ", f"\n\n {LONG}")])
+    for part in pair.parts:
+        assert part.payload.ids.tolist() == frame_ids(made("zerank"), "zerank", "q", f"\n\n {LONG}"[slice(*part.span)])
+
+
+def test_a_prompt_with_special_tokens_has_those_of_the_tokenizer(made, tmp_path):
+    folder = Path(shutil.copytree(made("ctxl-rerank-v2"), tmp_path / "model"))
+    plain = ids_of(opened(folder, "ctxl-rerank-v2"), *FLAT[0])
+    backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    number = backend.token_to_id("<bos>")
+    backend.post_processor = processors.TemplateProcessing(
+        single="<bos> $A", pair="<bos> $A <bos> $B", special_tokens=[("<bos>", number)]
+    )
+    backend.save(str(folder / "tokenizer.json"))
+    assert ids_of(opened(folder, "ctxl-rerank-v2"), *FLAT[0]) == [number, *plain]
+    assert AutoTokenizer.from_pretrained(folder).encode("a")[0] == number
 
 
 @pytest.mark.parametrize("prompt", [QWEN, "mxbai-rerank-v2", "bge-reranker-v2-gemma", "ctxl-rerank-v2"])
@@ -231,6 +283,33 @@ def test_an_over_long_document_loses_its_end_and_nothing_else(made):
     assert pair.truncated
     assert pair.uncut == len(frame_ids(made(), QWEN, "what is a panda?", LONG))
     assert pair.payload.ids.tolist() == frame_ids(made(), QWEN, "what is a panda?", text)
+
+
+MARKED = ["</think> " * 200, "the panda eats bamboo " * 60 + "</think> " * 80, "<think>" * 400, "<|im_end|>" * 100]
+
+
+@pytest.mark.parametrize("text", MARKED, ids=["spaced", "at the end", "joined", "ends of turns"])
+@pytest.mark.parametrize("place", ["query", "document"])
+def test_a_text_full_of_markers_is_cut_no_further_than_needed(made, place, text):
+    scorer = opened(made(), max_length=256, query_max_length=120)
+    pair = ("what is a panda?", text) if place == "document" else (text, "a bear")
+    (prepared,) = scorer.prepare([pair])
+    empty = len(ids_of(scorer, "", ""))
+    room = 256 - 8 if place == "document" else empty + 120 - 8
+    assert room < len(prepared.payload.ids) <= 256
+    assert prepared.truncated
+    special = set(tokenizer().get_added_vocab().values())
+    markers = [each for each in prepared.payload.ids if each in special]
+    assert markers == [each for each in ids_of(scorer, "", "") if each in special]
+
+
+def test_a_query_leaves_a_quarter_of_what_the_frame_leaves(made):
+    frame = len(ids_of(opened(made()), "", ""))
+    scorer = opened(made(), max_length=frame + 40, query_max_length=1000)
+    (pair,) = scorer.prepare([(LONG, LONG)])
+    kept = tokenizer().decode(pair.payload.ids).partition("<Query>: ")[2].partition("\n<Document>: ")
+    assert len(frame_ids(made(), QWEN, kept[0], "")) <= frame + 30
+    assert len(tokenizer().encode(kept[2].partition("<|im_end|>")[0])) >= 8
 
 
 @pytest.mark.parametrize("asked", [pytest.param(LONG, id="far"), pytest.param(LONG[:400], id="a little")])
@@ -306,6 +385,24 @@ def test_a_language_model_that_was_made_a_classifier_scores_alike(made, tmp_path
     theirs = logits_of(opened(made()))
     assert logits_of(opened(folder)) == pytest.approx(theirs, abs=1e-5 * spread(theirs))
     assert opened(folder).identity.engine == "yes-no"
+    CrossEncoder(str(folder), device="cpu", local_files_only=True).save_pretrained(str(tmp_path / "saved"))
+    assert (tmp_path / "saved" / "modules.json").is_file()
+    assert logits_of(opened(tmp_path / "saved")) == pytest.approx(theirs, abs=1e-5 * spread(theirs))
+    with pytest.raises(ModelError, match="prompt") as fault:
+        find_model(ModelConfig(model=str(folder)))
+    assert "--prompt" in fault.value.advice
+
+
+def test_a_classifier_of_several_labels_is_refused(made, tmp_path):
+    folder = converted(tmp_path / "classifier", made())
+    weights = load_file(folder / "model.safetensors")
+    weights["score.weight"] = weights["score.weight"].repeat(2, 1)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError):
+        opened(folder)
+    edit_json(folder / "config.json", id2label={"0": "no", "1": "yes"}, num_labels=2)
+    with pytest.raises(ModelError, match="2 labels"):
+        opened(folder)
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "bf16"])
@@ -340,14 +437,12 @@ def test_a_folder_with_the_name_of_a_known_model_is_told_its_prompt(made, tmp_pa
 def test_other_kinds_have_no_prompt(tmp_path, write, option):
     folder = write(tmp_path / "model")
     engine = "bi-encoder" if write is write_bi_encoder else "auto"
-    if option == "prompt" and engine == "auto":
-        pytest.skip("a classifier with a prompt is one that was made of a language model")
     with pytest.raises(ConfigError, match=f"--{option}"):
         find_model(ModelConfig(model=str(folder), engine=engine, **{option: QWEN}))
 
 
 def test_a_classifier_of_another_architecture_has_no_prompt(tmp_path):
-    with pytest.raises(ModelError, match="architecture 'bert'"):
+    with pytest.raises(ConfigError, match="--prompt"):
         find_model(ModelConfig(model=str(write_reranker(tmp_path / "model")), prompt=QWEN))
 
 
@@ -374,10 +469,62 @@ def test_a_prompt_without_a_place_for_an_instruction_takes_none(made):
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino", "onnx", "bi-encoder"])
-def test_other_engines_do_not_take_the_model(made, engine):
-    pytest.importorskip({"onnx": "onnxruntime"}.get(engine, engine))
-    with pytest.raises(RerankError):
-        open_scorer(ModelConfig(model=str(made()), prompt=QWEN, engine=engine, device="cpu"))
+@pytest.mark.parametrize("prompt", [QWEN, None])
+def test_other_engines_do_not_take_the_model(made, engine, prompt):
+    with pytest.raises(RerankError) as fault:
+        find_model(ModelConfig(model=str(made()), prompt=prompt, engine=engine, device="cpu"))
+    assert engine == "bi-encoder" or "--engine yes-no" in fault.value.advice
+
+
+@pytest.mark.parametrize("option", ["prompt", "instruction"])
+def test_the_engine_for_tests_has_no_prompt(option):
+    with pytest.raises(ConfigError, match=f"--{option}"):
+        open_scorer(ModelConfig(model="fake", **{option: QWEN}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda matrix: matrix.to(torch.int8),
+        lambda matrix: matrix[0, 0],
+        lambda matrix: matrix[:, :16].contiguous(),
+        lambda matrix: matrix[:100].contiguous(),
+        torch.zeros_like,
+    ],
+    ids=["integers", "a number", "narrow", "short", "zeros"],
+)
+def test_an_output_matrix_that_is_none_is_refused(tmp_path, damage):
+    folder = write_generator(tmp_path / "model", "qwen2")
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"] = damage(weights["lm_head.weight"])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError):
+        opened(folder)
+
+
+def test_attention_to_later_tokens_is_refused(model):
+    edit_json(model / "config.json", is_causal=False)
+    with pytest.raises(ModelError, match="is_causal"):
+        find_model(ModelConfig(model=str(model), prompt=QWEN))
+
+
+def test_a_special_token_that_markers_lack_is_named(made, tmp_path):
+    prompt = tmp_path / "prompt.json"
+    prompt.write_text(json.dumps({"frame": ["<bos>{query} {document}"], "yes": "yes"}))
+    with pytest.raises(ConfigError, match="'<bos>'"):
+        opened(made(), str(prompt))
+
+
+def test_an_instruction_that_takes_all_tokens_is_named(made):
+    with pytest.raises(ConfigError, match="--max-length 512: ") as fault:
+        opened(made(), instruction="Find the bears. " * 800)
+    assert fault.value.advice.startswith("Shorten the --instruction")
+
+
+@pytest.mark.parametrize("text", ["bad \udcff", "\ud800"])
+def test_an_instruction_that_is_no_text_is_refused(model, text):
+    with pytest.raises(ConfigError, match="--instruction"):
+        find_model(ModelConfig(model=str(model), prompt=QWEN, instruction=text))
 
 
 def test_the_engine_takes_no_other_model(tmp_path):
@@ -454,11 +601,14 @@ def test_what_decides_a_score_is_in_the_identity(made, tmp_path):
     plain = opened(made()).identity
     assert plain.prompt == known_prompts()[QWEN].identity
     assert plain.instruction is None
-    other = tmp_path / "prompt.json"
+    copies = [tmp_path / "prompt.json", tmp_path / "other.json"]
     content = json.loads(FILE.read_text())[QWEN]
-    content["instruction"] = "Find bears."
-    other.write_text(json.dumps(content))
-    assert opened(made(), str(other)).identity.prompt != plain.prompt
+    for copy in copies:
+        copy.write_text(json.dumps(content))
+    of_files = {opened(made(), str(copy)).identity.prompt for copy in copies}
+    assert len(of_files) == 1
+    copies[0].write_text(json.dumps(content | {"instruction": "Find bears."}))
+    assert opened(made(), str(copies[0])).identity.prompt not in {*of_files, plain.prompt}
 
 
 def test_published_scores_are_those_of_the_models_own_prompt(made, tmp_path):

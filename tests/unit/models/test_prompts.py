@@ -30,6 +30,58 @@ def test_a_prompt_of_the_list_is_a_valid_file(name: str, tmp_path: Path) -> None
     assert all(any(marker in unit for unit in known.frame) for marker in known.markers)
 
 
+CHAT = "<|im_start|>{}\n{}<|im_end|>\n"
+THOUGHT = "<|im_start|>assistant\n<think>\n\n</think>\n\n"
+OF_CARDS = {  # the frames, put together again from the models' cards and their authors' code
+    "qwen3-reranker": CHAT.format(
+        "system",
+        "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
+        'Note that the answer can only be "yes" or "no".',
+    )
+    + CHAT.format("user", "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}")
+    + THOUGHT,
+    "mxbai-rerank-v2": CHAT.format("system", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.")
+    + CHAT.format(
+        "user",
+        "{instruction}query: {query}\ndocument: {document}\n"
+        "You are a search relevance expert who evaluates how well documents match search queries. "
+        "For each query-document pair, carefully analyze the semantic relationship between them, then provide your "
+        "binary relevance judgment (0 for not relevant, 1 for relevant).\nRelevance:",
+    )
+    + "<|im_start|>assistant\n",
+    "bge-reranker-v2-gemma": "<bos>A: {query}\nB: {document}\n{instruction}",
+    "zerank": CHAT.format("system", "{query}") + CHAT.format("user", "{document}") + "<|im_start|>assistant\n",
+    "ctxl-rerank-v2": "Check whether a given document contains information helpful to answer the query.\n"
+    "<Document> {document}\n<Query> {query}{instruction} ??",
+}
+SCORES = {  # yes, no, divisor, whether texts are stripped, whether the tokenizer adds its special tokens
+    "qwen3-reranker": ("yes", "no", 1, False, False),
+    "mxbai-rerank-v2": ("1", "0", 1, False, False),
+    "bge-reranker-v2-gemma": ("Yes", None, 1, False, False),
+    "zerank": ("Yes", None, 5, True, False),
+    "ctxl-rerank-v2": (0, None, 1, False, True),
+}
+INSTRUCTIONS = {  # the default, and how one is written
+    "qwen3-reranker": ("Given a web search query, retrieve relevant passages that answer the query", "{instruction}"),
+    "mxbai-rerank-v2": (None, "instruction: {instruction}\n"),
+    "bge-reranker-v2-gemma": (
+        "Given a query A and a passage B, determine whether the passage contains an answer to the query by providing a "
+        "prediction of either 'Yes' or 'No'.",
+        "{instruction}",
+    ),
+    "zerank": (None, "{instruction}"),
+    "ctxl-rerank-v2": (None, " {instruction}"),
+}
+
+
+@pytest.mark.parametrize("name", known_prompts())
+def test_a_prompt_of_the_list_says_what_its_authors_say(name: str) -> None:
+    prompt = known_prompts()[name]
+    assert "".join(prompt.frame) == OF_CARDS[name]
+    assert (prompt.yes, prompt.no, prompt.divide_by, prompt.strip, prompt.special_tokens) == SCORES[name]
+    assert (prompt.instruction, prompt.instruction_as) == INSTRUCTIONS[name]
+
+
 def test_no_model_has_two_prompts() -> None:
     models = [model for prompt in known_prompts().values() for model in prompt.models]
     assert len(models) == len(set(models))
@@ -48,6 +100,7 @@ CHANGES: list[dict[str, Any]] = [
     {"divide_by": 5},
     {"frame": ["{document}", "{query}"], "markers": []},
     {"special_tokens": True},
+    {"strip": True},
     {"frame": ["<s>{query}</s>{instruction}", "{document}"], "instruction": "Find."},
 ]
 
@@ -67,7 +120,17 @@ WRONG: list[tuple[Any, str]] = [
     ([GOOD], "object"),
     ({**GOOD, "Frame": []}, "'Frame'"),
     ({"yes": "yes"}, "frame"),
-    ({"frame": GOOD["frame"]}, "yes"),
+    ({**GOOD, "yes": "no"}, "same"),
+    ({**GOOD, "yes": "\ud800"}, "yes"),
+    ({**GOOD, "frame": ["{query}{document}\udfff"]}, "frame"),
+    ({**GOOD, "instruction_as": "T: {instruction}"}, "instruction_as"),
+    ({"frame": ["{query}{document}{instruction}"], "yes": 1, "instruction_as": "T: "}, "instruction_as"),
+    (
+        {"frame": ["{query}{document}{instruction}"], "yes": 1, "instruction_as": "{instruction}{query}"},
+        "instruction_as",
+    ),
+    ({**GOOD, "strip": 0}, "strip"),
+    ('{"frame": ["{query}{document}"], "yes": 1, "divide_by": 1' + "0" * 400 + "}", "divide_by"),
     ({**GOOD, "frame": "{query}{document}"}, "frame"),
     ({**GOOD, "frame": []}, "{query}"),
     ({**GOOD, "frame": ["{query}"]}, "{document}"),
