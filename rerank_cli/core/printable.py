@@ -6,7 +6,17 @@ import re
 # Controls (C0, DEL, C1), changes of direction, line and paragraph separators, surrogates. Characters that are only
 # invisible, such as joiners, are not included: scripts and emoji need them.
 ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+SURROGATES = re.compile("[\ud800-\udfff]")
 CAP = 2000  # characters of one message
+
+
+def is_unicode(text: str) -> bool:
+    r"""Whether a text can be written as UTF-8. Bytes of an argument that are no UTF-8 become surrogates.
+
+    >>> is_unicode("é"), is_unicode("\udcff")
+    (True, False)
+    """
+    return SURROGATES.search(text) is None
 
 
 def printable(text: str) -> str:

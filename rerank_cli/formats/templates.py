@@ -12,6 +12,7 @@ from typing import Any
 from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
+from rerank_cli.core.printable import is_unicode
 from rerank_cli.formats.json_values import Malformed, kind, value_at
 
 
@@ -25,6 +26,8 @@ class Template:
     @classmethod
     def of(cls, option: str, text: str) -> "Template":
         """Parse a template. Raises ConfigError for invalid syntax, or without a field."""
+        if not is_unicode(text):
+            raise ConfigError(f"{option} {text!r}: no valid UTF-8", "Write it in UTF-8.")
         try:
             parsed = list(Formatter().parse(text))
         except ValueError as fault:

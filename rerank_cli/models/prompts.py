@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank_cli.core.errors import ConfigError
+from rerank_cli.core.printable import is_unicode
 
 FILE = Path(__file__).with_name("prompts.json")
 SLOT = re.compile(r"\{(instruction|query|document)\}")
@@ -130,11 +131,6 @@ def _faults(content: Any) -> Iterator[str]:
         yield "instruction_as does not have {instruction} once"
     if "yes" in content and content["yes"] == content.get("no"):
         yield "yes and no are the same"
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: halves of surrogate pairs cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_text(value: Any) -> bool:

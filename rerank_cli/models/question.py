@@ -11,12 +11,13 @@ from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
+from rerank_cli.core.printable import is_unicode
 from rerank_cli.models.config_json import FETCH_AGAIN, architecture_of, has_head, is_generator, refuse_no_head
 from rerank_cli.models.declared import LENGTHS, SETTINGS, YES_NO, Declaration
 from rerank_cli.models.encoding import longest_of
 from rerank_cli.models.families import WHAT_RUNS
 from rerank_cli.models.head import refuse_other_settings
-from rerank_cli.models.prompts import FORM, Prompt, is_unicode, known_prompts, prompt_named, prompt_of_model
+from rerank_cli.models.prompts import FORM, Prompt, known_prompts, prompt_named, prompt_of_model
 
 ENGINE = "yes-no"
 ADVICE = "Those score with --engine yes-no or auto. They cannot be exported or trained."

@@ -53,7 +53,9 @@ def test_white_space_of_the_field_itself_counts_for_its_place():
     assert (start, end) == (-2, 2)
 
 
-@pytest.mark.parametrize("template", ["text", "", "{}", "{0!r}", "{text:>3}", "{text", "text}", "{text!s}"])
+@pytest.mark.parametrize(
+    "template", ["text", "", "{}", "{0!r}", "{text:>3}", "{text", "text}", "{text!s}", "\udcff{text}"]
+)
 def test_what_is_no_template_is_refused(template):
     with pytest.raises(ConfigError, match="--doc-template"):
         Template.of("--doc-template", template)
