@@ -95,7 +95,7 @@ def _write_qwen3(tokenizer: Path, target: Path, arguments: dict[str, Any]) -> No
     made = load_tokenizer(tokenizer)
     made.add_tokens([AddedToken(marker, normalized=False, special=True) for marker in prompt.markers])
     answers = [str(prompt.yes), str(prompt.no)]
-    made.add_tokens([word for word in answers if len(made.encode(word, add_special_tokens=False)) > 1])
+    made.add_tokens([word for word in answers if len(made.tokenize(word)) > 1])
     made.chat_template = chat_template(prompt)
     made.save_pretrained(target)
     config = Qwen3Config(
@@ -107,7 +107,7 @@ def _write_qwen3(tokenizer: Path, target: Path, arguments: dict[str, Any]) -> No
         pad_token_id=made.pad_token_id,
     )
     Qwen3ForCausalLM(config).save_pretrained(target)
-    ids = (made.encode(answer, add_special_tokens=False)[0] for answer in answers)
+    ids = made.convert_tokens_to_ids([made.tokenize(answer)[0] for answer in answers])
     settings: dict[str, Any] = dict(zip(("true_token_id", "false_token_id"), ids, strict=True))
     plain = {"method": "forward", "method_output_name": "logits"}
     task = {

@@ -26,7 +26,7 @@ from rerank_cli.models.question import Question
 from rerank_cli.models.tokens import TextTokenizer, TokenPair, around_text, characters_of, encoding_of, spans_of
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 PROBE = {QUERY: "some query", DOCUMENT: "some document", "instruction": "some instruction"}
 ROOM = 64  # tokens for a short query and document
@@ -155,11 +155,7 @@ class PromptTokenizer(TextTokenizer):
         start, end = stretch.span(slot, texts)
         string = stretch.string(texts)
         encoding = encoding_of(self._backend, string)
-        first, past = 0, len(encoding)
-        while first < past and characters_of(encoding, first)[1] <= start:
-            first += 1
-        while past > first and characters_of(encoding, past - 1)[0] >= end:
-            past -= 1
+        first, past = _tokens_within(encoding, start, end)
 
         def until(place: int) -> tuple[str, list[int]]:
             """The text before a token, and the ids of the pair with it."""
@@ -185,9 +181,8 @@ class PromptTokenizer(TextTokenizer):
         def chunk(start: int, end: int) -> list[int]:
             return self._composed([(query.text, document[start:end])])[0]
 
-        room = self._longest - query.length
+        chunks, room = [], self._longest - query.length
         overlap = min(self._chunk_overlap or 0, room // 2)
-        chunks = []
         for span in spans_of(
             self._backend, document, room, overlap, lambda start, end: len(chunk(start, end)) - query.length
         ):
@@ -196,6 +191,16 @@ class PromptTokenizer(TextTokenizer):
             chunks.append(_prepared(kept, truncated=query.lost > 0 or kept is not whole, span=span))
         first, *others = chunks
         return replace(first, more=tuple(others), uncut=uncut)
+
+
+def _tokens_within(encoding: "Encoding", start: int, end: int) -> tuple[int, int]:
+    """The first token that has a character of a span, and the one after the last."""
+    first, past = 0, len(encoding)
+    while first < past and characters_of(encoding, first)[1] <= start:
+        first += 1
+    while past > first and characters_of(encoding, past - 1)[0] >= end:
+        past -= 1
+    return first, past
 
 
 def _prepared(

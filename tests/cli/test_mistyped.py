@@ -79,7 +79,7 @@ def test_2_and_what_to_type_instead(typed: list[str], error: str, advice: str, t
 
 
 @pytest.mark.parametrize(
-    "typed", [["frobnicate"], ["score", "--instruction", "x"], ["bench", "--zzz"], ["--zzz"], ["check", "--fp16"]]
+    "typed", [["frobnicate"], ["score", "--embellish", "x"], ["bench", "--zzz"], ["--zzz"], ["check", "--fp16"]]
 )
 def test_nothing_is_guessed_where_nothing_is_close(typed: list[str]) -> None:
     done = forked(*typed)
