@@ -133,7 +133,7 @@ def test_a_logit_does_not_depend_on_its_batch(made: Callable[..., Path], pooling
 def test_the_head_stays_in_float32(made: Callable[..., Path], dtype: str) -> None:
     scorer: Any = opened(made(), dtype=dtype)
     assert {weight.dtype for weight in scorer.loaded.model.head.parameters()} == {torch.float32}
-    assert logits_of(scorer) == pytest.approx(expected(made()).tolist(), abs=0.5)
+    assert logits_of(scorer) == pytest.approx(expected(made()).tolist(), abs={"fp16": 0.1, "bf16": 0.4}[dtype])
 
 
 def test_an_exported_folder_gives_the_same_logits(model: Path, tmp_path: Path) -> None:
