@@ -134,7 +134,7 @@ Dtype = Annotated[
     str,
     option(
         "dtype",
-        "Precision of the model: auto (fp16 on CUDA, else fp32), fp32, fp16, bf16 or int8.",
+        "Precision of the model: auto (on CUDA fp16, or bf16 for yes-no; else fp32), fp32, fp16, bf16 or int8.",
         values=ENGINE_DTYPES,
     ),
 ]
