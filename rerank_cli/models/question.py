@@ -52,11 +52,11 @@ def question_of(path: Path, config: dict[str, Any], declaration: Declaration, op
         if prompt is not None:
             raise ModelError(f"{path}: its files are those of a {declaration.kind}", "Fetch the model's files again.")
         return None
+    what = "a classifier made of a language model" if converted else f"a {YES_NO}"
     if options.engine not in ("auto", ENGINE):
-        raise ConfigError(f"{options.model}: is a {YES_NO}, not a cross-encoder", ADVICE)
+        raise ConfigError(f"--engine {options.engine}: {options.model} is {what}", ADVICE)
     _refuse_architecture(path, config)
     if prompt is None:
-        what = "a classifier made of a language model" if converted else f"a {YES_NO}"
         raise ModelError(f"{path}: {what}, and its prompt is not known", advice_on_prompt(options.model))
     if options.label is not None:
         raise ConfigError(f"--label {options.label}: a {YES_NO} has no labels", "Leave --label out.")

@@ -29,6 +29,7 @@ from support.tiny import write_tokenizer as tokenizer_of
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 ONE_THREAD = ("--engine", "torch", "--device", "cpu", "--threads", "1", "-q")
+ANSWERS = ("--engine", "yes-no", "--prompt", "qwen3-reranker", *ONE_THREAD[2:])
 OLD = b"a result of yesterday\n"
 EVIL = "import pathlib\npathlib.Path({mark!r}).touch()\nclass Evil: pass\n"
 
@@ -47,7 +48,7 @@ class Bench:
     def model(self) -> Path:
         return self.folder / "model"
 
-    def score(self, breaking: Breaking) -> tuple[Watched, bytes]:
+    def score(self, breaking: Breaking, options: tuple[str, ...] = ONE_THREAD) -> tuple[Watched, bytes]:
         """Break a copy of the whole model and score with it: how that ended, and the output file afterwards."""
         shutil.rmtree(self.model, ignore_errors=True)
         shutil.copytree(self.whole, self.model)
@@ -59,7 +60,7 @@ class Bench:
         work.mkdir()
         (work / "out.jsonl").write_bytes(OLD)
         names = ("score", self.whole.parent / "in.jsonl", "-o", work / "out.jsonl", "--overwrite")
-        done = rerank_inside(*names, "--model", self.model, *ONE_THREAD)
+        done = rerank_inside(*names, "--model", self.model, *options)
         after = files_of(work)
         assert "Traceback" not in done.said, done.said
         assert done.events == []
@@ -68,9 +69,15 @@ class Bench:
             assert after == {"out.jsonl": OLD}, "what was there is gone, or something was left"
         return done, after["out.jsonl"]
 
-    def assert_refused(self, breaking: Breaking, *words: str, codes: tuple[int, ...] = (6,)) -> None:
+    def assert_refused(
+        self,
+        breaking: Breaking,
+        *words: str,
+        codes: tuple[int, ...] = (6,),
+        options: tuple[str, ...] = ONE_THREAD,
+    ) -> None:
         """It ends with one of the codes, and all the words are said."""
-        done, _ = self.score(breaking)
+        done, _ = self.score(breaking, options)
         assert done.code in codes, done
         for word in words:
             assert word in done.said
@@ -711,8 +718,8 @@ def test_a_head_of_another_kind_is_refused(bench: Bench, points: Points) -> None
 
 
 def test_an_architecture_of_another_name_is_refused_or_does_no_harm(bench: Bench, points: Points) -> None:
-    types = ["roberta", "xlm-roberta", "electra", "distilbert", "deberta-v2", "modernbert", "gpt2", "t5", "llama"]
-    types += ["lightglue", "bart", "qwen3"]
+    types = ["roberta", "xlm-roberta", "electra", "distilbert", "deberta-v2", "modernbert", "gpt2", "t5"]
+    types += ["lightglue", "bart"]
     cases = [config(model_type=name) for name in types]
     cases += [
         config(architectures=[name]) for name in ("RobertaForSequenceClassification", "EForSequenceClassification")
@@ -720,6 +727,15 @@ def test_an_architecture_of_another_name_is_refused_or_does_no_harm(bench: Bench
     for breaking in points.of(cases, sample=2):
         with points.trying("models: heads, labels and architectures"):
             bench.assert_refused_or_same(breaking, CONFIG)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen3"])
+def test_a_classifier_of_a_language_model_is_refused(bench: Bench, points: Points, model_type: str) -> None:
+    """By an engine that has no prompt for it; and by its own engine, where the tokenizer lacks what its prompt needs."""
+    with points.trying("models: heads, labels and architectures"):
+        bench.assert_refused(config(model_type=model_type), "made of a language model", codes=(2,))
+    with points.trying("models: heads, labels and architectures"):
+        bench.assert_refused(config(model_type=model_type), "<|im_start|>", options=ANSWERS)
 
 
 # Tokenizers
@@ -1037,7 +1053,6 @@ ELSEWHERE_HUGE: dict[str, Breaking] = {
             ("funnel", "num_decoder_layers"),
             ("gpt2", "n_layer"),
             ("gpt2", "n_positions"),
-            ("llama", "num_hidden_layers"),
             ("mobilebert", "num_feedforward_networks"),
             ("modernbert", "num_hidden_layers"),
             ("t5", "num_layers"),
@@ -1054,6 +1069,9 @@ def test_sizes_that_other_architectures_have_are_refused_in_time(bench: Bench, p
     for name in points.of(list(ELSEWHERE_HUGE), sample=2):
         with points.trying("models: sizes huge, by the names of other architectures"):
             bench.assert_refused(ELSEWHERE_HUGE[name], ".json")
+    with points.trying("models: sizes huge, by the names of other architectures"):
+        huge = bare(model_type="llama", num_hidden_layers=10**9)
+        bench.assert_refused(huge, ".json", options=ANSWERS)
 
 
 def test_sizes_huge_everywhere_are_refused_at_once(bench: Bench, points: Points) -> None:
