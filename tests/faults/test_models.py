@@ -731,7 +731,7 @@ def test_an_architecture_of_another_name_is_refused_or_does_no_harm(bench: Bench
 
 @pytest.mark.parametrize("model_type", ["llama", "qwen3"])
 def test_a_classifier_of_a_language_model_is_refused(bench: Bench, points: Points, model_type: str) -> None:
-    """By an engine that has no prompt for it; and by its own engine, where the tokenizer lacks what its prompt needs."""
+    """By an engine without prompts; and by its own engine, where the tokenizer lacks what the prompt needs."""
     with points.trying("models: heads, labels and architectures"):
         bench.assert_refused(config(model_type=model_type), "made of a language model", codes=(2,))
     with points.trying("models: heads, labels and architectures"):
