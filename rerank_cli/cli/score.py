@@ -25,7 +25,7 @@ from rerank_cli.jobs.score import Run
 from rerank_cli.jobs.statistics import write_stats
 
 FAKE = "the scores are fake: --engine fake is for tests"
-R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults
+R, W, M, B, F = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig(), FileConfig()  # for the defaults
 
 
 def score(
@@ -106,6 +106,8 @@ def score(
     window_tokens: Annotated[
         int | None, o.option("window-tokens", "Tokens that are sorted and saved together (default: by device).", min=1)
     ] = None,
+    score_cache: o.ScoreCache = None,
+    cache_gb: o.CacheGb = F.cache_gb,
     progress: o.ProgressOption = "auto",
     stats: Annotated[str | None, o.option("stats", "Write the statistics of the run to this file, as JSON.")] = None,
     dry_run: Annotated[
@@ -146,7 +148,13 @@ def score(
         model=o.model_of(context),
         batch=BatchConfig(batch_tokens=batch_tokens, window_tokens=window_tokens),
         files=FileConfig(
-            output="-" if output is None else output, errors=errors, stats=stats, overwrite=overwrite, resume=resume
+            output="-" if output is None else output,
+            errors=errors,
+            stats=stats,
+            overwrite=overwrite,
+            resume=resume,
+            score_cache=score_cache,
+            cache_gb=cache_gb,
         ),
         error_limit=error_limit(max_errors, strict),
         origins=origins_of(context),

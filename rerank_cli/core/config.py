@@ -125,13 +125,15 @@ class ErrorLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileConfig:
-    """Where the output goes, and whether existing files there may be replaced."""
+    """Where the output goes, whether existing files there may be replaced, and where scores are kept."""
 
     output: str = "-"
     errors: str | None = None
     stats: str | None = None
     overwrite: bool = False
     resume: bool = False
+    score_cache: str | None = None  # the folder of scores that stay across runs
+    cache_gb: float = 10.0  # most of it, in 10^9 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,12 +46,14 @@ class Traits:
 
     `multiple`: a batch costs its rows times its longest pair, rounded up to this multiple (0: the sum of its pairs).
     `batch_tokens` and `window_batches` are the defaults for its device: tokens per batch, and the size of a window in
-    batches.
+    batches. `batch_invariant`: a logit does not depend on the batch that it is computed in, to the last bit. It is set
+    where a test shows it.
     """
 
     multiple: int
     batch_tokens: int
     window_batches: int
+    batch_invariant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class PreparedPair:
 
     For a document scored in chunks this is the first chunk, with its characters in `span` and the other chunks in
     `more`. `uncut` is the length of the pair in tokens before it was truncated or divided: 0 for chunks after the
-    first, None for a pair that was not cut.
+    first, None for a pair that was not cut. A cache of scores adds its `key`, and the `logit` where it has that: such a
+    pair is not scored, but its cost counts towards its window, which must not depend on a cache.
     """
 
     cost: int
@@ -69,6 +72,8 @@ class PreparedPair:
     span: tuple[int, int] | None = None
     more: tuple["PreparedPair", ...] = ()
     uncut: int | None = None
+    key: bytes = b""
+    logit: float | None = None
 
     @property
     def parts(self) -> "tuple[PreparedPair, ...]":
@@ -111,6 +116,12 @@ class Scorer(Protocol):
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """Tokenize (query, document) pairs on the CPU. Returns one prepared pair each, in the same order."""
 
+    def content(self, pair: PreparedPair) -> bytes:
+        """The input of a prepared pair as the engine composed it.
+
+        Two pairs with the same content have the same logit, but for what their batches change.
+        """
+
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield the raw float32 logits of each batch, one per pair, in order.
 
@@ -120,6 +131,16 @@ class Scorer(Protocol):
 
     def close(self) -> None:
         """Release the device."""
+
+
+def known_and_unknown(pairs: Sequence[PreparedPair]) -> tuple[list[int], list[int]]:
+    """The positions of pairs whose logits are known, and of those to score."""
+    known = [index for index, pair in enumerate(pairs) if pair.logit is not None]
+    unknown = [index for index, pair in enumerate(pairs) if pair.logit is None] if known else list(range(len(pairs)))
+    return known, unknown
+
+
+BUDGETS = ("batch_tokens", "window_tokens")
 
 
 def budgets_of(config: RunConfig, traits: Traits) -> dict[str, int]:

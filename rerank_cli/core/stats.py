@@ -30,6 +30,8 @@ class Counters:
     padded_tokens: int = 0
     windows: int = 0
     oom_splits: int = 0
+    cached: int = 0  # pairs, or chunks, whose logit came from a cache: not in batches and tokens
+    cache_changes: int = 0  # times that a run went on with other entries of a cache than it began with
     busy_s: float = 0.0  # seconds inside the engine
 
     def __add__(self, other: "Counters") -> "Counters":
@@ -88,6 +90,18 @@ class Stats:
         live = self.live
         self.live = live + Counters(batches=1, pairs=pairs, tokens=tokens, padded_tokens=padded, busy_s=seconds)
 
+    def pairs_found(self, pairs: int) -> None:
+        """Count pairs whose logits came from a cache."""
+        if self._first_batch is None:
+            self._first_batch = self.clock()
+            self.doing = ""
+        self.live = self.live + Counters(pairs=pairs, cached=pairs)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything is scored."""
+        return self._first_batch is not None
+
     def advance(self, bytes_: float, records: float) -> None:
         """The engine has scored so much more of the input, parts of records included."""
         self.bytes_scored += bytes_
@@ -116,6 +130,11 @@ class Stats:
     def busy_share(self) -> float:
         """The share of the time since the first batch in which the engine computed."""
         return min(1.0, self.per_second(self.live.busy_s))
+
+    @property
+    def cached_share(self) -> float:
+        """The share of the pairs of this process whose logits came from a cache."""
+        return self.live.cached / self.live.pairs if self.live.pairs else 0.0
 
     @property
     def pairs_scored(self) -> int:
@@ -167,4 +186,5 @@ class Stats:
             "ms_per_pair": round(1000 / rate, 3) if (rate := self.per_second(self.done.pairs)) else None,
             "padding_share": round(self.total.padding_share, 4),
             "busy_share": round(self.busy_share, 4),
+            "cached_share": round(self.cached_share, 4),
         }

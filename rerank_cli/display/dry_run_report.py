@@ -19,6 +19,9 @@ def dry_run_lines(run: DryRun) -> list[str]:
         ("batches", f"{count.batches:,} of up to {run.batch_tokens:,} tokens{alone}"),
         ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
     ]
+    if count.cached:
+        known = count.pairs - count.duplicate_pairs + count.chunks - count.chunked
+        rows.append(("score cache", f"{count.cached:,} of {known:,} pairs have a score already"))
     if count.chunked:
         rows.append(("in parts", f"{count.chunked:,} documents in {count.chunks:,} parts"))
     rows.append(("time", time_of(run)))

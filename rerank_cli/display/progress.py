@@ -48,7 +48,7 @@ def status_line(stats: Stats, now: datetime) -> str:
 
 def closing_line(document: dict[str, Any], now: datetime) -> str:
     """One plain line on a run that is over."""
-    counts = ("records", "scored", "failed", "pairs", "truncated")
+    counts = ("records", "scored", "failed", "pairs", "truncated", *(("cached",) if document["cached"] else ()))
     resumed = ("resumed_pairs",) if document["resumed_pairs"] else ()  # not in the rates
     names = (*counts, *resumed, "wall_s", "scoring_s", "pairs_per_s", "tokens_per_s")
     return f"{now:%Y-%m-%dT%H:%M:%SZ} done " + " ".join(f"{name}={document[name]}" for name in names)
@@ -197,7 +197,7 @@ class Reporter:
             waited = 0.0
             while not over.wait(FIRST_LINE_S):
                 waited += FIRST_LINE_S
-                if stats.live.batches or waited >= LINE_EVERY_S:
+                if stats.has_begun or waited >= LINE_EVERY_S:
                     break
             while not over.is_set():
                 self._plain(status_line(stats, datetime.now(UTC)))
@@ -255,7 +255,8 @@ class Reporter:
 def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     """Names and values of the table after a run."""
     yield "records", f"{document['records']:,} ({document['scored']:,} scored, {document['failed']:,} failed)"
-    yield "pairs", f"{document['pairs']:,} ({document['truncated']:,} truncated)"
+    cached = f", {document['cached']:,} from the cache" if document["cached"] else ""
+    yield "pairs", f"{document['pairs']:,} ({document['truncated']:,} truncated{cached})"
     yield "wall time", f"{_seconds(document['wall_s'])} ({_seconds(document['scoring_s'])} of scoring)"
     per_pair = f" ({three_digits(document['ms_per_pair'])} ms a pair)" if document["ms_per_pair"] else ""
     yield "pairs/s", f"{document['pairs_per_s']:,}{per_pair}"

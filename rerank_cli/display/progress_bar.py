@@ -46,13 +46,16 @@ def parts_of(stats: Stats, over: bool = False) -> Iterator[Part]:
     total, share = stats.total, stats.share_done
     if share is not None:
         yield Part(0, f"{share:>4.0%}", 4)
-    if doing := stats.doing or ("" if stats.live.batches else "starting"):
+    if doing := stats.doing or ("" if stats.has_begun else "starting"):
         yield Part(0, doing, len(doing), "dim")
         return
     yield counted(4, short(stats.pairs_scored), "pairs")
     yield counted(3, short(stats.per_second(stats.live.pairs)), "pairs/s")
     yield counted(6, short(total.records), "saved")
-    yield counted(8, short(stats.per_second(stats.live.tokens)), "tokens/s")
+    if stats.live.cached:
+        yield counted(8, f"{stats.cached_share:.0%}", "cached")
+    else:
+        yield counted(8, short(stats.per_second(stats.live.tokens)), "tokens/s")
     yield counted(9, f"{stats.live.padding_share:.0%}", "padding")
     yield counted(7 if total.truncated else 10, short(total.truncated), "truncated")
     yield counted(1 if total.failed else 11, short(total.failed), "failed", "bold red" if total.failed else "")
@@ -119,7 +122,7 @@ class _RunProgress(Progress):
     def stop(self) -> None:
         """Draw the line for the last time, or take it away."""
         self._frame.over = True
-        if self._stats.live.batches and not self._stats.doing:
+        if self._stats.has_begun and not self._stats.doing:
             super().stop()
         else:
             self.live.transient = True

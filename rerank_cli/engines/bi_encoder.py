@@ -30,6 +30,11 @@ class TextPair:
     ids: "array[int]"  # ids of the document
     query: "array[int]"
 
+    @property
+    def content(self) -> bytes:
+        """All of it, to tell it from others."""
+        return b"%d " % len(self.query) + self.query.tobytes() + self.ids.tobytes()
+
 
 class SingleTexts(TextTokenizer):
     """Encodes queries and documents separately, each truncated to its own limit."""

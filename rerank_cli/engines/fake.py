@@ -71,10 +71,11 @@ class FakeScorer:
     The cost of a pair is one token per space plus three, truncated or divided at `max_length`.
     """
 
-    traits = Traits(multiple=1, batch_tokens=8192, window_batches=16)
-
     def __init__(self, config: ModelConfig) -> None:
         self.faults = parse_faults(config.model)
+        self.traits = Traits(
+            multiple=1, batch_tokens=8192, window_batches=16, batch_invariant=not self.faults["composition"]
+        )
         self.notes: list[str] = []
         self.max_length = config.max_length
         self._overlap = config.chunk_overlap if config.long_docs == "chunk" else None
@@ -133,6 +134,10 @@ class FakeScorer:
                 )
             )
         return replace(parts[0], more=tuple(parts[1:]), uncut=tokens + text.count(" "))
+
+    def content(self, pair: PreparedPair) -> bytes:
+        """The hash of a pair."""
+        return b"%d" % pair.payload
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield the float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.

@@ -124,6 +124,10 @@ class OnnxCrossEncoder:
         """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""
         return self._text_model.prepare(pairs)
 
+    def content(self, pair: PreparedPair) -> bytes:
+        """The token ids of a prepared pair."""
+        return self._text_model.content(pair)
+
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield the float32 logits of each batch, in order.
 

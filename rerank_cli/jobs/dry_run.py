@@ -14,7 +14,7 @@ from rerank_cli.core.errors import ExitStatus, ModelAbsent
 from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import PreparedPair, budgets_of
+from rerank_cli.core.scorer import PreparedPair, budgets_of, known_and_unknown
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import expected_engine, open_scorer
 from rerank_cli.formats.registry import open_format, open_inputs
@@ -23,7 +23,8 @@ from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
 from rerank_cli.jobs.opening import opening_sentence
 from rerank_cli.jobs.preflight import check_first_records, check_paths
 from rerank_cli.jobs.sampling import records_to_score
-from rerank_cli.reranking.counting import count_batch, counters_of
+from rerank_cli.jobs.score_cache import known_before
+from rerank_cli.reranking.counting import count_batch, count_found, counters_of
 from rerank_cli.reranking.windows import Slice, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
@@ -114,7 +115,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
     announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
     stats.doing = "loading the tokenizer"
     try:
-        scorer = open_scorer(config.model)
+        scorer = known_before(config.files, open_scorer(config.model), report)
     except ModelAbsent as fault:
         raise ModelAbsent(fault.message, f"{fault.advice} {COST_WITHOUT_MODEL}") from None
     for note in scorer.notes:
@@ -163,7 +164,9 @@ def _plan(slices: Iterator[Slice], multiple: int, found: DryRun, stats: Stats) -
     """Plan the batches of all windows, and count."""
     planned = PlannedShapes()
     for slice_ in slices:
-        for plan in plan_batches([pair.cost for pair in slice_.pairs], Budget(found.batch_tokens), multiple):
+        known, unknown = known_and_unknown(slice_.pairs)
+        count_found(len(known), found.counters, stats)
+        for plan in plan_batches([pair.cost for pair in slice_.pairs], Budget(found.batch_tokens), multiple, unknown):
             count_batch(plan, 0.0, found.counters, stats)
             planned.add(plan, slice_.pairs)
         if (window := slice_.closes) is not None:

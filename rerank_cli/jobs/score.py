@@ -12,7 +12,7 @@ from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
-from rerank_cli.core.scorer import Scorer, budgets_of
+from rerank_cli.core.scorer import BUDGETS, Scorer, budgets_of
 from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.existing import Action
@@ -30,6 +30,7 @@ from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_t
 from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
 from rerank_cli.jobs.said import Said, on_failed, on_finished, on_input, on_nothing, on_truncated
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
+from rerank_cli.jobs.score_cache import ScoreCache
 from rerank_cli.jobs.statistics import document_of, write_stats
 from rerank_cli.reranking.reranker import WindowReranker
 from rerank_cli.reranking.results import RankedWindow
@@ -54,6 +55,7 @@ class Run:
     _said: Said = field(init=False)
     _fingerprint: dict[str, Any] | None = None
     _source: Whole | Sample = field(init=False)
+    _cache: ScoreCache = field(init=False)
     _records: int | None = None  # in the input, where that is known before it is read
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ class Run:
                     write_stats(config.files.stats, beginning.document)
                 return ExitStatus.OK
             status = self._score(format, inputs, output, beginning)
+            self._cache.close()
             if self.scorer is not None and self.scorer is not given_scorer:
                 self.scorer.close()  # not after an error: its thread may still use it
             return status
@@ -120,23 +123,26 @@ class Run:
     ) -> ExitStatus:
         """Score to the end of the input and make the output final."""
         config = self.config
+        self._cache = ScoreCache(config.files, self.report)
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
             sizes = self._report_opening(inputs)
             if output.found is not None:  # to be seen while the model is loaded
                 self._accounts.begin(output.found.commit.counters, beginning.place or Mark(), *sizes)
-            scorer = self._load_scorer()
+            resolved = output.found.header["resolved"] if output.found else {}
+            scorer = self._cache.resume(self._load_scorer(), resolved)
             commit = output.resume()
-            budgets = output.found.header["resolved"] if output.found else {}
             entries = self._source.after(beginning.place, commit.counters.records)
             self.report(continuing_sentence(commit.counters.records))
         else:
             entries = check_first_records(self._source.after(None, 0), format.name, config.read)
             self._said.note(format.first_notes)
             sizes = self._report_opening(inputs)
-            scorer = self._load_scorer()
-            budgets = budgets_of(config, scorer.traits)
-            commit = output.start(self._fingerprint_of(format), budgets)
+            scorer = self._cache.start(self._load_scorer())
+            resolved = {**budgets_of(config, scorer.traits), **self._cache.resolved()}
+            commit = output.start(self._fingerprint_of(format), resolved)
+        budgets = {name: resolved[name] for name in BUDGETS}
         self._accounts.begin(commit.counters, beginning.place or Mark(), *sizes)
+        self.stats.done.cache_changes += self._cache.new_changes()
         budget = commit.budget or Budget(budgets["batch_tokens"])
         _write_header(format.header, output, commit, self._accounts.end, budget)
         limits = WindowLimits(budgets["window_tokens"], bytes=self._source.window_bytes)
@@ -170,6 +176,8 @@ class Run:
 
     def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         self._accounts.check()
+        self._cache.finish()
+        self.stats.done.cache_changes += self._cache.new_changes()
         total, identity = self.stats.total, self._open_scorer().identity
         self._said.note([*inputs.notes, *format.notes])
         (self._said.warn_of if inputs.resumable else self._said.note)(on_nothing(inputs, total, self.config.read))
@@ -182,6 +190,7 @@ class Run:
             budgets=budgets,
             end=self._source.end(self._accounts.end),
             fingerprint=self._fingerprint_of(format),
+            invariant=self._open_scorer().traits.batch_invariant,
             warnings=self._said.warnings,
         )
         output.finish(self.document)

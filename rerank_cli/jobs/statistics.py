@@ -16,6 +16,7 @@ from rerank_cli.core.stats import Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
 from rerank_cli.jobs.fingerprint import readable
+from rerank_cli.jobs.score_cache import why_not_exact
 
 NO_OPTIONS = ("files", "origins")
 
@@ -28,20 +29,21 @@ def document_of(
     budgets: dict[str, int],
     end: Mark,
     fingerprint: dict[str, Any],
+    invariant: bool = False,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The run statistics: flat values first, then their sources. Times are in UTC, of this process.
 
-    `end` is the position reached in the input.
+    `end` is the position reached in the input. `invariant`: whether logits do not depend on their batches.
     """
-    splits = stats.total.oom_splits
+    why = why_not_exact(stats.total, invariant)
     now = datetime.now(UTC)
     return {
         **stats.summary(),
         "started_at": (now - timedelta(seconds=stats.wall_s)).isoformat(timespec="seconds"),
         "finished_at": now.isoformat(timespec="seconds"),
-        "deterministic": not splits,
-        "deterministic_why": f"{splits} batches ran out of memory" if splits else None,
+        "deterministic": why is None,
+        "deterministic_why": why,
         "warnings": [readable(warning) for warning in warnings],
         "peak_memory_bytes": peak_memory(),
         **budgets,

@@ -25,7 +25,7 @@ RECIPE = 7  # version of our computation: a new one rebuilds graphs, and older r
 
 
 class Tokenizer(Protocol):
-    """Prepares pairs. Their payload has `ids` (int32), and `document_at` if the model has token types."""
+    """Prepares pairs. Their payload has `ids` (int32), `content`, and `document_at` if the model has token types."""
 
     pad_id: int | None
     size: int  # upper limit of ids
@@ -122,6 +122,11 @@ class TextModel(Generic[T]):
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order; see Scorer."""
         return self.tokenizer.prepare(pairs)
+
+    def content(self, pair: PreparedPair) -> bytes:
+        """The input of a prepared pair; see Scorer."""
+        content: bytes = pair.payload.content
+        return content
 
     def arrays(
         self, batch: Batch, masked: bool, multiple: int = 1

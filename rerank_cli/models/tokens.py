@@ -41,6 +41,11 @@ class TokenPair:
     ids: "array[int]"
     document_at: int
 
+    @property
+    def content(self) -> bytes:
+        """All of it, to tell it from others."""
+        return b"%d " % self.document_at + self.ids.tobytes()
+
 
 @dataclass(frozen=True, slots=True)
 class Template:

@@ -18,6 +18,13 @@ def count_batch(plan: BatchPlan, seconds: float, counters: Counters, stats: Stat
     stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, seconds)
 
 
+def count_found(pairs: int, counters: Counters, stats: Stats) -> None:
+    """Add pairs whose logits came from a cache."""
+    if pairs:
+        counters.cached += pairs
+        stats.pairs_found(pairs)
+
+
 def counters_of(window: Window, results: Sequence[tuple[Request, Ranking] | NumberedRequest | Failure]) -> Counters:
     """The counters of a window's records, without batches. A record failed if its result is a Failure."""
     counters = Counters(records=len(results), blank=window.blank, duplicate_pairs=window.duplicates, windows=1)

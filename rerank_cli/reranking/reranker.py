@@ -18,10 +18,10 @@ from rerank_cli.core.config import WriteConfig
 from rerank_cli.core.plan import BatchPlan, Budget, WindowLimits, plan_batches
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Entry, Mark
-from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
+from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer, known_and_unknown
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.reranking.ahead import Ahead, run_ahead
-from rerank_cli.reranking.counting import count_batch
+from rerank_cli.reranking.counting import count_batch, count_found
 from rerank_cli.reranking.results import RankedWindow, ScoredWindow, WindowRanker
 from rerank_cli.reranking.scoreboard import ScoreBoard
 from rerank_cli.reranking.windows import Slice, windows
@@ -36,6 +36,7 @@ class _Work:
     counters: Counters
     first: int  # the number of its first pair on the score board
     costs: list[int]
+    unknown: list[int]  # pairs without a logit at first
     plans: list[BatchPlan]
     left: int
     padded_left: int = field(init=False)  # tokens of the batches still to come
@@ -125,8 +126,12 @@ class WindowReranker:
         else:
             board, counters = before.board, before.counters
         costs = [pair.cost for pair in slice_.pairs]
-        plans = plan_batches(costs, self.budget, self.scorer.traits.multiple)
-        self._last = _Work(slice_, board, counters, board.expect(len(costs)), costs, plans, len(plans))
+        known, unknown = known_and_unknown(slice_.pairs)
+        plans = plan_batches(costs, self.budget, self.scorer.traits.multiple, unknown)
+        first = board.expect(len(costs))
+        board.arrive([first + index for index in known], [slice_.pairs[index].logit for index in known])
+        count_found(len(known), counters, self.stats)
+        self._last = _Work(slice_, board, counters, first, costs, unknown, plans, len(plans))
         return self._last
 
     def _score(self, works: deque[_Work], slices: Ahead[Slice]) -> Iterator[ScoredWindow]:
@@ -191,5 +196,5 @@ class WindowReranker:
             left.extend(too_large.indices)
         work.counters.oom_splits += 1
         for each in works:
-            indices = sorted(left) if each is work else None
+            indices = sorted(left) if each is work else each.unknown
             each.plan(plan_batches(each.costs, self.budget, self.scorer.traits.multiple, indices))

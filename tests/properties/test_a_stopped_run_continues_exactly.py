@@ -4,17 +4,15 @@ import csv
 import gzip
 import io
 import json
-import signal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.making import Clock, jsonl
+from support.making import Clock, StoppingScorer, jsonl
 
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.stats import Stats
-from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.jobs.score import Run
 
 
@@ -43,28 +41,6 @@ def table():
 
 
 CONTENTS = {"out.csv": table()}  # of inputs, by the names of outputs
-
-
-class StoppingScorer(FakeScorer):
-    """The fake engine, interrupted in whatever it does for the `last` time: preparing or scoring."""
-
-    def __init__(self, config, last):
-        super().__init__(config)
-        self.left = last
-
-    def step(self):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted(signal.SIGTERM)
-
-    def prepare(self, pairs):
-        self.step()
-        return super().prepare(pairs)
-
-    def score(self, batches):
-        for logits in super().score(batches):
-            self.step()
-            yield logits
 
 
 def stopping(config, last, report=lambda _: None):

@@ -12,12 +12,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.making import Clock
+from support.making import Clock, StoppingScorer
 
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.stats import Stats
-from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.evaluation.judgements import read_qrels
 from rerank_cli.evaluation.results import read_results
 from rerank_cli.files.inputs import Inputs
@@ -139,21 +138,6 @@ TEXTS = {
 }
 
 
-class StoppingScorer(FakeScorer):
-    """The fake engine, interrupted when it scores for the `last` time."""
-
-    def __init__(self, config, last):
-        super().__init__(config)
-        self.left = last
-
-    def score(self, batches):
-        for logits in super().score(batches):
-            self.left -= 1
-            if not self.left:
-                raise Interrupted(15)
-            yield logits
-
-
 def written(layout):
     if layout == "columns":
         return "".join(f"{qid}\t{docid}\t{score}\n" for qid, docid, score in rows_of(RUN))
@@ -178,7 +162,7 @@ def stop_and_continue(tmp_path, read):
     for last in (3, 5, 2):
         made = config(stopped, True)
         with pytest.raises(Interrupted):
-            Run(made, told.append, Stats(Clock()), StoppingScorer(made.model, last)).execute()
+            Run(made, told.append, Stats(Clock()), StoppingScorer(made.model, last, preparing=False)).execute()
     assert Run.of(config(stopped, True), told.append, Clock()).execute() is ExitStatus.OK
     assert stopped.read_bytes() == whole.read_bytes()
     assert sum(sentence.startswith("continuing after ") for sentence in told) == 3

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import signal
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
 from rerank_cli.core.config import ModelConfig, ReadConfig, WriteConfig
 from rerank_cli.core.decimals import short_score, shortest_float32
+from rerank_cli.core.errors import Interrupted
 from rerank_cli.core.ranking import sigmoid
 from rerank_cli.core.records import Entry, Mark, Origin, Request
+from rerank_cli.core.scorer import Batch, PreparedPair
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.registry import open_format
@@ -27,6 +30,34 @@ class Clock:
     def __call__(self) -> float:
         """The time it was set to."""
         return self.now
+
+
+class StoppingScorer(FakeScorer):
+    """The fake engine, interrupted in whatever it does for the `last` time: scoring, or preparing too."""
+
+    def __init__(self, config: ModelConfig, last: int, preparing: bool = True) -> None:
+        super().__init__(config)
+        self.left, self.preparing = last, preparing
+        self.scored = 0  # pairs
+
+    def step(self) -> None:
+        """Count, and be interrupted."""
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted(signal.SIGTERM)
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """Hash each pair."""
+        if self.preparing:
+            self.step()
+        return super().prepare(pairs)
+
+    def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
+        """Yield logits."""
+        for logits in super().score(batches):
+            self.step()
+            self.scored += len(logits)
+            yield logits
 
 
 def jsonl(*records: Any) -> bytes:

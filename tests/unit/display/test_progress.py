@@ -24,6 +24,7 @@ DOCUMENT = {
     "scored": 1190,
     "failed": 10,
     "pairs": 24000,
+    "cached": 0,
     "truncated": 7,
     "resumed_pairs": 0,
     "wall_s": 12.345,

@@ -1,0 +1,259 @@
+"""A store that runs share and that stays: an SQLite file whose write transactions are numbered.
+
+    store    its id, its epoch, the number of the last write, how many entries there are
+    models   who computed the entries (a JSON object each), and when that was last used
+    writes   for each write its model, and how many entries it added
+
+A run notes the number of the last write when it begins, and sees only the entries of writes up to that number. Entries
+are never overwritten. So what a run sees does not depend on what it or other runs add later, and a resumed run sees
+what the stopped one saw. Only removal changes that: it raises the epoch, and a run under another epoch says so.
+
+The file is in WAL mode: several processes read and write at once, and a killed one loses nothing that it has committed.
+A write is on disk before a run notes its number: a number that is lost with the power would be given again.
+"""
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rerank_cli.core.errors import ConfigError, OutputError
+from rerank_cli.files.network_disks import network_disk_of
+
+VERSION = 1
+BUSY_S = 60.0  # that a transaction of another process is waited for
+CACHE_KIB = 64 * 1024
+DROPPED_SHARE = 10  # of the entries, one in so many is dropped at once when there are too many
+TABLES = """
+CREATE TABLE store (id TEXT NOT NULL, epoch INTEGER NOT NULL, number INTEGER NOT NULL, entries INTEGER NOT NULL);
+CREATE TABLE models (id INTEGER PRIMARY KEY, made_by TEXT NOT NULL UNIQUE, used INTEGER NOT NULL);
+CREATE TABLE writes (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, entries INTEGER NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run sees of a store: entries of writes up to `number`, in this `epoch`; `entries` of its model."""
+
+    store: str
+    epoch: int
+    number: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a store that one model has: who that is, its entries, and when it was last used (Unix seconds)."""
+
+    made_by: dict[str, Any]
+    entries: int
+    used: int
+
+
+class NumberedStore:
+    """The file of a store, open for one thread. A subclass has the table of the entries, keyed by 16 bytes."""
+
+    name: str  # of the file
+    table: str  # the statement that creates the table of the entries
+    of: str  # what is stored, for messages
+    application: int  # SQLite's number of the kind of file
+
+    def __init__(self, folder: Path, option: str) -> None:
+        """Open the store in a folder, which is made if it is missing. `option` is what named it, for messages.
+
+        Raises ConfigError for a folder on a network and for a file that is none of ours, OutputError when it cannot be
+        written.
+        """
+        self.path, self._said = folder / self.name, f"{option} {folder}"
+        self._make_folder(folder)
+        with self._faults():
+            self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @classmethod
+    def exists_in(cls, folder: Path) -> bool:
+        """Whether a folder has such a store."""
+        return (folder / cls.name).is_file()
+
+    def _make_folder(self, folder: Path) -> None:
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            raise ConfigError(f"{self._said}: is not a folder", "Name a folder, or a new one.")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise OutputError(f"{self._said}: {fault.strerror}", "Name a folder that can be written.") from None
+        if (disk := network_disk_of(folder)) is not None:
+            raise ConfigError(
+                f"{self._said}: is on a network disk ({disk}), where SQLite cannot share a file",
+                "Name a folder on a local disk.",
+            )
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """A block in which what SQLite raises becomes an error of ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as fault:
+            raise OutputError(
+                f"{self._said}: {fault}", "Check the folder and its disk, or name another folder."
+            ) from None
+        except sqlite3.DatabaseError as fault:
+            raise self._refusal(str(fault)) from None
+
+    def _refusal(self, why: str) -> ConfigError:
+        return ConfigError(
+            f"{self._said}: {self.name} holds no {self.of} that this version reads ({why})",
+            f"Name another folder, or remove {self.path}.",
+        )
+
+    def _prepare(self) -> None:
+        tables = self._connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # before the id: both come at once
+        found = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        if found != self.application and (found or tables):
+            raise self._refusal("it is another program's")
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"cache_size = -{CACHE_KIB}"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        if not found:
+            with self.transaction():
+                self._create()
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != VERSION:
+            raise self._refusal(f"its version is {version}, not {VERSION}")
+
+    def _create(self) -> None:
+        """Make the tables, unless another process was faster."""
+        if self._connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return
+        for statement in (*TABLES.split(";"), self.table):
+            self._connection.execute(statement)
+        self._connection.execute("INSERT INTO store VALUES (?, 1, 0, 0)", (uuid.uuid4().hex,))
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        self._connection.execute(f"PRAGMA application_id = {self.application}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A block whose writes are kept together, or not at all. Other writers wait."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def begin(self, made_by: dict[str, Any], now: int) -> tuple[int, Seen]:
+        """The number of a model, which is noted as used `now`, and what a run that begins here sees of it.
+
+        All earlier writes are on disk afterwards.
+        """
+        with self._faults():
+            self._connection.execute("PRAGMA synchronous = FULL")
+            with self.transaction():
+                model = self._model(made_by, now)
+                self._connection.execute("UPDATE store SET number = number + 1")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            return model, self.seen(model)
+
+    def seen(self, model: int | None) -> Seen:
+        """What a run of a model that begins now would see."""
+        statement = """SELECT id, epoch, number, (SELECT coalesce(sum(entries), 0) FROM writes WHERE model = ?)
+                       FROM store"""
+        store, epoch, number, entries = self._connection.execute(statement, (model,)).fetchone()
+        return Seen(store, epoch, number, entries)
+
+    def model_of(self, made_by: dict[str, Any]) -> int | None:
+        """The number of a model; None if it has none."""
+        row = self._connection.execute("SELECT id FROM models WHERE made_by = ?", (_text(made_by),)).fetchone()
+        return None if row is None else int(row[0])
+
+    def _model(self, made_by: dict[str, Any], now: int) -> int:
+        statement = "INSERT INTO models (made_by, used) VALUES (?, ?) ON CONFLICT (made_by) DO UPDATE SET used = ?"
+        self._connection.execute(statement, (_text(made_by), now, now))
+        model = self.model_of(made_by)
+        assert model is not None
+        return model
+
+    @property
+    def epoch(self) -> int:
+        """How often entries were removed."""
+        with self._faults():
+            return int(self._connection.execute("SELECT epoch FROM store").fetchone()[0])
+
+    def next_number(self) -> int:
+        """The number of the write of the transaction that is open."""
+        row = self._connection.execute("UPDATE store SET number = number + 1 RETURNING number").fetchone()
+        return int(row[0])
+
+    def note_write(self, number: int, model: int, entries: int) -> None:
+        """Note what a write added, in its transaction."""
+        self._connection.execute("INSERT INTO writes VALUES (?, ?, ?)", (number, model, entries))
+        self._connection.execute("UPDATE store SET entries = entries + ?", (entries,))
+
+    def shares(self) -> list[Share]:
+        """What each model has, the one used last first."""
+        statement = """SELECT made_by, coalesce(sum(entries), 0), used FROM models LEFT JOIN writes ON model = id
+                       GROUP BY id ORDER BY used DESC, id"""
+        with self._faults():
+            rows = self._connection.execute(statement).fetchall()
+        return [Share(orjson.loads(made_by), entries, used) for made_by, entries, used in rows if entries]
+
+    def oldest_writes(self, most: int) -> int | None:
+        """The last of the writes to drop so that fewer than `most` entries are left; None where that is so."""
+        with self._faults():
+            entries = self._connection.execute("SELECT entries FROM store").fetchone()[0]
+            if entries <= most:
+                return None
+            left, last = entries - most + most // DROPPED_SHARE, None
+            for number, count in self._connection.execute("SELECT number, entries FROM writes ORDER BY number"):
+                left, last = left - count, number
+                if left <= 0:
+                    break
+        return last
+
+    def forget_writes(self, last: int | None = None) -> None:
+        """Forget the writes up to `last`, or all, in a transaction that removes their entries; raises the epoch."""
+        condition, values = ("", ()) if last is None else (" WHERE number <= ?", (last,))
+        self._connection.execute(f"DELETE FROM writes{condition}", values)
+        self._connection.execute("UPDATE store SET entries = (SELECT coalesce(sum(entries), 0) FROM writes)")
+        self.raise_epoch()
+
+    def raise_epoch(self) -> None:
+        """Note that entries were removed."""
+        self._connection.execute("UPDATE store SET epoch = epoch + 1")
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.path.parent.glob(f"{self.name}*"))
+
+    def shrink(self) -> None:
+        """Give the room of removed entries back to the disk."""
+        with self._faults():
+            self._connection.execute("VACUUM")
+            with closing(self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")):
+                pass
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _text(made_by: dict[str, Any]) -> str:
+    return orjson.dumps(made_by, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def in_groups(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """Keys in groups of at most `size`, for statements that name each."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
