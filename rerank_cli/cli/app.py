@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": Row("rerank_cli.cli.compare:compare_command", "Compare two or more rankings of the same queries."),
     "train": Row("rerank_cli.cli.train:train_command", "Fine-tune a cross-encoder on judged records."),
     "mine": Row("rerank_cli.cli.mine:mine_command", "Find hard negatives for train."),
+    "cache": Row("rerank_cli.cli.cache:cache_command", "Show or clear what is kept on disk: graphs, scores."),
     "help": Row("rerank_cli.cli.help:help_command", "Show a page of the documentation, or the help of a command."),
 }
 

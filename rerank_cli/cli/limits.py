@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 from rerank_cli.cli.option import MOST_OF_ANY
-from rerank_cli.core.config import ErrorLimit
+from rerank_cli.core.config import ErrorLimit, FileConfig
 from rerank_cli.core.errors import ConfigError, Refused
 
 BEGIN = 1024  # bytes of a report that show what it is
@@ -59,6 +59,17 @@ def folder_to_make(output: str) -> Path:
     if not os.path.basename(os.path.abspath(output)):
         raise ConfigError(f"-o {output}: cannot be created", "Name a new folder.")
     return Path(output)
+
+
+def cache_size(gigabytes: float | None, cache: str | None) -> float:
+    """`--cache-gb`, or its default. Raises ConfigError for none at all, and where there is no cache."""
+    if gigabytes is None:
+        return FileConfig().cache_gb
+    if cache is None:
+        raise ConfigError("--cache-gb needs --score-cache", "It says how large that may become.")
+    if gigabytes <= 0:
+        raise ConfigError(f"--cache-gb {gigabytes:g}: is not above 0", "Example: 10.")
+    return gigabytes
 
 
 def error_limit(max_errors: str | None, strict: bool) -> ErrorLimit:

@@ -16,7 +16,7 @@ GROUPS = {
     "Training": "loss epochs max-steps batch-size negatives ranks margin learning-rate warmup weight-decay lora "
     "lora-rank freeze-embeddings checkpoints early-stopping",
     "Speed": "score-cache cache-gb threads batch-tokens window-tokens engines peers batch-sizes rounds growth",
-    "Run": "resume max-errors strict dry-run acceptance seed config show-config progress quiet verbose version "
+    "Run": "clear resume max-errors strict dry-run acceptance seed config show-config progress quiet verbose version "
     "install-completion show-completion help",
 }
 MOST_USED = {  # by command: what -h shows, at most twelve
@@ -29,6 +29,7 @@ MOST_USED = {  # by command: what -h shows, at most twelve
     "convert": "output output-format format query-field candidates-field text-field id-field run overwrite errors",
     "eval": "qrels before measures common-queries relevance-field format per-query html markdown json",
     "compare": "qrels measures common-queries any-scores moved format html markdown json",
+    "cache": "clear json",
     "train": "output model eval loss epochs batch-size learning-rate lora device resume overwrite quiet",
     "mine": "output pool model negatives ranks margin query-template doc-template device overwrite quiet",
 }

@@ -187,7 +187,10 @@ ScoreCache = Annotated[
     str | None,
     option("score-cache", "Keep the scores of pairs in this folder, and do not score again those that are there."),
 ]
-CacheGb = Annotated[float, option("cache-gb", "Most gigabytes of --score-cache. The oldest entries are dropped first.")]
+CacheGb = Annotated[
+    float | None,
+    option("cache-gb", "Most gigabytes of --score-cache (default: 10). The oldest entries are dropped first."),
+]
 
 # talking
 Quiet = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rerank_cli.cli import options as o
-from rerank_cli.cli.limits import error_limit
+from rerank_cli.cli.limits import cache_size, error_limit
 from rerank_cli.cli.origins import origins_of
 from rerank_cli.cli.usage import no_output
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig, WriteConfig
@@ -25,7 +25,7 @@ from rerank_cli.jobs.score import Run
 from rerank_cli.jobs.statistics import write_stats
 
 FAKE = "the scores are fake: --engine fake is for tests"
-R, W, M, B, F = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig(), FileConfig()  # for the defaults
+R, W, M, B = ReadConfig(), WriteConfig(), ModelConfig(), BatchConfig()  # for the defaults
 
 
 def score(
@@ -107,7 +107,7 @@ def score(
         int | None, o.option("window-tokens", "Tokens that are sorted and saved together (default: by device).", min=1)
     ] = None,
     score_cache: o.ScoreCache = None,
-    cache_gb: o.CacheGb = F.cache_gb,
+    cache_gb: o.CacheGb = None,
     progress: o.ProgressOption = "auto",
     stats: Annotated[str | None, o.option("stats", "Write the statistics of the run to this file, as JSON.")] = None,
     dry_run: Annotated[
@@ -154,7 +154,7 @@ def score(
             overwrite=overwrite,
             resume=resume,
             score_cache=score_cache,
-            cache_gb=cache_gb,
+            cache_gb=cache_size(cache_gb, score_cache),
         ),
         error_limit=error_limit(max_errors, strict),
         origins=origins_of(context),

@@ -98,7 +98,8 @@ class OpenVinoCrossEncoder:
         def make(target: Path) -> None:
             import_module(GRAPH.maker).make_graph(self._text_model, GRAPH.stored[self._dtype][0], target)
 
-        return kept_graph(self._note, make, scratch, self._text_model.folder.verify)
+        folder = self._text_model.folder
+        return kept_graph(self._note, make, scratch, folder.verify, folder.name)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """Tokenize (query, document) pairs on the CPU; one prepared pair each, in the same order."""

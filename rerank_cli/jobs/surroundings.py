@@ -1,7 +1,6 @@
 """What `rerank doctor` finds out without a model: versions, extras, the device and the caches."""
 
 import importlib.metadata
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +14,7 @@ from rerank_cli.core.sizes import mebibytes
 from rerank_cli.engines.machine import device_name, machine, python_version
 from rerank_cli.models.graph_files import cache_folder
 from rerank_cli.models.hashes import hashes_folder
+from rerank_cli.models.own_cache import size_of
 from rerank_cli.models.resolved import resolved_folder
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "orjson", "typer", "rich")
@@ -100,16 +100,3 @@ def caches() -> Iterator[Finding]:
         size = size_of(folder) if folder.is_dir() else 0
         says = f"{mebibytes(size)}{more}" if size else "nothing there yet"
         yield Finding("ok", question, f"{folder} ({says})")
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of the files in a folder; a link counts as nothing, and neither does what cannot be read."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                status = os.lstat(os.path.join(place, name))
-            except OSError:
-                continue
-            total += status.st_size
-    return total

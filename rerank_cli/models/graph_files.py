@@ -94,9 +94,9 @@ def kept_path(note: dict[str, Any]) -> Path:
 
 
 def kept_graph(
-    note: dict[str, Any], make: Callable[[Path], None], scratch: Path | None, verify: bool = False
+    note: dict[str, Any], make: Callable[[Path], None], scratch: Path | None, verify: bool = False, model: str = ""
 ) -> ExportedGraph:
-    """The graph that `note` describes, from the cache or written by `make(folder)`.
+    """The graph that `note` describes, from the cache or written by `make(folder)`; of `model`, for people.
 
     A folder in the cache is complete: it is written under a temporary name and renamed. With `verify`, its files are
     hashed again. If the cache is not writable or full, the graph is written to `scratch`. Libraries report a full disk
@@ -104,9 +104,12 @@ def kept_graph(
     """
     kept = kept_path(note)
     if (graph := _graph_of(kept, note, verify)) is not None:
+        with suppress(OSError):
+            os.utime(kept / NOTE)  # that it was used
         return graph
-    folder = _filled_beside(kept, make, note)
-    folder = _filled_scratch(scratch, make, note) if folder is None else _put_in_place(folder, kept, note)
+    noted = {**note, "model": model}
+    folder = _filled_beside(kept, make, noted)
+    folder = _filled_scratch(scratch, make, noted) if folder is None else _put_in_place(folder, kept, note)
     graph = exported_graph(folder)
     if graph is None:
         raise ModelError(f"{folder}: the new graph was removed", "Run again. Another program may clean the cache.")

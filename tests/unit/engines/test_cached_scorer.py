@@ -58,9 +58,7 @@ def test_query_and_document_are_told_apart(store):
     assert keys(store, mini(), [("a", "b")]) != keys(store, mini(), [("b", "a")])
 
 
-@pytest.mark.parametrize(
-    "changed", ["engine", "model", "weights_sha256", "device", "dtype", "threads", "label", "prompt"]
-)
+@pytest.mark.parametrize("changed", ["engine", "model", "weights_sha256", "device", "dtype", "threads", "label"])
 def test_every_part_of_the_identity_counts_but_the_lengths(changed):
     identity = FakeScorer(ModelConfig(model="fake:")).identity
     assert made_by(replace(identity, **{changed: "other"})) != made_by(identity)
