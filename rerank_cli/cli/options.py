@@ -182,16 +182,6 @@ Threads = Annotated[
     option("threads", "CPU threads of the engine (default: physical cores).", min=1, most=MOST_THREADS),
 ]
 
-# what stays across runs
-ScoreCache = Annotated[
-    str | None,
-    option("score-cache", "Keep the scores of pairs in this folder, and do not score again those that are there."),
-]
-CacheGb = Annotated[
-    float | None,
-    option("cache-gb", "Most gigabytes of --score-cache (default: 10). The oldest entries are dropped first."),
-]
-
 # talking
 Quiet = Annotated[
     bool, option("quiet", "Print only errors, warnings and how many records failed.", "-q", callback=without_bars)

@@ -106,8 +106,14 @@ def score(
     window_tokens: Annotated[
         int | None, o.option("window-tokens", "Tokens that are sorted and saved together (default: by device).", min=1)
     ] = None,
-    score_cache: o.ScoreCache = None,
-    cache_gb: o.CacheGb = None,
+    score_cache: Annotated[
+        str | None,
+        o.option("score-cache", "Score no pair twice: scores are kept in this folder, for later runs too."),
+    ] = None,
+    cache_gb: Annotated[
+        float | None,
+        o.option("cache-gb", "Most gigabytes of --score-cache (default: 10). The oldest entries are dropped first."),
+    ] = None,
     progress: o.ProgressOption = "auto",
     stats: Annotated[str | None, o.option("stats", "Write the statistics of the run to this file, as JSON.")] = None,
     dry_run: Annotated[
@@ -159,10 +165,7 @@ def score(
         error_limit=error_limit(max_errors, strict),
         origins=origins_of(context),
     )
-    shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would mix with the records
-    terminal = sys.stderr is not None and sys.stderr.isatty() and not shared
-    mode = choose_mode(progress, quiet, terminal, os.environ.get("TERM", ""))
-    reporter = Reporter(mode, sys.stderr, quiet)
+    reporter = _reporter(output, progress, quiet)
     if dry_run:
         return run_dry(config, reporter)
     run = Run.of(config, reporter.report, monotonic_seconds, reporter.announce, reporter.warn)
@@ -177,6 +180,14 @@ def score(
     if status == ExitStatus.SOME_FAILED:
         report(f"{run.stats.total.failed} of {run.stats.total.records} records failed: see {errors_name(config.files)}")
     return status
+
+
+def _reporter(output: str | None, progress: o.Progress, quiet: bool) -> Reporter:
+    """What talks during the run."""
+    shared = output == "-" and sys.stdout is not None and sys.stdout.isatty()  # a bar would mix with the records
+    terminal = sys.stderr is not None and sys.stderr.isatty() and not shared
+    mode = choose_mode(progress, quiet, terminal, os.environ.get("TERM", ""))
+    return Reporter(mode, sys.stderr, quiet)
 
 
 def run_dry(config: RunConfig, reporter: Reporter) -> int:

@@ -15,7 +15,7 @@ def cache_lines(found: Iterable[Keeping]) -> Iterator[str]:
         amounts = [_amount(row) for row in keeping.rows]
         width = max(map(len, amounts), default=0)
         for row, amount in zip(keeping.rows, amounts, strict=True):
-            yield f"  {amount:>{width}}  used {_day(row.used)}  {row.of}"
+            yield f"  {amount:>{width}}  used {_minute(row.used)}  {row.of}"
 
 
 def cache_as_json(found: Iterable[Keeping]) -> list[dict[str, Any]]:
@@ -39,8 +39,8 @@ def _amount(row: Row) -> str:
     return f"{row.entries:,} scores" if row.size is None else mebibytes(row.size)
 
 
-def _day(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d}"  # noqa: DTZ006 - the day of the person who reads it
+def _minute(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"  # noqa: DTZ006 - the clock of the person who reads it
 
 
 def _time(seconds: int) -> str:

@@ -7,34 +7,24 @@
 A run notes the number of the last write when it begins, and sees only the entries of writes up to that number. Entries
 are never overwritten. So what a run sees does not depend on what it or other runs add later, and a resumed run sees
 what the stopped one saw. Only removal changes that: it raises the epoch, and a run under another epoch says so.
-
-The file is in WAL mode: several processes read and write at once, and a killed one loses nothing that it has committed.
 A write is on disk before a run notes its number: a number that is lost with the power would be given again.
 """
 
-import os
-import sqlite3
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from rerank_cli.core.errors import ConfigError, OutputError
-from rerank_cli.files.network_disks import network_disk_of
+from rerank_cli.files.shared_file import SharedFile
 
-VERSION = 1
-BUSY_S = 60.0  # that a transaction of another process is waited for
-CACHE_KIB = 64 * 1024
 DROPPED_SHARE = 10  # of the entries, one in so many is dropped at once when there are too many
-TABLES = """
-CREATE TABLE store (id TEXT NOT NULL, epoch INTEGER NOT NULL, number INTEGER NOT NULL, entries INTEGER NOT NULL);
-CREATE TABLE models (id INTEGER PRIMARY KEY, made_by TEXT NOT NULL UNIQUE, used INTEGER NOT NULL);
-CREATE TABLE writes (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, entries INTEGER NOT NULL);
-"""
+TABLES = (
+    "CREATE TABLE store (id TEXT NOT NULL, epoch INTEGER NOT NULL, number INTEGER NOT NULL, entries INTEGER NOT NULL)",
+    "CREATE TABLE models (id INTEGER PRIMARY KEY, made_by TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)",
+    "CREATE TABLE writes (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, entries INTEGER NOT NULL)",
+    "INSERT INTO store VALUES (lower(hex(randomblob(16))), 1, 0, 0)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,101 +46,8 @@ class Share:
     used: int
 
 
-class NumberedStore:
-    """The file of a store, open for one thread. A subclass has the table of the entries, keyed by 16 bytes."""
-
-    name: str  # of the file
-    table: str  # the statement that creates the table of the entries
-    of: str  # what is stored, for messages
-    application: int  # SQLite's number of the kind of file
-
-    def __init__(self, folder: Path, option: str) -> None:
-        """Open the store in a folder, which is made if it is missing. `option` is what named it, for messages.
-
-        Raises ConfigError for a folder on a network and for a file that is none of ours, OutputError when it cannot be
-        written.
-        """
-        self.path, self._said = folder / self.name, f"{option} {folder}"
-        self._make_folder(folder)
-        with self._faults():
-            self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare()
-            except BaseException:
-                self._connection.close()
-                raise
-
-    @classmethod
-    def exists_in(cls, folder: Path) -> bool:
-        """Whether a folder has such a store."""
-        return (folder / cls.name).is_file()
-
-    def _make_folder(self, folder: Path) -> None:
-        if os.path.lexists(folder) and not os.path.isdir(folder):
-            raise ConfigError(f"{self._said}: is not a folder", "Name a folder, or a new one.")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as fault:
-            raise OutputError(f"{self._said}: {fault.strerror}", "Name a folder that can be written.") from None
-        if (disk := network_disk_of(folder)) is not None:
-            raise ConfigError(
-                f"{self._said}: is on a network disk ({disk}), where SQLite cannot share a file",
-                "Name a folder on a local disk.",
-            )
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        """A block in which what SQLite raises becomes an error of ours."""
-        try:
-            yield
-        except sqlite3.OperationalError as fault:
-            raise OutputError(
-                f"{self._said}: {fault}", "Check the folder and its disk, or name another folder."
-            ) from None
-        except sqlite3.DatabaseError as fault:
-            raise self._refusal(str(fault)) from None
-
-    def _refusal(self, why: str) -> ConfigError:
-        return ConfigError(
-            f"{self._said}: {self.name} holds no {self.of} that this version reads ({why})",
-            f"Name another folder, or remove {self.path}.",
-        )
-
-    def _prepare(self) -> None:
-        tables = self._connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # before the id: both come at once
-        found = self._connection.execute("PRAGMA application_id").fetchone()[0]
-        if found != self.application and (found or tables):
-            raise self._refusal("it is another program's")
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"cache_size = -{CACHE_KIB}"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        if not found:
-            with self.transaction():
-                self._create()
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != VERSION:
-            raise self._refusal(f"its version is {version}, not {VERSION}")
-
-    def _create(self) -> None:
-        """Make the tables, unless another process was faster."""
-        if self._connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            return
-        for statement in (*TABLES.split(";"), self.table):
-            self._connection.execute(statement)
-        self._connection.execute("INSERT INTO store VALUES (?, 1, 0, 0)", (uuid.uuid4().hex,))
-        self._connection.execute(f"PRAGMA user_version = {VERSION}")
-        self._connection.execute(f"PRAGMA application_id = {self.application}")
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """A block whose writes are kept together, or not at all. Other writers wait."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+class NumberedStore(SharedFile):
+    """The file of a store. A subclass has the table of the entries, keyed by 16 bytes."""
 
     def begin(self, made_by: dict[str, Any], now: int) -> tuple[int, Seen]:
         """The number of a model, which is noted as used `now`, and what a run that begins here sees of it.
@@ -231,22 +128,6 @@ class NumberedStore:
     def raise_epoch(self) -> None:
         """Note that entries were removed."""
         self._connection.execute("UPDATE store SET epoch = epoch + 1")
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(path.stat().st_size for path in self.path.parent.glob(f"{self.name}*"))
-
-    def shrink(self) -> None:
-        """Give the room of removed entries back to the disk."""
-        with self._faults():
-            self._connection.execute("VACUUM")
-            with closing(self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")):
-                pass
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
 
 
 def _text(made_by: dict[str, Any]) -> str:

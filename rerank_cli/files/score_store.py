@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from zlib import crc32
 
-from rerank_cli.files.numbered_store import NumberedStore, in_groups
+from rerank_cli.files.numbered_store import TABLES, NumberedStore, in_groups
 
 FLOAT, STORED, NUMBER = struct.Struct("<f"), struct.Struct("<fI"), struct.Struct("<q")
 AT_ONCE = 200  # keys in a statement
@@ -19,7 +19,10 @@ class ScoreStore(NumberedStore):
     """Logits by keys."""
 
     name = "scores.sqlite3"
-    table = "CREATE TABLE scores (key BLOB PRIMARY KEY, number INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID"
+    tables = (
+        *TABLES,
+        "CREATE TABLE scores (key BLOB PRIMARY KEY, number INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID",
+    )
     of = "score cache"
     application = 0x52524B53
 

@@ -54,6 +54,12 @@ def announce_run(
     return expected
 
 
+def announce_engine(expected: tuple[str, ...] | None, identity: Identity, announce: Report) -> None:
+    """Report which engine scores, where that was not expected."""
+    if engine_of(identity) != expected:
+        announce(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
+
+
 def sizes_of(inputs: Inputs, records: int | None, limit: int | None) -> tuple[int | None, int | None]:
     """The bytes and the records that progress is a share of, None where they say nothing of it.
 

@@ -12,7 +12,7 @@ from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
-from rerank_cli.core.scorer import BUDGETS, Scorer, budgets_of
+from rerank_cli.core.scorer import BUDGETS, Identity, Scorer, budgets_of
 from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.existing import Action
@@ -25,7 +25,7 @@ from rerank_cli.formats.registry import failure_line, open_format, open_inputs
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
-from rerank_cli.jobs.opening import announce_run, engine_of
+from rerank_cli.jobs.opening import announce_engine, announce_run
 from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
 from rerank_cli.jobs.said import Said, on_failed, on_finished, on_input, on_nothing, on_truncated
@@ -52,7 +52,7 @@ class Run:
     announce: Report | None = None  # None: as `report`
     warn: Report | None = None  # the same
     _accounts: Accounts = field(init=False)
-    _said: Said = field(init=False)
+    said: Said = field(init=False)
     _fingerprint: dict[str, Any] | None = None
     _source: Whole | Sample = field(init=False)
     _cache: ScoreCache = field(init=False)
@@ -60,7 +60,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._accounts = Accounts(self.stats, self.config.error_limit)
-        self._said = Said(self.report, self.warn or self.report)
+        self.said = Said(self.report, self.warn or self.report)
 
     @classmethod
     def of(
@@ -81,7 +81,7 @@ class Run:
         format = open_format(config.read, replace(config.write, scored=True), inputs)
         refuse_table_of_lines(config, paths, format.name)
         self._source = records_to_score(format, inputs, config.read)
-        self._said.note(on_input(config, format.name, self._source, inputs, paths))
+        self.said.note(on_input(config, format.name, self._source, inputs, paths))
         given_scorer = self.scorer
         output = open_output(config.files, paths)
         try:
@@ -89,12 +89,11 @@ class Run:
             if isinstance(output, FileOutput):
                 beginning = find_beginning(output, inputs, config, lambda: self._fingerprint_of(format), self.report)
             if beginning.action is Action.NOTHING:
-                self._said.note(on_finished(beginning.document or {}, config.files))
+                self.said.note(on_finished(beginning.document or {}, config.files))
                 if config.files.stats is not None and beginning.document is not None:
                     write_stats(config.files.stats, beginning.document)
                 return ExitStatus.OK
             status = self._score(format, inputs, output, beginning)
-            self._cache.close()
             if self.scorer is not None and self.scorer is not given_scorer:
                 self.scorer.close()  # not after an error: its thread may still use it
             return status
@@ -135,14 +134,14 @@ class Run:
             self.report(continuing_sentence(commit.counters.records))
         else:
             entries = check_first_records(self._source.after(None, 0), format.name, config.read)
-            self._said.note(format.first_notes)
+            self.said.note(format.first_notes)
             sizes = self._report_opening(inputs)
             scorer = self._cache.start(self._load_scorer())
             resolved = {**budgets_of(config, scorer.traits), **self._cache.resolved()}
             commit = output.start(self._fingerprint_of(format), resolved)
         budgets = {name: resolved[name] for name in BUDGETS}
         self._accounts.begin(commit.counters, beginning.place or Mark(), *sizes)
-        self.stats.done.cache_changes += self._cache.new_changes()
+        self.stats.done.cache_changes += self._cache.changes
         budget = commit.budget or Budget(budgets["batch_tokens"])
         _write_header(format.header, output, commit, self._accounts.end, budget)
         limits = WindowLimits(budgets["window_tokens"], bytes=self._source.window_bytes)
@@ -156,14 +155,11 @@ class Run:
         self._records = self._source.count()
         announce = self.announce or self.report
         expected = announce_run(self.config, inputs, self._records, self.scorer, announce)
-        identity = self._open_scorer().identity
-        if engine_of(identity) != expected:
-            announce(f"the engine is {' '.join(engine_of(identity))} on {identity.device}")
+        announce_engine(expected, self._open_scorer().identity, announce)
         return self._source.sizes(self._records)
 
     def _load_scorer(self) -> Scorer:
-        scorer = self._open_scorer()
-        scorer.load()
+        (scorer := self._open_scorer()).load()
         self.stats.doing = "scoring the first batch"
         return scorer
 
@@ -176,25 +172,21 @@ class Run:
 
     def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         self._accounts.check()
-        self._cache.finish()
-        self.stats.done.cache_changes += self._cache.new_changes()
-        total, identity = self.stats.total, self._open_scorer().identity
-        self._said.note([*inputs.notes, *format.notes])
-        (self._said.warn_of if inputs.resumable else self._said.note)(on_nothing(inputs, total, self.config.read))
-        self._said.note(on_truncated(total, identity, self.config.model))
-        self._said.warn_of([*format.warnings, *on_failed(total, format.unmatched)])
+        self.stats.done.cache_changes += self._cache.finish()
+        scorer = self._open_scorer()
+        _say_at_the_end(self, inputs, format, scorer.identity)
         self.document = document_of(
             self.config,
             self.stats,
-            identity=identity,
+            identity=scorer.identity,
             budgets=budgets,
             end=self._source.end(self._accounts.end),
             fingerprint=self._fingerprint_of(format),
-            invariant=self._open_scorer().traits.batch_invariant,
-            warnings=self._said.warnings,
+            invariant=scorer.traits.batch_invariant,
+            warnings=self.said.warnings,
         )
         output.finish(self.document)
-        return ExitStatus.SOME_FAILED if total.failed else ExitStatus.OK
+        return ExitStatus.SOME_FAILED if self.stats.total.failed else ExitStatus.OK
 
 
 def _reranker(run: Run, scorer: Scorer, format: Format, limits: WindowLimits, budget: Budget) -> WindowReranker:
@@ -209,6 +201,15 @@ def _reranker(run: Run, scorer: Scorer, format: Format, limits: WindowLimits, bu
         refuse_cut=run.config.model.long_docs == "error",
         refuse_empty=format.needs_candidates,
     )
+
+
+def _say_at_the_end(run: Run, inputs: Inputs, format: Format, identity: Identity) -> None:
+    """Say what the input and the result turned out to be."""
+    said, config, total = run.said, run.config, run.stats.total
+    said.note([*inputs.notes, *format.notes])
+    (said.warn_of if inputs.resumable else said.note)(on_nothing(inputs, total, config.read))
+    said.note(on_truncated(total, identity, config.model))
+    said.warn_of([*format.warnings, *on_failed(total, format.unmatched)])
 
 
 def _write_results(window: RankedWindow, format: Format, output: Output) -> int:

@@ -2,7 +2,7 @@
 
 A known logit saves its pair's place in a batch, so the other pairs are computed in other company, and their logits may
 differ in the last digits. So a run sees the same entries from its beginning to its end, resumed or not: it notes in the
-journal which. Where it cannot, that is counted (`new_changes`), and the statistics say why the result is not exact.
+journal which. Where it cannot, that is counted, and the statistics say why the result is not exact.
 """
 
 import time
@@ -15,9 +15,9 @@ from rerank_cli.core.errors import RerankError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.scorer import Scorer
 from rerank_cli.core.stats import Counters
-from rerank_cli.engines.cached_scorer import Additions, CachedScorer, View, made_by
 from rerank_cli.files.numbered_store import Seen
 from rerank_cli.files.score_store import ScoreStore
+from rerank_cli.jobs.cached_scorer import Additions, CachedScorer, View, made_by
 
 OPTION = "--score-cache"
 GB = 10**9
@@ -40,7 +40,7 @@ class ScoreCache:
         self._report = report
         self._scorer: CachedScorer | None = None
         self._seen: Seen | None = None
-        self._changes = 0
+        self.changes = 0  # 1 if the run continues with other entries than it began with
 
     def start(self, scorer: Scorer) -> Scorer:
         """The scorer of a new run, which sees all that is there."""
@@ -77,37 +77,32 @@ class ScoreCache:
 
     def _note_change(self, scorer: Scorer, changed: bool) -> None:
         if changed and not scorer.traits.batch_invariant:
-            self._changes += 1
+            self.changes = 1
             self._report(f"{OTHERWISE}: scores may differ in their last digits from those of one run")
 
     def resolved(self) -> dict[str, Any]:
         """What is noted in the journal."""
         return {} if self._seen is None else {RESOLVED: asdict(self._seen)}
 
-    def finish(self) -> None:
-        """Store the last logits, and find out whether entries that the run could see were lost meanwhile."""
+    def finish(self) -> int:
+        """Store the last logits and close the files.
+
+        Returns 1 if entries that the run could see were lost meanwhile, or not seen, else 0.
+        """
         if self._scorer is None or self._seen is None:
-            return
+            return 0
         self._scorer.store()
-        if self._seen.entries and not self._scorer.traits.batch_invariant and (self._scorer.missed or self._has_lost()):
-            self._changes += 1
-
-    def _has_lost(self) -> bool:
-        """Whether entries were removed from the store since the run began, or may have been."""
-        try:
-            return self._seen is None or self._stores[0].epoch != self._seen.epoch
-        except RerankError:
-            return True
-
-    def new_changes(self) -> int:
-        """How often other entries were seen than at the beginning, since this was asked last."""
-        new, self._changes = self._changes, 0
-        return new
-
-    def close(self) -> None:
-        """Close the files."""
+        lost = self._scorer.missed > 0 or self._epoch() != self._seen.epoch
         for store in self._stores:
             store.close()
+        return int(lost and self._seen.entries > 0 and not self._scorer.traits.batch_invariant)
+
+    def _epoch(self) -> int | None:
+        """The epoch now; None where it cannot be read."""
+        try:
+            return self._stores[0].epoch
+        except RerankError:
+            return None
 
 
 def known_before(files: FileConfig, scorer: Scorer, report: Report) -> Scorer:

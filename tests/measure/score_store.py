@@ -14,8 +14,8 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from rerank_cli.engines.cached_scorer import KEPT
 from rerank_cli.files.score_store import ScoreStore
+from rerank_cli.jobs.cached_scorer import KEPT
 
 MADE_BY = {"model": "measured"}
 READ = 200_000

@@ -11,9 +11,9 @@ from support.making import Clock, StoppingScorer, jsonl
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.stats import Stats
-from rerank_cli.engines import cached_scorer
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.files.score_store import ScoreStore
+from rerank_cli.jobs import cached_scorer
 from rerank_cli.jobs.score import Run
 from rerank_cli.jobs.score_cache import OTHERWISE
 

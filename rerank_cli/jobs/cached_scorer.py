@@ -51,7 +51,7 @@ class CachedScorer:
     """A Scorer around another one.
 
     Pairs are prepared in another thread than they are scored, so `reads` and `writes` open the store separately.
-    Without `writes` nothing is added. A store that fails is not used any more, which `report` is told. `missed` counts
+    Without `writes` nothing is added. A store that fails is not used any more, and `report` says so. `missed` counts
     entries that were there and no use: damaged, or perhaps there and not read.
     """
 

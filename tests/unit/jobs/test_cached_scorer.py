@@ -6,10 +6,10 @@ import pytest
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.scorer import Scorer
-from rerank_cli.engines.cached_scorer import CachedScorer, View, made_by
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.files.score_store import ScoreStore
+from rerank_cli.jobs.cached_scorer import CachedScorer, View, made_by
 
 PAIRS = [("what is tea?", "A drink."), ("what is tea?", "A drink of leaves, hot water and time. " * 8)]
 

@@ -1,0 +1,129 @@
+"""An SQLite file of ours that several processes share: opened, made, and refused where it is none of ours.
+
+The file is in WAL mode: several processes read and write at once, and a killed one loses nothing that it has committed.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rerank_cli.core.errors import ConfigError, OutputError
+from rerank_cli.files.network_disks import network_disk_of
+
+VERSION = 1
+BUSY_S = 60.0  # that a transaction of another process is waited for
+CACHE_KIB = 64 * 1024
+
+
+class SharedFile:
+    """A file, open for one thread. A subclass has the statements that make its tables."""
+
+    name: str  # of the file
+    tables: tuple[str, ...]  # the statements that fill a new file
+    of: str  # what is stored, for messages
+    application: int  # SQLite's number of the kind of file
+
+    def __init__(self, folder: Path, option: str) -> None:
+        """Open the store in a folder, which is made if it is missing. `option` is what named it, for messages.
+
+        Raises ConfigError for a folder on a network and for a file that is none of ours, OutputError when it cannot be
+        written.
+        """
+        self.path, self._said = folder / self.name, f"{option} {folder}"
+        self._make_folder(folder)
+        with self._faults():
+            self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @classmethod
+    def exists_in(cls, folder: Path) -> bool:
+        """Whether a folder has such a store."""
+        return (folder / cls.name).is_file()
+
+    def _make_folder(self, folder: Path) -> None:
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            raise ConfigError(f"{self._said}: is not a folder", "Name a folder, or a new one.")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise OutputError(f"{self._said}: {fault.strerror}", "Name a folder that can be written.") from None
+        if (disk := network_disk_of(folder)) is not None:
+            raise ConfigError(
+                f"{self._said}: is on a network disk ({disk}), where SQLite cannot share a file",
+                "Name a folder on a local disk.",
+            )
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """A block in which what SQLite raises becomes an error of ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as fault:
+            raise OutputError(
+                f"{self._said}: {fault}", "Check the folder and its disk, or name another folder."
+            ) from None
+        except sqlite3.DatabaseError as fault:
+            raise self._refusal(str(fault)) from None
+
+    def _refusal(self, why: str) -> ConfigError:
+        return ConfigError(
+            f"{self._said}: {self.name} holds no {self.of} that this version reads ({why})",
+            f"Name another folder, or remove {self.path}.",
+        )
+
+    def _prepare(self) -> None:
+        tables = self._connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # before the id: both come at once
+        found = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        if found != self.application and (found or tables):
+            raise self._refusal("it is another program's")
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"cache_size = -{CACHE_KIB}"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        if not found:
+            with self.transaction():
+                self._create()
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != VERSION:
+            raise self._refusal(f"its version is {version}, not {VERSION}")
+
+    def _create(self) -> None:
+        """Make the tables, unless another process was faster."""
+        if self._connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return
+        for statement in self.tables:
+            self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        self._connection.execute(f"PRAGMA application_id = {self.application}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A block whose writes are kept together, or not at all. Other writers wait."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.path.parent.glob(f"{self.name}*"))
+
+    def shrink(self) -> None:
+        """Give the room of removed entries back to the disk."""
+        with self._faults():
+            self._connection.execute("VACUUM")
+            with closing(self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")):
+                pass
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
