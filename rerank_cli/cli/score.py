@@ -147,6 +147,7 @@ def score(
             min_score=min_score,
             no_text=no_text,
             score=score_kind,
+            score_chosen=o.chosen_by_user(context, "score_kind"),
             digits=digits,
             tag=tag,
             model="fake" if engine == "fake" else model,

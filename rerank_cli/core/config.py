@@ -73,6 +73,7 @@ class WriteConfig:
     tag: str = "rerank"  # last column of a run
     model: str = ""  # the model's name in API responses
     scored: bool = False  # a new ranking will be written, so scores of the input are ignored
+    score_chosen: bool = False  # `score` is the user's choice, not a default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

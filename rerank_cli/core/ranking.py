@@ -19,7 +19,8 @@ class Ranking:
     `indices` are positions in the input's list, from 0; `logits` and `scores` stand in the same order, with as many
     digits as are written (see `decimals`). `truncated` holds the input positions of candidates of which the model saw
     only a part; `chunks` gives, for candidates that were scored in parts, the characters of the best part. `tokens` is
-    what scoring all of the request took.
+    what scoring all of the request took. `has_logits`: whether `logits` are that; else they are scores of another kind,
+    which give the order, and `scores` are the same.
     """
 
     indices: tuple[int, ...]
@@ -28,6 +29,7 @@ class Ranking:
     truncated: frozenset[int] = frozenset()
     chunks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     tokens: int = 0
+    has_logits: bool = True
 
     def first(self, count: int) -> "Ranking":
         """The ranking of the best `count` candidates."""
@@ -52,15 +54,18 @@ def rank(
     truncated: frozenset[int] = frozenset(),
     chunks: Mapping[int, tuple[int, int]] | None = None,
     tokens: int = 0,
+    has_logits: bool = True,
 ) -> Ranking:
     """Rank candidates by float32 `logits` (one per candidate, in input order).
 
     Keeps at most `top_k`, and of those only the ones whose score, in units of `score`, is at least `min_score`.
     `digits` are how many significant ones logits and scores have at most; they change neither order nor choice.
+    Without `has_logits`, scores are what was given for logits, whatever `score` says.
     Raises ValueError on a logit that is not finite: a sort with a NaN gives a wrong order and no error.
     """
     if not all(map(math.isfinite, logits)):
         raise ValueError("cannot rank logits that are not finite. This is a bug.")
+    score = score if has_logits else "logit"
     order = sorted(range(len(logits)), key=logits.__getitem__, reverse=True)[:top_k]
     raw = [logits[index] for index in order]
     kept = list(map(shortest_float32, raw))
@@ -72,4 +77,4 @@ def rank(
         kept = [with_digits(logit, digits) for logit in kept]
         scores = kept if score == "logit" else [score_with_digits(sigmoid(logit), digits) for logit in raw[: len(kept)]]
     cut = truncated & frozenset(order) if truncated else truncated
-    return Ranking(tuple(order), tuple(kept), tuple(scores), cut, chunks or {}, tokens)
+    return Ranking(tuple(order), tuple(kept), tuple(scores), cut, chunks or {}, tokens, has_logits)

@@ -47,13 +47,14 @@ class Traits:
     `multiple`: a batch costs its rows times its longest pair, rounded up to this multiple (0: the sum of its pairs).
     `batch_tokens` and `window_batches` are the defaults for its device: tokens per batch, and the size of a window in
     batches. `batch_invariant`: a logit does not depend on the batch that it is computed in, to the last bit. It is set
-    where a test shows it.
+    where a test shows it. `has_logits`: whether a score can be read as a logit; else its sigmoid means nothing.
     """
 
     multiple: int
     batch_tokens: int
     window_batches: int
     batch_invariant: bool = False
+    has_logits: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from rerank_cli.engines.graphs import computed_dtype
 from rerank_cli.engines.machine import default_device, has_no_gpu, lacks_bfloat16, likely_device
 from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, OFFERED, not_installed
-from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, YES_NO
+from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, LATE, YES_NO
 from rerank_cli.models.find import find_model, is_local, refuse_empty
 from rerank_cli.models.folder import ModelFolder
 from rerank_cli.models.libraries import silence_libraries
@@ -22,6 +22,7 @@ from rerank_cli.models.question import refuse_question
 ENGINE_OF_KIND = {  # kinds that one engine runs, and why it is that one
     BI_ENCODER: ("bi-encoder", "the model embeds texts one by one"),
     YES_NO: ("yes-no", "the model answers yes or no"),
+    LATE: ("late-interaction", "the model compares the tokens of two texts"),
 }
 KINDS = {engine: kind for kind, (engine, _) in ENGINE_OF_KIND.items()}
 

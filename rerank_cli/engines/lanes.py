@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
+from typing import TypeVar
 
-from rerank_cli.core.scorer import Batch, OutOfMemory
+from rerank_cli.core.scorer import OutOfMemory
 
 MOST = 4  # with more, a short input has too few batches; measured on two cores only
 
-Compute = Callable[[Batch], "list[float] | None"]  # None for a batch that does not fit into memory
-Job = tuple[Batch, "Future[list[float] | None]"]
+J = TypeVar("J")  # a batch
+R = TypeVar("R")  # what is computed of it
 
 
 def lanes_for(threads: int) -> int:
@@ -28,15 +29,20 @@ def lanes_for(threads: int) -> int:
     return max(count for count in range(1, MOST + 1) if threads % count == 0)
 
 
-def side_by_side(compute: Compute, lanes: int, batches: Iterator[Batch]) -> Iterator[list[float]]:
+def side_by_side(
+    compute: Callable[[J], R | None],
+    lanes: int,
+    batches: Iterator[J],
+    refuse: Callable[[J], Exception] = OutOfMemory,  # type: ignore[assignment]
+) -> Iterator[R]:
     """The logits of each batch, in order; `compute` is called in `lanes` threads at once.
 
-    Raises OutOfMemory for a batch for which it returned None, and what it raises, in the order of the batches. No
-    computation is running when this ends.
+    Raises what `refuse` makes of a batch for which it returned None, because that does not fit into memory, and what it
+    raises, in the order of the batches. No computation is running when this ends.
     """
-    waiting: SimpleQueue[Job | None] = SimpleQueue()
+    waiting: SimpleQueue[tuple[J, Future[R | None]] | None] = SimpleQueue()
     threads: list[threading.Thread] = []
-    begun: deque[Job] = deque()
+    begun: deque[tuple[J, Future[R | None]]] = deque()
     try:
         for _ in range(lanes):
             thread = threading.Thread(target=_lane, args=(compute, waiting), name="lane", daemon=True)
@@ -46,9 +52,9 @@ def side_by_side(compute: Compute, lanes: int, batches: Iterator[Batch]) -> Iter
             begun.append((batch, Future()))
             waiting.put(begun[-1])
             if len(begun) > lanes:  # one more than lanes, so that no lane is idle
-                yield _fetch(*begun.popleft())
+                yield _fetch(*begun.popleft(), refuse)
         while begun:
-            yield _fetch(*begun.popleft())
+            yield _fetch(*begun.popleft(), refuse)
     finally:
         for _, logits in begun:
             logits.cancel()
@@ -58,7 +64,7 @@ def side_by_side(compute: Compute, lanes: int, batches: Iterator[Batch]) -> Iter
             thread.join()
 
 
-def _lane(compute: Compute, waiting: "SimpleQueue[Job | None]") -> None:
+def _lane(compute: Callable[[J], R | None], waiting: "SimpleQueue[tuple[J, Future[R | None]] | None]") -> None:
     while (job := waiting.get()) is not None:
         batch, logits = job
         if logits.set_running_or_notify_cancel():
@@ -68,8 +74,8 @@ def _lane(compute: Compute, waiting: "SimpleQueue[Job | None]") -> None:
                 logits.set_exception(fault)
 
 
-def _fetch(batch: Batch, logits: "Future[list[float] | None]") -> list[float]:
+def _fetch(batch: J, logits: "Future[R | None]", refuse: Callable[[J], Exception]) -> R:
     computed = logits.result()
     if computed is None:
-        raise OutOfMemory(batch)
+        raise refuse(batch)
     return computed

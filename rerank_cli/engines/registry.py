@@ -117,6 +117,13 @@ ENGINES = {
         on_cuda="bf16",
         benchmarked={"cpu": ("fp32", "bf16"), "cuda": ("bf16",)},
     ),
+    "late-interaction": Engine(
+        module="torch_late_interaction",
+        scorer="TorchLateInteraction",
+        dtypes=("fp32", "fp16", "bf16"),
+        on_cuda="fp16",
+        benchmarked={"cpu": ("fp32", "bf16"), "cuda": ("fp16", "bf16")},
+    ),
     "fake": Engine(module="fake", scorer="FakeScorer", dtypes=("fp32",)),
 }
 FOR_TESTS = frozenset({"fake"})  # engines that help, completion and messages do not offer

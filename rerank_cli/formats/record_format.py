@@ -150,7 +150,8 @@ def annotated(old: dict[str, Any], position: int, ranking: Ranking, count: int) 
     else:
         new = {"index": index, **{name: value for name, value in old.items() if name not in OUR_FIELDS}}
     new["score"] = ranking.scores[position]
-    new["logit"] = logit
+    if ranking.has_logits:
+        new["logit"] = logit
     if "score" in old:
         new["previous_score"] = old["score"]
     if index in ranking.truncated:

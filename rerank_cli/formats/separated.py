@@ -192,7 +192,8 @@ class Separated(GroupedRecordFormat):
         for place, index in enumerate(ranking.indices):
             row = dict(zip(self._names, body[index], strict=True))
             row |= {BEFORE + name: row.get(name, "") for name in COMPUTED}
-            row |= {"score": repr(ranking.scores[place]), "logit": repr(ranking.logits[place]), "rank": str(place + 1)}
+            logit = repr(ranking.logits[place]) if ranking.has_logits else ""
+            row |= {"score": repr(ranking.scores[place]), "logit": logit, "rank": str(place + 1)}
             rows.append([row[name] for name in columns])
         return rows
 

@@ -36,7 +36,7 @@ def fingerprint(
     for irrelevant in ("inputs", "input_named", "format", "run", "queries", "corpus", "folder", "need_texts"):
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
-    del write["model"], write["scored"]  # part of the engine's identity; the same in every run
+    del write["model"], write["scored"], write["score_chosen"]  # part of the engine's identity; change no result
     versions = {f"{name}_version": version for name, version in identity.versions.items()}
     engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
     flat = {

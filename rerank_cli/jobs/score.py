@@ -26,7 +26,7 @@ from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
 from rerank_cli.jobs.opening import announce_engine, announce_run
-from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
+from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_kind_of_score, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
 from rerank_cli.jobs.said import Said, on_failed, on_finished, on_input, on_nothing, on_truncated
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
@@ -113,6 +113,7 @@ class Run:
         if self.scorer is None:
             self.stats.doing = "loading the model"
             self.scorer = open_scorer(self.config.model)
+            refuse_kind_of_score(self.config.write, self.scorer)
             for note in self.scorer.notes:
                 self.report(note)
         return self.scorer

@@ -36,7 +36,7 @@ MODULAR = "cross-encoder with a modular head"
 YES_NO = "reranker that answers yes or no"
 LATE = "late-interaction model"
 BI_ENCODER = "bi-encoder"
-RUNS = frozenset({CROSS_ENCODER, MODULAR, YES_NO, BI_ENCODER})  # kinds that an engine runs
+RUNS = frozenset({CROSS_ENCODER, MODULAR, YES_NO, BI_ENCODER, LATE})  # kinds that an engine runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from typing import Any
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.models.config_json import TOKENIZER_FILES, read_json, require_file
-from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, YES_NO
+from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, LATE, YES_NO
 from rerank_cli.models.encoding import Encoding
 from rerank_cli.models.graph_files import ExportedGraph, exported_graph
 from rerank_cli.models.hashes import files_sha256
 from rerank_cli.models.head import ModularHead, require_weights
 from rerank_cli.models.kind import read_kind
+from rerank_cli.models.late import ADVICE as ADVICE_ON_LATE
+from rerank_cli.models.late import LateInteraction
 from rerank_cli.models.question import ADVICE, Question
 from rerank_cli.models.weights import check_layers, refuse_cut, weights_of
 
@@ -22,6 +24,7 @@ SCORED_BY = {  # what to do with a model of a kind
     CROSS_ENCODER: "Leave --engine out, or choose a model of that kind.",
     BI_ENCODER: "Bi-encoders score with --engine bi-encoder or auto, and serve `rerank mine`.",
     YES_NO: ADVICE,
+    LATE: ADVICE_ON_LATE,
 }
 
 
@@ -31,7 +34,8 @@ class ModelFolder:
 
     `graph` is set for a folder of `rerank export`: then `weights` are the files of the graph, not safetensors.
     `encoding` is set for a bi-encoder: how it encodes a text as a vector. `head` is set for a cross-encoder whose head
-    is in modules. `question` is set for a reranker that answers yes or no. With `verify`, large files are hashed again.
+    is in modules. `question` is set for a reranker that answers yes or no, `late` for a late-interaction model. With
+    `verify`, large files are hashed again.
     """
 
     name: str
@@ -46,6 +50,7 @@ class ModelFolder:
     longest: int | None = None  # tokens of a text or a pair, if the files set a limit
     label: int | None = None  # that is ranked by, of a classifier with several
     question: Question | None = None
+    late: LateInteraction | None = None
     verify: bool = False  # read large files again to hash them
     to_download: int = 0  # bytes of weights that are still on the hub; then `weights` is empty
 
@@ -54,6 +59,8 @@ class ModelFolder:
         """The kind of the model, which decides the engines that can use it."""
         if self.question is not None:
             return YES_NO
+        if self.late is not None:
+            return LATE
         return CROSS_ENCODER if self.encoding is None else BI_ENCODER
 
     @property
@@ -68,8 +75,9 @@ class ModelFolder:
 
     @property
     def all_weights(self) -> tuple[Path, ...]:
-        """The files of the weights, those of a head in modules included."""
-        return (*self.weights, *(self.head.weights if self.head is not None and self.graph is None else ()))
+        """The files of the weights, those of modules included."""
+        modules = self.late or (self.head if self.graph is None else None)
+        return (*self.weights, *(modules.weights if modules is not None else ()))
 
     @property
     def weights_sha256(self) -> str:
@@ -120,7 +128,9 @@ def inspect_folder(options: ModelConfig, path: Path, revision: str | None, to_do
         )
     weights, graph = ((), None) if to_download else _weights_or_graph(path, kind.config, options.verify)
     if kind.head is not None and graph is None and not to_download:
-        require_weights(kind.head)
+        require_weights(kind.head.weights)
+    if kind.late is not None and not to_download:
+        require_weights(kind.late.weights)
     if not os.path.lexists(path / "tokenizer.json"):
         raise ModelError(f"{path / 'tokenizer.json'}: missing", "Put the model's own fast tokenizer into the folder.")
     require_file(path / "tokenizer.json")
@@ -140,6 +150,7 @@ def inspect_folder(options: ModelConfig, path: Path, revision: str | None, to_do
         longest=kind.longest,
         label=kind.label,
         question=kind.question,
+        late=kind.late,
         verify=options.verify,
         to_download=to_download,
     )

@@ -5,6 +5,7 @@
 The layers are computed by `models/modular`. Each has a folder with its settings and its weights.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ PLAIN: dict[str, dict[str, tuple[Any, ...]]] = {  # settings by file, with the v
         "module_output_name": ("token_embeddings", None),
         "processing_kwargs": ({}, None),
     },
+    "MultiVectorMask": {
+        "skiplist_words": ANY,
+        "skiplist_tasks": (["document"], None),
+        "keep_only_token_ids": (None, []),
+    },
     "LogitScore": {"true_token_id": ANY, "false_token_id": ANY, "module_input_name": ("causal_logits", None)},
     "Generator": {  # a Transformer before a LogitScore; how texts become a message is the prompt's matter
         "max_seq_length": ANY,
@@ -45,19 +51,23 @@ PLAIN: dict[str, dict[str, tuple[Any, ...]]] = {  # settings by file, with the v
     },
 }
 LARGEST_WIDTH = 2**16
-VECTOR, SCORES = "sentence_embedding", "scores"  # names of what a module computes
+VECTOR, SCORES, TOKENS = "sentence_embedding", "scores", "token_embeddings"  # names of what a module computes
 WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of a head: "Dense" (width to `width`, then `activation`) or "LayerNorm" of vectors of `width`."""
+    """A layer of a head: "Dense" (width to `width`, then `activation`) or "LayerNorm" of vectors of `width`.
+
+    `name` is that of its weight, where the file has other weights as well.
+    """
 
     type: str
     weights: Path
     width: int
     activation: str = "Identity"
     bias: bool = True
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +97,22 @@ def head_of(folder: Path, declaration: Declaration, label: int | None = None) ->
     if (name := declaration.settings.get("default_prompt_name")) is not None:
         raise ModelError(f"{folder / SETTINGS}: default_prompt_name {str(name)[:40]!r} is not supported", WHAT_RUNS)
     mode = pooling_of(pooling.folder / "config.json", pooling.settings)
-    layers = tuple(_layer(module, last=module is modules[-1]) for module in modules if module.type != "Normalize")
+    layers = tuple(
+        layer_of(module, (VECTOR, SCORES if module is modules[-1] else VECTOR), VECTOR)
+        for module in modules
+        if module.type != "Normalize"
+    )
     refuse_labels(modules[-1].folder / "config.json", [layers[-1].width], label)
     if len(layers) < len(modules):
         raise ModelError(f"{folder / MODULES}: Normalize in a head is not supported", WHAT_RUNS)
     return ModularHead(mode, layers, longest_of(folder / LENGTHS, transformer.settings))
 
 
-def _layer(module: Module, *, last: bool) -> Layer:
+def layer_of(module: Module, names: tuple[str, str], default: str) -> Layer:
+    """A layer that computes what the second of the `names` says from the first; `default` stands for missing names.
+
+    Raises ModelError for a layer that is not computed.
+    """
     path = module.folder / "config.json"
     refuse_other_settings(path, module.type, module.settings)
     if module.type == "LayerNorm":
@@ -106,11 +124,11 @@ def _layer(module: Module, *, last: bool) -> Layer:
         raise ModelError(
             f"{path}: activation {named[:60]!r} is not supported", f"Supported: {', '.join(ACTIVATIONS)} of torch.nn."
         )
-    names = settings.get("module_input_name", VECTOR), settings.get("module_output_name", VECTOR)
-    if names != (VECTOR, SCORES if last else VECTOR):
-        raise ModelError(f"{path}: computes {names[1]!r} from {names[0]!r}, which is not supported", WHAT_RUNS)
+    found = settings.get("module_input_name", default), settings.get("module_output_name", default)
+    if found != names:
+        raise ModelError(f"{path}: computes {found[1]!r} from {found[0]!r}, which is not supported", WHAT_RUNS)
     width = _width(path, settings, "out_features")
-    if last and activation != "Identity":
+    if names[1] == SCORES and activation != "Identity":
         raise ModelError(f"{path}: gives a score after {activation}, expected a logit", "Choose a reranker model.")
     return Layer("Dense", module.folder / WEIGHTS, width, activation, settings.get("bias", True) is True)
 
@@ -130,13 +148,13 @@ def _width(path: Path, settings: dict[str, Any], name: str) -> int:
     return width
 
 
-def require_weights(head: ModularHead) -> None:
+def require_weights(files: Iterable[Path]) -> None:
     """Raises ModelError where the weights of a layer are missing or cut."""
-    for path in head.weights:
+    for path in files:
         if not path.exists() and (pickled := sorted(file.name for file in path.parent.glob("*.bin"))):
             raise ModelError(
                 f"{path.parent}: only pickled weights ({', '.join(pickled)})",
                 "Convert the weights to safetensors: pickles can run code.",
             )
         require_file(path)
-    refuse_cut(head.weights)
+        refuse_cut((path,))

@@ -7,18 +7,28 @@ from typing import Any
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.models.config_json import check_config, has_head, read_json, refuse_no_head
-from rerank_cli.models.declared import BI_ENCODER, LENGTHS, MODULAR, MODULES, Declaration, declaration_of, refuse_kind
+from rerank_cli.models.declared import (
+    BI_ENCODER,
+    LATE,
+    LENGTHS,
+    MODULAR,
+    MODULES,
+    Declaration,
+    declaration_of,
+    refuse_kind,
+)
 from rerank_cli.models.encoding import Encoding, encoding_of, longest_of
 from rerank_cli.models.families import foreign_model
 from rerank_cli.models.graph_files import EXPORT_AGAIN, NOTE
 from rerank_cli.models.head import ModularHead, head_of
+from rerank_cli.models.late import LateInteraction, late_of
 from rerank_cli.models.question import Question, question_of, refuse_question
 from rerank_cli.models.weights import weights_of
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the small files of a model say: its configuration, and its encoding, head in modules or question, if any.
+    """What the small files of a model say: its configuration, and its encoding, head, question or interaction, if any.
 
     `files` are those besides config.json that say how scores come about. `longest` are the most tokens that they set,
     of a text or of a pair.
@@ -31,6 +41,7 @@ class Kind:
     longest: int | None = None
     label: int | None = None
     question: Question | None = None
+    late: LateInteraction | None = None
 
 
 def read_kind(path: Path, options: ModelConfig) -> Kind:
@@ -57,6 +68,10 @@ def read_kind(path: Path, options: ModelConfig) -> Kind:
             raise ConfigError(f"--label {label}: a bi-encoder has no labels", "Leave --label out.")
         return Kind(config, encoding=encoding, files=encoding.files, longest=encoding.longest)
     refuse_kind(path, declaration)
+    if declaration.kind == LATE:
+        refuse_question(options)
+        late = late_of(path, config, declaration, options)
+        return Kind(config, files=late.files, longest=late.document.longest, late=late)
     if (question := question_of(path, config, declaration, options)) is not None:
         return Kind(config, files=declaration.files, longest=question.longest, question=question)
     if declaration.kind == MODULAR:

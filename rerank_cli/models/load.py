@@ -3,7 +3,7 @@
 transformers only warns when a checkpoint lacks its classification head, and then scores are random.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -36,10 +36,12 @@ def load_model(
     config: Any,
     dtype: torch.dtype,
     family: Any = AutoModelForSequenceClassification,
+    beside: Sequence[str] = (),
 ) -> Any:
     """The model of a `family` of transformers on the CPU. Of a body, AutoModel, the pooler may be missing.
 
-    Raises ModelError when a file is damaged or a weight is missing.
+    `beside` are weights in its files that are read elsewhere. Raises ModelError when a file is damaged or a weight is
+    missing.
     """
     hide_weight_bars()
     names = ", ".join(path.name for path in folder.weights)
@@ -70,7 +72,7 @@ def load_model(
         )
     types = number_types(folder.weights)
     twice = {name for name in types if f"{model.base_model_prefix}.{name}" in types}  # the library uses one of the two
-    unexpected = sorted({*map(str, report["unexpected_keys"]), *twice})
+    unexpected = sorted({*map(str, report["unexpected_keys"]), *twice} - {*beside})
     if left := [name for name in unexpected if types.get(name) in FLOATS and not _may_be_left(name, model, body)]:
         raise ModelError(
             f"{folder.path}: {names} have {', '.join(left[:2])}, unknown to config.json; scores would be wrong",

@@ -1,5 +1,6 @@
 """A cross-encoder whose head is in modules of sentence-transformers: a body of transformers, pooling, and layers."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,14 +28,7 @@ class Modular(nn.Module):
         super().__init__()
         self.body, self.config = body, body.config
         self._mode = head.pooling
-        widths = [int(body.config.hidden_size)]
-        modules: list[nn.Module] = []
-        for layer in head.layers:
-            modules.append(_loaded(layer, widths[-1]))
-            if layer.activation != "Identity":
-                modules.append(getattr(nn, layer.activation)())
-            widths.append(layer.width)
-        self.head = nn.Sequential(*modules).float().eval()
+        self.head = projections(head.layers, int(body.config.hidden_size))
 
     @property
     def base_model(self) -> Any:
@@ -49,6 +43,17 @@ class Modular(nn.Module):
         return SimpleNamespace(logits=self.head(pool(hidden, attention_mask, self._mode)))
 
 
+def projections(layers: Sequence[Layer], width: int) -> nn.Module:
+    """Layers after each other, for vectors of `width`, in float32. Raises ModelError."""
+    modules: list[nn.Module] = []
+    for layer in layers:
+        modules.append(_loaded(layer, width))
+        if layer.activation != "Identity":
+            modules.append(getattr(nn, layer.activation)())
+        width = layer.width
+    return nn.Sequential(*modules).float().eval()
+
+
 def _loaded(layer: Layer, width: int) -> nn.Module:
     """A layer with its weights, for vectors of `width`. Raises ModelError."""
     expected: dict[str, tuple[int, ...]] = {"weight": (layer.width, width)} | (
@@ -61,6 +66,8 @@ def _loaded(layer: Layer, width: int) -> nn.Module:
     except Exception as fault:  # damaged files raise any exception
         raise ModelError(f"{layer.weights}: cannot be read ({str(fault)[:200]})", FETCH_AGAIN) from None
     name = NAMES[layer.type]
+    if layer.name is not None:
+        tensors = {f"{name}.weight": tensors[layer.name]} if layer.name in tensors else {}
     found = {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items()}
     shapes = {key: tuple(tensor.shape) for key, tensor in found.items()}
     if shapes != expected or (layer.type == "LayerNorm" and layer.width != width):

@@ -95,7 +95,8 @@ class WindowReranker:
 
     def windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[RankedWindow]:
         """Rerank entries window by window. Raises DeviceError or PassingFault when scoring cannot continue."""
-        ranker = WindowRanker(self.write, self.scorer.identity, self.candidates_path, self.refuse_empty)
+        has_logits = self.scorer.traits.has_logits
+        ranker = WindowRanker(self.write, self.scorer.identity, self.candidates_path, self.refuse_empty, has_logits)
         for scored in run_ahead(lambda: self._scored_windows(entries, start), depth=1, name="score"):
             yield ranker.rank_window(scored)
 

@@ -52,6 +52,7 @@ class WindowRanker:
     identity: Identity  # of the engine, for messages
     candidates_path: str
     refuse_empty: bool
+    has_logits: bool = True  # of the engine's traits
 
     def rank_window(self, scored: ScoredWindow) -> RankedWindow:
         """The results of a window. Raises DeviceError when more than MAX_NOT_FINITE of its logits are not finite."""
@@ -105,6 +106,7 @@ class WindowRanker:
             truncated=entry.truncated,
             chunks={position: span for position, span in spans.items() if span is not None},
             tokens=entry.tokens,
+            has_logits=self.has_logits,
         )
 
     def _why_not_ranked(self, logit: float | None) -> str:

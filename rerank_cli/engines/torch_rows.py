@@ -1,0 +1,123 @@
+"""Vectors of texts that do not depend on the company that a text is computed in.
+
+A matrix product rounds differently in other shapes, so the vectors of a text would change in the last digits with the
+number and the length of the texts beside it. Here every batch has one of a few fixed shapes, by the length of the text
+alone: rows × tokens, both filled up. So a vector depends on its text, and may be kept for other windows
+(docs/experiments.md, E42).
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+
+from rerank_cli.core.errors import DeviceError
+from rerank_cli.engines.lanes import side_by_side
+from rerank_cli.engines.late_interaction import Row
+from rerank_cli.engines.torch_device import is_out_of_memory, raise_if_lost
+
+SHAPE_TOKENS = {"cpu": 1024, "cuda": 8192, "mps": 4096}  # of a batch, filled up
+SHORTEST = 8  # lengths are multiples of this, and of more from LONG on
+LONG = 64
+STEPS = 4  # lengths in an octave: with more there is less to fill up, and there are more batches that are not full
+KEPT_BYTES = 512 * 2**20  # of vectors
+SMALLER = "Use --device cpu, a smaller --max-length, or a GPU with more memory."
+
+Rows = list[Row]
+Encode = Callable[[dict[str, torch.Tensor], Rows], list[torch.Tensor]]
+
+
+def filled_length(length: int, positions: int) -> int:
+    """The length to which a row is filled up, at most the positions of the model.
+
+    >>> [filled_length(length, 512) for length in (1, 9, 64, 65, 129, 257, 500)]
+    [8, 16, 64, 80, 160, 320, 512]
+    """
+    step = SHORTEST
+    if length > LONG:
+        step = max(step, (1 << (length - 1).bit_length()) // 2 // STEPS)
+    return max(length, min(-(-length // step) * step, positions))
+
+
+class RowEncoder:
+    """The vectors of rows, computed once each as long as they are kept.
+
+    `encode` makes them of the arrays of a batch; it is called in `lanes` threads, each computing with `threads`.
+    """
+
+    def __init__(
+        self, encode: Encode, device: torch.device, positions: int, pad_id: int, *, lanes: int, threads: int
+    ) -> None:
+        self._encode, self._device, self._positions, self._pad_id = encode, device, positions, pad_id
+        self._lanes, self._threads = lanes, threads
+        self._kept: OrderedDict[Row, torch.Tensor] = OrderedDict()
+        self._bytes = 0
+        self.encoded = 0  # rows
+
+    def vectors(self, rows: Iterable[Row]) -> dict[Row, torch.Tensor]:
+        """The vectors of rows. Raises DeviceError when a batch does not fit into memory."""
+        found: dict[Row, torch.Tensor] = {}
+        missing: dict[Row, None] = {}
+        for row in rows:
+            if row in self._kept:
+                self._kept.move_to_end(row)
+                found[row] = self._kept[row]
+            else:
+                missing[row] = None
+        batches = list(self._batches(missing))
+        for batch, made in zip(batches, self._computed(batches), strict=True):
+            found.update(zip(batch, made, strict=True))
+            self._keep(batch, made)
+        return found
+
+    def _batches(self, rows: Iterable[Row]) -> Iterator[Rows]:
+        """Rows of one length each, as many as fit into a shape."""
+        by_length: dict[int, Rows] = {}
+        for row in rows:
+            by_length.setdefault(filled_length(len(row), self._positions), []).append(row)
+        for length, alike in sorted(by_length.items(), reverse=True):
+            size = self._rows_of(length)
+            for start in range(0, len(alike), size):
+                yield alike[start : start + size]
+
+    def _rows_of(self, length: int) -> int:
+        return max(1, SHAPE_TOKENS[self._device.type] // length)
+
+    def _computed(self, batches: list[Rows]) -> Iterator[list[torch.Tensor]]:
+        memory = DeviceError(f"{self._device}: out of memory for a batch of texts", SMALLER)
+        return side_by_side(self._compute, self._lanes, iter(batches), refuse=lambda _: memory)
+
+    @torch.inference_mode()
+    def _compute(self, batch: Rows) -> list[torch.Tensor] | None:
+        if self._device.type == "cpu":
+            torch.set_num_threads(self._threads)  # a setting of each thread
+        try:
+            made = self._encode(self._inputs(batch), batch)
+        except RuntimeError as fault:
+            if is_out_of_memory(fault):
+                return None
+            raise_if_lost(fault)
+            raise
+        self.encoded += len(batch)
+        return made
+
+    def _inputs(self, batch: Rows) -> dict[str, torch.Tensor]:
+        """Ids and mask (rows × tokens, int64) of the fixed shape; rows that are filled up attend to one token."""
+        length = filled_length(len(batch[0]), self._positions)
+        shape = (self._rows_of(length), length)
+        ids, mask = np.full(shape, self._pad_id, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        mask[:, 0] = 1
+        for place, row in enumerate(batch):
+            ids[place, : len(row)] = np.frombuffer(row.ids, dtype=np.int32)
+            mask[place, : row.attended] = 1
+        arrays = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        return {name: array.to(self._device) for name, array in arrays.items()}
+
+    def _keep(self, batch: Rows, made: list[torch.Tensor]) -> None:
+        for row, vectors in zip(batch, made, strict=True):
+            self._kept[row] = vectors
+            self._bytes += vectors.nbytes
+        while self._bytes > KEPT_BYTES:
+            _, vectors = self._kept.popitem(last=False)
+            self._bytes -= vectors.nbytes
