@@ -101,7 +101,7 @@ def refuse_question(options: ModelConfig) -> None:
     for option, value in (("prompt", options.prompt), ("instruction", options.instruction)):
         if value is not None:
             raise ConfigError(
-                f"--{option}: only a {YES_NO} has one",
+                f"--{option} {value[:60]}: only a {YES_NO} has one",
                 "Leave it out. --query-template puts words before a query, for any model.",
             )
 
@@ -110,9 +110,10 @@ def _refuse_architecture(path: Path, config: dict[str, Any]) -> None:
     """Raises ModelError for a language model whose logits may be scaled, or that is not tested."""
     if not _is_decoder(config):
         raise ModelError(
-            f"{path / 'config.json'}: a {YES_NO} of the architecture {str(config.get('model_type'))[:40]!r}, "
+            f"{path / 'config.json'}: a {YES_NO} of the architecture "
+            f"{str(config.get('model_type', architecture_of(config)))[:40]!r}, "
             "which is not tested",
-            f"Those that run: {', '.join(DECODERS)}.",
+            f"The language models that run are {', '.join(DECODERS)}.",
         )
     if not (has_head(config) or is_generator(config)):
         raise ModelError(

@@ -75,6 +75,7 @@ BASES = {
     "bench": ["in.jsonl", "--peers", "none", "--engines", "torch:fp32", *NONE],
     "doctor": ["--engine", "fake"],
     "models": ["mini"],
+    "cache": [],
     "help": [],
 }
 HEAVY = {"train", "mine", "export", "bench", "doctor"}

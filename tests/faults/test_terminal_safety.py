@@ -229,6 +229,7 @@ BASES = {
     "compare": ("compare", "in.jsonl", "in.jsonl"),
     "train": ("train", "in.jsonl", "-o", "tuned", "--model", "./absent"),
     "mine": ("mine", "in.jsonl", "-o", "mined.jsonl", "--pool", "in.jsonl", "--model", "./absent"),
+    "cache": ("cache", "."),
 }
 ELSEWHERE = ("bench", "eval", "compare", "train", "mine")  # these end at another fault first
 UNSPOKEN = ("--id-field", "--revision", "--tokenizer", "--engines")  # refused, or taken, and not repeated
@@ -247,7 +248,7 @@ def in_options() -> Iterator[Place]:
                 base = ("score", "in.jsonl", *FAKE)
             if flag == "--run-columns":
                 base = (*(word for word in base if word != "in.jsonl"), "--run", "in.jsonl")
-            of_file = flag in ("--output", "--errors", "--stats")
+            of_file = flag in ("--output", "--errors", "--stats", "--score-cache")
             is_number = option.type_descriptor.annotation in (int, float)  # refused, and not repeated
             silent = of_file or is_number or flag in UNSPOKEN or command in ELSEWHERE
             yield Place(f"{command} {flag}", (*base, flag, "{}"), None, {}, silent, of_file)

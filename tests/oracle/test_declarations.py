@@ -91,7 +91,7 @@ MADE: dict[str, tuple[Callable[[Path, Path], None], str, tuple[str, ...]]] = {
     "bi-encoder": (bi_encoder, BI_ENCODER, ("Transformer", "Pooling", "Normalize")),
     "bi-encoder with Dense": (bi_encoder_with_dense, BI_ENCODER, ("Transformer", "Pooling", "Dense")),
 }
-REFUSED = ["late interaction", "bi-encoder with Dense"]
+REFUSED = ["bi-encoder with Dense"]
 
 
 @pytest.fixture(scope="module")
