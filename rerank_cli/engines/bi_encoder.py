@@ -6,11 +6,11 @@ of a pair is the tokens of its document.
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import PreparedPair
+from rerank_cli.engines.rows import Row, RowPair
 from rerank_cli.models.encoding import Encoding
 from rerank_cli.models.facts import Resolved
 from rerank_cli.models.find import find_model
@@ -21,19 +21,6 @@ from rerank_cli.models.text_model import TextModel
 from rerank_cli.models.tokens import TextTokenizer
 
 PROMPTS = "use --query-template and --doc-template to add prompts"
-
-
-@dataclass(frozen=True, slots=True)
-class TextPair:
-    """A query and a document as token ids (int32), special tokens included."""
-
-    ids: "array[int]"  # ids of the document
-    query: "array[int]"
-
-    @property
-    def content(self) -> bytes:
-        """All of it, to tell it from others."""
-        return b"%d " % len(self.query) + self.query.tobytes() + self.ids.tobytes()
 
 
 class SingleTexts(TextTokenizer):
@@ -47,9 +34,10 @@ class SingleTexts(TextTokenizer):
         specials = len(self._head) + len(self._tail)
         self._rooms = tuple(length - specials for length in lengths)
 
-    def around(self, ids: list[int], room: int) -> "array[int]":
-        """The ids of a text, truncated to `room`, between the special tokens."""
-        return array("i", [*self._head, *ids[:room], *self._tail])
+    def around(self, ids: list[int], room: int) -> Row:
+        """A text, truncated to `room`, between the special tokens."""
+        whole = array("i", [*self._head, *ids[:room], *self._tail])
+        return Row(whole.tobytes(), len(whole))
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order.
@@ -59,17 +47,17 @@ class SingleTexts(TextTokenizer):
         documents = self.ids_of(self._encoding.document_prompt + document for _, document in pairs)
         queries = self.ids_of(self._encoding.query_prompt + query for query, _ in pairs)
         document_room, query_room = self._rooms
-        query_ids = {text: self.around(ids, query_room) for text, ids in queries.items()}
+        rows = {text: self.around(ids, query_room) for text, ids in queries.items()}
         specials = len(self._head) + len(self._tail)
         prepared = []
         for query, document in pairs:
             prompted_query = self._encoding.query_prompt + query
             prompted_document = self._encoding.document_prompt + document
-            ids = self.around(documents[prompted_document], document_room)
+            row = self.around(documents[prompted_document], document_room)
             length = len(documents[prompted_document])
             truncated = len(queries[prompted_query]) > query_room or length > document_room
-            payload = TextPair(ids, query_ids[prompted_query])
-            prepared.append(PreparedPair(len(ids), truncated, payload, uncut=length + specials if truncated else None))
+            payload = RowPair(rows[prompted_query], row)
+            prepared.append(PreparedPair(len(row), truncated, payload, uncut=length + specials if truncated else None))
         return prepared
 
 

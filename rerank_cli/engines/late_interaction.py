@@ -9,12 +9,12 @@ three tokens.
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.core.scorer import PreparedPair
+from rerank_cli.engines.rows import Row, RowPair
 from rerank_cli.models.config_json import read_json
 from rerank_cli.models.declared import LATE
 from rerank_cli.models.facts import Resolved
@@ -31,30 +31,6 @@ if TYPE_CHECKING:
 
 SETTINGS = "tokenizer_config.json"
 USUAL_MASKS = ("[MASK]", "<mask>")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A text as the model reads it: token ids (int32, as bytes), of which the first `attended` are attended to."""
-
-    ids: bytes
-    attended: int
-
-    def __len__(self) -> int:
-        return len(self.ids) // 4
-
-
-@dataclass(frozen=True, slots=True)
-class RowPair:
-    """A query and a document."""
-
-    query: Row
-    document: Row
-
-    @property
-    def content(self) -> bytes:
-        """All of it, to tell it from others."""
-        return b"%d %d " % (len(self.query.ids), self.query.attended) + self.query.ids + self.document.ids
 
 
 class LateTexts(TextTokenizer):
@@ -109,7 +85,7 @@ class LateTexts(TextTokenizer):
 
     def _row(self, side: int, ids: list[int]) -> Row:
         whole = array("i", [*self._heads[side], *ids[: self._rooms[side]], *self._tail])
-        return Row(whole.tobytes(), len(whole))
+        return Row(whole.tobytes(), len(whole), document=side == 1)
 
     def _query(self, ids: list[int]) -> Row:
         row = self._row(0, ids)

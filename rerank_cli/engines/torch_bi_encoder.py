@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rerank_cli.core.config import ModelConfig
 from rerank_cli.engines.bi_encoder import open_bi_encoder
-from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder, in_any_batch
+from rerank_cli.models.folder import ModelFolder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +18,10 @@ class TorchBiEncoder(TorchCrossEncoder):
     engine = "bi-encoder"
     open_model = staticmethod(open_bi_encoder)
     computation = ("rerank_cli.engines.torch_vectors", "LoadedBiEncoder")
+
+    def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
+        super().__init__(config, found)
+        self.traits = in_any_batch(self.traits, self.identity)
 
     def encoded_texts(
         self, texts: Sequence[str], role: str, on_batch: Callable[[int], None] = lambda _count: None

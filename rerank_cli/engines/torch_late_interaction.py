@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.engines.late_interaction import open_late_interaction
-from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
+from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder, in_any_batch
 from rerank_cli.models.folder import ModelFolder
 
 
@@ -17,4 +17,4 @@ class TorchLateInteraction(TorchCrossEncoder):
 
     def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
         super().__init__(config, found)
-        self.traits = replace(self.traits, batch_invariant=self.identity.device == "cpu", has_logits=False)
+        self.traits = replace(in_any_batch(self.traits, self.identity), has_logits=False)

@@ -14,7 +14,7 @@ import torch
 
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.engines.lanes import side_by_side
-from rerank_cli.engines.late_interaction import Row
+from rerank_cli.engines.rows import Row
 from rerank_cli.engines.torch_device import is_out_of_memory, raise_if_lost
 
 SHAPE_TOKENS = {"cpu": 1024, "cuda": 8192, "mps": 4096}  # of a batch, filled up
@@ -43,20 +43,26 @@ def filled_length(length: int, positions: int) -> int:
 class RowEncoder:
     """The vectors of rows, computed once each as long as they are kept.
 
-    `encode` makes them of the arrays of a batch; it is called in `lanes` threads, each computing with `threads`.
+    `encode` makes them of the arrays of a batch; it is called in as many threads as `lanes` says, each of which
+    computes with the number of threads that comes second.
     """
 
     def __init__(
-        self, encode: Encode, device: torch.device, positions: int, pad_id: int, *, lanes: int, threads: int
+        self, encode: Encode, device: torch.device, positions: int, pad_id: int, lanes: tuple[int, int]
     ) -> None:
         self._encode, self._device, self._positions, self._pad_id = encode, device, positions, pad_id
-        self._lanes, self._threads = lanes, threads
+        self._lanes, self._threads = lanes
         self._kept: OrderedDict[Row, torch.Tensor] = OrderedDict()
         self._bytes = 0
         self.encoded = 0  # rows
 
-    def vectors(self, rows: Iterable[Row]) -> dict[Row, torch.Tensor]:
-        """The vectors of rows. Raises DeviceError when a batch does not fit into memory."""
+    def vectors(
+        self, rows: Iterable[Row], on_batch: Callable[[int], None] = lambda _count: None
+    ) -> dict[Row, torch.Tensor]:
+        """The vectors of rows. `on_batch` is called with the number of rows of each batch.
+
+        Raises DeviceError when a batch does not fit into memory.
+        """
         found: dict[Row, torch.Tensor] = {}
         missing: dict[Row, None] = {}
         for row in rows:
@@ -69,6 +75,7 @@ class RowEncoder:
         for batch, made in zip(batches, self._computed(batches), strict=True):
             found.update(zip(batch, made, strict=True))
             self._keep(batch, made)
+            on_batch(len(batch))
         return found
 
     def _batches(self, rows: Iterable[Row]) -> Iterator[Rows]:

@@ -16,12 +16,12 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Mark
 from rerank_cli.core.scorer import PreparedPair, budgets_of, known_and_unknown
 from rerank_cli.core.stats import Counters, Stats
-from rerank_cli.engines.choice import expected_engine, open_scorer
+from rerank_cli.engines.choice import expected_engine
 from rerank_cli.formats.registry import open_format, open_inputs
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
-from rerank_cli.jobs.opening import opening_sentence
-from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_kind_of_score
+from rerank_cli.jobs.opening import opened_engine, opening_sentence
+from rerank_cli.jobs.preflight import check_first_records, check_paths
 from rerank_cli.jobs.sampling import records_to_score
 from rerank_cli.jobs.score_cache import known_before
 from rerank_cli.reranking.counting import count_batch, count_found, counters_of
@@ -115,13 +115,9 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
     announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
     stats.doing = "loading the tokenizer"
     try:
-        scorer = open_scorer(config.model)
-        refuse_kind_of_score(config.write, scorer)
-        scorer = known_before(config.files, scorer, report)
+        scorer = known_before(config.files, opened_engine(config, report), report)
     except ModelAbsent as fault:
         raise ModelAbsent(fault.message, f"{fault.advice} {COST_WITHOUT_MODEL}") from None
-    for note in scorer.notes:
-        report(note)
     budgets = budgets_of(config, scorer.traits)
     found = DryRun(
         format.name,

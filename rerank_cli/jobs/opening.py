@@ -4,9 +4,10 @@ It is reported before a model is looked for, so nothing is imported or downloade
 """
 
 from rerank_cli.core.config import RunConfig
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.scorer import Identity, Scorer
-from rerank_cli.engines.choice import expected_engine
+from rerank_cli.engines.choice import expected_engine, open_scorer
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.translated import Format
 
@@ -52,6 +53,22 @@ def announce_run(
     expected = expected_engine(config.model) if opened is None else engine_of(opened.identity)
     announce(opening_sentence(config, inputs, records, expected))
     return expected
+
+
+def opened_engine(config: RunConfig, report: Report) -> Scorer:
+    """The engine of a run, not yet loaded, whose notes are reported.
+
+    Raises what `open_scorer` raises, and ConfigError for --score with an engine whose scores are no logits.
+    """
+    scorer = open_scorer(config.model)
+    if config.write.score_chosen and not scorer.traits.has_logits:
+        raise ConfigError(
+            f"--score {config.write.score}: the {scorer.identity.engine} engine gives no logits",
+            "Leave --score out: the field score holds the similarity of the model, and no logit is written.",
+        )
+    for note in scorer.notes:
+        report(note)
+    return scorer
 
 
 def announce_engine(expected: tuple[str, ...] | None, identity: Identity, announce: Report) -> None:

@@ -9,11 +9,10 @@ from importlib.util import find_spec
 from itertools import chain, combinations
 from pathlib import Path
 
-from rerank_cli.core.config import FileConfig, ReadConfig, RunConfig, WriteConfig
+from rerank_cli.core.config import FileConfig, ReadConfig, RunConfig
 from rerank_cli.core.errors import ConfigError, InputError, OutputError
 from rerank_cli.core.installation import installation
 from rerank_cli.core.records import Blank, Entry, Failure
-from rerank_cli.core.scorer import Scorer
 from rerank_cli.files.paths import Paths, is_file, real_path
 from rerank_cli.formats.cells import DELIMITERS
 from rerank_cli.formats.field_hints import field_hint
@@ -91,15 +90,6 @@ def refuse_table_of_lines(config: RunConfig, paths: Paths | None, format_name: s
         raise ConfigError(
             f"-o {config.files.output}: {format_name} rows are no JSON lines",
             f"Name it .{format_name}, or add --output-format pairs (or native).",
-        )
-
-
-def refuse_kind_of_score(write: WriteConfig, scorer: Scorer) -> None:
-    """Raises ConfigError for --score with an engine whose scores are no logits."""
-    if write.score_chosen and not scorer.traits.has_logits:
-        raise ConfigError(
-            f"--score {write.score}: the {scorer.identity.engine} engine gives no logits",
-            "Leave --score out: the field score holds the similarity of the model, and no logit is written.",
         )
 
 

@@ -14,7 +14,6 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
 from rerank_cli.core.scorer import BUDGETS, Identity, Scorer, budgets_of
 from rerank_cli.core.stats import Clock, Stats
-from rerank_cli.engines.choice import open_scorer
 from rerank_cli.files.existing import Action
 from rerank_cli.files.file_output import FileOutput
 from rerank_cli.files.inputs import Inputs
@@ -25,8 +24,8 @@ from rerank_cli.formats.registry import failure_line, open_format, open_inputs
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
-from rerank_cli.jobs.opening import announce_engine, announce_run
-from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_kind_of_score, refuse_table_of_lines
+from rerank_cli.jobs.opening import announce_engine, announce_run, opened_engine
+from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
 from rerank_cli.jobs.said import Said, on_failed, on_finished, on_input, on_nothing, on_truncated
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
@@ -112,10 +111,7 @@ class Run:
     def _open_scorer(self) -> Scorer:
         if self.scorer is None:
             self.stats.doing = "loading the model"
-            self.scorer = open_scorer(self.config.model)
-            refuse_kind_of_score(self.config.write, self.scorer)
-            for note in self.scorer.notes:
-                self.report(note)
+            self.scorer = opened_engine(self.config, self.report)
         return self.scorer
 
     def _score(

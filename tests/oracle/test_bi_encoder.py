@@ -1,6 +1,7 @@
 """Our bi-encoder compared with sentence-transformers' SentenceTransformer: the same cosines, from the same folder."""
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_a_query_scores_the_same_whatever_stands_beside_it(folder: Path) -> None
 
 def test_costs_are_the_tokens_of_documents(folder: Path) -> None:
     prepared = opened(folder).prepare(PAIRS)
-    assert [pair.cost for pair in prepared] == [len(pair.payload.ids) for pair in prepared]
+    assert [pair.cost for pair in prepared] == [len(pair.payload.document) for pair in prepared]
     assert [pair.truncated for pair in prepared] == [False] * 5 + [True]
     assert prepared[5].cost == 128
     assert len(prepared[5].payload.query) == 96
@@ -175,3 +176,45 @@ def test_the_length_is_that_of_its_files(folder: Path, tmp_path: Path) -> None:
     assert scorer.identity.max_length == 24
     assert any("24" in note for note in scorer.notes)
     assert scorer.prepare([("a", "word " * 90)])[0].cost == 24
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_cosine_has_the_same_bits_in_any_company(folder: Path, dtype: str) -> None:
+    """Alone, with others and in any order: what `batch_invariant` claims."""
+    chance = random.Random(4)
+    words = [
+        "the",
+        "tower",
+        "is",
+        "300",
+        "metres",
+        "tall",
+        "bread",
+        "is",
+        "baked",
+        "from",
+        "flour",
+        "water",
+        "and",
+        "salt",
+        "then",
+        "it",
+        "cools",
+        "on",
+        "a",
+        "rack",
+    ]
+    texts = [" ".join(chance.choices(words, k=chance.randint(1, 90))) for _ in range(40)]
+    pairs = [(query, text) for query in ("how tall is the tower", "bread") for text in texts]
+    config = ModelConfig(model=str(folder), device="cpu", dtype=dtype, max_length=128, threads=2)
+    scorer = open_scorer(config)
+    scorer.load()
+    assert scorer.traits.batch_invariant
+    expected = dict(zip(pairs, cosines(scorer, pairs), strict=True))
+    for size in (1, 5, 33):
+        chance.shuffle(pairs)
+        fresh = open_scorer(config)
+        fresh.load()
+        prepared = fresh.prepare(pairs)
+        batches = (Batch.of(prepared[start : start + size]) for start in range(0, len(pairs), size))
+        assert [each for scores in fresh.score(batches) for each in scores] == [expected[pair] for pair in pairs]

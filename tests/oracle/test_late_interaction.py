@@ -20,7 +20,7 @@ from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError, RerankError
 from rerank_cli.core.scorer import Batch, Scorer
 from rerank_cli.engines.choice import open_scorer
-from rerank_cli.engines.late_interaction import Row
+from rerank_cli.engines.rows import Row
 from rerank_cli.reranking.in_memory import score_texts
 
 LETTERS = WORDS[5:]

@@ -209,7 +209,7 @@ def test_texts_are_cut_to_the_lengths_that_help_names(files: Path) -> None:
             ModelConfig(model=str(files / "model"), engine="bi-encoder", device="cpu", max_length=longest)
         )
         (pair,) = scorer.prepare([("word " * 600, "word " * 600)])
-        assert (len(pair.payload.query), len(pair.payload.ids)) == (of_query, longest)
+        assert (len(pair.payload.query), len(pair.payload.document)) == (of_query, longest)
 
 
 def test_nothing_is_overwritten_unasked(files: Path, tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""Texts as a model reads them one by one: the rows of its input."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A text as the model reads it: token ids (int32, as bytes), of which the first `attended` are attended to.
+
+    `document` is its role. A model may treat the tokens of the two roles differently.
+    """
+
+    ids: bytes
+    attended: int
+    document: bool = False
+
+    def __len__(self) -> int:
+        return len(self.ids) // 4
+
+
+@dataclass(frozen=True, slots=True)
+class RowPair:
+    """A query and a document."""
+
+    query: Row
+    document: Row
+
+    @property
+    def content(self) -> bytes:
+        """All of it, to tell it from others."""
+        return b"%d %d " % (len(self.query.ids), self.query.attended) + self.query.ids + self.document.ids
