@@ -27,11 +27,11 @@ class LoadedLateInteraction(LoadedTextPairs):
     """The weights of a late-interaction model."""
 
     def load_weights(self) -> Any:
-        """The body on the CPU; the projection beside it."""
+        """The body on the CPU. The projection is read, too."""
         folder = self.text_model.folder
         config, late = load_config(folder), interaction_in(folder)
         inline = tuple(layer.name for layer in late.layers if layer.name is not None)
-        body = load_model(folder, config, self.dtype, AutoModel, beside=inline)
+        body = load_model(folder, config, self.dtype, AutoModel, read_elsewhere=inline)
         self._projection: nn.Module = projections(late.layers, int(config.hidden_size)).to(self.device)
         self._skipped = np.array(sorted(self.text_model.tokenizer.skipped), dtype=np.int32)
         return body

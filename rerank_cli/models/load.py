@@ -36,11 +36,11 @@ def load_model(
     config: Any,
     dtype: torch.dtype,
     family: Any = AutoModelForSequenceClassification,
-    beside: Sequence[str] = (),
+    read_elsewhere: Sequence[str] = (),
 ) -> Any:
     """The model of a `family` of transformers on the CPU. Of a body, AutoModel, the pooler may be missing.
 
-    `beside` are weights in its files that are read elsewhere. Raises ModelError when a file is damaged or a weight is
+    Weights named in `read_elsewhere` may be in its files, too. Raises ModelError when a file is damaged or a weight is
     missing.
     """
     hide_weight_bars()
@@ -72,7 +72,7 @@ def load_model(
         )
     types = number_types(folder.weights)
     twice = {name for name in types if f"{model.base_model_prefix}.{name}" in types}  # the library uses one of the two
-    unexpected = sorted({*map(str, report["unexpected_keys"]), *twice} - {*beside})
+    unexpected = sorted({*map(str, report["unexpected_keys"]), *twice} - {*read_elsewhere})
     if left := [name for name in unexpected if types.get(name) in FLOATS and not _may_be_left(name, model, body)]:
         raise ModelError(
             f"{folder.path}: {names} have {', '.join(left[:2])}, unknown to config.json; scores would be wrong",

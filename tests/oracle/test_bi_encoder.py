@@ -182,28 +182,7 @@ def test_the_length_is_that_of_its_files(folder: Path, tmp_path: Path) -> None:
 def test_a_cosine_has_the_same_bits_in_any_company(folder: Path, dtype: str) -> None:
     """Alone, with others and in any order: what `batch_invariant` claims."""
     chance = random.Random(4)
-    words = [
-        "the",
-        "tower",
-        "is",
-        "300",
-        "metres",
-        "tall",
-        "bread",
-        "is",
-        "baked",
-        "from",
-        "flour",
-        "water",
-        "and",
-        "salt",
-        "then",
-        "it",
-        "cools",
-        "on",
-        "a",
-        "rack",
-    ]
+    words = ["the", "tower", "is", "300", "metres", "tall", "bread", "baked", "from", "flour", "water", "and", "salt"]
     texts = [" ".join(chance.choices(words, k=chance.randint(1, 90))) for _ in range(40)]
     pairs = [(query, text) for query in ("how tall is the tower", "bread") for text in texts]
     config = ModelConfig(model=str(folder), device="cpu", dtype=dtype, max_length=128, threads=2)
