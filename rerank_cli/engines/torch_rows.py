@@ -1,6 +1,6 @@
 """Vectors of texts that do not depend on the company that a text is computed in.
 
-A matrix product rounds differently in other shapes, so the vectors of a text would change in the last digits with the
+The rounding of a matrix product depends on its size, so the vectors of a text would change in the last digits with the
 number and the length of the texts next to it. Here every batch has one of a few fixed shapes, by the length of the text
 alone: rows × tokens, both filled up. So a vector depends on its text, and may be kept for other windows
 (docs/experiments.md, E42).
