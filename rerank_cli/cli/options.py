@@ -120,7 +120,7 @@ Engine = Annotated[
     str,
     option(
         "engine",
-        "Engine that runs the model: auto, torch, openvino, onnx or bi-encoder (cosine).",
+        "Engine that runs the model: auto, torch, openvino, onnx, bi-encoder, late-interaction or yes-no.",
         values=["auto", *OFFERED],
     ),
 ]

@@ -176,7 +176,7 @@ def _parameters(found: Description, summary: Summary) -> str:
 def _lengths(found: Description, summary: Summary) -> str:
     if summary.positions is None or found.max_length is None:
         return "not stated in config.json"
-    if found.run is not None and found.run.engine == "bi-encoder":
+    if found.run is not None and found.run.engine in ("bi-encoder", "late-interaction"):
         lengths = f"{found.max_length} tokens a document, {found.query_max_length} a query"
     else:
         lengths = f"{found.max_length} tokens a pair, {found.query_max_length} of them a query's"

@@ -21,7 +21,7 @@ FAR = 5.0  # tolerances: further off, another model is computed, not the same on
 
 @dataclass(frozen=True, slots=True)
 class KnownScore:
-    """A published score of a pair; its `unit` is a logit or its sigmoid. `tolerances` are by our dtype."""
+    """A published score of a pair; its `unit` is a logit, its sigmoid or a MaxSim. `tolerances` are by our dtype."""
 
     query: str
     document: str

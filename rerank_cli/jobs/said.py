@@ -15,6 +15,7 @@ from rerank_cli.jobs.sampling import Sample, Whole
 
 FEW_TOKENS = 64  # in a batch: fewer than most pairs have
 MUCH = 0.2  # share of the pairs
+WHOLE_TEXTS = ("bi-encoder", "late-interaction")  # engines that do not score documents in parts
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ def on_truncated(counters: Counters, identity: Identity, config: ModelConfig) ->
     truncated, pairs = counters.truncated, counters.pairs
     if not truncated or truncated < pairs * MUCH:
         return []
-    parts = "" if identity.engine == "bi-encoder" else ", or score long documents in parts with --long-docs chunk"
+    parts = "" if identity.engine in WHOLE_TEXTS else ", or score long documents in parts with --long-docs chunk"
     if config.long_docs == "chunk":
         cut, advice = f"had a query longer than --query-max-length {identity.query_max_length}", "Raise it"
     elif identity.max_length < config.max_length:

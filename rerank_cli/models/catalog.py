@@ -7,7 +7,7 @@ a licence: the card counts. Any other model of a family runs, too.
 import re
 from dataclasses import dataclass
 
-from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, MODULAR, YES_NO
+from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, LATE, MODULAR, YES_NO
 
 NON_COMMERCIAL = re.compile(r"(^|-)(nc|non-?commercial|research(-use)?-only)($|-)", re.IGNORECASE)
 
@@ -114,6 +114,16 @@ FAMILIES = (
             ListedModel("zeroentropy/zerank-2", 4022, 32768, "many", "CC-BY-NC-4.0"),
             ListedModel("zeroentropy/zerank-1", 4022, 32768, "many", "CC-BY-NC-4.0"),
             ListedModel("zeroentropy/zerank-1-small", 1721, 32768, "many", APACHE),
+        ),
+    ),
+    Family(
+        "Late interaction",
+        LATE,
+        "",  # of any architecture
+        (
+            ListedModel("lightonai/GTE-ModernColBERT-v1", 149, 300, "en", APACHE),
+            ListedModel("colbert-ir/colbertv2.0", 110, 180, "en", MIT),
+            ListedModel("answerdotai/answerai-colbert-small-v1", 33.4, 512, "en", APACHE),
         ),
     ),
     Family(

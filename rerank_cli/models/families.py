@@ -22,7 +22,7 @@ NOT_RUN = (  # what models are by their names, and where they run
     (r"/rank[-_]?(zephyr|vicuna)", "a listwise reranker", "RankLLM runs it."),
     (r"/mono-?m?t5|/rank-?t5", "a reranker built on T5", ""),
     (r"qwen3-vl-reranker", "a reranker of pictures and texts", ""),
-    (r"colbert", "a late-interaction model", ""),
+    (r"jina-colbert", OWN_CODE, "Jina's API runs it."),
 )
 OWNERS = {  # on the hub, of models that are often named without them
     "cross-encoder": r"ms-marco-(minilm|tinybert|electra)",

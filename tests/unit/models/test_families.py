@@ -21,8 +21,7 @@ NOT_RUN = {
     "jinaai/jina-reranker-v2-base-multilingual": "repository",
     "jinaai/jina-reranker-v1-tiny-en": "repository",
     "Alibaba-NLP/gte-multilingual-reranker-base": "repository",
-    "colbert-ir/colbertv2.0": "late-interaction",
-    "answerdotai/answerai-colbert-small-v1": "late-interaction",
+    "jinaai/jina-colbert-v2": "repository",
 }
 RUN = [
     "Qwen/Qwen3-Reranker-0.6B",
@@ -40,6 +39,8 @@ RUN = [
     "baseten-admin/zerank-2-reranker-seq",
     "cross-encoder/ms-marco-MiniLM-L6-v2",
     "Qwen/Qwen3-Embedding-0.6B",
+    "colbert-ir/colbertv2.0",
+    "answerdotai/answerai-colbert-small-v1",
     "someone/reranker",
 ]
 
