@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import mutants_of_engines
+import mutants_of_stores
 from mutant import Mutant
 
 PARTS = ("rerank_cli", "tests", "sample_data", "pyproject.toml")
@@ -350,6 +351,7 @@ MUTANTS = [
         "training/test_train.py::test_every_file_of_a_trained_folder_has_the_permissions_of_the_umask[0o22]",
     ),
     *mutants_of_engines.MUTANTS,
+    *mutants_of_stores.MUTANTS,
 ]
 
 
