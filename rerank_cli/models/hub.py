@@ -27,6 +27,7 @@ from rerank_cli.models.folder import ModelFolder, inspect_folder
 from rerank_cli.models.hashes import sha256_of
 from rerank_cli.models.kind import read_kind
 from rerank_cli.models.libraries import silence_libraries
+from rerank_cli.models.prompts import prompt_of_model
 from rerank_cli.models.weights import weights_of
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
@@ -41,13 +42,14 @@ TRIES, LONGEST_WAIT_S = 3, 30.0
 DISK_FAULTS = (OSError, PermissionError, NotADirectoryError, FileExistsError)  # which are not network faults
 WAYS_OUT = (
     "Three ways out: run `hf download {model}` on a connected machine and copy the hub cache (HF_HOME) or the folder; "
-    "use `--model PATH` with the folder of the model; use `--model mini`, the small model in this package."
+    "use `--model PATH{prompt}` with the folder of the model; use `--model mini`, the small model in this package."
 )
 
 
 def ways_out(config: ModelConfig) -> str:
     """What to do without the model: no download of one that would not run, no `mini` where a bi-encoder is needed."""
-    advice = WAYS_OUT.format(model=config.model)
+    prompt = prompt_of_model(config.model) if config.prompt is None else None  # a folder has no name to go by
+    advice = WAYS_OUT.format(model=config.model, prompt=f" --prompt {prompt.name}" if prompt is not None else "")
     if config.engine == "bi-encoder":
         return advice.partition("; use `--model mini`")[0].replace("Three", "Two") + "."
     foreign = foreign_model(config.model)

@@ -60,6 +60,11 @@ def test_every_other_name_has_the_three_ways_out(name):
     assert f"hf download {name}" in ways_out(ModelConfig(model=name))
 
 
+def test_a_folder_of_a_model_with_a_prompt_needs_it_by_name():
+    assert "`--model PATH --prompt qwen3-reranker`" in ways_out(ModelConfig(model="Qwen/Qwen3-Reranker-0.6B"))
+    assert "`--model PATH`" in ways_out(ModelConfig(model="Qwen/Qwen3-Reranker-0.6B", prompt="own.json"))
+
+
 def test_a_bi_encoder_is_what_was_asked_for_whatever_its_name():
     assert "hf download someone/colbert" in ways_out(ModelConfig(model="someone/colbert", engine="bi-encoder"))
 
