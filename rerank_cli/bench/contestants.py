@@ -17,7 +17,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.engines.choice import ENGINE_OF_KIND, KINDS
 from rerank_cli.engines.machine import default_device, lacks_bfloat16
 from rerank_cli.engines.registry import ENGINES, not_installed
-from rerank_cli.models.declared import CROSS_ENCODER
+from rerank_cli.models.declared import CROSS_ENCODER, MODULES
 from rerank_cli.models.find import find_model
 from rerank_cli.models.folder import ModelFolder
 
@@ -210,6 +210,8 @@ def _why_no_peer(name: str, folder: ModelFolder) -> str:
     if not installed_peers()[name]:
         return "not installed"
     if folder.kind == CROSS_ENCODER and (folder.head is None or name == MODULAR_PEER):
+        return ""
+    if folder.late is not None and name == MODULAR_PEER and (folder.path / MODULES).is_file():
         return ""
     if folder.question is None or name != MODULAR_PEER:
         return f"does not compute the scores of a {folder.kind}"

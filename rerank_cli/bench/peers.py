@@ -1,4 +1,4 @@
-"""Other Python libraries that score pairs with a cross-encoder, used as in their documentation.
+"""Other Python libraries that score pairs, used as in their documentation.
 
 Each gets a model folder, a device, a dtype and a length, and turns pairs into scores.
 """
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 Pairs = Sequence[tuple[str, str]]
@@ -52,6 +53,35 @@ class SentenceTransformers:
         """One score a pair, in order."""
         scores = self._model.predict(list(pairs), batch_size=batch_size or 32, show_progress_bar=False)
         return [float(score) for score in scores]
+
+
+class MultiVectors:
+    """sentence-transformers' MultiVectorEncoder, which is given each distinct text once."""
+
+    def __init__(self, model: PeerModel) -> None:
+        from sentence_transformers import MultiVectorEncoder
+
+        self._model = MultiVectorEncoder(
+            model.folder, device=model.device, model_kwargs={"dtype": model.torch_dtype}, local_files_only=True
+        )
+
+    def __call__(self, pairs: Pairs, batch_size: int) -> list[float]:
+        """One score a pair, in order."""
+        queries, texts = (list(dict.fromkeys(each)) for each in zip(*pairs, strict=True))
+        options = {"batch_size": batch_size or 32, "show_progress_bar": False}
+        of_query = dict(zip(queries, self._model.encode_query(queries, **options), strict=True))
+        of_text = dict(zip(texts, self._model.encode_document(texts, **options), strict=True))
+        scores = self._model.similarity_pairwise(
+            [of_query[query] for query, _ in pairs], [of_text[text] for _, text in pairs]
+        )
+        return [float(score) for score in scores]
+
+
+def sentence_transformers(model: PeerModel) -> Peer:
+    """The class of sentence-transformers for a model, by the modules in its folder."""
+    modules = Path(model.folder) / "modules.json"
+    late = modules.is_file() and "MultiVectorMask" in modules.read_text(encoding="utf-8")
+    return MultiVectors(model) if late else SentenceTransformers(model)
 
 
 class FlagEmbedding:
@@ -146,7 +176,7 @@ class PeerRow(NamedTuple):
 
 
 PEERS = {
-    "sentence-transformers": PeerRow(SentenceTransformers, "sentence_transformers", (4, 8, 16, 32, 64, 128)),
+    "sentence-transformers": PeerRow(sentence_transformers, "sentence_transformers", (4, 8, 16, 32, 64, 128)),
     "FlagEmbedding": PeerRow(FlagEmbedding, "FlagEmbedding", (4, 8, 32, 0)),
     "rerankers": PeerRow(Rerankers, "rerankers", (0,)),
     "tutorial loop": PeerRow(TutorialLoop, "transformers", (1, 32)),

@@ -5,6 +5,7 @@ A tokenizer is required, since lengths, and so speed, depend on it. The scores a
 
 import json
 import shutil
+import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken
 from transformers import (
+    BertConfig,
+    BertModel,
     ModernBertConfig,
     ModernBertForSequenceClassification,
     ModernBertModel,
@@ -35,6 +38,7 @@ SHAPES: dict[str, dict[str, Any]] = {  # layers, width, heads, width of the feed
     "xlmr-mini": {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536},
     "modernbert": {"layers": 22, "hidden": 768, "heads": 12, "intermediate": 1152},  # as gte-reranker-modernbert-base
     "ettin-17m": {"layers": 7, "hidden": 256, "heads": 4, "intermediate": 384},  # with a head in modules
+    "colbert": {"layers": 12, "hidden": 768, "heads": 12, "intermediate": 3072},  # as ColBERTv2: late interaction
     "qwen3-0.6b": {"layers": 28, "hidden": 1024, "heads": 16, "intermediate": 3072},  # as Qwen3-Reranker-0.6B
 }
 PROMPT = "qwen3-reranker"  # of the language models among them
@@ -44,9 +48,17 @@ CLASSES = {  # of sentence-transformers
     "Pooling": "sentence_transformers.sentence_transformer.modules.pooling.Pooling",
     "Dense": "sentence_transformers.base.modules.dense.Dense",
     "LayerNorm": "sentence_transformers.sentence_transformer.modules.layer_norm.LayerNorm",
+    "MultiVectorMask": "sentence_transformers.multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask",
+    "Normalize": "sentence_transformers.base.modules.normalize.Normalize",
     "LogitScore": "sentence_transformers.cross_encoder.modules.logit_score.LogitScore",
 }
-POSITIONS = {"xlmr": 8194, "modernbert": 8192, "ettin": 8192, "qwen3": 40960}
+FEATURES = {  # a Transformer that gives the vectors of tokens
+    "transformer_task": "feature-extraction",
+    "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+    "module_output_name": "token_embeddings",
+}
+PROJECTED = 128  # width of a token in late interaction
+POSITIONS = {"colbert": 512, "xlmr": 8194, "modernbert": 8192, "ettin": 8192, "qwen3": 40960}
 
 
 def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
@@ -76,6 +88,8 @@ def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
                 **arguments, **_special_tokens(tokenizer), type_vocab_size=types, layer_norm_eps=1e-5
             )
             XLMRobertaForSequenceClassification(config).save_pretrained(target)
+        elif family == "colbert":
+            BertModel(BertConfig(**arguments, **_special_tokens(tokenizer))).save_pretrained(target)
         elif family == "qwen3":
             _write_qwen3(tokenizer, target, arguments)
         else:
@@ -84,6 +98,8 @@ def make_random_model(shape: str, tokenizer: Path, target: Path) -> None:
             family_class(config).save_pretrained(target)
     if family == "ettin":
         _write_head(target, sizes["hidden"])
+    if family == "colbert":
+        _write_projection(target, sizes["hidden"], load_tokenizer(tokenizer))
     for name in TOKENIZER_FILES if family != "qwen3" else ():
         if (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, target / name)
@@ -165,16 +181,34 @@ def _write_head(target: Path, width: int) -> None:
             {"linear.weight": torch.randn(1, width) / width**0.5, "linear.bias": torch.zeros(1)},
         ),
     ]
-    hidden = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
-    task = {
-        "transformer_task": "feature-extraction",
-        "modality_config": hidden,
-        "module_output_name": "token_embeddings",
+    _write_modules(target, modules, FEATURES)
+
+
+def _write_projection(target: Path, width: int, tokenizer: Any) -> None:
+    """The modules of a late-interaction model, as sentence-transformers writes them: ColBERTv2's, without markers.
+
+    Queries are filled up with the token that masks, or with another one where the tokenizer has none.
+    """
+    tokens, identity = {"module_input_name": "token_embeddings"}, "torch.nn.modules.linear.Identity"
+    dense = {"in_features": width, "out_features": PROJECTED, "bias": False, "activation_function": identity, **tokens}
+    modules: list[Module] = [
+        ("Dense", dense, {"linear.weight": torch.randn(PROJECTED, width) / width**0.5}),
+        ("MultiVectorMask", {"skiplist_words": list(string.punctuation)}, {}),
+        ("Normalize", tokens, {}),
+    ]
+    expansion = {
+        "strategy": "fixed",
+        "attend": False,
+        "token": tokenizer.mask_token or tokenizer.unk_token,
+        "length": 32,
     }
-    _write_modules(target, modules, task)
+    lengths = {"document_length": 180, "query_expansion": expansion}
+    _write_modules(target, modules, FEATURES | lengths, {"model_type": "MultiVectorEncoder"})
 
 
-def _write_modules(target: Path, modules: Sequence[Module], task: dict[str, Any]) -> None:
+def _write_modules(
+    target: Path, modules: Sequence[Module], task: dict[str, Any], about: dict[str, Any] | None = None
+) -> None:
     """The files of sentence-transformers for a Transformer that computes a `task`, and the modules after it."""
     listed = [{"idx": 0, "name": "0", "path": "", "type": CLASSES["Transformer"]}]
     for place, (kind, settings, tensors) in enumerate(modules, 1):
@@ -187,7 +221,7 @@ def _write_modules(target: Path, modules: Sequence[Module], task: dict[str, Any]
     for name, content in (
         (MODULES, listed),
         (LENGTHS, task),
-        (SETTINGS, {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity"}),
+        (SETTINGS, about or {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity"}),
     ):
         (target / name).write_text(json.dumps(content, indent=2))
 

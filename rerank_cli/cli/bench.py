@@ -55,7 +55,7 @@ def bench_command(
         o.option(
             "random-weights",
             "Model of random weights, to measure without a download: xlmr-large, xlmr-base, xlmr-mini, modernbert, "
-            "ettin-17m or qwen3-0.6b.",
+            "ettin-17m, colbert or qwen3-0.6b.",
         ),
     ] = None,
     tokenizer: Annotated[

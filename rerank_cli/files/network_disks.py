@@ -1,4 +1,4 @@
-"""Whether a folder is on a network disk, as far as the system says so."""
+"""Whether a folder is on the disk of another machine or of a host, as far as the system says so."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,20 @@ KINDS = (
     "pvfs",
     "orangefs",
 )
-BY_FUSE = ("sshfs", "s3fs", "rclone", "gcsfuse", "goofys", "mountpoint-s3", "blobfuse", "juicefs", *KINDS)
+OF_HOSTS = ("9p", "virtiofs", "vboxsf", "drvfs", "prl_fs")  # folders of a host in its virtual machines
+BY_FUSE = (
+    "vmhgfs-fuse",
+    "grpcfuse",
+    "sshfs",
+    "s3fs",
+    "rclone",
+    "gcsfuse",
+    "goofys",
+    "mountpoint-s3",
+    "blobfuse",
+    "juicefs",
+    *KINDS,
+)
 
 
 def network_disk_of(folder: Path) -> str | None:
@@ -43,7 +56,7 @@ def _is_network(kind: str) -> bool:
     system, dot, by = kind.partition(".")
     if system == "fuse" and dot:
         return by.startswith(BY_FUSE)
-    return kind.startswith(KINDS)
+    return kind.startswith(KINDS) or kind in OF_HOSTS
 
 
 def _plain(place: str) -> str:

@@ -10,6 +10,7 @@ what the stopped one saw. Only removal changes that: it raises the epoch, and a 
 A write is on disk before a run notes its number: a number that is lost with the power would be given again.
 """
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from rerank_cli.files.shared_file import SharedFile
 DROPPED_SHARE = 10  # of the entries, one in so many is dropped at once when there are too many
 TABLES = (
     "CREATE TABLE store (id TEXT NOT NULL, epoch INTEGER NOT NULL, number INTEGER NOT NULL, entries INTEGER NOT NULL)",
-    "CREATE TABLE models (id INTEGER PRIMARY KEY, made_by TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)",
+    "CREATE TABLE models (id INTEGER PRIMARY KEY, made_by TEXT NOT NULL UNIQUE, name TEXT NOT NULL, used INTEGER)",
     "CREATE TABLE writes (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, entries INTEGER NOT NULL)",
     "INSERT INTO store VALUES (lower(hex(randomblob(16))), 1, 0, 0)",
 )
@@ -39,9 +40,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a store that one model has: who that is, its entries, and when it was last used (Unix seconds)."""
+    """The part of a store that one model has: its name, its entries, and when it was last used (Unix seconds)."""
 
-    made_by: dict[str, Any]
+    name: str
     entries: int
     used: int
 
@@ -49,48 +50,57 @@ class Share:
 class NumberedStore(SharedFile):
     """The file of a store. A subclass has the table of the entries, keyed by 16 bytes."""
 
-    def begin(self, made_by: dict[str, Any], now: int) -> tuple[int, Seen]:
-        """The number of a model, which is noted as used `now`, and what a run that begins here sees of it.
+    def begin(self, made_by: dict[str, Any], name: str, now: int) -> tuple[int, Seen]:
+        """The number of a model, which is noted as used `now` by this `name`, and what a run that begins here sees.
 
-        All earlier writes are on disk afterwards.
+        All earlier writes are on disk afterwards: what is seen is read in the transaction that is.
         """
         with self._faults():
             self._connection.execute("PRAGMA synchronous = FULL")
             with self.transaction():
-                model = self._model(made_by, now)
-                self._connection.execute("UPDATE store SET number = number + 1")
+                model = self._model(made_by, name, now)
+                self.next_number()
+                seen = self._seen(model)
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            return model, self.seen(model)
+        return model, seen
 
-    def seen(self, model: int | None) -> Seen:
+    def seen(self, made_by: dict[str, Any]) -> Seen:
         """What a run of a model that begins now would see."""
+        with self._faults():
+            return self._seen(self._number_of(made_by))
+
+    def _seen(self, model: int | None) -> Seen:
         statement = """SELECT id, epoch, number, (SELECT coalesce(sum(entries), 0) FROM writes WHERE model = ?)
                        FROM store"""
-        store, epoch, number, entries = self._connection.execute(statement, (model,)).fetchone()
+        store, epoch, number, entries = self._row(statement, (model,))
         return Seen(store, epoch, number, entries)
 
-    def model_of(self, made_by: dict[str, Any]) -> int | None:
-        """The number of a model; None if it has none."""
+    def _number_of(self, made_by: dict[str, Any]) -> int | None:
         row = self._connection.execute("SELECT id FROM models WHERE made_by = ?", (_text(made_by),)).fetchone()
         return None if row is None else int(row[0])
 
-    def _model(self, made_by: dict[str, Any], now: int) -> int:
-        statement = "INSERT INTO models (made_by, used) VALUES (?, ?) ON CONFLICT (made_by) DO UPDATE SET used = ?"
-        self._connection.execute(statement, (_text(made_by), now, now))
-        model = self.model_of(made_by)
-        assert model is not None
-        return model
+    def _model(self, made_by: dict[str, Any], name: str, now: int) -> int:
+        statement = """INSERT INTO models (made_by, name, used) VALUES (?, ?, ?)
+                       ON CONFLICT (made_by) DO UPDATE SET name = excluded.name, used = excluded.used"""
+        self._connection.execute(statement, (_text(made_by), name, now))
+        return int(self._row("SELECT id FROM models WHERE made_by = ?", (_text(made_by),))[0])
+
+    def _row(self, statement: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+        """The row that a statement gives. Raises sqlite3.DatabaseError where a damaged file has none."""
+        row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError("a row is missing")
+        return row
 
     @property
     def epoch(self) -> int:
         """How often entries were removed."""
         with self._faults():
-            return int(self._connection.execute("SELECT epoch FROM store").fetchone()[0])
+            return int(self._row("SELECT epoch FROM store")[0])
 
     def next_number(self) -> int:
         """The number of the write of the transaction that is open."""
-        row = self._connection.execute("UPDATE store SET number = number + 1 RETURNING number").fetchone()
-        return int(row[0])
+        return int(self._row("UPDATE store SET number = number + 1 RETURNING number")[0])
 
     def note_write(self, number: int, model: int, entries: int) -> None:
         """Note what a write added, in its transaction."""
@@ -99,16 +109,16 @@ class NumberedStore(SharedFile):
 
     def shares(self) -> list[Share]:
         """What each model has, the one used last first."""
-        statement = """SELECT made_by, coalesce(sum(entries), 0), used FROM models LEFT JOIN writes ON model = id
+        statement = """SELECT name, coalesce(sum(entries), 0), used FROM models LEFT JOIN writes ON model = id
                        GROUP BY id ORDER BY used DESC, id"""
         with self._faults():
             rows = self._connection.execute(statement).fetchall()
-        return [Share(orjson.loads(made_by), entries, used) for made_by, entries, used in rows if entries]
+        return [Share(name, entries, used) for name, entries, used in rows if entries]
 
     def oldest_writes(self, most: int) -> int | None:
         """The last of the writes to drop so that fewer than `most` entries are left; None where that is so."""
         with self._faults():
-            entries = self._connection.execute("SELECT entries FROM store").fetchone()[0]
+            entries = self._row("SELECT entries FROM store")[0]
             if entries <= most:
                 return None
             left, last = entries - most + most // DROPPED_SHARE, None

@@ -5,8 +5,9 @@ The file is in WAL mode: several processes read and write at once, and a killed 
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from rerank_cli.core.errors import ConfigError, OutputError
@@ -15,6 +16,21 @@ from rerank_cli.files.network_disks import network_disk_of
 VERSION = 1
 BUSY_S = 60.0  # that a transaction of another process is waited for
 CACHE_KIB = 64 * 1024
+WAL_BYTES = 64 * 2**20  # to which a longer log is cut
+APPLICATION_AT = (
+    68  # the place of the application's number in an SQLite file (its documentation, "Database File Format")
+)
+
+
+def refuse_folder(folder: Path, said: str) -> None:
+    """Raises ConfigError for a folder that cannot hold a file that processes share; `said` is what named it."""
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise ConfigError(f"{said}: is not a folder", "Name a folder, or a new one.")
+    if (disk := network_disk_of(folder)) is not None:
+        raise ConfigError(
+            f"{said}: is on the disk of another machine ({disk}), where SQLite cannot share a file",
+            "Name a folder on a local disk.",
+        )
 
 
 class SharedFile:
@@ -47,17 +63,12 @@ class SharedFile:
         return (folder / cls.name).is_file()
 
     def _make_folder(self, folder: Path) -> None:
-        if os.path.lexists(folder) and not os.path.isdir(folder):
-            raise ConfigError(f"{self._said}: is not a folder", "Name a folder, or a new one.")
+        refuse_folder(folder, self._said)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise OutputError(f"{self._said}: {fault.strerror}", "Name a folder that can be written.") from None
-        if (disk := network_disk_of(folder)) is not None:
-            raise ConfigError(
-                f"{self._said}: is on a network disk ({disk}), where SQLite cannot share a file",
-                "Name a folder on a local disk.",
-            )
+        refuse_folder(folder, self._said)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -68,28 +79,52 @@ class SharedFile:
             raise OutputError(
                 f"{self._said}: {fault}", "Check the folder and its disk, or name another folder."
             ) from None
-        except sqlite3.DatabaseError as fault:
-            raise self._refusal(str(fault)) from None
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:  # the latter where the names of tables are damaged
+            raise self._refusal(f"is damaged, or no {self.of} ({fault})") from None
 
-    def _refusal(self, why: str) -> ConfigError:
+    def _refusal(self, what: str) -> ConfigError:
         return ConfigError(
-            f"{self._said}: {self.name} holds no {self.of} that this version reads ({why})",
-            f"Name another folder, or remove {self.path}.",
+            f"{self._said}: {self.name} {what}",
+            f"Name another folder, or remove {self.path} (of ours, `rerank cache {self.path.parent} --clear` does).",
         )
+
+    @classmethod
+    def remove_from(cls, folder: Path) -> bool:
+        """Remove a file of this kind, damaged or not, with what SQLite keeps next to it. Whether there was one."""
+        with suppress(OSError), (folder / cls.name).open("rb") as file:
+            file.seek(APPLICATION_AT)
+            if int.from_bytes(file.read(4), "big") == cls.application:
+                for suffix in ("-wal", "-shm", ""):
+                    (folder / f"{cls.name}{suffix}").unlink(missing_ok=True)
+                return True
+        return False
 
     def _prepare(self) -> None:
         tables = self._connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # before the id: both come at once
         found = self._connection.execute("PRAGMA application_id").fetchone()[0]
         if found != self.application and (found or tables):
-            raise self._refusal("it is another program's")
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"cache_size = -{CACHE_KIB}"):
+            raise self._refusal("is another program's")
+        self._switch_to_wal()
+        for pragma in ("synchronous = NORMAL", f"cache_size = -{CACHE_KIB}", f"journal_size_limit = {WAL_BYTES}"):
             self._connection.execute(f"PRAGMA {pragma}")
         if not found:
             with self.transaction():
                 self._create()
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
-            raise self._refusal(f"its version is {version}, not {VERSION}")
+            raise self._refusal(f"has the version {version}, not {VERSION}")
+
+    def _switch_to_wal(self) -> None:
+        """SQLite does not wait here for another process that does the same."""
+        give_up = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as fault:
+                if "locked" not in str(fault) or time.monotonic() > give_up:
+                    raise
+            time.sleep(0.01)
 
     def _create(self) -> None:
         """Make the tables, unless another process was faster."""
@@ -112,10 +147,11 @@ class SharedFile:
                 self._connection.execute("ROLLBACK")
             raise
 
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(path.stat().st_size for path in self.path.parent.glob(f"{self.name}*"))
+    @classmethod
+    def size_in(cls, folder: Path) -> int:
+        """Bytes that the file in a folder takes, with what SQLite keeps next to it; 0 without one."""
+        paths = [folder / f"{cls.name}{suffix}" for suffix in ("", "-wal", "-shm")]
+        return sum(path.stat().st_size for path in paths if path.is_file())
 
     def shrink(self) -> None:
         """Give the room of removed entries back to the disk."""

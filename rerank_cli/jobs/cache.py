@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rerank_cli.core.errors import InputError
+from rerank_cli.core.errors import InputError, RerankError
 from rerank_cli.files.score_store import ScoreStore
 from rerank_cli.models.own_cache import Kept, kept_answers, kept_graphs, kept_hashes, remove
 
@@ -33,19 +33,22 @@ class Keeping:
 def kept_in(folder: Path) -> Iterator[Keeping]:
     """What the folder of --score-cache has. Raises InputError if it has nothing of ours, ConfigError, OutputError."""
     store = _store(folder)
-    rows = tuple(Row(share.used, _who(share.made_by), entries=share.entries) for share in store.shares())
-    yield Keeping("scores", store.path, store.size, sum(row.entries or 0 for row in rows), rows)
+    rows = tuple(Row(share.used, share.name, entries=share.entries) for share in store.shares())
+    yield Keeping("scores", store.path, store.size_in(folder), sum(row.entries or 0 for row in rows), rows)
     store.close()
 
 
 def clear_folder(folder: Path) -> int:
     """Remove all scores; the bytes that were freed. Raises as `kept_in`."""
-    store = _store(folder)
-    before = store.size
-    store.clear()
-    freed = before - store.size
-    store.close()
-    return freed
+    before = ScoreStore.size_in(folder)
+    try:
+        store = _store(folder)
+        store.clear()
+        store.close()
+    except RerankError:  # damaged, or without room to be cleared
+        if not ScoreStore.remove_from(folder):
+            raise
+    return before - ScoreStore.size_in(folder)
 
 
 def kept_by_user() -> Iterator[Keeping]:
@@ -70,9 +73,3 @@ def _store(folder: Path) -> ScoreStore:
     if not ScoreStore.exists_in(folder):
         raise InputError(f"{folder}: has no {ScoreStore.name}", "Name the folder of --score-cache.")
     return ScoreStore(folder, "rerank cache")
-
-
-def _who(made_by: dict[str, object]) -> str:
-    """Who computed scores, in short."""
-    version = f", rerank {made_by.get('rerank')}"
-    return f"{made_by.get('model')}, {made_by.get('engine')} {made_by.get('dtype')} on {made_by.get('device')}{version}"

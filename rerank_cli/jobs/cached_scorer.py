@@ -18,16 +18,28 @@ from rerank_cli import __version__
 from rerank_cli.core.errors import RerankError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.scorer import Batch, Identity, PreparedPair, Scorer
+from rerank_cli.engines.machine import machine
 from rerank_cli.files.score_store import ScoreStore
 
 KEPT, KEPT_S = 4096, 2.0  # logits are stored when there are so many, or after so many seconds
 
 
 def made_by(identity: Identity) -> dict[str, Any]:
-    """What computes a logit, without what is in its input already: how long that may be."""
+    """What computes a logit: hashes of the model's files and no names, and the processor where that computes.
+
+    How long an input may be is left out, since the input is in the key.
+    """
     fields = identity.as_dict()
     del fields["max_length"], fields["query_max_length"]
-    return {"rerank": __version__, **fields}
+    if identity.weights_sha256:
+        del fields["model"], fields["revision"]
+    processor = machine()["cpu"] if identity.device == "cpu" else None
+    return {"rerank": __version__, "processor": processor, **fields}
+
+
+def name_of(identity: Identity) -> str:
+    """Who computes, for people."""
+    return f"{identity.model}, {identity.engine} {identity.dtype} on {identity.device}, rerank {__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +63,12 @@ class CachedScorer:
     """A Scorer around another one.
 
     Pairs are prepared in another thread than they are scored, so `reads` and `writes` open the store separately.
-    Without `writes` nothing is added. A store that fails is not used any more, and `report` says so. `missed` counts
+    Without `writes` nothing is added. A store that fails is not used any more, and `warn` says so. `missed` counts
     entries that were there and no use: damaged, or perhaps there and not read.
     """
 
-    def __init__(self, scorer: Scorer, reads: View, writes: Additions | None, report: Report) -> None:
-        self._scorer, self._reads, self._writes, self._report = scorer, reads, writes, report
+    def __init__(self, scorer: Scorer, reads: View, writes: Additions | None, warn: Report) -> None:
+        self._scorer, self._reads, self._writes, self._warn = scorer, reads, writes, warn
         self.identity, self.traits, self.notes = scorer.identity, scorer.traits, scorer.notes
         self._salt = hashlib.blake2b(orjson.dumps(made_by(self.identity), option=orjson.OPT_SORT_KEYS), digest_size=16)
         self._kept: list[tuple[bytes, float]] = []
@@ -99,7 +111,7 @@ class CachedScorer:
         except RerankError as fault:
             self._can_read = False
             self.missed += len(keys)
-            self._report(f"{fault.message}: the score cache is not read any more")
+            self._warn(f"{fault.message}: the score cache is not read any more. {fault.advice}")
             return {}
         self.missed += len(damaged)
         self._to_drop.extend(damaged)
@@ -135,7 +147,7 @@ class CachedScorer:
             writes.store.keep_within(writes.most_bytes)
         except RerankError as fault:
             self._writes = None
-            self._report(f"{fault.message}: new scores are not added to the score cache any more")
+            self._warn(f"{fault.message}: new scores are not added to the score cache any more. {fault.advice}")
         self._stored_at = time.monotonic()
 
     def close(self) -> None:

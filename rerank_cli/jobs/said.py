@@ -34,6 +34,10 @@ class Said:
                 self._reported.add(sentence)
                 self.report(sentence)
 
+    def warn_one(self, sentence: str) -> None:
+        """Warn of one thing."""
+        self.warn_of([sentence])
+
     def warn_of(self, sentences: Iterable[str]) -> None:
         """Warn, and keep the warnings for the statistics."""
         for sentence in sentences:

@@ -119,7 +119,8 @@ class Run:
     ) -> ExitStatus:
         """Score to the end of the input and make the output final."""
         config = self.config
-        self._cache = ScoreCache(config.files, self.report)
+        continues = beginning.action is Action.CONTINUE
+        self._cache = ScoreCache(config.files, self.said.warn_one, continues=continues)
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
             sizes = self._report_opening(inputs)
             if output.found is not None:  # to be seen while the model is loaded

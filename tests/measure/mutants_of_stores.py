@@ -77,7 +77,7 @@ MUTANTS = [
         "reranking/reranker.py",
         "else each.unknown",
         "else None",
-        CACHED + "test_after_out_of_memory_known_pairs_are_not_scored_again",
+        "unit/reranking/test_reranker.py::test_pairs_whose_logits_are_known_are_never_scored",
     ),
     Mutant(
         "score cache: logits that are not finite are kept",
@@ -98,7 +98,7 @@ MUTANTS = [
         "models/tokens.py",
         'return b"%d " % self.document_at + self.ids.tobytes()',
         "return self.ids[self.document_at :].tobytes()",
-        KEYS + "test_a_key_is_the_input_after_truncation",
+        KEYS + "test_query_and_document_are_told_apart",
     ),
     Mutant(
         "late interaction: the marker is left out",

@@ -38,7 +38,7 @@ def timed(work: Callable[[], None]) -> tuple[float, float]:
 def write(folder: Path, first: int, end: int) -> None:
     """Add entries by their numbers."""
     store = ScoreStore(folder, "measure")
-    model, _ = store.begin(MADE_BY, 0)
+    model, _ = store.begin(MADE_BY, "measured", 0)
     for start in range(first, end, KEPT):
         store.add(model, [(key, 0.5) for key in keys(start, min(start + KEPT, end))])
     store.close()
@@ -47,7 +47,7 @@ def write(folder: Path, first: int, end: int) -> None:
 def read(folder: Path, wanted: list[bytes]) -> None:
     """Find entries."""
     store = ScoreStore(folder, "measure")
-    _, seen = store.begin(MADE_BY, 0)
+    _, seen = store.begin(MADE_BY, "measured", 0)
     groups = [wanted[start : start + AT_ONCE] for start in range(0, len(wanted), AT_ONCE)]
     found = sum(len(store.find(group, seen.number)[0]) for group in groups)
     assert found == len(wanted)

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sentence_transformers import CrossEncoder
+from sentence_transformers import CrossEncoder, MultiVectorEncoder
 
 from rerank_cli.bench import random_weights
 from rerank_cli.bench.benchmark import gflop
+from rerank_cli.bench.peers import PEERS, PeerModel
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.models.find import ALIASES
@@ -39,8 +40,12 @@ def test_a_model_of_random_weights_scores_as_in_sentence_transformers(made: tupl
     )
     scorer.load()
     ((*ours,),) = score_texts(scorer, [(QUERY, TEXTS)])
-    oracle = CrossEncoder(str(folder), device="cpu", local_files_only=True, activation_fn=torch.nn.Identity())
-    theirs = [float(score) for score in oracle.predict([(QUERY, text) for text in TEXTS])]
+    pairs = [(QUERY, text) for text in TEXTS]
+    if shape == "colbert":
+        theirs = PEERS["sentence-transformers"].make(PeerModel(str(folder), "cpu", "fp32", 512))(pairs, 0)
+    else:
+        oracle = CrossEncoder(str(folder), device="cpu", local_files_only=True, activation_fn=torch.nn.Identity())
+        theirs = [float(score) for score in oracle.predict(pairs)]
     spread = float(torch.tensor(theirs).std())
     assert spread > 1e-2
     assert ours == pytest.approx(theirs, abs=1e-4 * spread)
@@ -49,7 +54,8 @@ def test_a_model_of_random_weights_scores_as_in_sentence_transformers(made: tupl
 def test_operations_are_counted_by_the_matrices_of_the_layers(made: tuple[str, Path]) -> None:
     shape, folder = made
     config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
-    model = CrossEncoder(str(folder), device="cpu", local_files_only=True)
+    family = MultiVectorEncoder if shape == "colbert" else CrossEncoder
+    model = family(str(folder), device="cpu", local_files_only=True)
     weights = sum(
         weight.numel()
         for name, weight in model.named_parameters()

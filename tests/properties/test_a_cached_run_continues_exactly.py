@@ -1,6 +1,8 @@
 """With a score cache known pairs are not scored. A resumed run sees what the stopped one saw, or says it cannot."""
 
+import math
 import signal
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -12,7 +14,7 @@ from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadCon
 from rerank_cli.core.errors import ExitStatus, Interrupted
 from rerank_cli.core.stats import Stats
 from rerank_cli.engines.fake import FakeScorer
-from rerank_cli.files.score_store import ScoreStore
+from rerank_cli.files.score_store import STORED, ScoreStore
 from rerank_cli.jobs import cached_scorer
 from rerank_cli.jobs.score import Run
 from rerank_cli.jobs.score_cache import OTHERWISE
@@ -242,9 +244,11 @@ def test_logits_that_are_not_finite_are_not_kept(folder):
     made = config(folder, faults="nan_at=3")
     with pytest.raises(Exception, match="finite"):
         finished(made)
-    store = ScoreStore(folder / "cache", "")
-    assert 0 < sum(share.entries for share in store.shares()) < whole
-    store.close()
+    with sqlite3.connect(folder / "cache" / ScoreStore.name) as direct:
+        kept = [STORED.unpack(value)[0] for (value,) in direct.execute("SELECT value FROM scores")]
+    direct.close()
+    assert 0 < len(kept) < whole
+    assert all(map(math.isfinite, kept))
 
 
 def test_the_signal_of_a_stop_is_the_usual_one():

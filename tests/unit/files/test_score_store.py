@@ -30,7 +30,7 @@ def store(tmp_path):
 
 
 def begun(store, made_by=None):
-    return store.begin(made_by or MADE_BY, 1_000_000)
+    return store.begin(made_by or MADE_BY, "m", 1_000_000)
 
 
 def test_a_run_sees_what_was_there_when_it_began_and_nothing_later(store):
@@ -126,15 +126,15 @@ def test_the_oldest_entries_are_dropped_when_there_are_too_many_and_the_epoch_ri
     assert store.find(wanted, after.number)[0].keys() == {key(200), key(5000)}
 
 
-def test_a_cleared_store_is_empty_and_small_and_of_another_epoch(store):
+def test_a_cleared_store_is_empty_and_small_and_of_another_epoch(store, tmp_path):
     model, seen = begun(store)
     store.add(model, [(key(n), 1.0) for n in range(5000)])
-    before = store.size
+    before = store.size_in(tmp_path / "cache")
     store.clear()
     after = begun(store)[1]
     assert (after.entries, after.epoch, after.store) == (0, seen.epoch + 1, seen.store)
     assert store.find([key(1)], after.number) == ({}, [])
-    assert store.size < before / 4
+    assert store.size_in(tmp_path / "cache") < before / 4
 
 
 def test_two_writers_at_once_lose_nothing(tmp_path):
@@ -162,9 +162,9 @@ def test_two_writers_at_once_lose_nothing(tmp_path):
 def test_the_list_of_models_says_who_was_used_last(store):
     begun(store, {"model": "never wrote"})
     for now, name in ((50, "old"), (70, "new"), (60, "middle")):
-        model, _ = store.begin({"model": name}, now)
+        model, _ = store.begin({"model": name}, name, now)
         store.add(model, [(key(now), 1.0)])
-    assert [(share.made_by["model"], share.entries, share.used) for share in store.shares()] == [
+    assert [(share.name, share.entries, share.used) for share in store.shares()] == [
         ("new", 1, 70),
         ("middle", 1, 60),
         ("old", 1, 50),
@@ -205,6 +205,9 @@ def test_another_version_of_the_file_is_refused(store, tmp_path):
         ("fuse.ntfs-3g", False),
         ("fuseblk", False),
         ("lustre", True),
+        ("9p", True),
+        ("virtiofs", True),
+        ("fuse.grpcfuse", True),
     ],
 )
 def test_network_disks_are_known_by_the_table_of_mounts(tmp_path, monkeypatch, kind, network):

@@ -53,9 +53,9 @@ def test_who_computes_is_in_the_key(store):
 
 
 def test_query_and_document_are_told_apart(store):
-    scorer = FakeScorer(ModelConfig(model="fake:"))
-    assert keys(store, scorer, [("a", "b")]) != keys(store, scorer, [("b", "a")])
-    assert keys(store, mini(), [("a", "b")]) != keys(store, mini(), [("b", "a")])
+    for scorer in (FakeScorer(ModelConfig(model="fake:")), mini()):
+        for other in (("b", "a"), ("c", "b"), ("a", "c"), ("a b", ""), ("", "a b")):
+            assert keys(store, scorer, [("a", "b")]) != keys(store, scorer, [other])
 
 
 @pytest.mark.parametrize("changed", ["engine", "model", "weights_sha256", "device", "dtype", "threads", "label"])

@@ -10,6 +10,7 @@ import pytest
 from support.making import Clock, entries_of, fake, fake_logit, written_logit
 
 from rerank_cli.core.config import ModelConfig, WriteConfig
+from rerank_cli.core.decimals import as_float32
 from rerank_cli.core.errors import DeviceError, PassingFault
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.ranking import Ranking
@@ -308,6 +309,40 @@ def test_windows_do_not_depend_on_how_many_batches_are_in_flight(depth, faults):
     assert [dataclasses.replace(done.counters, busy_s=0) for done in found] == [
         dataclasses.replace(done.counters, busy_s=0) for done in expected
     ]
+
+
+class Knowing(InFlight):
+    """The same, and a cache knows the logits of every third pair. `scored` counts the others."""
+
+    scored = 0
+
+    def prepare(self, pairs):
+        prepared = super().prepare(pairs)
+        logits = self._logits(Batch.of(prepared)) if prepared else []
+        return [
+            dataclasses.replace(pair, logit=as_float32(logit)) if pair.payload % 3 == 0 else pair
+            for pair, logit in zip(prepared, logits, strict=True)
+        ]
+
+    def score(self, batches):
+        for logits in super().score(batches):
+            self.scored += len(logits)
+            yield logits
+
+
+@pytest.mark.parametrize("faults", ["slow=0.001", *(f"slow=0.001,oom_at={number}" for number in (1, 2, 4, 9))])
+def test_pairs_whose_logits_are_known_are_never_scored(faults):
+    records = [*some(23), {"query": "long", "candidates": [f"text {n}" for n in range(3000)]}, *some(4)]
+    options = {"tokens": 150, "budget": 80}
+    expected = windows(entries_of(*records), fake(), **options)
+    scorer = Knowing(faults, depth=5)
+    found = windows(entries_of(*records), scorer, **options)
+    assert [done.results for done in found] == [done.results for done in expected]
+    cached, alone = sum(done.counters.cached for done in found), sum(done.counters.oom_splits for done in found)
+    distinct = sum(done.counters.pairs - done.counters.duplicate_pairs for done in expected)
+    assert 0.2 * distinct < cached < 0.5 * distinct
+    assert scorer.scored + cached == distinct
+    assert alone == ("oom_at" in faults)
 
 
 def test_one_call_of_the_engine_goes_on_over_windows_that_are_ready():
