@@ -108,7 +108,9 @@ def score(
     ] = None,
     score_cache: Annotated[
         str | None,
-        o.option("score-cache", "Score no pair twice: scores are kept in this folder, for later runs too."),
+        o.option(
+            "score-cache", "Keep scores in this folder, and take known ones from it. A later run scores what is new."
+        ),
     ] = None,
     cache_gb: Annotated[
         float | None,

@@ -19,7 +19,7 @@ def dry_run_lines(run: DryRun) -> list[str]:
         ("batches", f"{count.batches:,} of up to {run.batch_tokens:,} tokens{alone}"),
         ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
     ]
-    if count.cached:
+    if run.has_cache:
         known = count.pairs - count.duplicate_pairs + count.chunks - count.chunked
         rows.append(("score cache", f"{count.cached:,} of {known:,} pairs have a score already"))
     if count.chunked:

@@ -118,8 +118,11 @@ def open_late_interaction(config: ModelConfig, folder: ModelFolder | None = None
     positions = positions_of(folder)
     lengths = lengths_within(positions, folder.longest, config, notes)
     query = min(late.query.longest or lengths.query, positions)
-    if "query_max_length" in config.requested and late.expansion is None:
-        query = min(query, config.query_max_length)
+    if "query_max_length" in config.requested and config.query_max_length < query:
+        if late.expansion is not None and late.expansion.fixed:
+            notes.append(f"--query-max-length is not used: the model reads queries at {query} tokens, filled up")
+        else:
+            query = config.query_max_length
     lengths = Lengths(positions, lengths.pair, query)
 
     def make_tokenizer(resolved: Resolved) -> LateTexts:

@@ -21,7 +21,8 @@ SHAPE_TOKENS = {"cpu": 1024, "cuda": 8192, "mps": 4096}  # of a batch, filled up
 SHORTEST = 8  # lengths are multiples of this, and of more from LONG on
 LONG = 64
 STEPS = 4  # lengths in an octave: with more there is less to fill up, and there are more batches that are not full
-KEPT_BYTES = 512 * 2**20  # of vectors
+KEPT_BYTES = 512 * 2**20  # of rows with their vectors
+OVERHEAD = 800  # bytes of the objects of a row
 SMALLER = "Use --device cpu, a smaller --max-length, or a GPU with more memory."
 
 Rows = list[Row]
@@ -57,9 +58,9 @@ class RowEncoder:
         self.encoded = 0  # rows
 
     def vectors(
-        self, rows: Iterable[Row], on_batch: Callable[[int], None] = lambda _count: None
+        self, rows: Iterable[Row], on_batch: Callable[[int], None] = lambda _count: None, *, keep: bool = True
     ) -> dict[Row, torch.Tensor]:
-        """The vectors of rows. `on_batch` is called with the number of rows of each batch.
+        """The vectors of rows. `on_batch` is called with the number of rows of each batch. `keep`: for later calls.
 
         Raises DeviceError when a batch does not fit into memory.
         """
@@ -74,7 +75,8 @@ class RowEncoder:
         batches = list(self._batches(missing))
         for batch, made in zip(batches, self._computed(batches), strict=True):
             found.update(zip(batch, made, strict=True))
-            self._keep(batch, made)
+            if keep:
+                self._keep(batch, made)
             on_batch(len(batch))
         return found
 
@@ -124,7 +126,11 @@ class RowEncoder:
     def _keep(self, batch: Rows, made: list[torch.Tensor]) -> None:
         for row, vectors in zip(batch, made, strict=True):
             self._kept[row] = vectors
-            self._bytes += vectors.nbytes
+            self._bytes += _size(row, vectors)
         while self._bytes > KEPT_BYTES:
-            _, vectors = self._kept.popitem(last=False)
-            self._bytes -= vectors.nbytes
+            self._bytes -= _size(*self._kept.popitem(last=False))
+
+
+def _size(row: Row, vectors: torch.Tensor) -> int:
+    """The bytes that a row takes, with its vectors."""
+    return vectors.nbytes + len(row.ids) + OVERHEAD

@@ -6,7 +6,6 @@ same bits whatever its batch, and the vectors of a text serve all its pairs, in 
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import torch
@@ -14,10 +13,11 @@ import torch
 from rerank_cli.core.scorer import Batch
 from rerank_cli.engines.lanes import side_by_side
 from rerank_cli.engines.rows import Row
+from rerank_cli.engines.torch_device import is_out_of_memory, raise_if_lost
 from rerank_cli.engines.torch_model import LoadedCrossEncoder
 from rerank_cli.engines.torch_rows import RowEncoder, Rows
 
-AHEAD = 64  # batches whose texts are encoded together
+AHEAD_TOKENS = 2**17  # of batches whose texts are encoded together
 
 
 class LoadedTextPairs(LoadedCrossEncoder):
@@ -39,15 +39,33 @@ class LoadedTextPairs(LoadedCrossEncoder):
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield the scores of each batch, in order. Raises DeviceError when texts do not fit into memory."""
-        while group := list(islice(batches, AHEAD)):
+        for group in _groups(batches):
             pairs = [pair.payload for batch in group for pair in batch.pairs]
             kept = self.encoder.vectors(row for pair in pairs for row in (pair.document, pair.query))
             yield from side_by_side(partial(self._scores, kept), self._lanes, iter(group))
 
     @torch.inference_mode()
-    def _scores(self, kept: dict[Row, torch.Tensor], batch: Batch) -> list[float]:
+    def _scores(self, kept: dict[Row, torch.Tensor], batch: Batch) -> list[float] | None:
         if self.device.type == "cpu":
             torch.set_num_threads(self._lane_threads)
         pairs = [pair.payload for pair in batch.pairs]
-        scores = [self.similarity(kept[pair.query], kept[pair.document]) for pair in pairs]
-        return list(torch.stack(scores).tolist())
+        try:
+            scores = [self.similarity(kept[pair.query], kept[pair.document]) for pair in pairs]
+            return list(torch.stack(scores).tolist())
+        except RuntimeError as fault:
+            if is_out_of_memory(fault):
+                return None
+            raise_if_lost(fault)
+            raise
+
+
+def _groups(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
+    """Batches in groups of at most AHEAD_TOKENS, or of one that has more."""
+    group: list[Batch] = []
+    for batch in batches:
+        group.append(batch)
+        if sum(each.padded for each in group) >= AHEAD_TOKENS:
+            yield group
+            group = []
+    if group:
+        yield group

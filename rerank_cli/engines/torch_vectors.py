@@ -62,7 +62,7 @@ class LoadedBiEncoder(LoadedTextPairs):
                 counted += batch
                 on_batch(batch)
 
-            kept = self.encoder.vectors(rows, count)
+            kept = self.encoder.vectors(rows, count, keep=False)
             made[start:end] = torch.stack([kept[row] for row in rows]).cpu().numpy()
             on_batch(len(rows) - counted)  # texts that were met before
         return made

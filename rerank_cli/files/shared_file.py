@@ -17,9 +17,7 @@ VERSION = 1
 BUSY_S = 60.0  # that a transaction of another process is waited for
 CACHE_KIB = 64 * 1024
 WAL_BYTES = 64 * 2**20  # to which a longer log is cut
-APPLICATION_AT = (
-    68  # the place of the application's number in an SQLite file (its documentation, "Database File Format")
-)
+APPLICATION_AT = 68  # where an SQLite file has the number of its application (sqlite.org/fileformat.html)
 
 
 def refuse_folder(folder: Path, said: str) -> None:

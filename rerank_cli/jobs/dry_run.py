@@ -47,6 +47,7 @@ class DryRun:
     fate: str  # of pairs longer than max_length
     counters: Counters = field(default_factory=Counters)
     lengths: Counter[int] = field(default_factory=Counter)
+    has_cache: bool = False  # whether --score-cache was given
     estimate: Estimate | None = None  # None where there is nothing to score
 
     @property
@@ -125,6 +126,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
         budgets["batch_tokens"],
         budgets["window_tokens"],
         FATES[config.model.long_docs],
+        has_cache=config.files.score_cache is not None,
     )
     stats.bytes_total = inputs.size
 

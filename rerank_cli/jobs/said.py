@@ -87,7 +87,10 @@ def on_truncated(counters: Counters, identity: Identity, config: ModelConfig) ->
     if not truncated or truncated < pairs * MUCH:
         return []
     parts = "" if identity.engine in WHOLE_TEXTS else ", or score long documents in parts with --long-docs chunk"
-    if config.long_docs == "chunk":
+    if identity.engine == "late-interaction":
+        cut = f"were truncated (documents at {identity.max_length} tokens, queries at {identity.query_max_length})"
+        advice = "Use shorter texts, or a model that takes more"
+    elif config.long_docs == "chunk":
         cut, advice = f"had a query longer than --query-max-length {identity.query_max_length}", "Raise it"
     elif identity.max_length < config.max_length:
         cut = f"were truncated at {identity.max_length} tokens, all that the model takes"

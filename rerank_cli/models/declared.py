@@ -117,7 +117,7 @@ def _kind_of_modules(
         return YES_NO
     if "LogitScore" in more:
         raise _no_kind(folder, modules)
-    if "MultiVectorMask" in more or ("Pooling" not in more and settings.get("similarity_fn_name") == "MaxSim"):
+    if "MultiVectorMask" in more or ("Pooling" not in more and "Dense" in more and _is_late(settings)):
         return LATE
     if more[:1] != ["Pooling"] or more.count("Pooling") > 1:
         raise _no_kind(folder, modules)
@@ -126,6 +126,12 @@ def _kind_of_modules(
     if "LayerNorm" in more or "Normalize" in more[:-1]:
         raise _no_kind(folder, modules)
     return BI_ENCODER
+
+
+def _is_late(settings: dict[str, Any]) -> bool:
+    """Whether settings are those of PyLate, which wrote cosine as the similarity before it wrote MaxSim."""
+    named = settings.get("similarity_fn_name"), settings.get("model_type")
+    return named[0] == "MaxSim" or named[1] == "ColBERT" or "query_prefix" in settings or "document_prefix" in settings
 
 
 def _no_kind(folder: Path, modules: tuple[Module, ...]) -> ModelError:

@@ -22,11 +22,8 @@ from rerank_cli.models.head import TOKENS, Layer, layer_of, refuse_other_setting
 ENGINE = "late-interaction"
 ADVICE = "Those score with --engine late-interaction or auto. They cannot be exported or trained."
 EXPANDED = 32  # tokens of a query, if the files do not say
-STANFORD_LONGEST = 180  # tokens of a document, if the files do not say
 STANFORD_MARKERS = ("[unused0]", "[unused1]")
 LONGEST_EXPANSION = 512
-QUERY, DOCUMENT = "query", "document"
-OF_DOCUMENTS = (DOCUMENT, "passage", "corpus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +103,13 @@ def _of_stanford(folder: Path, config: dict[str, Any], declaration: Declaration)
         _text(path, found, name) or marker
         for name, marker in zip(("query_token_id", "doc_token_id"), STANFORD_MARKERS, strict=True)
     )
-    expansion = Expansion(_length(path, found, "query_maxlen") or EXPANDED, found.get("attend_to_mask_tokens") is True)
+    expansion = Expansion(_length(path, found, "query_maxlen") or EXPANDED, bool(found.get("attend_to_mask_tokens")))
     hidden, width = config.get("hidden_size"), found.get("dim")
     if type(hidden) is not int or type(width) is not int:
         raise ModelError(f"{path}: dim cannot be {str(width)[:40]}", FETCH_AGAIN)
     return LateInteraction(
         Side(query, " ", expansion.length),
-        Side(document, " ", _length(path, found, "doc_maxlen") or STANFORD_LONGEST),
+        Side(document, " ", _length(path, found, "doc_maxlen")),
         expansion,
         tuple(string.punctuation) if found.get("mask_punctuation", True) else (),
         (Layer("Dense", folder / "model.safetensors", width, bias=False, name="linear.weight"),),
@@ -126,15 +123,19 @@ def _of_pylate(folder: Path, declaration: Declaration, layers: tuple[Layer, ...]
     query = _text(path, found, "query_prefix") or "", prompts[0]
     document = _text(path, found, "document_prefix") or "", prompts[1]
     expansion = None
+    longest = longest_of(folder / LENGTHS, declaration.modules[0].settings)
     length = _length(path, found, "query_length")
-    if found.get("do_query_expansion") is not False:
-        attend = found.get("attend_to_expansion_tokens", found.get("attend_to_mask_tokens")) is True
+    if "query_expansion" in found:
+        expansion = _expansion(path, found["query_expansion"])
+    elif found.get("do_query_expansion") is not False:
+        attend = bool(found.get("attend_to_expansion_tokens", found.get("attend_to_mask_tokens")))
         expansion = Expansion(length or EXPANDED, attend)
+    if expansion is not None and expansion.fixed:
         length = expansion.length
     skipped = found.get("skiplist_words")
     return LateInteraction(
-        Side(query[0], query[1].removeprefix(query[0]), length),
-        Side(document[0], document[1].removeprefix(document[0]), _length(path, found, "document_length")),
+        Side(query[0], query[1].removeprefix(query[0]), length or longest),
+        Side(document[0], document[1].removeprefix(document[0]), _length(path, found, "document_length") or longest),
         expansion,
         tuple(string.punctuation) if skipped is None else _words(path, skipped),
         layers,
@@ -181,8 +182,7 @@ def _prompts(path: Path, found: Mapping[str, Any]) -> tuple[str, str]:
     prompts = found.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
         raise ModelError(f"{path}: prompts are not an object of strings", FETCH_AGAIN)
-    document = next((prompts[name] for name in OF_DOCUMENTS if prompts.get(name)), "")
-    return prompts.get(QUERY) or "", document or ""
+    return prompts.get("query") or "", prompts.get("document") or ""
 
 
 def _text(path: Path, found: Mapping[str, Any], name: str) -> str | None:

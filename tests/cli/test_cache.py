@@ -44,8 +44,10 @@ def test_a_dry_run_says_what_the_cache_saves_and_adds_nothing(tmp_path: Path) ->
     assert (tmp_path / "a/b/cache/scores.sqlite3").read_bytes() == before
     done = rerank("score", "grown.jsonl", "--dry-run", *FAKE, "--score-cache", "none", cwd=tmp_path)
     assert done.code == 0
-    assert "score cache" not in done.stdout.decode()
+    assert "score cache   0 of 16 pairs have a score already" in done.stdout.decode()
     assert not (tmp_path / "none").exists()
+    done = rerank("score", "grown.jsonl", "--dry-run", *FAKE, "--score-cache", "grown.jsonl", cwd=tmp_path)
+    assert done.code == 2
 
 
 def test_a_cache_is_shown_and_cleared(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """With a score cache known pairs are not scored. A resumed run sees what the stopped one saw, or says it cannot."""
 
 import math
+import shutil
 import signal
 import sqlite3
 from dataclasses import replace
@@ -153,16 +154,22 @@ def lose(folder, how):
                 path.unlink()
         case "no cache":
             return {"cache": None}
+        case "damaged":
+            (folder / "cache" / ScoreStore.name).write_bytes(b"nothing of ours\n" * 300)
+        case "an older copy":
+            return {"cache": "copy"}
     return {}
 
 
-LOSSES = ("cleared", "dropped", "another folder", "made anew", "no cache")
+LOSSES = ("cleared", "dropped", "another folder", "made anew", "no cache", "damaged", "an older copy")
 
 
 @pytest.mark.parametrize("how", LOSSES)
 def test_under_another_epoch_it_continues_with_right_scores_and_says_that_it_is_not_exact(folder, how):
     finished(config(folder, "right.jsonl", faults="", cache=None))
     finished(config(folder, "half.out", source="half.jsonl", faults=""))
+    shutil.copytree(folder / "cache", folder / "copy")
+    finished(config(folder, "more.out", source="half.jsonl", faults="", cache="cache"))
     assert stopped(config(folder, faults=""), 12, Varying(ModelConfig(model="fake:", max_length=16), 12))
     told, made = [], config(folder, faults="", **lose(folder, how))
     run = finished(made, Varying(made.model), told)
@@ -176,6 +183,7 @@ def test_under_another_epoch_it_continues_with_right_scores_and_says_that_it_is_
 def test_an_engine_whose_logits_do_not_depend_on_batches_is_exact_under_any_epoch(folder, how):
     finished(config(folder, "right.jsonl", faults="", cache=None))
     finished(config(folder, "half.out", source="half.jsonl", faults=""))
+    shutil.copytree(folder / "cache", folder / "copy")
     assert stopped(config(folder, faults=""), 12)
     document = finished(config(folder, faults="", **lose(folder, how))).document
     assert (document["deterministic"], document["deterministic_why"]) == (True, None)

@@ -65,7 +65,7 @@ def write_stanford(folder: Path, **metadata: Any) -> Path:
     return folder
 
 
-def write_pylate(folder: Path, *, dense: int = 1, **settings: Any) -> Path:
+def write_pylate(folder: Path, *, dense: int = 1, longest: int = 59, **settings: Any) -> Path:
     """As PyLate saves models: Transformer and Dense, with the settings in one file."""
     write_body(folder)
     modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]
@@ -79,7 +79,7 @@ def write_pylate(folder: Path, *, dense: int = 1, **settings: Any) -> Path:
         modules.append({"idx": number, "name": str(number), "path": path, "type": "pylate.models.Dense.Dense"})
         width = WIDTH
     (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 59, "do_lower_case": False}))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": longest, "do_lower_case": False}))
     found = {name: value for name, value in {**PYLATE, **settings}.items() if value is not None}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(found))
     return folder
@@ -113,6 +113,15 @@ LATE_MODELS = {
     "pylate, markers of two words": lambda folder: write_pylate(
         folder, query_prefix="[unused0] is", document_prefix="[D] "
     ),
+    "pylate, lengths of the Transformer": lambda folder: write_pylate(
+        folder, longest=20, document_length=None, query_length=None, do_query_expansion=False
+    ),
+    "pylate, as of 2025": lambda folder: write_pylate(folder, similarity_fn_name="cosine", document_length=30),
+    "pylate, newer expansion": lambda folder: write_pylate(
+        folder, query_expansion={"strategy": "min", "length": 12, "attend": True}
+    ),
+    "stanford, no longest": lambda folder: write_stanford(folder, doc_maxlen=None),
+    "stanford, attends by number": lambda folder: write_stanford(folder, attend_to_mask_tokens=1),
     "saved": write_saved,
     "saved, no expansion": lambda folder: write_saved(folder, off=True),
     "saved, at least": lambda folder: write_saved(folder, strategy="min", attend=True),

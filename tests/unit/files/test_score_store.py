@@ -2,9 +2,12 @@
 
 import sqlite3
 import struct
+import subprocess
+import sys
 import threading
 
 import pytest
+from support.running import environment
 
 from rerank_cli.core.errors import ConfigError, OutputError
 from rerank_cli.files import network_disks
@@ -105,12 +108,79 @@ def test_no_flipped_byte_of_the_file_gives_a_wrong_logit(tmp_path):
         try:
             found, _ = damaged.find(list(entries), number)
             assert found.items() <= entries.items()
+            damaged.seen(MADE_BY)
+            damaged.shares()
+            damaged.add(begun(damaged)[0], [(key(1), 1.0)])
             outcomes.add("all" if len(found) == len(entries) else "some")
         except (ConfigError, OutputError):
             outcomes.add("failed")
         finally:
             damaged.close()
     assert {"refused", "all", "some"} <= outcomes
+
+
+OPENING = """
+import sys
+from pathlib import Path
+from rerank_cli.files.score_store import ScoreStore
+sys.stdin.readline()
+for number in range(12):
+    ScoreStore(Path(sys.argv[1]) / str(number), "").close()
+"""
+
+
+def test_processes_that_begin_one_store_at_once_all_get_it(tmp_path):
+    command = [sys.executable, "-c", OPENING, str(tmp_path)]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) for _ in range(4)
+    ]
+    for process in started:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 4
+
+
+def test_what_is_noted_is_on_disk_when_it_is_noted(store, monkeypatch):
+    """The transaction that notes it waits for the disk, and reads what is seen: nothing comes in between."""
+    done = []
+    store._connection.set_trace_callback(lambda statement: done.append(statement.split()[0:3]))
+    begun(store)
+    words = [" ".join(each) for each in done]
+    full, begin = words.index("PRAGMA synchronous ="), words.index("BEGIN IMMEDIATE")
+    read, commit = words.index("SELECT id, epoch,"), words.index("COMMIT")
+    assert full < begin < read < commit
+
+
+def damage_a_leaf(folder):
+    """Overwrite a page of the table of entries; a store with many entries, and their keys."""
+    store = opened(folder)
+    model, _ = begun(store)
+    entries = {key(n * 2654435761 % 2**40): n / 4 for n in range(12_000)}
+    store.add(model, list(entries.items()))
+    store.close()
+    with store.path.open("r+b") as file:
+        file.seek(60 * 4096)
+        file.write(b"\xff" * 4096)
+    return entries
+
+
+def test_with_a_damaged_page_other_entries_are_found_and_it_can_be_removed(tmp_path):
+    entries = damage_a_leaf(tmp_path)
+    store = opened(tmp_path)
+    found, damaged = store.find(list(entries), 10)
+    assert 0 < len(damaged) < 400
+    assert len(found) == len(entries) - len(damaged)
+    assert found.items() <= entries.items()
+    store.close()
+    assert ScoreStore.remove_from(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_file_of_ours_is_removed(tmp_path):
+    (tmp_path / ScoreStore.name).write_bytes(b"not ours" * 100)
+    assert not ScoreStore.remove_from(tmp_path)
+    assert (tmp_path / ScoreStore.name).exists()
+    assert not ScoreStore.remove_from(tmp_path / "none")
 
 
 def test_the_oldest_entries_are_dropped_when_there_are_too_many_and_the_epoch_rises(store):

@@ -1,15 +1,16 @@
 """The keys of a score cache: the input as a model reads it, and who computes."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.core.scorer import Scorer
+from rerank_cli.core.scorer import Identity, Scorer
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.files.score_store import ScoreStore
 from rerank_cli.jobs.cached_scorer import CachedScorer, View, made_by
+from rerank_cli.models.find import find_model
 
 PAIRS = [("what is tea?", "A drink."), ("what is tea?", "A drink of leaves, hot water and time. " * 8)]
 
@@ -58,8 +59,22 @@ def test_query_and_document_are_told_apart(store):
             assert keys(store, scorer, [("a", "b")]) != keys(store, scorer, [other])
 
 
-@pytest.mark.parametrize("changed", ["engine", "model", "weights_sha256", "device", "dtype", "threads", "label"])
-def test_every_part_of_the_identity_counts_but_the_lengths(changed):
+NOT_COUNTED = ("max_length", "query_max_length", "model", "revision")
+
+
+@pytest.mark.parametrize("changed", [each.name for each in fields(Identity)])
+def test_every_part_of_the_identity_counts_but_lengths_and_names(changed):
+    identity = replace(FakeScorer(ModelConfig(model="fake:")).identity, weights_sha256="w")
+    value = {"torch": "9"} if changed == "versions" else 7 if changed.endswith("length") else "other"
+    assert (made_by(replace(identity, **{changed: value})) == made_by(identity)) == (changed in NOT_COUNTED)
+
+
+def test_without_weights_the_name_counts():
     identity = FakeScorer(ModelConfig(model="fake:")).identity
-    assert made_by(replace(identity, **{changed: "other"})) != made_by(identity)
-    assert made_by(replace(identity, max_length=1, query_max_length=1)) == made_by(identity)
+    assert made_by(replace(identity, model="other")) != made_by(identity)
+
+
+def test_a_model_is_the_same_by_whatever_name(store):
+    folder = find_model(ModelConfig(model="mini")).path
+    by_path = open_scorer(ModelConfig(model=str(folder), engine="torch", device="cpu", threads=1))
+    assert keys(store, by_path) == keys(store, mini())
