@@ -51,9 +51,10 @@ def parts_of(stats: Stats, over: bool = False) -> Iterator[Part]:
         return
     yield counted(4, short(stats.pairs_scored), "pairs")
     yield counted(3, short(stats.per_second(stats.live.pairs)), "pairs/s")
-    yield counted(6, short(total.records), "saved")
-    if stats.live.cached:
-        yield counted(8, f"{stats.cached_share:.0%}", "cached")
+    cached = stats.live.cached > 0
+    yield counted(8 if cached else 6, short(total.records), "saved")
+    if cached:
+        yield counted(6, f"{stats.cached_share:.0%}", "cached")
     else:
         yield counted(8, short(stats.per_second(stats.live.tokens)), "tokens/s")
     yield counted(9, f"{stats.live.padding_share:.0%}", "padding")

@@ -54,14 +54,14 @@ MUTANTS = [
     Mutant(
         "score cache: another epoch is not noticed",
         "jobs/score_cache.py",
-        "noted.entries > 0 and noted.epoch != now.epoch",
+        "saw and noted.epoch != now.epoch",
         "False",
         CACHED + "test_under_another_epoch_it_continues_with_right_scores_and_says_that_it_is_not_exact[cleared]",
     ),
     Mutant(
         "score cache: continuing without it is not noticed",
         "jobs/score_cache.py",
-        "            self._note_change(scorer, noted is not None and noted.entries > 0)\n            return scorer",
+        "            self._note_change(scorer, saw)\n            return scorer",
         "            return scorer",
         CACHED + "test_under_another_epoch_it_continues_with_right_scores_and_says_that_it_is_not_exact[no cache]",
     ),

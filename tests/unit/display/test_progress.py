@@ -16,7 +16,7 @@ from support.running import HANG_S, environment
 
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.display.progress import Reporter, choose_mode, closing_line, status_line, summary_rows
-from rerank_cli.display.progress_bar import run_bar, summary_table
+from rerank_cli.display.progress_bar import fitting, parts_of, run_bar, summary_table
 
 NOW = datetime(2026, 11, 21, 1, 37, 0, 999, tzinfo=UTC)
 DOCUMENT = {
@@ -419,3 +419,13 @@ def test_the_end_of_a_stopped_process_shows_the_cursor_again_since_ctrl_c_emptie
     finally:
         os.close(person)
         os.close(device)
+
+
+@pytest.mark.parametrize("columns", [90, 120, 200])
+def test_the_share_of_known_pairs_is_worth_more_than_what_is_saved(columns):
+    stats = Stats(Clock())
+    stats.pairs_found(60)
+    stats.batch_scored(20, 200, 220, 0.5)
+    shown, _ = fitting(parts_of(stats), columns, 3)
+    assert "75% cached" in [part.text for part in shown]
+    assert not any("tokens/s" in part.text for part in shown)
