@@ -27,7 +27,7 @@ from rerank_cli.models.folder import ModelFolder, inspect_folder
 from rerank_cli.models.hashes import sha256_of
 from rerank_cli.models.kind import read_kind
 from rerank_cli.models.libraries import silence_libraries
-from rerank_cli.models.prompts import prompt_of_model
+from rerank_cli.models.prompts import Prompt, prompt_of_model
 from rerank_cli.models.weights import weights_of
 
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
@@ -46,10 +46,14 @@ WAYS_OUT = (
 )
 
 
+def _three_ways(model: str, prompt: Prompt | None) -> str:
+    return WAYS_OUT.format(model=model, prompt=f" --prompt {prompt.name}" if prompt is not None else "")
+
+
 def ways_out(config: ModelConfig) -> str:
     """What to do without the model: no download of one that would not run, no `mini` where a bi-encoder is needed."""
     prompt = prompt_of_model(config.model) if config.prompt is None else None  # a folder has no name to go by
-    advice = WAYS_OUT.format(model=config.model, prompt=f" --prompt {prompt.name}" if prompt is not None else "")
+    advice = _three_ways(config.model, prompt)
     if config.engine == "bi-encoder":
         return advice.partition("; use `--model mini`")[0].replace("Three", "Two") + "."
     foreign = foreign_model(config.model)
@@ -113,7 +117,7 @@ def refuse_other_bytes(name: str, path: Path, verify: bool = False) -> None:
     what_next = "Remove it, then run again" if path.exists() else "It was removed: run again"
     raise ModelError(
         f"{name}: {path}: differs from the hub's file (its SHA-256 differs)",
-        f"{what_next} to fetch it again. {WAYS_OUT.format(model=name)}",
+        f"{what_next} to fetch it again. {_three_ways(name, prompt_of_model(name))}",
     )
 
 

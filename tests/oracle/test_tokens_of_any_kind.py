@@ -3,6 +3,7 @@
 import json
 import random
 import string
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,8 @@ def test_a_separator_that_the_configuration_does_not_name_cannot_be_forged(kind:
         expected = [each for each in [*template.head, *template.middle, *template.tail] if each in separators]
         assert [each for each in pair.payload.ids if each in separators] == expected, text
         (alone,) = single.prepare([(text, text)])
-        for ids in (alone.payload.ids, alone.payload.query):
-            assert sum(each in separators for each in ids) == 2, text
+        for row in (alone.payload.document, alone.payload.query):
+            assert sum(each in separators for each in array("i", row.ids)) == 2, text
 
 
 def test_words_that_a_template_holds_as_well_stay_words() -> None:
@@ -148,4 +149,4 @@ def test_words_that_a_template_holds_as_well_stay_words() -> None:
     single = SingleTexts(resolved_of(tokenizer), Encoding("mean"), (64, 64))
     for text in ("the and the", "query the", "and query"):
         (pair,) = single.prepare([(text, text)])
-        assert list(pair.payload.ids) == tokenizer(text)["input_ids"]
+        assert list(array("i", pair.payload.document.ids)) == tokenizer(text)["input_ids"]
