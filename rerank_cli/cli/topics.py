@@ -37,7 +37,7 @@ WORDS = {  # what people ask for: the page and the heading of the section that h
     "install": ("guide", "Check the installation"),
     "config": ("configuration", "A file for a job"),
     "environment": ("configuration", "Environment variables"),
-    "cache": ("configuration", "Caches"),
+    "caches": ("configuration", "Caches"),
     "mini": ("models", "mini"),
     "engines": ("models", "Engines"),
     "dtype": ("models", "Precision"),
