@@ -4,6 +4,7 @@ Each text is encoded once, in a batch of fixed shape (`torch_rows`), and each pa
 same bits whatever its batch, and the vectors of a text serve all its pairs, in later windows too.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from rerank_cli.engines.torch_rows import RowEncoder, Rows
 AHEAD_TOKENS = 2**17  # of batches whose texts are encoded together
 
 
-class LoadedTextPairs(LoadedCrossEncoder):
+class LoadedTextPairs(LoadedCrossEncoder, ABC):
     """The weights of such a model. A subclass says what it makes of a text, and how two are compared."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -29,13 +30,13 @@ class LoadedTextPairs(LoadedCrossEncoder):
         model, lanes = self.text_model, (self._lanes, self._lane_threads)
         self.encoder = RowEncoder(self.encode, self.device, model.lengths.positions, model.pad_id, lanes)
 
+    @abstractmethod
     def encode(self, inputs: dict[str, torch.Tensor], rows: Rows) -> list[torch.Tensor]:
         """What is kept of each row of a batch: tensors of float32 of their own, on the device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def similarity(self, query: torch.Tensor, document: torch.Tensor) -> torch.Tensor:
         """The score of a pair, a float32, from what is kept of its texts."""
-        raise NotImplementedError
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield the scores of each batch, in order. Raises DeviceError when texts do not fit into memory."""

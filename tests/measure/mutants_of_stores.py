@@ -171,7 +171,7 @@ MUTANTS = [
         "oracle/test_bi_encoder.py::test_a_cosine_has_the_same_bits_in_any_company[mini-mean-bf16]",
     ),
     Mutant(
-        "texts: rows are told apart by their length alone",
+        "texts: rows are distinguished by their length alone",
         "engines/rows.py",
         "    ids: bytes\n    attended: int\n    document: bool = False\n",
         "    ids: bytes\n    attended: int\n    document: bool = False\n\n"

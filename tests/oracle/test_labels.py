@@ -17,6 +17,7 @@ from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.machine import cpu_info
 from rerank_cli.models.find import find_model
+from rerank_cli.models.libraries import cache_in
 from rerank_cli.reranking.in_memory import score_texts
 
 PAIRS = [
@@ -137,9 +138,17 @@ def test_an_exported_folder_keeps_its_label(three: Path, tmp_path: Path) -> None
         find_model(ModelConfig(model=str(target)))
 
 
-def test_int8_keeps_the_head_in_float(three: Path) -> None:
-    """OpenVINO quantizes activations, too, on processors with AMX: it is 0.92 there, and below 0.5 on others."""
-    pytest.importorskip("openvino")
+def test_int8_keeps_the_head_in_float(three: Path, tmp_path: Path) -> None:
+    """The difference is of the body: 0.92 on one processor with AMX, under 0.5 on one without. Why is not known."""
+    openvino = pytest.importorskip("openvino")
+    with cache_in(tmp_path):
+        logits_of(three, 1, "openvino", dtype="int8")
+    [graph] = tmp_path.rglob("*.xml")
+    constants = [op for op in openvino.Core().read_model(graph).get_ops() if op.get_type_name() == "Constant"]
+    types = {op.get_friendly_name(): op.get_element_type().get_type_name() for op in constants}
+    weights = {name: kind for name, kind in types.items() if name.endswith(".weight")}
+    assert {kind for name, kind in weights.items() if "classifier" in name or "pooler" in name} == {"f32"}
+    assert {kind for name, kind in weights.items() if "encoder" in name and "dense" in name} == {"i8"}
     bound = 1.0 if any("amx_int8" in line for line in cpu_info()) else 0.5
     assert logits_of(three, 1, "openvino", dtype="int8") == pytest.approx(expected(three, 1), abs=bound)
 

@@ -149,7 +149,7 @@ def lose(folder, how):
             finished(config(folder, "other.jsonl", faults="", gb=1e-6))
         case "another folder":
             return {"cache": "another"}
-        case "made anew":
+        case "made again":
             for path in (folder / "cache").iterdir():
                 path.unlink()
         case "no cache":
@@ -161,7 +161,7 @@ def lose(folder, how):
     return {}
 
 
-LOSSES = ("cleared", "dropped", "another folder", "made anew", "no cache", "damaged", "an older copy")
+LOSSES = ("cleared", "dropped", "another folder", "made again", "no cache", "damaged", "an older copy")
 
 
 @pytest.mark.parametrize("how", LOSSES)
