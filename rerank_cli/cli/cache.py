@@ -13,7 +13,8 @@ from rerank_cli.jobs.cache import clear_cache, clear_folder, kept_by_user, kept_
 
 def cache_command(
     folder: Annotated[
-        str | None, o.argument("[DIR]", "The folder of --score-cache (default: graphs and notes of all runs).")
+        str | None,
+        o.argument("[DIR]", "The folder of --score-cache or --vectors. Without one: graphs and notes of all runs."),
     ] = None,
     clear: Annotated[bool, o.option("clear", "Remove all of it. It is made again when it is needed.")] = False,
     as_json: Annotated[bool, o.option("json", "Print one line of JSON instead.")] = False,

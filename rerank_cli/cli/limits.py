@@ -61,12 +61,12 @@ def folder_to_make(output: str) -> Path:
     return Path(output)
 
 
-def cache_size(gigabytes: float | None, cache: str | None) -> float:
-    """`--cache-gb`, or its default. Raises ConfigError for none at all, and where there is no cache."""
+def cache_size(gigabytes: float | None, *folders: str | None) -> float:
+    """`--cache-gb`, or its default. Raises ConfigError for none at all, and where there is nothing to limit."""
     if gigabytes is None:
         return FileConfig().cache_gb
-    if cache is None:
-        raise ConfigError("--cache-gb needs --score-cache", "It says how large that may become.")
+    if not any(folders):
+        raise ConfigError("--cache-gb needs --score-cache or --vectors", "It says how large these may become.")
     if gigabytes <= 0:
         raise ConfigError(f"--cache-gb {gigabytes:g}: is not above 0", "Example: 10.")
     return gigabytes

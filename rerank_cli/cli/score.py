@@ -112,9 +112,19 @@ def score(
             "score-cache", "Keep scores in this folder, and take known ones from it. A later run scores what is new."
         ),
     ] = None,
+    vectors: Annotated[
+        str | None,
+        o.option(
+            "vectors",
+            "Keep vectors of documents in this folder for later runs. For models that compare vectors.",
+        ),
+    ] = None,
     cache_gb: Annotated[
         float | None,
-        o.option("cache-gb", "Most gigabytes of --score-cache (default: 10). The oldest entries are dropped first."),
+        o.option(
+            "cache-gb",
+            "Most gigabytes of --score-cache and of --vectors (default: 10). The oldest entries are dropped first.",
+        ),
     ] = None,
     progress: o.ProgressOption = "auto",
     stats: Annotated[str | None, o.option("stats", "Write the statistics of the run to this file, as JSON.")] = None,
@@ -154,7 +164,7 @@ def score(
             tag=tag,
             model="fake" if engine == "fake" else model,
         ),
-        model=o.model_of(context),
+        model=dataclasses.replace(o.model_of(context), vectors=vectors is not None),
         batch=BatchConfig(batch_tokens=batch_tokens, window_tokens=window_tokens),
         files=FileConfig(
             output="-" if output is None else output,
@@ -163,7 +173,8 @@ def score(
             overwrite=overwrite,
             resume=resume,
             score_cache=score_cache,
-            cache_gb=cache_size(cache_gb, score_cache),
+            vectors=vectors,
+            cache_gb=cache_size(cache_gb, score_cache, vectors),
         ),
         error_limit=error_limit(max_errors, strict),
         origins=origins_of(context),

@@ -95,6 +95,7 @@ class ModelConfig:
     label: int | None = None  # that is ranked by, of a classifier with several
     prompt: str | None = None  # of a reranker that answers yes or no: a name, or a JSON file
     instruction: str | None = None  # that is written into the prompt
+    vectors: bool = False  # vectors of documents are kept across runs, as float16
     requested: tuple[str, ...] = ()  # names of fields that the user chose: what is done with these is worth a note
 
 
@@ -126,7 +127,7 @@ class ErrorLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileConfig:
-    """Where the output goes, whether existing files there may be replaced, and where scores are kept."""
+    """Where the output goes, whether existing files there may be replaced, and where scores and vectors are kept."""
 
     output: str = "-"
     errors: str | None = None
@@ -134,7 +135,8 @@ class FileConfig:
     overwrite: bool = False
     resume: bool = False
     score_cache: str | None = None  # the folder of scores that stay across runs
-    cache_gb: float = 10.0  # most of it, in 10^9 bytes
+    vectors: str | None = None  # the folder of vectors of documents that stay across runs
+    cache_gb: float = 10.0  # most of each, in 10^9 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

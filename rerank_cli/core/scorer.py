@@ -34,6 +34,7 @@ class Identity:
     label: int | None = None  # of a classifier with several, the one that is ranked by
     prompt: str | None = None  # of a reranker that answers yes or no: its name, and the beginning of its hash
     instruction: str | None = None  # in the prompt, if it is not the prompt's own
+    vectors: str | None = None  # the type to which vectors of documents are rounded, if they are kept across runs
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, for the fingerprint and the statistics."""
@@ -48,6 +49,7 @@ class Traits:
     `batch_tokens` and `window_batches` are the defaults for its device: tokens per batch, and the size of a window in
     batches. `batch_invariant`: a logit does not depend on the batch that it is computed in, to the last bit. It is set
     where a test shows it. `has_logits`: whether a score can be read as a logit; else its sigmoid means nothing.
+    `has_vectors`: whether the engine is a VectorScorer.
     """
 
     multiple: int
@@ -55,6 +57,7 @@ class Traits:
     window_batches: int
     batch_invariant: bool = False
     has_logits: bool = True
+    has_vectors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,29 @@ class Scorer(Protocol):
 
     def close(self) -> None:
         """Release the device."""
+
+
+class Shelf(Protocol):
+    """Where an engine keeps vectors of documents for later runs: their numbers, little-endian, by the document.
+
+    A document is what the model reads of it, as bytes.
+    """
+
+    def find(self, documents: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The vectors of those documents that are kept."""
+
+    def add(self, vectors: Sequence[tuple[bytes, bytes]]) -> None:
+        """Keep the vectors of documents."""
+
+
+class VectorScorer(Scorer, Protocol):
+    """An engine that makes vectors of a document from its text alone, and can keep them as float16."""
+
+    def use_shelf(self, shelf: Shelf) -> None:
+        """Take vectors of documents from a shelf, and add what is computed. All are rounded to float16 from then on."""
+
+    def document(self, pair: PreparedPair) -> tuple[bytes, int]:
+        """What the model reads of the document of a prepared pair, and how many bytes its vectors take on a shelf."""
 
 
 def known_and_unknown(pairs: Sequence[PreparedPair]) -> tuple[list[int], list[int]]:

@@ -12,7 +12,7 @@ def cache_lines(found: Iterable[Keeping]) -> Iterator[str]:
     """The places with their sizes, and their parts in columns."""
     for keeping in found:
         yield f"{keeping.what:<11} {mebibytes(keeping.size)}, {keeping.entries:,} kept in {keeping.place}"
-        amounts = [_amount(row) for row in keeping.rows]
+        amounts = [_amount(row, keeping.unit) for row in keeping.rows]
         width = max(map(len, amounts), default=0)
         for row, amount in zip(keeping.rows, amounts, strict=True):
             yield f"  {amount:>{width}}  used {_minute(row.used)}  {row.of}"
@@ -35,8 +35,8 @@ def cache_as_json(found: Iterable[Keeping]) -> list[dict[str, Any]]:
     ]
 
 
-def _amount(row: Row) -> str:
-    return f"{row.entries:,} scores" if row.size is None else mebibytes(row.size)
+def _amount(row: Row, unit: str) -> str:
+    return f"{row.entries:,} {unit}" if row.size is None else mebibytes(row.size)
 
 
 def _minute(seconds: int) -> str:

@@ -2,7 +2,9 @@
 
 from rerank_cli.core.times import about
 from rerank_cli.display.bars import bar
+from rerank_cli.jobs.documents import Documents
 from rerank_cli.jobs.dry_run import DryRun
+from rerank_cli.jobs.opening import count_of, readable_size
 
 
 def dry_run_lines(run: DryRun) -> list[str]:
@@ -22,12 +24,25 @@ def dry_run_lines(run: DryRun) -> list[str]:
     if run.has_cache:
         known = count.pairs - count.duplicate_pairs + count.chunks - count.chunked
         rows.append(("score cache", f"{count.cached:,} of {known:,} pairs have a score already"))
+    if run.documents is not None and run.documents.count:
+        rows.append(("vectors", vectors_of(run.documents)))
     if count.chunked:
         rows.append(("in parts", f"{count.chunked:,} documents in {count.chunks:,} parts"))
     rows.append(("time", time_of(run)))
     lengths = [f"{figures[name]:,}" for name in ("median_tokens", "p95_tokens", "max_tokens")]
     rows.append(("pair lengths", f"median {lengths[0]}, 95 % within {lengths[1]}, longest {lengths[2]}"))
     return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(run)]
+
+
+def vectors_of(documents: Documents) -> str:
+    """What --vectors would keep, and how often it serves."""
+    figures = documents.as_dict()
+    each = readable_size(round(documents.size / documents.count))
+    known = f", of which {documents.known:,} are there already" if documents.known else ""
+    return (
+        f"{readable_size(documents.size)} for {count_of(documents.count, 'document')} of {each}{known}; "
+        f"each serves {figures['pairs_per_document']:.1f} pairs"
+    )
 
 
 def time_of(run: DryRun) -> str:

@@ -49,8 +49,9 @@ def status_line(stats: Stats, now: datetime) -> str:
 def closing_line(document: dict[str, Any], now: datetime) -> str:
     """One plain line on a run that is over."""
     counts = ("records", "scored", "failed", "pairs", "truncated", *(("cached",) if document["cached"] else ()))
+    vectors = tuple(name for name in ("vectors_found", "vectors_computed") if name in document)
     resumed = ("resumed_pairs",) if document["resumed_pairs"] else ()  # not in the rates
-    names = (*counts, *resumed, "wall_s", "scoring_s", "pairs_per_s", "tokens_per_s")
+    names = (*counts, *vectors, *resumed, "wall_s", "scoring_s", "pairs_per_s", "tokens_per_s")
     return f"{now:%Y-%m-%dT%H:%M:%SZ} done " + " ".join(f"{name}={document[name]}" for name in names)
 
 
@@ -257,6 +258,9 @@ def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "records", f"{document['records']:,} ({document['scored']:,} scored, {document['failed']:,} failed)"
     cached = f", {document['cached']:,} from the cache" if document["cached"] else ""
     yield "pairs", f"{document['pairs']:,} ({document['truncated']:,} truncated{cached})"
+    if "vectors_found" in document:
+        found, computed = document["vectors_found"], document["vectors_computed"]
+        yield "vectors", f"{found:,} documents from --vectors, {computed:,} computed"
     yield "wall time", f"{_seconds(document['wall_s'])} ({_seconds(document['scoring_s'])} of scoring)"
     per_pair = f" ({three_digits(document['ms_per_pair'])} ms a pair)" if document["ms_per_pair"] else ""
     yield "pairs/s", f"{document['pairs_per_s']:,}{per_pair}"

@@ -34,10 +34,10 @@ class SingleTexts(TextTokenizer):
         specials = len(self._head) + len(self._tail)
         self._rooms = tuple(length - specials for length in lengths)
 
-    def around(self, ids: list[int], room: int) -> Row:
-        """A text, truncated to `room`, between the special tokens."""
+    def around(self, ids: list[int], room: int, *, document: bool) -> Row:
+        """A text, truncated to `room`, between the special tokens. `document` is its role."""
         whole = array("i", [*self._head, *ids[:room], *self._tail])
-        return Row(whole.tobytes(), len(whole))
+        return Row(whole.tobytes(), len(whole), document=document)
 
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """One prepared pair each, in the same order.
@@ -47,13 +47,13 @@ class SingleTexts(TextTokenizer):
         documents = self.ids_of(self._encoding.document_prompt + document for _, document in pairs)
         queries = self.ids_of(self._encoding.query_prompt + query for query, _ in pairs)
         document_room, query_room = self._rooms
-        rows = {text: self.around(ids, query_room) for text, ids in queries.items()}
+        rows = {text: self.around(ids, query_room, document=False) for text, ids in queries.items()}
         specials = len(self._head) + len(self._tail)
         prepared = []
         for query, document in pairs:
             prompted_query = self._encoding.query_prompt + query
             prompted_document = self._encoding.document_prompt + document
-            row = self.around(documents[prompted_document], document_room)
+            row = self.around(documents[prompted_document], document_room, document=True)
             length = len(documents[prompted_document])
             truncated = len(queries[prompted_query]) > query_room or length > document_room
             payload = RowPair(rows[prompted_query], row)

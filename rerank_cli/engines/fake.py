@@ -10,22 +10,24 @@ The logit of a pair is a hash of its two texts. Faults are requested in the mode
     --model fake:oom_at=3           the third batch is out of memory, once
     --model fake:lose_at=3          the device is lost at the third batch
     --model fake:composition=1      logits depend on the other pairs of the batch (as slightly on real devices)
+    --model fake:vectors=1          a logit is a number of the document, which --vectors keeps, times one of the pair
 
 Several faults are separated by commas.
 """
 
 import math
 import re
+import struct
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 from rerank_cli.core.chunking import divided
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.decimals import as_float32
 from rerank_cli.core.errors import ConfigError, PassingFault
-from rerank_cli.core.scorer import Batch, Identity, OutOfMemory, PreparedPair, Traits
+from rerank_cli.core.scorer import Batch, Identity, OutOfMemory, PreparedPair, Shelf, Traits
 
 LONGEST_S = 3600.0  # the longest delay
 FAULTS = {  # default, and range
@@ -38,7 +40,9 @@ FAULTS = {  # default, and range
     "oom_at": (math.inf, 1.0, math.inf),
     "lose_at": (math.inf, 1.0, math.inf),
     "composition": (0.0, 0.0, 1.0),
+    "vectors": (0.0, 0.0, 1.0),
 }
+HALF = struct.Struct("<e")
 SPREAD = 16.0  # logits lie in [-8, 8)
 
 
@@ -65,6 +69,20 @@ def as_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """The hash of a pair, and that of its document, both 32 bits."""
+
+    pair: int
+    document: int
+
+    @classmethod
+    def of(cls, document: str, query: int) -> "Hashed":
+        """Hash a document, alone and after the hash of its query."""
+        whole = as_bytes(document)
+        return cls(crc32(whole, query), crc32(whole))
+
+
 class FakeScorer:
     """An engine that hashes pairs instead of running a model.
 
@@ -74,8 +92,13 @@ class FakeScorer:
     def __init__(self, config: ModelConfig) -> None:
         self.faults = parse_faults(config.model)
         self.traits = Traits(
-            multiple=1, batch_tokens=8192, window_batches=16, batch_invariant=not self.faults["composition"]
+            multiple=1,
+            batch_tokens=8192,
+            window_batches=16,
+            batch_invariant=not self.faults["composition"],
+            has_vectors=self.faults["vectors"] > 0,
         )
+        self._shelf: Shelf | None = None
         self.notes: list[str] = []
         self.max_length = config.max_length
         self._overlap = config.chunk_overlap if config.long_docs == "chunk" else None
@@ -93,6 +116,7 @@ class FakeScorer:
             query_max_length=config.query_max_length,
             threads=1,
             versions={},
+            vectors="float16" if config.vectors else None,
         )
 
     def load(self) -> None:
@@ -112,7 +136,7 @@ class FakeScorer:
             if cut and self._overlap is not None:
                 prepared.append(self._in_parts(digest, tokens, text))
                 continue
-            pair = PreparedPair(cost, truncated=False, payload=crc32(as_bytes(text), digest))
+            pair = PreparedPair(cost, truncated=False, payload=Hashed.of(text, digest))
             prepared.append(replace(pair, cost=self.max_length, truncated=True, uncut=cost) if cut else pair)
         return prepared
 
@@ -128,7 +152,7 @@ class FakeScorer:
                 PreparedPair(
                     cost=tokens + part.count(" "),
                     truncated=False,
-                    payload=crc32(as_bytes(part), digest),
+                    payload=Hashed.of(part, digest),
                     span=span,
                     uncut=0,
                 )
@@ -137,7 +161,15 @@ class FakeScorer:
 
     def content(self, pair: PreparedPair) -> bytes:
         """The hash of a pair."""
-        return b"%d" % pair.payload
+        return b"%d" % pair.payload.pair
+
+    def use_shelf(self, shelf: Shelf) -> None:
+        """Keep the numbers of documents."""
+        self._shelf = shelf
+
+    def document(self, pair: PreparedPair) -> tuple[bytes, int]:
+        """The hash of a document, and the bytes of its number."""
+        return b"%d" % pair.payload.document, HALF.size
 
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield the float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
@@ -155,19 +187,32 @@ class FakeScorer:
             yield list(map(as_float32, self._logits(batch)))
 
     def _logits(self, batch: Batch) -> list[float]:
-        digests = [pair.payload for pair in batch.pairs]
+        digests = [pair.payload.pair for pair in batch.pairs]
         if self.faults["composition"]:
             together = crc32(repr(digests).encode())
             digests = [crc32(b"%d %d" % (digest, together)) for digest in digests]
         logits = [digest / 2**32 * SPREAD - SPREAD / 2 for digest in digests]
+        if self.traits.has_vectors:
+            logits = [logit * number for logit, number in zip(logits, self._numbers(batch), strict=True)]
         if bad := self.faults["nan"]:
             logits = [
-                math.nan if pair.payload % 10000 < bad * 10000 else v
+                math.nan if pair.payload.pair % 10000 < bad * 10000 else v
                 for pair, v in zip(batch.pairs, logits, strict=True)
             ]
         if self._batches == self.faults["nan_at"]:
             logits[0] = math.nan
         return logits
+
+    def _numbers(self, batch: Batch) -> list[float]:
+        """A number from 0 to 1 of each document: from the shelf, or computed and added to it."""
+        hashes = [pair.payload.document for pair in batch.pairs]
+        if self._shelf is None:
+            return [digest / 2**32 for digest in hashes]
+        kept = self._shelf.find([b"%d" % digest for digest in dict.fromkeys(hashes)])
+        made = {b"%d" % digest: HALF.pack(digest / 2**32) for digest in hashes if b"%d" % digest not in kept}
+        self._shelf.add(list(made.items()))
+        kept.update(made)
+        return [HALF.unpack(kept[b"%d" % digest])[0] for digest in hashes]
 
     def close(self) -> None:
         """Nothing to release."""

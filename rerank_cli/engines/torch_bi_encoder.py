@@ -3,25 +3,24 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rerank_cli.core.config import ModelConfig
 from rerank_cli.engines.bi_encoder import open_bi_encoder
-from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder, in_any_batch
-from rerank_cli.models.folder import ModelFolder
+from rerank_cli.engines.rows import Row
+from rerank_cli.engines.torch_vector_engine import TorchVectorEngine
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class TorchBiEncoder(TorchCrossEncoder):
+class TorchBiEncoder(TorchVectorEngine):
     """A bi-encoder in torch."""
 
     engine = "bi-encoder"
     open_model = staticmethod(open_bi_encoder)
     computation = ("rerank_cli.engines.torch_vectors", "LoadedBiEncoder")
 
-    def __init__(self, config: ModelConfig, found: ModelFolder | None = None) -> None:
-        super().__init__(config, found)
-        self.traits = in_any_batch(self.traits, self.identity)
+    def numbers_of(self, _row: Row) -> int:
+        """One vector."""
+        return int(self._text_model.facts.hidden_size or 0)
 
     def encoded_texts(
         self, texts: Sequence[str], role: str, on_batch: Callable[[int], None] = lambda _count: None

@@ -5,13 +5,12 @@ computation is in `torch_model`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, DeviceError
-from rerank_cli.core.scorer import Batch, Identity, PreparedPair, Traits
+from rerank_cli.core.scorer import Batch, PreparedPair, Traits
 from rerank_cli.engines.cross_encoder import open_cross_encoder
 from rerank_cli.engines.machine import default_threads, device_name, has_no_gpu
 from rerank_cli.engines.memory import refuse_what_cannot_fit, refuse_what_is_not_free
@@ -92,11 +91,6 @@ class TorchCrossEncoder:
     def close(self) -> None:
         """Drop the model."""
         self.loaded = None
-
-
-def in_any_batch(traits: Traits, identity: Identity) -> Traits:
-    """The traits of an engine whose texts are encoded in fixed shapes: shown where `tests/oracle` compares the bits."""
-    return replace(traits, batch_invariant=identity.device == "cpu" and identity.dtype in ("fp32", "bf16"))
 
 
 def torch_device(wanted: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from rerank_cli.core.errors import DeviceError
+from rerank_cli.core.scorer import Shelf
 from rerank_cli.engines.lanes import side_by_side
 from rerank_cli.engines.rows import Row
 from rerank_cli.engines.torch_device import is_out_of_memory, raise_if_lost
@@ -45,17 +46,36 @@ class RowEncoder:
     """The vectors of rows, computed once each as long as they are kept.
 
     `encode` makes them of the arrays of a batch; it is called in as many threads as `lanes` says, each of which
-    computes with the number of threads that comes second.
+    computes with the number of threads that comes second. `shape` is that of the vectors of a row, with -1 for their
+    number.
     """
 
     def __init__(
-        self, encode: Encode, device: torch.device, positions: int, pad_id: int, lanes: tuple[int, int]
+        self,
+        encode: Encode,
+        device: torch.device,
+        *,
+        positions: int,
+        pad_id: int,
+        lanes: tuple[int, int],
+        shape: tuple[int, ...],
     ) -> None:
         self._encode, self._device, self._positions, self._pad_id = encode, device, positions, pad_id
         self._lanes, self._threads = lanes
+        self._shape = shape
         self._kept: OrderedDict[Row, torch.Tensor] = OrderedDict()
         self._bytes = 0
+        self._shelf: Shelf | None = None
         self.encoded = 0  # rows
+
+    def use_shelf(self, shelf: Shelf) -> None:
+        """Take the vectors of documents from a shelf, and add what is computed.
+
+        All vectors of documents are rounded to float16 then, so that those of a shelf are the same.
+        """
+        self._shelf = shelf
+        self._kept.clear()
+        self._bytes = 0
 
     def vectors(
         self, rows: Iterable[Row], on_batch: Callable[[int], None] = lambda _count: None, *, keep: bool = True
@@ -72,13 +92,44 @@ class RowEncoder:
                 found[row] = self._kept[row]
             else:
                 missing[row] = None
+        for row, vectors in self._on_shelf(missing).items():
+            found[row] = vectors
+            del missing[row]
+            if keep:
+                self._keep([row], [vectors])
         batches = list(self._batches(missing))
-        for batch, made in zip(batches, self._computed(batches), strict=True):
+        for batch, computed in zip(batches, self._computed(batches), strict=True):
+            made = self._to_shelf(batch, computed)
             found.update(zip(batch, made, strict=True))
             if keep:
                 self._keep(batch, made)
             on_batch(len(batch))
         return found
+
+    def _on_shelf(self, rows: Iterable[Row]) -> dict[Row, torch.Tensor]:
+        """The vectors of those documents among rows that are on the shelf."""
+        if self._shelf is None:
+            return {}
+        documents = {row.content: row for row in rows if row.document}
+        return {documents[of]: self._restored(numbers) for of, numbers in self._shelf.find(list(documents)).items()}
+
+    def _restored(self, numbers: bytes) -> torch.Tensor:
+        vectors = torch.from_numpy(np.frombuffer(numbers, dtype="<f2").astype(np.float32))
+        return vectors.reshape(self._shape).to(self._device)
+
+    def _to_shelf(self, batch: Rows, made: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The vectors of rows, those of documents as they come back from the shelf, to which they are added."""
+        if self._shelf is None or not any(row.document for row in batch):
+            return made
+        rounded = [each.half() if row.document else each for row, each in zip(batch, made, strict=True)]
+        self._shelf.add(
+            [
+                (row.content, each.cpu().numpy().astype("<f2").tobytes())
+                for row, each in zip(batch, rounded, strict=True)
+                if row.document
+            ]
+        )
+        return [each.float() for each in rounded]
 
     def _batches(self, rows: Iterable[Row]) -> Iterator[Rows]:
         """Rows of one length each, as many as fit into a shape."""

@@ -27,8 +27,19 @@ class LoadedTextPairs(LoadedCrossEncoder, ABC):
     def __init__(self, *arguments: Any) -> None:
         """Load the weights. Raises ModelError, and MemoryError when they do not fit."""
         super().__init__(*arguments)
-        model, lanes = self.text_model, (self._lanes, self._lane_threads)
-        self.encoder = RowEncoder(self.encode, self.device, model.lengths.positions, model.pad_id, lanes)
+        self.encoder = RowEncoder(
+            self.encode,
+            self.device,
+            positions=self.text_model.lengths.positions,
+            pad_id=self.text_model.pad_id,
+            lanes=(self._lanes, self._lane_threads),
+            shape=self.shape,
+        )
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """That of what is kept of a row, with -1 for what depends on the row."""
 
     @abstractmethod
     def encode(self, inputs: dict[str, torch.Tensor], rows: Rows) -> list[torch.Tensor]:

@@ -36,6 +36,11 @@ class LoadedLateInteraction(LoadedTextPairs):
         self._skipped = np.array(sorted(self.text_model.tokenizer.skipped), dtype=np.int32)
         return body
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """A vector a token."""
+        return (-1, interaction_in(self.text_model.folder).width)
+
     def encode(self, inputs: dict[str, torch.Tensor], rows: Rows) -> list[torch.Tensor]:
         """Unit vectors (tokens × width) of the tokens of each row that count."""
         hidden = self.model(**inputs, return_dict=True).last_hidden_state.float()

@@ -32,6 +32,11 @@ class LoadedBiEncoder(LoadedTextPairs):
         folder = self.text_model.folder
         return load_model(folder, load_config(folder), self.dtype, AutoModel)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One vector."""
+        return (int(self.model.config.hidden_size),)
+
     def encode(self, inputs: dict[str, torch.Tensor], rows: Rows) -> list[torch.Tensor]:
         """A unit vector (hidden) of each row."""
         hidden = self.model(**inputs, return_dict=True).last_hidden_state.float()

@@ -1,147 +1,104 @@
-"""A store that runs share and that stays: an SQLite file whose write transactions are numbered.
-
-    store    its id, its epoch, the number of the last write, how many entries there are
-    models   who computed the entries (a JSON object each), and when that was last used
-    writes   for each write its model, and how many entries it added
-
-A run notes the number of the last write when it begins, and sees only the entries of writes up to that number. Entries
-are never overwritten. So what a run sees does not depend on what it or other runs add later, and a resumed run sees
-what the stopped one saw. Only removal changes that: it raises the epoch, and a run under another epoch says so.
-A write is on disk before a run notes its number: a number that is lost with the power would be given again.
-"""
+"""The entries of a store that runs share (`numbered_file`): values by 16-byte keys."""
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import orjson
+from rerank_cli.files.numbered_file import NumberedFile
 
-from rerank_cli.files.shared_file import SharedFile
+AT_ONCE = 200  # keys in a statement
 
-DROPPED_SHARE = 10  # of the entries, one in so many is dropped at once when there are too many
-TABLES = (
-    "CREATE TABLE store (id TEXT NOT NULL, epoch INTEGER NOT NULL, number INTEGER NOT NULL, entries INTEGER NOT NULL)",
-    "CREATE TABLE models (id INTEGER PRIMARY KEY, made_by TEXT NOT NULL UNIQUE, name TEXT NOT NULL, used INTEGER)",
-    "CREATE TABLE writes (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, entries INTEGER NOT NULL)",
-    "INSERT INTO store VALUES (lower(hex(randomblob(16))), 1, 0, 0)",
-)
+V = TypeVar("V")
+Entry = tuple[Any, ...]  # a row of the table of entries: key, number of its write, and more
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a run sees of a store: entries of writes up to `number`, in this `epoch`; `entries` of its model."""
+class NumberedStore(NumberedFile, ABC, Generic[V]):
+    """The file of a store. A subclass has the table of the entries: `key` of 16 bytes, `number`, and its `columns`."""
 
-    store: str
-    epoch: int
-    number: int
-    entries: int
+    table: str
+    columns: str  # what an entry has after its key and number
 
+    def find(self, keys: Sequence[bytes], number: int) -> tuple[dict[bytes, V], list[bytes]]:
+        """The values of those keys that writes up to `number` stored, and the keys whose entries are damaged.
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The part of a store that one model has: its name, its entries, and when it was last used (Unix seconds)."""
-
-    name: str
-    entries: int
-    used: int
-
-
-class NumberedStore(SharedFile):
-    """The file of a store. A subclass has the table of the entries, keyed by 16 bytes."""
-
-    def begin(self, made_by: dict[str, Any], name: str, now: int) -> tuple[int, Seen]:
-        """The number of a model, which is noted as used `now` by this `name`, and what a run that begins here sees.
-
-        All earlier writes are on disk afterwards: what is seen is read in the transaction that is.
+        Raises OutputError when a file cannot be read.
         """
+        found: dict[bytes, V] = {}
+        damaged: list[bytes] = []
         with self._faults():
-            self._connection.execute("PRAGMA synchronous = FULL")
-            with self.transaction():
-                model = self._model(made_by, name, now)
-                self.next_number()
-                seen = self._seen(model)
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-        return model, seen
+            entries = [entry for group in in_groups(keys, AT_ONCE) for entry in self._entries(group, damaged)]
+            for key, written, *rest in self._in_order(entries):
+                if (value := self._value((key, written, *rest))) is None:
+                    damaged.append(key)
+                elif written <= number:
+                    found[key] = value
+        return found, damaged
 
-    def seen(self, made_by: dict[str, Any]) -> Seen:
-        """What a run of a model that begins now would see."""
-        with self._faults():
-            return self._seen(self._number_of(made_by))
+    def _entries(self, keys: Sequence[bytes], damaged: list[bytes]) -> list[Entry]:
+        """The entries of keys. Those on a page that is damaged cannot be read, and are added to `damaged`."""
+        marks = ",".join("?" * len(keys))
+        statement = f"SELECT key, number, {self.columns} FROM {self.table} WHERE key IN ({marks})"
+        try:
+            return self._connection.execute(statement, keys).fetchall()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            if len(keys) == 1:
+                damaged.extend(keys)
+                return []
+            return [entry for key in keys for entry in self._entries([key], damaged)]
 
-    def _seen(self, model: int | None) -> Seen:
-        statement = """SELECT id, epoch, number, (SELECT coalesce(sum(entries), 0) FROM writes WHERE model = ?)
-                       FROM store"""
-        store, epoch, number, entries = self._row(statement, (model,))
-        return Seen(store, epoch, number, entries)
+    def _in_order(self, entries: list[Entry]) -> list[Entry]:
+        """Entries in the order in which their values are read."""
+        return entries
 
-    def _number_of(self, made_by: dict[str, Any]) -> int | None:
-        row = self._connection.execute("SELECT id FROM models WHERE made_by = ?", (_text(made_by),)).fetchone()
-        return None if row is None else int(row[0])
+    @abstractmethod
+    def _value(self, entry: Entry) -> V | None:
+        """The value of an entry; None where it is damaged."""
 
-    def _model(self, made_by: dict[str, Any], name: str, now: int) -> int:
-        statement = """INSERT INTO models (made_by, name, used) VALUES (?, ?, ?)
-                       ON CONFLICT (made_by) DO UPDATE SET name = excluded.name, used = excluded.used"""
-        self._connection.execute(statement, (_text(made_by), name, now))
-        return int(self._row("SELECT id FROM models WHERE made_by = ?", (_text(made_by),))[0])
+    def add(self, model: int, entries: Sequence[tuple[bytes, V]], damaged: Sequence[bytes] = ()) -> None:
+        """Store values of a model as one write; keys that are there already keep theirs. Drops `damaged` entries.
 
-    def _row(self, statement: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-        """The row that a statement gives. Raises sqlite3.DatabaseError where a damaged file has none."""
-        row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError("a row is missing")
-        return row
+        Raises OutputError or ConfigError when that fails; nothing is stored then.
+        """
+        with self._faults(), self.transaction():
+            number = self.next_number()
+            if self._drop(damaged):
+                self.raise_epoch()
+            self.note_write(number, model, self._insert(number, entries))
 
-    @property
-    def epoch(self) -> int:
-        """How often entries were removed."""
-        with self._faults():
-            return int(self._row("SELECT epoch FROM store")[0])
+    @abstractmethod
+    def _insert(self, number: int, entries: Sequence[tuple[bytes, V]]) -> int:
+        """Store what is new of entries, in the transaction of a write; how many that were."""
 
-    def next_number(self) -> int:
-        """The number of the write of the transaction that is open."""
-        return int(self._row("UPDATE store SET number = number + 1 RETURNING number")[0])
+    def _drop(self, damaged: Sequence[bytes]) -> int:
+        """Remove entries that are damaged still; how many that were."""
+        dropped = 0
+        for key in damaged:
+            for entry in self._entries([key], []):
+                if self._value(entry) is None:
+                    self._connection.execute(f"DELETE FROM {self.table} WHERE key = ?", (key,))
+                    dropped += 1
+        return dropped
 
-    def note_write(self, number: int, model: int, entries: int) -> None:
-        """Note what a write added, in its transaction."""
-        self._connection.execute("INSERT INTO writes VALUES (?, ?, ?)", (number, model, entries))
-        self._connection.execute("UPDATE store SET entries = entries + ?", (entries,))
+    @abstractmethod
+    def keep_within(self, most_bytes: int) -> bool:
+        """Drop the oldest entries where there are too many. Whether that was so. Raises as `add`."""
 
-    def shares(self) -> list[Share]:
-        """What each model has, the one used last first."""
-        statement = """SELECT name, coalesce(sum(entries), 0), used FROM models LEFT JOIN writes ON model = id
-                       GROUP BY id ORDER BY used DESC, id"""
-        with self._faults():
-            rows = self._connection.execute(statement).fetchall()
-        return [Share(name, entries, used) for name, entries, used in rows if entries]
+    def clear(self) -> None:
+        """Remove all entries. Raises OutputError."""
+        with self._faults(), self.transaction():
+            self.forget_entries()
+        self.shrink()
 
-    def oldest_writes(self, most: int) -> int | None:
-        """The last of the writes to drop so that fewer than `most` entries are left; None where that is so."""
-        with self._faults():
-            entries = self._row("SELECT entries FROM store")[0]
-            if entries <= most:
-                return None
-            left, last = entries - most + most // DROPPED_SHARE, None
-            for number, count in self._connection.execute("SELECT number, entries FROM writes ORDER BY number"):
-                left, last = left - count, number
-                if left <= 0:
-                    break
-        return last
-
-    def forget_writes(self, last: int | None = None) -> None:
-        """Forget the writes up to `last`, or all, in a transaction that removes their entries; raises the epoch."""
+    def forget_entries(self, last: int | None = None) -> None:
+        """Remove the entries of writes up to `last`, or all, in a transaction; raises the epoch."""
         condition, values = ("", ()) if last is None else (" WHERE number <= ?", (last,))
+        self._connection.execute(f"DELETE FROM {self.table}{condition}", values)
         self._connection.execute(f"DELETE FROM writes{condition}", values)
         self._connection.execute("UPDATE store SET entries = (SELECT coalesce(sum(entries), 0) FROM writes)")
         self.raise_epoch()
-
-    def raise_epoch(self) -> None:
-        """Note that entries were removed."""
-        self._connection.execute("UPDATE store SET epoch = epoch + 1")
-
-
-def _text(made_by: dict[str, Any]) -> str:
-    return orjson.dumps(made_by, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def in_groups(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:

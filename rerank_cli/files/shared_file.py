@@ -145,6 +145,16 @@ class SharedFile:
                 self._connection.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def durable_transaction(self) -> Iterator[None]:
+        """A transaction after which it and all earlier ones are on disk."""
+        self._connection.execute("PRAGMA synchronous = FULL")
+        try:
+            with self.transaction():
+                yield
+        finally:
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+
     @classmethod
     def size_in(cls, folder: Path) -> int:
         """Bytes that the file in a folder takes, with what SQLite keeps next to it; 0 without one."""

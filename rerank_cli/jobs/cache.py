@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rerank_cli.core.errors import InputError, RerankError
-from rerank_cli.files.score_store import ScoreStore
+from rerank_cli.jobs.store_use import SCORES, VECTORS, Kind
 from rerank_cli.models.own_cache import Kept, kept_answers, kept_graphs, kept_hashes, remove
+
+COMMAND = "rerank cache"
+UNITS = {"scores": "scores", "vectors": "documents"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,34 +25,42 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """A place where something is kept: what, where, and how many bytes it takes."""
+    """A place where something is kept: what, where, and its bytes. `unit` is what rows have entries of."""
 
     what: str
     place: Path
     size: int
     entries: int
     rows: tuple[Row, ...] = ()
+    unit: str = ""
 
 
 def kept_in(folder: Path) -> Iterator[Keeping]:
-    """What the folder of --score-cache has. Raises InputError if it has nothing of ours, ConfigError, OutputError."""
-    store = _store(folder)
-    rows = tuple(Row(share.used, share.name, entries=share.entries) for share in store.shares())
-    yield Keeping("scores", store.path, store.size_in(folder), sum(row.entries or 0 for row in rows), rows)
-    store.close()
+    """What the folder of --score-cache or --vectors has.
+
+    Raises InputError if it has nothing of ours, ConfigError, OutputError.
+    """
+    for kind in _kinds_in(folder):
+        store = kind.store(folder, COMMAND)
+        rows = tuple(Row(share.used, share.name, entries=share.entries) for share in store.shares())
+        entries = sum(row.entries or 0 for row in rows)
+        yield Keeping(kind.entries, store.path, store.size_in(folder), entries, rows, UNITS[kind.entries])
+        store.close()
 
 
 def clear_folder(folder: Path) -> int:
-    """Remove all scores; the bytes that were freed. Raises as `kept_in`."""
-    before = ScoreStore.size_in(folder)
-    try:
-        store = _store(folder)
-        store.clear()
-        store.close()
-    except RerankError:  # damaged, or without room to be cleared
-        if not ScoreStore.remove_from(folder):
-            raise
-    return before - ScoreStore.size_in(folder)
+    """Remove all scores and vectors; the bytes that were freed. Raises as `kept_in`."""
+    kinds = list(_kinds_in(folder))
+    before = sum(kind.store.size_in(folder) for kind in kinds)
+    for kind in kinds:
+        try:
+            store = kind.store(folder, COMMAND)
+            store.clear()
+            store.close()
+        except RerankError:  # damaged, or without room to be cleared
+            if not kind.store.remove_from(folder):
+                raise
+    return before - sum(kind.store.size_in(folder) for kind in kinds)
 
 
 def kept_by_user() -> Iterator[Keeping]:
@@ -69,7 +81,10 @@ def clear_cache() -> int:
     return remove(everything)
 
 
-def _store(folder: Path) -> ScoreStore:
-    if not ScoreStore.exists_in(folder):
-        raise InputError(f"{folder}: has no {ScoreStore.name}", "Name the folder of --score-cache.")
-    return ScoreStore(folder, "rerank cache")
+def _kinds_in(folder: Path) -> list[Kind[Any]]:
+    kinds: list[Kind[Any]] = [SCORES, VECTORS]
+    found = [kind for kind in kinds if kind.store.exists_in(folder)]
+    if not found:
+        names = " and no ".join(kind.store.name for kind in kinds)
+        raise InputError(f"{folder}: has no {names}", "Name the folder of --score-cache or of --vectors.")
+    return found

@@ -19,11 +19,12 @@ from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.choice import expected_engine
 from rerank_cli.formats.registry import open_format, open_inputs
 from rerank_cli.formats.translated import Format
+from rerank_cli.jobs.documents import Documents
 from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
 from rerank_cli.jobs.opening import opened_engine, opening_sentence
 from rerank_cli.jobs.preflight import check_first_records, check_paths
 from rerank_cli.jobs.sampling import records_to_score
-from rerank_cli.jobs.score_cache import known_before
+from rerank_cli.jobs.stores import known_before
 from rerank_cli.reranking.counting import count_batch, count_found, counters_of
 from rerank_cli.reranking.windows import Slice, windows
 
@@ -48,7 +49,14 @@ class DryRun:
     counters: Counters = field(default_factory=Counters)
     lengths: Counter[int] = field(default_factory=Counter)
     has_cache: bool = False  # whether --score-cache was given
+    documents: Documents | None = None  # None without --vectors
     estimate: Estimate | None = None  # None where there is nothing to score
+
+    def add(self, prepared: Sequence[PreparedPair]) -> None:
+        """Count the lengths and the documents of pairs."""
+        self.lengths.update(pair.uncut or pair.cost for pair in prepared)
+        if self.documents is not None:
+            self.documents.add(prepared)
 
     @property
     def status(self) -> ExitStatus:
@@ -96,6 +104,7 @@ class DryRun:
             "median_tokens": self.percentile(0.5),
             "p95_tokens": self.percentile(0.95),
             "max_tokens": max(self.lengths, default=0),
+            **(self.documents.as_dict() if self.documents is not None else {}),
             "estimated_s": None if (seconds := self.estimated_s) is None else round(seconds, 3),
         }
 
@@ -116,9 +125,10 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
     announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
     stats.doing = "loading the tokenizer"
     try:
-        scorer = known_before(config.files, opened_engine(config, report), report)
+        engine = opened_engine(config, report)
     except ModelAbsent as fault:
         raise ModelAbsent(fault.message, f"{fault.advice} {COST_WITHOUT_MODEL}") from None
+    scorer = known_before(config.files, engine, report)
     budgets = budgets_of(config, scorer.traits)
     found = DryRun(
         format.name,
@@ -127,12 +137,13 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
         budgets["window_tokens"],
         FATES[config.model.long_docs],
         has_cache=config.files.score_cache is not None,
+        documents=Documents.of(config.files, engine),
     )
     stats.bytes_total = inputs.size
 
     def prepare(pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         prepared = scorer.prepare(pairs)
-        found.lengths.update(pair.uncut or pair.cost for pair in prepared)
+        found.add(prepared)
         return prepared
 
     slices = windows(

@@ -58,13 +58,18 @@ def announce_run(
 def opened_engine(config: RunConfig, report: Report) -> Scorer:
     """The engine of a run, not yet loaded, whose notes are reported.
 
-    Raises what `open_scorer` raises, and ConfigError for --score with an engine whose scores are no logits.
+    Raises what `open_scorer` raises, and ConfigError for options that are not for the engine.
     """
     scorer = open_scorer(config.model)
     if config.write.score_chosen and not scorer.traits.has_logits:
         raise ConfigError(
             f"--score {config.write.score}: the {scorer.identity.engine} engine gives no logits",
             "Leave --score out: the field score holds the similarity of the model, and no logit is written.",
+        )
+    if config.files.vectors is not None and not scorer.traits.has_vectors:
+        raise ConfigError(
+            f"--vectors {config.files.vectors}: the {scorer.identity.engine} engine makes no vectors of documents",
+            "Leave it out, or use a bi-encoder or a late-interaction model. --score-cache is for any model.",
         )
     for note in scorer.notes:
         report(note)

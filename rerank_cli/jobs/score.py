@@ -29,8 +29,8 @@ from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_t
 from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
 from rerank_cli.jobs.said import Said, on_failed, on_finished, on_input, on_nothing, on_truncated
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
-from rerank_cli.jobs.score_cache import ScoreCache
 from rerank_cli.jobs.statistics import document_of, write_stats
+from rerank_cli.jobs.stores import Stores
 from rerank_cli.reranking.reranker import WindowReranker
 from rerank_cli.reranking.results import RankedWindow
 
@@ -54,7 +54,7 @@ class Run:
     said: Said = field(init=False)
     _fingerprint: dict[str, Any] | None = None
     _source: Whole | Sample = field(init=False)
-    _cache: ScoreCache = field(init=False)
+    _stores: Stores = field(init=False)
     _records: int | None = None  # in the input, where that is known before it is read
 
     def __post_init__(self) -> None:
@@ -120,13 +120,13 @@ class Run:
         """Score to the end of the input and make the output final."""
         config = self.config
         continues = beginning.action is Action.CONTINUE
-        self._cache = ScoreCache(config.files, self.said.warn_one, continues=continues)
+        self._stores = Stores(config.files, self.said.warn_one, continues=continues)
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
             sizes = self._report_opening(inputs)
             if output.found is not None:  # to be seen while the model is loaded
                 self._accounts.begin(output.found.commit.counters, beginning.place or Mark(), *sizes)
             resolved = output.found.header["resolved"] if output.found else {}
-            scorer = self._cache.resume(self._load_scorer(), resolved)
+            scorer = self._stores.resume(self._load_scorer(), resolved)
             commit = output.resume()
             entries = self._source.after(beginning.place, commit.counters.records)
             self.report(continuing_sentence(commit.counters.records))
@@ -134,12 +134,12 @@ class Run:
             entries = check_first_records(self._source.after(None, 0), format.name, config.read)
             self.said.note(format.first_notes)
             sizes = self._report_opening(inputs)
-            scorer = self._cache.start(self._load_scorer())
-            resolved = {**budgets_of(config, scorer.traits), **self._cache.resolved()}
+            scorer = self._stores.start(self._load_scorer())
+            resolved = {**budgets_of(config, scorer.traits), **self._stores.resolved()}
             commit = output.start(self._fingerprint_of(format), resolved)
         budgets = {name: resolved[name] for name in BUDGETS}
         self._accounts.begin(commit.counters, beginning.place or Mark(), *sizes)
-        self.stats.done.cache_changes += self._cache.changes
+        self.stats.done.cache_changes += self._stores.changes
         budget = commit.budget or Budget(budgets["batch_tokens"])
         _write_header(format.header, output, commit, self._accounts.end, budget)
         limits = WindowLimits(budgets["window_tokens"], bytes=self._source.window_bytes)
@@ -170,17 +170,17 @@ class Run:
 
     def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
         self._accounts.check()
-        self.stats.done.cache_changes += self._cache.finish()
+        self.stats.done.cache_changes += self._stores.finish()
         scorer = self._open_scorer()
         _say_at_the_end(self, inputs, format, scorer.identity)
         self.document = document_of(
             self.config,
             self.stats,
-            identity=scorer.identity,
+            scorer=scorer,
+            stores=self._stores,
             budgets=budgets,
             end=self._source.end(self._accounts.end),
             fingerprint=self._fingerprint_of(format),
-            invariant=scorer.traits.batch_invariant,
             warnings=self.said.warnings,
         )
         output.finish(self.document)

@@ -11,12 +11,12 @@ from rerank_cli import __version__
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import OutputError
 from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import Identity
+from rerank_cli.core.scorer import Scorer
 from rerank_cli.core.stats import Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
 from rerank_cli.jobs.fingerprint import readable
-from rerank_cli.jobs.score_cache import why_not_exact
+from rerank_cli.jobs.stores import Stores, why_not_exact
 
 NO_OPTIONS = ("files", "origins")
 
@@ -25,18 +25,19 @@ def document_of(
     config: RunConfig,
     stats: Stats,
     *,
-    identity: Identity,
+    scorer: Scorer,
+    stores: Stores,
     budgets: dict[str, int],
     end: Mark,
     fingerprint: dict[str, Any],
-    invariant: bool = False,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The run statistics: flat values first, then their sources. Times are in UTC, of this process.
 
-    `end` is the position reached in the input. `invariant`: whether logits do not depend on their batches.
+    `end` is the position reached in the input.
     """
-    why = why_not_exact(stats.total, invariant)
+    identity = scorer.identity
+    why = why_not_exact(stats.total, scorer.traits.batch_invariant, stores.vectors_seen)
     now = datetime.now(UTC)
     return {
         **stats.summary(),
@@ -46,6 +47,7 @@ def document_of(
         "deterministic_why": why,
         "warnings": [readable(warning) for warning in warnings],
         "peak_memory_bytes": peak_memory(),
+        **stores.figures(),
         **budgets,
         **readable({name: value for name, value in identity.as_dict().items() if name != "versions"}),
         "versions": {"rerank": __version__, "python": python_version(), **identity.versions},

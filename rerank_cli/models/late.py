@@ -66,6 +66,11 @@ class LateInteraction:
     files: tuple[Path, ...]
 
     @property
+    def width(self) -> int:
+        """The numbers of a vector."""
+        return self.layers[-1].width
+
+    @property
     def weights(self) -> tuple[Path, ...]:
         """The safetensors files of the layers, those in the root excepted."""
         return tuple(layer.weights for layer in self.layers if layer.name is None)

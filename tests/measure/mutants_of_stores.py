@@ -2,74 +2,78 @@
 
 from mutant import Mutant
 
-STORE = "unit/files/test_score_store.py::"
+STORE = "unit/files/test_stores.py::{}[ScoreStore]"
+VECTORS = "unit/files/test_vector_store.py::"
+SCORES = "unit/files/test_score_store.py::"
 CACHED = "properties/test_a_cached_run_continues_exactly.py::"
 KEYS = "unit/jobs/test_cached_scorer.py::"
+KEPT = "oracle/test_kept_vectors.py::"
+POWER = "faults/test_power_loss_of_stores.py::test_after_a_loss_of_power_at_any_moment_what_was_noted_is_there[{}]"
 LATE = "oracle/test_late_interaction.py::"
 ORACLE = LATE + "test_scores_are_those_of_sentence_transformers[{}]"
 
 MUTANTS = [
     Mutant(
         "score cache: a run sees what was added since it began",
-        "files/score_store.py",
+        "files/numbered_store.py",
         "elif written <= number:",
         "else:",
-        STORE + "test_a_run_sees_what_was_there_when_it_began_and_nothing_later",
+        STORE.format("test_a_run_sees_what_was_there_when_it_began_and_nothing_later"),
     ),
     Mutant(
         "score cache: a later writer overwrites",
         "files/score_store.py",
         "INSERT OR IGNORE INTO scores",
         "INSERT OR REPLACE INTO scores",
-        STORE + "test_the_first_writer_wins",
+        STORE.format("test_the_first_writer_wins"),
     ),
     Mutant(
         "score cache: the checksum leaves out the number of the write",
         "files/score_store.py",
         "crc == crc32(key + NUMBER.pack(number) + stored[: FLOAT.size])",
         "crc in (crc32(key + NUMBER.pack(n) + stored[: FLOAT.size]) for n in range(9))",
-        STORE + "test_a_flipped_bit_of_a_value_its_number_or_its_checksum_is_a_miss_and_dropped_as_damage",
+        SCORES + "test_a_flipped_bit_of_a_value_its_number_or_its_checksum_is_a_miss_and_dropped_as_damage",
     ),
     Mutant(
         "score cache: dropped damage raises no epoch",
-        "files/score_store.py",
+        "files/numbered_store.py",
         "                self.raise_epoch()\n",
         "                pass\n",
-        STORE + "test_a_flipped_bit_of_a_value_its_number_or_its_checksum_is_a_miss_and_dropped_as_damage",
+        SCORES + "test_a_flipped_bit_of_a_value_its_number_or_its_checksum_is_a_miss_and_dropped_as_damage",
     ),
     Mutant(
         "score cache: dropping old entries raises no epoch",
         "files/numbered_store.py",
-        "        self.raise_epoch()\n",
-        "",
-        STORE + "test_the_oldest_entries_are_dropped_when_there_are_too_many_and_the_epoch_rises",
+        'FROM writes)")\n        self.raise_epoch()\n',
+        'FROM writes)")\n',
+        SCORES + "test_the_oldest_entries_are_dropped_when_there_are_too_many_and_the_epoch_rises",
     ),
     Mutant(
         "score cache: a resumed run sees what is there now",
-        "jobs/score_cache.py",
-        "self._seen = Seen(noted.store, now.epoch, noted.number, noted.entries)",
-        "self._seen = Seen(noted.store, now.epoch, now.number, now.entries)",
-        CACHED + "test_any_number_of_interrupts_leaves_no_trace_in_the_result",
+        "jobs/stores.py",
+        "self.seen = Seen(noted.store, now.epoch, noted.number, noted.entries)",
+        "self.seen = Seen(noted.store, now.epoch, now.number, now.entries)",
+        CACHED + "test_any_number_of_interrupts_leaves_no_trace_in_the_result[score_cache]",
     ),
     Mutant(
         "score cache: another epoch is not noticed",
-        "jobs/score_cache.py",
+        "jobs/stores.py",
         "saw and noted.epoch != now.epoch",
         "False",
-        CACHED + "test_under_another_epoch_it_continues_with_right_scores_and_says_that_it_is_not_exact[cleared]",
+        CACHED + "test_under_another_epoch_scores_are_right_and_it_says_that_it_is_not_exact[score_cache-cleared]",
     ),
     Mutant(
         "score cache: continuing without it is not noticed",
-        "jobs/score_cache.py",
-        "            self._note_change(scorer, saw)\n            return scorer",
-        "            return scorer",
-        CACHED + "test_under_another_epoch_it_continues_with_right_scores_and_says_that_it_is_not_exact[no cache]",
+        "jobs/stores.py",
+        "            self._note_change(scorer, saw)\n            return None",
+        "            return None",
+        CACHED + "test_under_another_epoch_scores_are_right_and_it_says_that_it_is_not_exact[score_cache-no cache]",
     ),
     Mutant(
         "score cache: a run that began without one sees it",
-        "jobs/score_cache.py",
-        "self._seen = Seen(now.store, now.epoch, 0, 0)",
-        "self._seen = now",
+        "jobs/stores.py",
+        "self.seen = Seen(now.store, now.epoch, 0, 0)",
+        "self.seen = now",
         CACHED + "test_a_run_that_began_without_a_cache_sees_nothing_of_one",
     ),
     Mutant(
@@ -88,7 +92,7 @@ MUTANTS = [
     ),
     Mutant(
         "score cache: the dtype is not in the key",
-        "jobs/cached_scorer.py",
+        "jobs/store_use.py",
         'del fields["max_length"], fields["query_max_length"]',
         'del fields["max_length"], fields["query_max_length"], fields["dtype"]',
         KEYS + "test_who_computes_is_in_the_key",
@@ -99,6 +103,97 @@ MUTANTS = [
         'return b"%d " % self.document_at + self.ids.tobytes()',
         "return self.ids[self.document_at :].tobytes()",
         KEYS + "test_query_and_document_are_told_apart",
+    ),
+    Mutant(
+        "vectors: a value is not checked",
+        "files/vector_store.py",
+        "stored is not None and _crc(key, number, stored) == crc",
+        "stored is not None",
+        VECTORS + "test_no_flipped_byte_gives_wrong_numbers_and_damage_is_replaced",
+    ),
+    Mutant(
+        "vectors: appended at the end of the file, not at the end that the index knows",
+        "files/number_files.py",
+        "left = memoryview(appended)\n",
+        "left, place = memoryview(appended), os.fstat(descriptor).st_size\n",
+        VECTORS + "test_what_a_killed_write_left_behind_the_end_is_overwritten",
+    ),
+    Mutant(
+        "vectors: half of a write is taken for all of it",
+        "files/number_files.py",
+        "                while left:\n",
+        "                if left:\n",
+        VECTORS + "test_a_write_that_the_disk_has_no_room_for_stores_nothing",
+    ),
+    Mutant(
+        "vectors: files whose entries were dropped stay",
+        "files/vector_store.py",
+        "        self._remove_files()\n        return last is not None",
+        "        return last is not None",
+        VECTORS + "test_the_oldest_files_are_removed_whole_and_the_rest_stays",
+    ),
+    Mutant(
+        "vectors: a file that another process has just begun is removed",
+        "files/number_files.py",
+        "file <= up_to and",
+        "",
+        VECTORS + "test_a_file_that_a_killed_process_did_not_come_to_remove_is_removed_later",
+    ),
+    Mutant(
+        "vectors: computed ones are not rounded",
+        "engines/torch_rows.py",
+        "return [each.float() for each in rounded]",
+        "return made",
+        KEPT + "test_scores_have_the_same_bits_computed_from_memory_and_from_disk[late-interaction-fp32]",
+    ),
+    Mutant(
+        "vectors: those of queries are kept, too",
+        "engines/torch_rows.py",
+        "if row.document\n            ]",
+        "if True\n            ]",
+        KEPT + "test_what_is_kept_are_documents_of_the_size_that_is_said[bi-encoder]",
+    ),
+    Mutant(
+        "vectors: what was computed before the shelf came is kept as it was",
+        "engines/torch_rows.py",
+        "        self._kept.clear()\n",
+        "",
+        KEPT + "test_a_shelf_without_a_store_rounds_as_well[bi-encoder]",
+    ),
+    Mutant(
+        "vectors: a run of an engine that depends on company sees what was added since it began",
+        "jobs/stores.py",
+        "is VECTORS.store and not self._matters",
+        "is VECTORS.store",
+        CACHED + "test_what_a_stopped_run_computed_is_seen_after_it_where_that_changes_nothing[False]",
+    ),
+    Mutant(
+        "stores: a run that begins does not wait for the disk",
+        "files/shared_file.py",
+        "synchronous = FULL",
+        "synchronous = NORMAL",
+        POWER.format("ScoreStore"),
+    ),
+    Mutant(
+        "vectors: the index is on disk before the numbers",
+        "files/number_files.py",
+        "                os.fdatasync(descriptor)\n",
+        "",
+        POWER.format("VectorStore"),
+    ),
+    Mutant(
+        "vectors: the name of a new file is not on disk",
+        "files/number_files.py",
+        "                sync_folder(path.parent)\n",
+        "                pass\n",
+        POWER.format("VectorStore"),
+    ),
+    Mutant(
+        "vectors: files are removed before it is on disk that they are not needed",
+        "files/vector_store.py",
+        "with self._faults(), self.durable_transaction():  # before",
+        "with self._faults(), self.transaction():  # before",
+        POWER.format("VectorStore"),
     ),
     Mutant(
         "late interaction: the marker is left out",

@@ -1,10 +1,11 @@
-"""With a score cache known pairs are not scored. A resumed run sees what the stopped one saw, or says it cannot."""
+"""What is kept is not computed again. A resumed run sees what the stopped one saw, or says that it cannot."""
 
 import math
 import shutil
 import signal
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,36 +13,56 @@ from hypothesis import strategies as st
 from support.making import Clock, StoppingScorer, jsonl
 
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
-from rerank_cli.core.errors import ExitStatus, Interrupted
+from rerank_cli.core.errors import ExitStatus, Interrupted, Refused
 from rerank_cli.core.stats import Stats
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.files.score_store import STORED, ScoreStore
-from rerank_cli.jobs import cached_scorer
+from rerank_cli.files.vector_store import VectorStore
+from rerank_cli.jobs import store_use
 from rerank_cli.jobs.score import Run
-from rerank_cli.jobs.score_cache import OTHERWISE
+from rerank_cli.jobs.stores import OTHERWISE
 
 RECORDS = [
     {"id": n, "query": f"question {n % 5}", "candidates": ["word " * (n * m % 13) + str(m) for m in range(n % 7)]}
     for n in range(60)
 ]
 COMPOSED = "composition=1"
+STORES = {"score_cache": ScoreStore, "vectors": VectorStore}
+
+
+def write_often(patch):
+    """Entries are stored often, so that there are many writes."""
+    for entries in store_use.WAITING:
+        patch.setitem(store_use.WAITING, entries, 5)
 
 
 @pytest.fixture(autouse=True)
 def small_writes(monkeypatch):
-    """Logits are stored often, so that there are many writes."""
-    monkeypatch.setattr(cached_scorer, "KEPT", 5)
+    write_often(monkeypatch)
 
 
-def config(folder, output="out.jsonl", *, source="in.jsonl", faults=COMPOSED, cache="cache", gb=1.0, **files):
+def config(
+    folder,
+    output="out.jsonl",
+    *,
+    source="in.jsonl",
+    faults=COMPOSED,
+    cache="cache",
+    kept="score_cache",
+    gb=1.0,
+    **files,
+):
+    faults += ",vectors=1" if kept == "vectors" else ""
     return RunConfig(
         read=ReadConfig(inputs=(str(folder / source),)),
-        model=ModelConfig(model=f"fake:{faults}", max_length=16, long_docs="chunk", chunk_overlap=0),
+        model=ModelConfig(
+            model=f"fake:{faults}", max_length=16, long_docs="chunk", chunk_overlap=0, vectors=kept == "vectors"
+        ),
         batch=BatchConfig(batch_tokens=40, window_tokens=100),
         files=FileConfig(
             output=str(folder / output),
-            score_cache=None if cache is None else str(folder / cache),
             cache_gb=gb,
+            **{kept: None if cache is None else str(folder / cache)},
             **{"resume": True, **files},
         ),
     )
@@ -115,38 +136,39 @@ def test_known_pairs_save_batches_and_change_no_window(folder):
     assert document["batches"] < alone["batches"]
 
 
+@pytest.mark.parametrize("kept", STORES)
 @settings(max_examples=20)
 @given(stops=st.lists(st.integers(1, 30), min_size=1, max_size=6))
-def test_any_number_of_interrupts_leaves_no_trace_in_the_result(tmp_path_factory, stops):
+def test_any_number_of_interrupts_leaves_no_trace_in_the_result(tmp_path_factory, kept, stops):
     folder = tmp_path_factory.mktemp("stopped")
     (folder / "in.jsonl").write_bytes(jsonl(*RECORDS))
     (folder / "half.jsonl").write_bytes(jsonl(*RECORDS[::2]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cached_scorer, "KEPT", 5)
+        write_often(patch)
         for cache in ("cache", "same"):
-            finished(config(folder, f"{cache}.half", source="half.jsonl", cache=cache))
-        golden = finished(config(folder, "golden.jsonl", cache="same")).document
+            finished(config(folder, f"{cache}.half", source="half.jsonl", cache=cache, kept=kept))
+        golden = finished(config(folder, "golden.jsonl", cache="same", kept=kept)).document
         for last in stops:
-            if not stopped(config(folder), last):
+            if not stopped(config(folder, kept=kept), last):
                 break
-            others = config(folder, f"others{last}.jsonl", overwrite=True, resume=False)
+            others = config(folder, f"others{last}.jsonl", kept=kept, overwrite=True, resume=False)
             finished(others)  # another run, which adds what the stopped one does not see
         else:
-            document = finished(config(folder)).document or golden
+            document = finished(config(folder, kept=kept)).document or golden
             assert (document["cached"], document["cache_changes"]) == (golden["cached"], 0)
-    assert golden["cached"] > 0
+    assert (golden["cached"] if kept == "score_cache" else golden["vectors_found"]) > 0
     assert (folder / "out.jsonl").read_bytes() == (folder / "golden.jsonl").read_bytes()
 
 
-def lose(folder, how):
+def lose(folder, how, kept="score_cache"):
     """Change what a stopped run had seen; the options with which it continues."""
     match how:
         case "cleared":
-            store = ScoreStore(folder / "cache", "")
+            store = STORES[kept](folder / "cache", "")
             store.clear()
             store.close()
         case "dropped":
-            finished(config(folder, "other.jsonl", faults="", gb=1e-6))
+            finished(config(folder, "other.jsonl", faults="", gb=1e-6, kept=kept))
         case "another folder":
             return {"cache": "another"}
         case "made again":
@@ -155,23 +177,30 @@ def lose(folder, how):
         case "no cache":
             return {"cache": None}
         case "damaged":
-            (folder / "cache" / ScoreStore.name).write_bytes(b"nothing of ours\n" * 300)
+            (folder / "cache" / STORES[kept].name).write_bytes(b"nothing of ours\n" * 300)
         case "an older copy":
             return {"cache": "copy"}
     return {}
 
 
-LOSSES = ("cleared", "dropped", "another folder", "made again", "no cache", "damaged", "an older copy")
+LOSSES = [("score_cache", "no cache")]  # without --vectors a run is another one
+LOSSES += [
+    (kept, how)
+    for kept in STORES
+    for how in ("cleared", "dropped", "another folder", "made again", "damaged", "an older copy")
+]
 
 
-@pytest.mark.parametrize("how", LOSSES)
-def test_under_another_epoch_it_continues_with_right_scores_and_says_that_it_is_not_exact(folder, how):
-    finished(config(folder, "right.jsonl", faults="", cache=None))
-    finished(config(folder, "half.out", source="half.jsonl", faults=""))
+@pytest.mark.parametrize(("kept", "how"), LOSSES)
+def test_under_another_epoch_scores_are_right_and_it_says_that_it_is_not_exact(folder, kept, how):
+    options = {"faults": "", "kept": kept}
+    finished(config(folder, "right.jsonl", **options | {"cache": "right"}))
+    finished(config(folder, "half.out", source="half.jsonl", **options))
     shutil.copytree(folder / "cache", folder / "copy")
-    finished(config(folder, "more.out", source="half.jsonl", faults="", cache="cache"))
-    assert stopped(config(folder, faults=""), 12, Varying(ModelConfig(model="fake:", max_length=16), 12))
-    told, made = [], config(folder, faults="", **lose(folder, how))
+    finished(config(folder, "more.out", source="half.jsonl", **options))
+    begun = config(folder, **options)
+    assert stopped(begun, 12, Varying(begun.model, 12))
+    told, made = [], config(folder, **options | lose(folder, how, kept))
     run = finished(made, Varying(made.model), told)
     assert run.document["deterministic"] is False
     assert OTHERWISE in run.document["deterministic_why"]
@@ -179,13 +208,14 @@ def test_under_another_epoch_it_continues_with_right_scores_and_says_that_it_is_
     assert (folder / "out.jsonl").read_bytes() == (folder / "right.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("how", LOSSES)
-def test_an_engine_whose_logits_do_not_depend_on_batches_is_exact_under_any_epoch(folder, how):
-    finished(config(folder, "right.jsonl", faults="", cache=None))
-    finished(config(folder, "half.out", source="half.jsonl", faults=""))
+@pytest.mark.parametrize(("kept", "how"), LOSSES)
+def test_an_engine_whose_logits_do_not_depend_on_batches_is_exact_under_any_epoch(folder, kept, how):
+    options = {"faults": "", "kept": kept}
+    finished(config(folder, "right.jsonl", **options | {"cache": "right"}))
+    finished(config(folder, "half.out", source="half.jsonl", **options))
     shutil.copytree(folder / "cache", folder / "copy")
-    assert stopped(config(folder, faults=""), 12)
-    document = finished(config(folder, faults="", **lose(folder, how))).document
+    assert stopped(config(folder, **options), 12)
+    document = finished(config(folder, **options | lose(folder, how, kept))).document
     assert (document["deterministic"], document["deterministic_why"]) == (True, None)
     assert (folder / "out.jsonl").read_bytes() == (folder / "right.jsonl").read_bytes()
 
@@ -223,6 +253,57 @@ def test_entries_that_are_dropped_while_a_run_goes_on_are_told(folder):
     made = config(folder)
     document = finished(made, Clearing(made.model)).document
     assert OTHERWISE in document["deterministic_why"]
+
+
+def documents_of(records, max_length=16):
+    """How many different documents, or parts of one, an engine reads."""
+    scorer = FakeScorer(config(Path(), kept="vectors").model)
+    pairs = [(each["query"], candidate) for each in records for candidate in each["candidates"]]
+    parts = [part for pair in scorer.prepare(pairs) for part in pair.parts]
+    return len({scorer.document(part)[0] for part in parts})
+
+
+def figures(document):
+    return document["vectors_found"], document["vectors_computed"]
+
+
+def test_vectors_are_computed_once_and_the_bytes_are_the_same(folder):
+    few, all_of_them = documents_of(RECORDS[::2]), documents_of(RECORDS)
+    half = finished(config(folder, "half.out", source="half.jsonl", faults="", kept="vectors")).document
+    whole = finished(config(folder, faults="", kept="vectors")).document
+    again = finished(config(folder, "again.jsonl", faults="", kept="vectors")).document
+    alone = finished(config(folder, "alone.jsonl", faults="", kept="vectors", cache="another")).document
+    assert half["vectors_computed"] == few
+    assert whole["vectors_computed"] == all_of_them - few > 0
+    assert again["vectors_computed"] == 0
+    assert alone["vectors_computed"] == all_of_them
+    assert len({(folder / name).read_bytes() for name in ("out.jsonl", "again.jsonl", "alone.jsonl")}) == 1
+    assert {document["deterministic"] for document in (half, whole, again, alone)} == {True}
+
+
+def test_vectors_of_an_engine_that_may_depend_on_company_are_told(folder):
+    finished(config(folder, "half.out", source="half.jsonl", kept="vectors"))
+    document = finished(config(folder, kept="vectors")).document
+    assert document["deterministic"] is False
+    assert "vectors of earlier runs" in document["deterministic_why"]
+
+
+@pytest.mark.parametrize("invariant", [False, True])
+def test_what_a_stopped_run_computed_is_seen_after_it_where_that_changes_nothing(folder, invariant):
+    options = {"faults": "" if invariant else COMPOSED, "kept": "vectors"}
+    assert stopped(config(folder, **options), 20)
+    store = VectorStore(folder / "cache", "")
+    assert sum(share.entries for share in store.shares()) > 0
+    store.close()
+    document = finished(config(folder, **options)).document
+    assert (figures(document)[0] > 0) == invariant
+    assert document["deterministic"]
+
+
+def test_without_vectors_a_run_is_another_one(folder):
+    finished(config(folder, faults="", kept="vectors"))
+    with pytest.raises(Refused, match="float16"):
+        finished(config(folder, faults="vectors=1"))
 
 
 @pytest.mark.parametrize("changes", [{"max_length": 10}, {"query_max_length": 100}])

@@ -115,6 +115,9 @@ class Disk:
         inode.pending.append((place, block[: call.result]))
         self._places[fd] = place + call.result
 
+    def _pwrite64(self, call: Call, fd: str, block: bytes, _size: str, place: str) -> None:
+        self._file(fd).pending.append((int(place), block[: call.result]))
+
     def _lseek(self, call: Call, fd: str, *_rest: str) -> None:
         self._places[fd] = call.result
 
@@ -127,6 +130,9 @@ class Disk:
             self.durable, self._changes = self.names, []
         else:
             inode.sync()
+
+    def _fdatasync(self, call: Call, fd: str) -> None:
+        self._fsync(call, fd)
 
     def _rename(self, _call: Call, old: bytes, new: bytes) -> None:
         self._change(old.decode(), new.decode(), self.names[old.decode()])

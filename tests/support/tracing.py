@@ -28,17 +28,19 @@ def traced(
     inject: str | None = None,
     text: int = 0,
     calls: Sequence[str] = CALLS,
+    command: Sequence[str | Path] = COMMAND,
 ) -> int:
-    """Run it in `/`, its `calls` on `files` going to `log` (with `text` bytes of each string); returns the exit code.
+    """Run `command` in `/`, its `calls` on `files` going to `log`; returns the exit code.
 
-    `inject` is strace's, such as `write:error=EIO:when=3`; what it hit is marked INJECTED in the log.
+    The log has `text` bytes of each string. `inject` is strace's, such as `write:error=EIO:when=3`. What it hit is
+    marked INJECTED there.
     """
     watched = [part for file in files for part in ("-P", str(file))]
     tampering = ["-e", f"inject={inject}"] if inject else []
     strings = ["-xx", "-s", str(text)] if text else []
     strace = ["strace", "-f", "-qq", "-o", log, "-e", f"trace={','.join(calls)}", *strings, *watched, *tampering]
     done = subprocess.run(
-        [*strace, *COMMAND, *arguments],
+        [*strace, *command, *arguments],
         cwd="/",
         env=environment(),
         stdin=subprocess.DEVNULL,

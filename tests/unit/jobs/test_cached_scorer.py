@@ -9,7 +9,8 @@ from rerank_cli.core.scorer import Identity, Scorer
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.files.score_store import ScoreStore
-from rerank_cli.jobs.cached_scorer import CachedScorer, View, made_by
+from rerank_cli.jobs.cached_scorer import CachedScorer
+from rerank_cli.jobs.store_use import SCORES, StoreUse, View, made_by
 from rerank_cli.models.find import find_model
 
 PAIRS = [("what is tea?", "A drink."), ("what is tea?", "A drink of leaves, hot water and time. " * 8)]
@@ -24,7 +25,7 @@ def store(tmp_path):
 
 def keys(store, scorer: Scorer, pairs=PAIRS):
     """The keys of the parts of pairs."""
-    cached = CachedScorer(scorer, View(store, 0), None, [].append)
+    cached = CachedScorer(scorer, StoreUse(SCORES, View(store, 0), None, [].append))
     return [[part.key for part in pair.parts] for pair in cached.prepare(pairs)]
 
 

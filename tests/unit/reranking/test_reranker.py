@@ -320,7 +320,7 @@ class Knowing(InFlight):
         prepared = super().prepare(pairs)
         logits = self._logits(Batch.of(prepared)) if prepared else []
         return [
-            dataclasses.replace(pair, logit=as_float32(logit)) if pair.payload % 3 == 0 else pair
+            dataclasses.replace(pair, logit=as_float32(logit)) if pair.payload.pair % 3 == 0 else pair
             for pair, logit in zip(prepared, logits, strict=True)
         ]
 
