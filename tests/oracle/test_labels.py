@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 from sentence_transformers import CrossEncoder
 from support.running import forked
 from support.tiny import WORDS, edit_json, write_bi_encoder, write_model, write_reranker, write_tokenizer
@@ -15,7 +16,6 @@ from support.tiny import WORDS, edit_json, write_bi_encoder, write_model, write_
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.engines.choice import open_scorer
-from rerank_cli.engines.machine import cpu_info
 from rerank_cli.models.find import find_model
 from rerank_cli.models.libraries import cache_in
 from rerank_cli.reranking.in_memory import score_texts
@@ -138,19 +138,37 @@ def test_an_exported_folder_keeps_its_label(three: Path, tmp_path: Path) -> None
         find_model(ModelConfig(model=str(target)))
 
 
-def test_int8_keeps_the_head_in_float(three: Path, tmp_path: Path) -> None:
-    """The difference is of the body: 0.92 on one processor with AMX, under 0.5 on one without. Why is not known."""
+def test_int8_rounds_the_weights_of_the_body_and_keeps_the_head_as_it_is(tmp_path: Path) -> None:
+    """Activations are rounded while it runs, in another way on each processor: 0.1 of the spread on one without AMX.
+
+    Larger weights would multiply that: by 0.5 in the place of 0.2 it was 0.92 on a processor with AMX.
+    """
     openvino = pytest.importorskip("openvino")
-    with cache_in(tmp_path):
-        logits_of(three, 1, "openvino", dtype="int8")
-    [graph] = tmp_path.rglob("*.xml")
-    constants = [op for op in openvino.Core().read_model(graph).get_ops() if op.get_type_name() == "Constant"]
-    types = {op.get_friendly_name(): op.get_element_type().get_type_name() for op in constants}
-    weights = {name: kind for name, kind in types.items() if name.endswith(".weight")}
-    assert {kind for name, kind in weights.items() if "classifier" in name or "pooler" in name} == {"f32"}
-    assert {kind for name, kind in weights.items() if "encoder" in name and "dense" in name} == {"i8"}
-    bound = 1.0 if any("amx_int8" in line for line in cpu_info()) else 0.5
-    assert logits_of(three, 1, "openvino", dtype="int8") == pytest.approx(expected(three, 1), abs=bound)
+    (folder := tmp_path / "three").mkdir()
+    write_model(folder, num_labels=3, initializer_range=0.2)
+    write_tokenizer(folder, WORDS)
+    with cache_in(tmp_path / "cache"):
+        found = np.array(logits_of(folder, 1, "openvino", dtype="int8"))
+    [path] = (tmp_path / "cache").rglob("*.xml")
+    graph = openvino.Core().read_model(path)
+    kept, rounded = set(), set()
+    for name, weight in load_file(folder / "model.safetensors").items():
+        if not name.endswith(".weight") or "LayerNorm" in name:
+            continue
+        [constant] = [op for op in graph.get_ops() if op.get_friendly_name().endswith(name)]
+        if constant.get_element_type().get_type_name() == "f32":
+            kept.add(name)
+            assert np.array_equal(constant.data, weight)
+        else:
+            rounded.add(name)
+            [convert] = [each.get_node() for each in constant.output(0).get_target_inputs()]
+            [multiply] = [each.get_node() for each in convert.output(0).get_target_inputs()]
+            restored = constant.data.astype(np.float32) * multiply.input_value(1).get_node().data
+            assert np.abs(restored - weight).max() < 0.006 * np.abs(weight).max()
+    assert kept == {"bert.pooler.dense.weight", "classifier.weight"}
+    assert len(rounded) == 15
+    right = np.array(expected(folder, 1))
+    assert np.abs(found - right).max() < 0.5 * right.std()
 
 
 def test_a_model_with_several_labels_is_described_with_what_to_add(three: Path) -> None:
