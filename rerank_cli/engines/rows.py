@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+SHAPES = "2"  # version of the shapes that rows are computed in (`torch_rows`): in others bits differ
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -2,8 +2,8 @@
 
 The rounding of a matrix product depends on its size, so the vectors of a text would change in the last digits with the
 number and the length of the texts next to it. Here every batch has one of a few fixed shapes, by the length of the text
-alone: rows × tokens, both filled up. So a vector depends on its text, and may be kept for other windows
-(docs/experiments.md, E42).
+alone: rows × tokens, both filled up, or one row as it is. So a vector depends on its text, and may be kept for other
+windows (docs/experiments.md, E42 and E44).
 """
 
 from collections import OrderedDict
@@ -18,7 +18,7 @@ from rerank_cli.engines.lanes import side_by_side
 from rerank_cli.engines.rows import Row
 from rerank_cli.engines.torch_device import is_out_of_memory, raise_if_lost
 
-SHAPE_TOKENS = {"cpu": 1024, "cuda": 8192, "mps": 4096}  # of a batch, filled up
+SHAPE_TOKENS = {"cpu": (256, 64), "cuda": (8192, 8192), "mps": (4096, 4096)}  # of a batch of documents, of queries
 SHORTEST = 8  # lengths are multiples of this, and of more from LONG on
 LONG = 64
 STEPS = 4  # lengths in an octave: with more there is less to fill up, and there are more batches that are not full
@@ -132,17 +132,23 @@ class RowEncoder:
         return [each.float() for each in rounded]
 
     def _batches(self, rows: Iterable[Row]) -> Iterator[Rows]:
-        """Rows of one length each, as many as fit into a shape."""
-        by_length: dict[int, Rows] = {}
+        """Rows of one shape each, as many as fit into it."""
+        by_shape: dict[tuple[int, int], Rows] = {}
         for row in rows:
-            by_length.setdefault(filled_length(len(row), self._positions), []).append(row)
-        for length, alike in sorted(by_length.items(), reverse=True):
-            size = self._rows_of(length)
+            by_shape.setdefault(self._shape_of(row), []).append(row)
+        for (_, size), alike in sorted(by_shape.items(), reverse=True):
             for start in range(0, len(alike), size):
                 yield alike[start : start + size]
 
-    def _rows_of(self, length: int) -> int:
-        return max(1, SHAPE_TOKENS[self._device.type] // length)
+    def _shape_of(self, row: Row) -> tuple[int, int]:
+        """The length and the number of rows of a batch with this row. A row that is alone is not filled up.
+
+        On a CPU few tokens are enough: there are few queries in a window, and few new documents in a later run.
+        """
+        documents, queries = SHAPE_TOKENS[self._device.type]
+        length = filled_length(len(row), self._positions)
+        size = (documents if row.document else queries) // length
+        return (length, size) if size > 1 else (len(row), 1)
 
     def _computed(self, batches: list[Rows]) -> Iterator[list[torch.Tensor]]:
         memory = DeviceError(f"{self._device}: out of memory for a batch of texts", SMALLER)
@@ -164,8 +170,7 @@ class RowEncoder:
 
     def _inputs(self, batch: Rows) -> dict[str, torch.Tensor]:
         """Ids and mask (rows × tokens, int64) of the fixed shape; rows that are filled up attend to one token."""
-        length = filled_length(len(batch[0]), self._positions)
-        shape = (self._rows_of(length), length)
+        shape = self._shape_of(batch[0])[::-1]
         ids, mask = np.full(shape, self._pad_id, dtype=np.int64), np.zeros(shape, dtype=np.int64)
         mask[:, 0] = 1
         for place, row in enumerate(batch):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rerank_cli.core.config import ModelConfig
 from rerank_cli.core.scorer import PreparedPair, Shelf
-from rerank_cli.engines.rows import Row
+from rerank_cli.engines.rows import SHAPES, Row
 from rerank_cli.engines.torch_cross_encoder import TorchCrossEncoder
 from rerank_cli.models.folder import ModelFolder
 
@@ -21,6 +21,7 @@ class TorchVectorEngine(TorchCrossEncoder, ABC):
         # Texts are encoded in fixed shapes. tests/oracle compares the bits for these types.
         invariant = self.identity.device == "cpu" and self.identity.dtype in ("fp32", "bf16")
         self.traits = replace(self.traits, batch_invariant=invariant, has_vectors=True)
+        self.identity = replace(self.identity, versions={**self.identity.versions, "shapes": SHAPES})
         if config.vectors:
             self.identity = replace(self.identity, vectors=KEPT_AS)
         self._shelf: Shelf | None = None

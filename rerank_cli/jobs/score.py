@@ -119,10 +119,8 @@ class Run:
     ) -> ExitStatus:
         """Score to the end of the input and make the output final."""
         config = self.config
-        continues = beginning.action is Action.CONTINUE
-        self._stores = Stores(config.files, self.said.warn_one, continues=continues)
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
-            sizes = self._report_opening(inputs)
+            sizes = self._report_opening(inputs, continues=True)
             if output.found is not None:  # to be seen while the model is loaded
                 self._accounts.begin(output.found.commit.counters, beginning.place or Mark(), *sizes)
             resolved = output.found.header["resolved"] if output.found else {}
@@ -133,7 +131,7 @@ class Run:
         else:
             entries = check_first_records(self._source.after(None, 0), format.name, config.read)
             self.said.note(format.first_notes)
-            sizes = self._report_opening(inputs)
+            sizes = self._report_opening(inputs, continues=False)
             scorer = self._stores.start(self._load_scorer())
             resolved = {**budgets_of(config, scorer.traits), **self._stores.resolved()}
             commit = output.start(self._fingerprint_of(format), resolved)
@@ -148,12 +146,16 @@ class Run:
             self._commit(window, format, output)
         return self._finish(format, inputs, output, budgets)
 
-    def _report_opening(self, inputs: Inputs) -> tuple[int | None, int | None]:
-        """Report what will happen, before libraries are loaded; returns what progress is a share of (`sizes_of`)."""
+    def _report_opening(self, inputs: Inputs, *, continues: bool) -> tuple[int | None, int | None]:
+        """Report what will happen, before libraries are loaded; returns what progress is a share of (`sizes_of`).
+
+        The engine is opened before the stores: it may refuse them, and then no folder is made.
+        """
         self._records = self._source.count()
         announce = self.announce or self.report
         expected = announce_run(self.config, inputs, self._records, self.scorer, announce)
         announce_engine(expected, self._open_scorer().identity, announce)
+        self._stores = Stores(self.config.files, self.said.warn_one, continues=continues)
         return self._source.sizes(self._records)
 
     def _load_scorer(self) -> Scorer:

@@ -261,8 +261,8 @@ MUTANTS = [
     Mutant(
         "texts: the shape of a batch follows its rows",
         "engines/torch_rows.py",
-        "shape = (self._rows_of(length), length)",
-        "shape = (len(batch), length)",
+        "shape = self._shape_of(batch[0])[::-1]",
+        "shape = (len(batch), self._shape_of(batch[0])[0])",
         "oracle/test_bi_encoder.py::test_a_cosine_has_the_same_bits_in_any_company[mini-mean-bf16]",
     ),
     Mutant(
