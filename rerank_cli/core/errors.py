@@ -71,6 +71,10 @@ class OutputError(RerankError):
     status = ExitStatus.OUTPUT
 
 
+class NoSpace(OutputError):
+    """A disk is full."""
+
+
 class ModelError(RerankError):
     """The model or its tokenizer is missing, damaged, or of an unsupported kind."""
 

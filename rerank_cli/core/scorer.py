@@ -159,6 +159,9 @@ class VectorScorer(Scorer, Protocol):
     def document(self, pair: PreparedPair) -> tuple[bytes, int]:
         """What the model reads of the document of a prepared pair, and how many bytes its vectors take on a shelf."""
 
+    def query_tokens(self, pair: PreparedPair) -> int:
+        """The tokens of the query of a prepared pair."""
+
 
 def known_and_unknown(pairs: Sequence[PreparedPair]) -> tuple[list[int], list[int]]:
     """The positions of pairs whose logits are known, and of those to score."""

@@ -24,7 +24,7 @@ def dry_run_lines(run: DryRun) -> list[str]:
     if run.has_cache:
         known = count.pairs - count.duplicate_pairs + count.chunks - count.chunked
         rows.append(("score cache", f"{count.cached:,} of {known:,} pairs have a score already"))
-    if run.documents is not None and run.documents.count:
+    if run.documents is not None and run.documents.count and run.documents.most_bytes:
         rows.append(("vectors", vectors_of(run.documents)))
     if count.chunked:
         rows.append(("in parts", f"{count.chunked:,} documents in {count.chunks:,} parts"))
@@ -39,9 +39,12 @@ def vectors_of(documents: Documents) -> str:
     figures = documents.as_dict()
     each = readable_size(round(documents.size / documents.count))
     known = f", of which {documents.known:,} are there already" if documents.known else ""
+    limit = ""
+    if documents.size > documents.most_bytes:
+        limit = f"; more than --cache-gb allows ({readable_size(documents.most_bytes)})"
     return (
         f"{readable_size(documents.size)} for {count_of(documents.count, 'document')} of {each}{known}; "
-        f"each serves {figures['pairs_per_document']:.1f} pairs"
+        f"each serves {figures['pairs_per_document']:.1f} pairs{limit}"
     )
 
 
@@ -53,6 +56,10 @@ def time_of(run: DryRun) -> str:
     shape = f"{found.rows:,} pairs × {found.tokens:,} tokens, the plan's median"
     if found.seconds is None:
         return f"unknown: out of memory with a batch of {shape} (lower --batch-tokens)"
+    if found.documents:
+        return (
+            f"{about(found.seconds)} to score on this machine, by {found.rows:,} documents of {found.tokens:,} tokens"
+        )
     batches = "1 batch" if found.batches == 1 else f"{found.batches} batches"
     return f"{about(found.seconds)} to score on this machine, by {batches} of {shape}"
 

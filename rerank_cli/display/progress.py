@@ -260,7 +260,7 @@ def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "pairs", f"{document['pairs']:,} ({document['truncated']:,} truncated{cached})"
     if "vectors_found" in document:
         found, computed = document["vectors_found"], document["vectors_computed"]
-        yield "vectors", f"{found:,} documents from --vectors, {computed:,} computed"
+        yield "vectors", f"{found:,} found with --vectors, {computed:,} computed"
     yield "wall time", f"{_seconds(document['wall_s'])} ({_seconds(document['scoring_s'])} of scoring)"
     per_pair = f" ({three_digits(document['ms_per_pair'])} ms a pair)" if document["ms_per_pair"] else ""
     yield "pairs/s", f"{document['pairs_per_s']:,}{per_pair}"

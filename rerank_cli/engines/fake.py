@@ -171,6 +171,10 @@ class FakeScorer:
         """The hash of a document, and the bytes of its number."""
         return b"%d" % pair.payload.document, HALF.size
 
+    def query_tokens(self, _pair: PreparedPair) -> int:
+        """None: queries have no numbers."""
+        return 0
+
     def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
         """Yield the float32 logits of each batch, in order. Raises OutOfMemory with the first batch that does not fit.
 

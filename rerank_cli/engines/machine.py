@@ -11,6 +11,8 @@ from typing import Any
 from rerank_cli import __version__
 
 GPU_DEVICES = ("nvidia*", "nvhost*", "nvmap", "nvgpu", "dxg", "kfd")  # in /dev: NVIDIA, Jetson, WSL, ROCm
+CHOOSING = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "sme", "bf16", "i8mm")
+RESTRICTING = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
 TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
@@ -77,6 +79,16 @@ def lacks_bfloat16(lines: list[str] | None = None) -> bool:
     """
     known = [line for line in (cpu_info() if lines is None else lines) if line.startswith(("flags", "Features"))]
     return bool(known) and not any("bf16" in line for line in known)
+
+
+def instructions() -> list[str]:
+    """The instructions of the CPU that libraries choose their code by, and the settings that restrict the choice."""
+    flags: set[str] = set()
+    for line in cpu_info():
+        if line.startswith(("flags", "Features")):
+            flags.update(line.partition(":")[2].split())
+    chosen = sorted(flag for flag in flags if flag.startswith(CHOOSING))
+    return [*chosen, *(f"{name}={os.environ[name]}" for name in RESTRICTING if os.environ.get(name))]
 
 
 def machine() -> dict[str, Any]:

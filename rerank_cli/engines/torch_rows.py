@@ -114,8 +114,8 @@ class RowEncoder:
         return {documents[of]: self._restored(numbers) for of, numbers in self._shelf.find(list(documents)).items()}
 
     def _restored(self, numbers: bytes) -> torch.Tensor:
-        vectors = torch.from_numpy(np.frombuffer(numbers, dtype="<f2").astype(np.float32))
-        return vectors.reshape(self._shape).to(self._device)
+        vectors = torch.from_numpy(np.frombuffer(numbers, dtype="<f2").astype(np.float16))
+        return vectors.to(self._device).float().reshape(self._shape)
 
     def _to_shelf(self, batch: Rows, made: list[torch.Tensor]) -> list[torch.Tensor]:
         """The vectors of rows, those of documents as they come back from the shelf, to which they are added."""
@@ -126,7 +126,7 @@ class RowEncoder:
             [
                 (row.content, each.cpu().numpy().astype("<f2").tobytes())
                 for row, each in zip(batch, rounded, strict=True)
-                if row.document
+                if row.document and bool(torch.isfinite(each).all())
             ]
         )
         return [each.float() for each in rounded]

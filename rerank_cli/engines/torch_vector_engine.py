@@ -44,6 +44,10 @@ class TorchVectorEngine(TorchCrossEncoder, ABC):
         row: Row = pair.payload.document
         return row.content, self.numbers_of(row) * KEPT_BYTES
 
+    def query_tokens(self, pair: PreparedPair) -> int:
+        """The tokens of the query of a prepared pair."""
+        return len(pair.payload.query)
+
     @abstractmethod
     def numbers_of(self, row: Row) -> int:
         """How many numbers the vectors of a document have."""

@@ -1,10 +1,12 @@
-"""Swap in a folder that was written under a temporary name, with its permissions and durably.
+"""Swap in a folder that was written under a temporary name, with its permissions and durably. Sizes of files.
 
 Graphs in the cache (`models.graph_files`) have their own swap: an old folder is never restored, and an equal graph of
 another run is used instead.
 """
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from rerank_cli.files.durable import sync_folder, umask
@@ -42,3 +44,12 @@ def sync_tree(folder: Path) -> None:
         else:
             sync_folder(path)
     sync_folder(folder)
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """The bytes of files, without those that were removed meanwhile."""
+    size = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size

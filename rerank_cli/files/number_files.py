@@ -15,6 +15,8 @@ from rerank_cli.core.errors import OutputError
 from rerank_cli.files.durable import sync_folder
 
 OF_OURS = re.compile(r"vectors-([0-9a-f]{8})-([0-9]+)\.f16")
+MOST_EACH = 64 * 2**20  # bytes of an entry: 32,768 tokens in 1,024 dimensions
+sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has the latter alone
 LOST = {errno.ENOENT, errno.EIO, errno.ELOOP, errno.EISDIR}  # what is in such a file is damaged
 
 
@@ -32,6 +34,8 @@ class NumberFiles:
 
     def read(self, file: int, place: int, size: int) -> bytes | None:
         """The bytes at a place; None where they cannot be there. Raises OutputError."""
+        if size > MOST_EACH:
+            return None
         with _disk_faults(self.path(file)):
             try:
                 descriptor = self._descriptor(file)
@@ -63,14 +67,14 @@ class NumberFiles:
                 while left:
                     done = os.pwrite(descriptor, left, place)
                     left, place = left[done:], place + done
-                os.fdatasync(descriptor)
+                sync_data(descriptor)
             finally:
                 os.close(descriptor)
             if not end:
                 sync_folder(path.parent)
 
     def remove(self, up_to: int, keep: set[int]) -> None:
-        """Remove the files with numbers up to `up_to` but those to keep. Raises OutputError."""
+        """Remove the files of this store with numbers up to `up_to` but those to keep. Raises OutputError."""
         for path in files_in(self._folder):
             file = int(path.stem.rpartition("-")[2])
             if path == self.path(file) and file <= up_to and file not in keep:
@@ -84,12 +88,13 @@ class NumberFiles:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files of whatever stores in a folder."""
-    try:
-        found = [folder / name for name in os.listdir(folder) if OF_OURS.fullmatch(name)]
-    except FileNotFoundError:
-        return []
-    return [path for path in found if path.is_file() and not path.is_symlink()]
+    """The files of whatever stores in a folder. Raises OutputError when it cannot be read."""
+    with _disk_faults(folder):
+        try:
+            found = [folder / name for name in os.listdir(folder) if OF_OURS.fullmatch(name)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
 @contextmanager

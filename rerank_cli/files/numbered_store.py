@@ -83,8 +83,17 @@ class NumberedStore(NumberedFile, ABC, Generic[V]):
         return dropped
 
     @abstractmethod
-    def keep_within(self, most_bytes: int) -> bool:
-        """Drop the oldest entries where there are too many. Whether that was so. Raises as `add`."""
+    def keep_within(self, most_bytes: int, before: int) -> bool:
+        """Drop the oldest entries where there are too many, but none of writes from the number `before` on.
+
+        Returns whether that is enough. Raises as `add`.
+        """
+
+    def known(self, keys: Sequence[bytes], number: int) -> set[bytes]:
+        """Those of the keys that writes up to `number` stored; their values are not read. Raises as `find`."""
+        with self._faults():
+            entries = [entry for group in in_groups(keys, AT_ONCE) for entry in self._entries(group, [])]
+        return {entry[0] for entry in entries if isinstance(entry[1], int) and entry[1] <= number}
 
     def clear(self) -> None:
         """Remove all entries. Raises OutputError."""

@@ -42,27 +42,23 @@ class ScoreStore(NumberedStore[float]):
         )
         return self._connection.total_changes - before
 
-    def keep_within(self, most_bytes: int) -> bool:
-        """Drop the oldest entries where there are too many. Whether that was so. Raises as `add`."""
-        last = self._oldest_writes(most_bytes // BYTES_EACH)
-        if last is None:
-            return False
-        with self._faults(), self.transaction():
-            self.forget_entries(last)
-        return True
-
-    def _oldest_writes(self, most: int) -> int | None:
-        """The last of the writes to drop so that fewer than `most` entries are left; None where that is so."""
+    def keep_within(self, most_bytes: int, before: int) -> bool:
+        """Drop the oldest entries where there are too many; see NumberedStore."""
+        most, last = most_bytes // BYTES_EACH, None
         with self._faults():
             entries = self._row("SELECT entries FROM store")[0]
             if entries <= most:
-                return None
-            left, last = entries - most + most // DROPPED_SHARE, None
-            for number, count in self._connection.execute("SELECT number, entries FROM writes ORDER BY number"):
-                left, last = left - count, number
+                return True
+            left = entries - most + most // DROPPED_SHARE
+            statement = "SELECT number, entries FROM writes WHERE number < ? ORDER BY number"
+            for number, count in self._connection.execute(statement, (before,)):
+                left, entries, last = left - count, entries - count, number
                 if left <= 0:
                     break
-        return last
+        if last is not None:
+            with self._faults(), self.transaction():
+                self.forget_entries(last)
+        return bool(entries <= most)
 
 
 def _stored(key: bytes, number: int, logit: float) -> bytes:

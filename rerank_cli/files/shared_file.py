@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from rerank_cli.core.errors import ConfigError, OutputError
+from rerank_cli.core.errors import ConfigError, NoSpace, OutputError
+from rerank_cli.files.folders import size_of
 from rerank_cli.files.network_disks import network_disk_of
 
 VERSION = 1
@@ -60,6 +61,11 @@ class SharedFile:
         """Whether a folder has such a store."""
         return (folder / cls.name).is_file()
 
+    @classmethod
+    def left_in(cls, folder: Path) -> bool:
+        """Whether a folder has such a store, or what is left of one."""
+        return cls.exists_in(folder)
+
     def _make_folder(self, folder: Path) -> None:
         refuse_folder(folder, self._said)
         try:
@@ -74,8 +80,9 @@ class SharedFile:
         try:
             yield
         except sqlite3.OperationalError as fault:
-            raise OutputError(
-                f"{self._said}: {fault}", "Check the folder and its disk, or name another folder."
+            kind = NoSpace if fault.sqlite_errorcode == sqlite3.SQLITE_FULL else OutputError
+            raise kind(
+                f"{self._said}: {fault}", "Check that the folder is writable, and its disk, or name another one."
             ) from None
         except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:  # the latter where the names of tables are damaged
             raise self._refusal(f"is damaged, or no {self.of} ({fault})") from None
@@ -83,7 +90,7 @@ class SharedFile:
     def _refusal(self, what: str) -> ConfigError:
         return ConfigError(
             f"{self._said}: {self.name} {what}",
-            f"Name another folder, or remove {self.path} (of ours, `rerank cache {self.path.parent} --clear` does).",
+            f"Name another folder. If it is of ours, `rerank cache {self.path.parent} --clear` removes it.",
         )
 
     @classmethod
@@ -92,8 +99,8 @@ class SharedFile:
         with suppress(OSError), (folder / cls.name).open("rb") as file:
             file.seek(APPLICATION_AT)
             if int.from_bytes(file.read(4), "big") == cls.application:
-                for suffix in ("-wal", "-shm", ""):
-                    (folder / f"{cls.name}{suffix}").unlink(missing_ok=True)
+                for path in cls.paths_in(folder):
+                    path.unlink(missing_ok=True)
                 return True
         return False
 
@@ -158,8 +165,12 @@ class SharedFile:
     @classmethod
     def size_in(cls, folder: Path) -> int:
         """Bytes that the file in a folder takes, with what SQLite keeps next to it; 0 without one."""
-        paths = [folder / f"{cls.name}{suffix}" for suffix in ("", "-wal", "-shm")]
-        return sum(path.stat().st_size for path in paths if path.is_file())
+        return size_of(cls.paths_in(folder))
+
+    @classmethod
+    def paths_in(cls, folder: Path) -> list[Path]:
+        """The file in a folder, and what SQLite keeps next to it."""
+        return [folder / f"{cls.name}{suffix}" for suffix in ("-wal", "-shm", "")]
 
     def shrink(self) -> None:
         """Give the room of removed entries back to the disk."""

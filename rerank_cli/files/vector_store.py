@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
-from rerank_cli.files.number_files import NumberFiles, files_in
+from rerank_cli.files.folders import size_of
+from rerank_cli.files.number_files import MOST_EACH, NumberFiles, files_in
 from rerank_cli.files.numbered_file import TABLES
 from rerank_cli.files.numbered_store import AT_ONCE, Entry, NumberedStore, in_groups
 
@@ -54,7 +55,7 @@ class VectorStore(NumberedStore[bytes]):
         return stored if stored is not None and _crc(key, number, stored) == crc else None
 
     def _insert(self, number: int, entries: Sequence[tuple[bytes, bytes]]) -> int:
-        new = dict(entries)
+        new = {key: stored for key, stored in entries if len(stored) <= MOST_EACH}
         for keys in in_groups(list(new), AT_ONCE):
             marks = ",".join("?" * len(keys))
             for (key,) in self._connection.execute(f"SELECT key FROM vectors WHERE key IN ({marks})", keys):
@@ -80,22 +81,19 @@ class VectorStore(NumberedStore[bytes]):
     def _new_file(self) -> int:
         return int(self._row("INSERT INTO files (size, last_number) VALUES (0, 0) RETURNING id")[0])
 
-    def keep_within(self, most_bytes: int) -> bool:
-        """Remove the oldest files where there is too much. Whether that was so. Raises as `add`.
+    def keep_within(self, most_bytes: int, before: int) -> bool:
+        """Remove the oldest files where there is too much; see NumberedStore.
 
         The file that is appended to is closed when it has its share of `most_bytes`.
         """
-        with self._faults():
-            files = self._connection.execute("SELECT id, size, last_number FROM files ORDER BY id").fetchall()
-            entries = self._row("SELECT entries FROM store")[0]
-        too_much = sum(size for _, size, _ in files) + entries * BYTES_EACH - most_bytes
-        last = None
+        files, too_much = self._files_and_excess(most_bytes)
+        last, left = None, too_much
         for _, size, number in files:
-            if too_much <= 0:
+            if left <= 0 or number >= before:
                 break
-            last, too_much = number, too_much - size
+            last, left = number, left - size
         if last is None and not (files and files[-1][1] >= most_bytes // FILES):
-            return False
+            return too_much <= 0
         with self._faults(), self.durable_transaction():  # before files are removed that entries are in
             if last is not None:
                 self._connection.execute("DELETE FROM files WHERE last_number <= ?", (last,))
@@ -103,14 +101,22 @@ class VectorStore(NumberedStore[bytes]):
             else:
                 self._new_file()
         self._remove_files()
-        return last is not None
+        return self._files_and_excess(most_bytes)[1] <= 0
+
+    def _files_and_excess(self, most_bytes: int) -> tuple[list[tuple[int, int, int]], int]:
+        """The files with their sizes and the numbers of their last writes, and by how much all is more than allowed."""
+        with self._faults():
+            files = self._connection.execute("SELECT id, size, last_number FROM files ORDER BY id").fetchall()
+            entries = self._row("SELECT entries FROM store")[0]
+        return files, sum(size for _, size, _ in files) + entries * BYTES_EACH - most_bytes
 
     def clear(self) -> None:
         """Remove all entries. Raises OutputError."""
         with self._faults(), self.durable_transaction():
             self._connection.execute("DELETE FROM files")
             self.forget_entries()
-        self._remove_files()
+        for path in files_in(self.path.parent):  # also those of an index that was removed
+            path.unlink(missing_ok=True)
         self.shrink()
 
     def _remove_files(self) -> None:
@@ -124,17 +130,23 @@ class VectorStore(NumberedStore[bytes]):
     @classmethod
     def size_in(cls, folder: Path) -> int:
         """Bytes that the store in a folder takes."""
-        return super().size_in(folder) + sum(path.stat().st_size for path in files_in(folder))
+        return super().size_in(folder) + size_of(files_in(folder))
 
     @classmethod
     def remove_from(cls, folder: Path) -> bool:
         """Remove a store, damaged or not. Whether there was one."""
         found = super().remove_from(folder)
-        if found:
+        if found or not cls.exists_in(folder):
             for path in files_in(folder):
+                found = True
                 with suppress(OSError):
                     path.unlink()
         return found
+
+    @classmethod
+    def left_in(cls, folder: Path) -> bool:
+        """Whether a folder has a store, or files of one whose index was removed."""
+        return cls.exists_in(folder) or bool(files_in(folder))
 
     def close(self) -> None:
         """Close all files."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rerank_cli.core.errors import InputError, RerankError
+from rerank_cli.core.errors import ConfigError, InputError, NoSpace
 from rerank_cli.jobs.store_use import SCORES, VECTORS, Kind
 from rerank_cli.models.own_cache import Kept, kept_answers, kept_graphs, kept_hashes, remove
 
@@ -57,7 +57,7 @@ def clear_folder(folder: Path) -> int:
             store = kind.store(folder, COMMAND)
             store.clear()
             store.close()
-        except RerankError:  # damaged, or without room to be cleared
+        except (ConfigError, NoSpace):  # damaged, or without room to be cleared; not: busy
             if not kind.store.remove_from(folder):
                 raise
     return before - sum(kind.store.size_in(folder) for kind in kinds)
@@ -83,7 +83,7 @@ def clear_cache() -> int:
 
 def _kinds_in(folder: Path) -> list[Kind[Any]]:
     kinds: list[Kind[Any]] = [SCORES, VECTORS]
-    found = [kind for kind in kinds if kind.store.exists_in(folder)]
+    found = [kind for kind in kinds if kind.store.left_in(folder)]
     if not found:
         names = " and no ".join(kind.store.name for kind in kinds)
         raise InputError(f"{folder}: has no {names}", "Name the folder of --score-cache or of --vectors.")

@@ -14,13 +14,13 @@ from rerank_cli.core.errors import ExitStatus, ModelAbsent
 from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import PreparedPair, budgets_of, known_and_unknown
-from rerank_cli.core.stats import Counters, Stats
+from rerank_cli.core.scorer import PreparedPair, Scorer, budgets_of, known_and_unknown
+from rerank_cli.core.stats import Clock, Counters, Stats
 from rerank_cli.engines.choice import expected_engine
 from rerank_cli.formats.registry import open_format, open_inputs
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.documents import Documents
-from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate
+from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate, estimate_vectors
 from rerank_cli.jobs.opening import opened_engine, opening_sentence
 from rerank_cli.jobs.preflight import check_first_records, check_paths
 from rerank_cli.jobs.sampling import records_to_score
@@ -49,14 +49,14 @@ class DryRun:
     counters: Counters = field(default_factory=Counters)
     lengths: Counter[int] = field(default_factory=Counter)
     has_cache: bool = False  # whether --score-cache was given
-    documents: Documents | None = None  # None without --vectors
+    documents: Documents | None = None  # of an engine that makes vectors of them
     estimate: Estimate | None = None  # None where there is nothing to score
 
-    def add(self, prepared: Sequence[PreparedPair]) -> None:
-        """Count the lengths and the documents of pairs."""
+    def add(self, texts: Sequence[tuple[str, str]], prepared: Sequence[PreparedPair]) -> None:
+        """Count the lengths and the documents of pairs, prepared from (query, text)."""
         self.lengths.update(pair.uncut or pair.cost for pair in prepared)
         if self.documents is not None:
-            self.documents.add(prepared)
+            self.documents.add(texts, prepared)
 
     @property
     def status(self) -> ExitStatus:
@@ -143,7 +143,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
 
     def prepare(pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         prepared = scorer.prepare(pairs)
-        found.add(prepared)
+        found.add(pairs, prepared)
         return prepared
 
     slices = windows(
@@ -158,10 +158,14 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
     _report_reading(format, report, warn)
     if planned.batches:
         stats.doing = "scoring a few batches for the time"
-        scorer.load()
-        found.estimate = estimate(scorer, planned, stats.clock)
+        engine.load()
+        found.estimate = _estimate(engine, planned, found.documents, stats.clock)
     scorer.close()
     return found
+
+
+def _estimate(engine: Scorer, planned: PlannedShapes, documents: Documents | None, clock: Clock) -> Estimate:
+    return estimate(engine, planned, clock) if documents is None else estimate_vectors(engine, documents, clock)
 
 
 def _report_reading(format: Format, report: Report, warn: Report) -> None:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from rerank_cli.core.plan import BatchPlan
 from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Scorer
 from rerank_cli.core.stats import Clock
+from rerank_cli.jobs.documents import Documents
 
 ENOUGH_S = 3.0  # of scoring
 MOST_BATCHES = 8
+TOGETHER = 16  # documents
 
 
 @dataclass(slots=True)
@@ -53,19 +55,37 @@ class Estimate:
     batches: int
     rows: int
     tokens: int  # of each row
+    documents: bool = False  # rows are documents of which vectors were made, each once
 
 
 def estimate(scorer: Scorer, planned: PlannedShapes, clock: Clock) -> Estimate:
     """Score batches of the median shape: one to warm up, then more for ENOUGH_S. The scorer is loaded."""
     batch = planned.median_batch()
-    shape = {"rows": len(batch.pairs), "tokens": batch.padded // len(batch.pairs)}
+    rows, tokens = len(batch.pairs), batch.padded // len(batch.pairs)
     try:
         seconds, count = _time(scorer, batch, 1, clock)
         if seconds < ENOUGH_S and planned.batches > 1:
             seconds, count = _time(scorer, batch, min(MOST_BATCHES, planned.batches), clock)
     except OutOfMemory:
-        return Estimate(None, 0, **shape)
-    return Estimate(seconds / count * planned.padded / batch.padded, count, **shape)
+        return Estimate(None, 0, rows, tokens)
+    return Estimate(seconds / count * planned.padded / batch.padded, count, rows, tokens)
+
+
+def estimate_vectors(scorer: Scorer, documents: Documents, clock: Clock) -> Estimate:
+    """Make vectors of the first documents and their queries, one to warm up. The scorer is loaded."""
+    first, *more = documents.sample
+    timed = more or [first]
+    _time(scorer, Batch.of([first[0]]), 1, clock)
+    started, tokens, count = clock(), 0, 0
+    for start in range(0, len(timed), TOGETHER):
+        together = timed[start : start + TOGETHER]
+        _time(scorer, Batch.of([pair for pair, _ in together]), 1, clock)
+        tokens += sum(each for _, each in together)
+        count += len(together)
+        if clock() - started > ENOUGH_S:
+            break
+    seconds = (clock() - started) / tokens * documents.new_tokens
+    return Estimate(seconds, 1, count, round(sum(pair.cost for pair, _ in timed[:count]) / count), documents=True)
 
 
 def _time(scorer: Scorer, batch: Batch, most: int, clock: Clock) -> tuple[float, int]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ NO_IDS = (
 )
 LOOK_AT_MOST = 10_000  # lines, blank ones included
 STDOUT = 1
+OF_STORES = re.compile(r"(scores|vectors)\.sqlite3(-wal|-shm)?|vectors-[0-9a-f]{8}-[0-9]+\.f16")
 NO_TABLE = ("trec", "beir", "tei", "csv", "tsv", "ms-marco-top1000")  # formats whose lines are not JSON objects
 FIRST_RECORDS = 100  # if all of these are bad, the input has another format
 
@@ -62,7 +64,18 @@ def check_paths(config: RunConfig) -> Paths | None:
         if paths.is_table and find_spec("pyarrow") is None:
             raise ConfigError(f"-o {files.output}: pyarrow is not installed", installation("parquet"))
     _refuse_inputs(config, uses)
+    _refuse_stores(files, uses)
     return paths
+
+
+def _refuse_stores(files: FileConfig, uses: list[tuple[str, Path]]) -> None:
+    """Raises ConfigError when a file of --score-cache or --vectors would be written."""
+    for option, folder in (("--score-cache", files.score_cache), ("--vectors", files.vectors)):
+        if folder is None:
+            continue
+        for use, path in uses:
+            if path.parent == real_path(folder) and OF_STORES.fullmatch(path.name):
+                raise ConfigError(f"{path} is a file of {option} and would be written as {use}", "Name another file.")
 
 
 def _refuse_inputs(config: RunConfig, uses: list[tuple[str, Path]]) -> None:

@@ -118,7 +118,6 @@ class Run:
         self, format: Format, inputs: Inputs, output: StreamOutput | FileOutput, beginning: Beginning
     ) -> ExitStatus:
         """Score to the end of the input and make the output final."""
-        config = self.config
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
             sizes = self._report_opening(inputs, continues=True)
             if output.found is not None:  # to be seen while the model is loaded
@@ -129,11 +128,11 @@ class Run:
             entries = self._source.after(beginning.place, commit.counters.records)
             self.report(continuing_sentence(commit.counters.records))
         else:
-            entries = check_first_records(self._source.after(None, 0), format.name, config.read)
+            entries = check_first_records(self._source.after(None, 0), format.name, self.config.read)
             self.said.note(format.first_notes)
             sizes = self._report_opening(inputs, continues=False)
             scorer = self._stores.start(self._load_scorer())
-            resolved = {**budgets_of(config, scorer.traits), **self._stores.resolved()}
+            resolved = {**budgets_of(self.config, scorer.traits), **self._stores.resolved()}
             commit = output.start(self._fingerprint_of(format), resolved)
         budgets = {name: resolved[name] for name in BUDGETS}
         self._accounts.begin(commit.counters, beginning.place or Mark(), *sizes)
@@ -149,7 +148,7 @@ class Run:
     def _report_opening(self, inputs: Inputs, *, continues: bool) -> tuple[int | None, int | None]:
         """Report what will happen, before libraries are loaded; returns what progress is a share of (`sizes_of`).
 
-        The engine is opened before the stores: it may refuse them, and then no folder is made.
+        The engine is opened before the stores: it may refuse them.
         """
         self._records = self._source.count()
         announce = self.announce or self.report

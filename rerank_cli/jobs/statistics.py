@@ -37,7 +37,8 @@ def document_of(
     `end` is the position reached in the input.
     """
     identity = scorer.identity
-    why = why_not_exact(stats.total, scorer.traits.batch_invariant, stores.vectors_seen)
+    resumed = stats.earlier.records > 0
+    why = why_not_exact(stats.total, scorer.traits, stores.vectors_seen, resumed=resumed)
     now = datetime.now(UTC)
     return {
         **stats.summary(),

@@ -14,18 +14,17 @@ from typing import Any, Generic, TypeVar, cast
 from rerank_cli.core.config import FileConfig
 from rerank_cli.core.errors import RerankError
 from rerank_cli.core.protocols import Report
-from rerank_cli.core.scorer import Scorer, VectorScorer
+from rerank_cli.core.scorer import Scorer, Traits, VectorScorer
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.numbered_file import Seen
 from rerank_cli.files.numbered_store import NumberedStore
 from rerank_cli.files.shared_file import refuse_folder
 from rerank_cli.jobs.cached_scorer import CachedScorer
-from rerank_cli.jobs.store_use import SCORES, VECTORS, Additions, Kind, StoreUse, View, made_by, name_of
+from rerank_cli.jobs.store_use import LATEST, SCORES, VECTORS, Additions, Kind, StoreUse, View, made_by, name_of
 from rerank_cli.jobs.vector_shelf import VectorShelf
 
 V = TypeVar("V")
 GB = 10**9
-LATEST = 2**63 - 1  # number of a write: all are seen
 OTHERWISE = "other kept scores or vectors were seen than at the beginning"
 
 
@@ -56,7 +55,7 @@ class StoreOfRun(Generic[V]):
         if not self._opened:
             return None
         model, self.seen = self._begin(scorer)
-        return self._used(scorer, model)
+        return self._used(scorer, model, self.seen.number)
 
     def _begin(self, scorer: Scorer) -> tuple[int, Seen]:
         identity = scorer.identity
@@ -88,16 +87,17 @@ class StoreOfRun(Generic[V]):
         else:
             self._note_change(scorer, saw and noted.epoch != now.epoch)
             self.seen = Seen(noted.store, now.epoch, noted.number, noted.entries)
-        return self._used(scorer, model)
+        return self._used(scorer, model, now.number)
 
-    def _used(self, scorer: Scorer, model: int) -> StoreUse[V]:
+    def _used(self, scorer: Scorer, model: int, begun: int) -> StoreUse[V]:
         assert self.seen is not None
         reads, writes = self._opened
         self._matters = not scorer.traits.batch_invariant
         number = self.seen.number
         if self._kind.store is VECTORS.store and not self._matters:
             number = LATEST  # a text that this run or another met meanwhile is not computed again
-        self._use = StoreUse(self._kind, View(reads, number), Additions(writes, model, self._most_bytes), self._warn)
+        additions = Additions(writes, model, self._most_bytes, begun)
+        self._use = StoreUse(self._kind, View(reads, number), additions, self._warn)
         return self._use
 
     def _note_change(self, scorer: Scorer, changed: bool) -> None:
@@ -199,18 +199,20 @@ def known_before(files: FileConfig, scorer: Scorer, report: Report) -> Scorer:
     return scorer if view is None else CachedScorer(scorer, StoreUse(SCORES, view, None, report))
 
 
-def why_not_exact(total: Counters, invariant: bool, vectors: int = 0) -> str | None:
+def why_not_exact(total: Counters, traits: Traits, vectors: int, *, resumed: bool) -> str | None:
     """Why another run of the same may give other last digits; None where it gives the same bytes.
 
-    `invariant`: whether logits do not depend on their batches. `vectors`: how many there were when the run began.
+    `traits` are those of the engine. `vectors`: how many there were when the run began.
     """
-    why = []
+    invariant, why = traits.batch_invariant, []
     if total.oom_splits:
         why.append(f"{total.oom_splits} batches ran out of memory")
     if total.cached and not invariant:
         why.append(f"{total.cached:,} pairs from the cache")
     if vectors and not invariant:
         why.append(f"vectors of earlier runs ({vectors:,} were there)")
+    if resumed and traits.has_vectors and not invariant:
+        why.append("texts were encoded with others when it was resumed")
     if total.cache_changes:
         why.append(OTHERWISE)
     return "; ".join(why) or None

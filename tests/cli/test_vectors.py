@@ -2,11 +2,17 @@
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.making import jsonl
 from support.running import record, rerank
+
+from rerank_cli.core.errors import OutputError
+from rerank_cli.files import shared_file
+from rerank_cli.jobs.cache import clear_folder
 
 RECORDS = [record(number) for number in range(3)]
 FAKE = ("--model", "fake:vectors=1")
@@ -89,3 +95,64 @@ def test_a_damaged_index_is_cleared_and_made_again(tmp_path: Path) -> None:
     assert done.code == 2
     assert "--vectors kept" in done.said
     assert (tmp_path / "kept" / "vectors.sqlite3").exists()
+
+
+def test_a_set_larger_than_the_limit_is_told_and_a_later_run_finds_what_fitted(tmp_path: Path) -> None:
+    (tmp_path / "many.jsonl").write_bytes(jsonl(*({**record(n, 40), "query": "q"} for n in range(100))))
+    command = ("score", "many.jsonl", *FAKE, "--vectors", "small", "--cache-gb", "0.0001", "--batch-tokens", "500")
+    found = []
+    for number in range(3):
+        done = rerank(*command, "-o", f"{number}.out", "--stats", "s.json", cwd=tmp_path)
+        stats = json.loads((tmp_path / "s.json").read_bytes())
+        found.append(stats["vectors_found"])
+        if not number:
+            assert any("--cache-gb" in warning for warning in stats["warnings"]), done.said
+    assert found[1] > found[0] + 1000
+    assert len({(tmp_path / f"{number}.out").read_bytes() for number in range(3)}) == 1
+    dry = rerank(*command, "--dry-run", cwd=tmp_path).stdout.decode()
+    assert "more than --cache-gb allows (100.0 kB)" in dry
+
+
+@pytest.mark.parametrize("option", ["--score-cache", "--vectors"])
+@pytest.mark.parametrize("use", [("-o",), ("-o", "out", "--errors"), ("-o", "out", "--stats")])
+@pytest.mark.parametrize("name", ["scores.sqlite3", "vectors.sqlite3", "vectors.sqlite3-wal", "vectors-01234567-1.f16"])
+def test_no_output_is_a_file_of_a_store(tmp_path: Path, option: str, use: tuple[str, ...], name: str) -> None:
+    before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
+    (tmp_path / "link").symlink_to("kept")
+    command = ("score", "in.jsonl", *FAKE, option, "kept", "--overwrite", *use, f"link/{name}")
+    done = rerank(*command, cwd=tmp_path)
+    assert done.code == 2, done.said
+    assert option in done.said
+    assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before
+
+
+def test_a_store_that_is_busy_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_file, "BUSY_S", 0.05)
+    index = tmp_path / "kept" / "vectors.sqlite3"
+    with closing(sqlite3.connect(index, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OutputError, match="locked"):
+            clear_folder(tmp_path / "kept")
+        other.execute("ROLLBACK")
+    assert index.exists()
+    clear_folder(tmp_path / "kept")
+
+
+def test_files_whose_index_was_removed_are_shown_and_cleared(tmp_path: Path) -> None:
+    for path in (tmp_path / "kept").glob("*sqlite3*"):
+        path.unlink()
+    assert rerank("cache", "kept", cwd=tmp_path).code == 0
+    assert rerank("cache", "kept", "--clear", cwd=tmp_path).code == 0
+    assert not list((tmp_path / "kept").glob("*.f16"))
+
+
+def test_the_time_of_a_dry_run_counts_documents_once_and_not_those_that_are_known(tmp_path: Path) -> None:
+    slow = ("--model", "fake:vectors=1,slow=0.05")
+    twice = ("in.jsonl", "in.jsonl", "--max-length", "2000")
+    done = rerank("score", *twice, "--dry-run", *slow, "--stats", "s.json", cwd=tmp_path)
+    assert "12 documents of" in done.stdout.decode() or "11 documents of" in done.stdout.decode()
+    new = json.loads((tmp_path / "s.json").read_bytes())["estimated_s"]
+    assert new > 0.02
+    assert rerank("score", *twice, "-o", "x", *slow, "--vectors", "slow", cwd=tmp_path).code == 0
+    assert rerank("score", *twice, "--dry-run", *slow, "--vectors", "slow", "--stats", "s.json", cwd=tmp_path).code == 0
+    assert json.loads((tmp_path / "s.json").read_bytes())["estimated_s"] == 0

@@ -40,9 +40,9 @@ for write in range(6):
     numbers = range(write * 20, write * 20 + 20)
     store.add(1, [(key(number), VALUES[kind](number)) for number in numbers])
     if write == 3:
-        assert store.keep_within(int(sys.argv[3]))
+        store.keep_within(int(sys.argv[3]), 2**62)
     else:
-        store.keep_within(10 * int(sys.argv[3]))
+        store.keep_within(10 * int(sys.argv[3]), 2**62)
 store.close()
 """
 MOST = {"ScoreStore": "2600", "VectorStore": "4000"}  # bytes: less than four writes take

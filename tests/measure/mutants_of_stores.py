@@ -128,8 +128,8 @@ MUTANTS = [
     Mutant(
         "vectors: files whose entries were dropped stay",
         "files/vector_store.py",
-        "        self._remove_files()\n        return last is not None",
-        "        return last is not None",
+        "        self._remove_files()\n        return self",
+        "        return self",
         VECTORS + "test_the_oldest_files_are_removed_whole_and_the_rest_stays",
     ),
     Mutant(
@@ -144,13 +144,13 @@ MUTANTS = [
         "engines/torch_rows.py",
         "return [each.float() for each in rounded]",
         "return made",
-        KEPT + "test_scores_have_the_same_bits_computed_from_memory_and_from_disk[late-interaction-fp32]",
+        KEPT + "test_scores_have_the_same_bits_computed_from_memory_and_from_disk[stanford-fp32]",
     ),
     Mutant(
         "vectors: those of queries are kept, too",
         "engines/torch_rows.py",
-        "if row.document\n            ]",
-        "if True\n            ]",
+        "if row.document and bool(torch.isfinite(each).all())",
+        "if bool(torch.isfinite(each).all())",
         KEPT + "test_what_is_kept_are_documents_of_the_size_that_is_said[bi-encoder]",
     ),
     Mutant(
@@ -168,6 +168,27 @@ MUTANTS = [
         CACHED + "test_what_a_stopped_run_computed_is_seen_after_it_where_that_changes_nothing[False]",
     ),
     Mutant(
+        "vectors: those that are not finite are kept",
+        "engines/torch_rows.py",
+        "if row.document and bool(torch.isfinite(each).all())",
+        "if row.document",
+        KEPT + "test_vectors_that_are_not_finite_are_not_kept[pylate]",
+    ),
+    Mutant(
+        "vectors: a run drops what it has added itself",
+        "files/vector_store.py",
+        "if left <= 0 or number >= before:",
+        "if left <= 0:",
+        STORE.format("test_a_run_drops_older_entries_but_none_of_its_own").replace("Score", "Vector"),
+    ),
+    Mutant(
+        "stores: a busy one is removed",
+        "jobs/cache.py",
+        "except (ConfigError, NoSpace):",
+        "except Exception:",
+        "cli/test_vectors.py::test_a_store_that_is_busy_is_not_removed",
+    ),
+    Mutant(
         "stores: a run that begins does not wait for the disk",
         "files/shared_file.py",
         "synchronous = FULL",
@@ -177,7 +198,7 @@ MUTANTS = [
     Mutant(
         "vectors: the index is on disk before the numbers",
         "files/number_files.py",
-        "                os.fdatasync(descriptor)\n",
+        "                sync_data(descriptor)\n",
         "",
         POWER.format("VectorStore"),
     ),

@@ -1,6 +1,7 @@
 """Vectors of documents that are kept across runs: the same bits from memory, from disk and computed anew."""
 
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.tiny import WORDS
 from rerank_cli.core.config import FileConfig, ModelConfig
 from rerank_cli.core.scorer import Batch
 from rerank_cli.engines.choice import open_scorer
+from rerank_cli.engines.rows import Row
 from rerank_cli.files.number_files import files_in
 from rerank_cli.files.vector_store import VectorStore
 from rerank_cli.jobs.stores import Stores
@@ -26,7 +28,7 @@ WITH_MARKS = [*WORDS[5:], ".", ",", "!"]
 TEXTS = [" ".join(CHANCE.choices(WITH_MARKS, k=CHANCE.randint(1, 70))) for _ in range(40)]
 QUERIES = ["what is panda ?", "hi . what is panda , hi a ? !", TEXTS[0]]  # the second is as long as some texts
 PAIRS = [(query, text) for query in QUERIES for text in TEXTS]
-KINDS = ("late-interaction", "bi-encoder")
+KINDS = ("stanford", "pylate", "saved", "bi-encoder")  # three layouts of late interaction
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -38,7 +40,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of each kind of engine that makes vectors."""
     path = tmp_path_factory.mktemp(kind) / "model"
-    return LATE_MODELS["stanford"](path) if kind == "late-interaction" else write_body(path)
+    return write_body(path) if kind == "bi-encoder" else LATE_MODELS[kind](path)
 
 
 @pytest.fixture
@@ -46,9 +48,9 @@ def opened(kind: str, folder: Path, tmp_path: Path) -> Iterator[Callable[..., An
     """What opens an engine as a run does, with --vectors unless that is not wanted."""
     begun: list[Stores] = []
 
-    def make(dtype: str = "fp32", *, vectors: bool = True) -> Any:
-        options = {"device": "cpu", "dtype": dtype, "threads": 2, "engine": kind, "vectors": vectors}
-        scorer = open_scorer(ModelConfig(model=str(folder), **options))
+    def make(dtype: str = "fp32", *, vectors: bool = True, model: Path | None = None) -> Any:
+        options = {"device": "cpu", "dtype": dtype, "threads": 2, "engine": engine_of(kind), "vectors": vectors}
+        scorer = open_scorer(ModelConfig(model=str(model or folder), **options))
         scorer.load()
         if vectors:
             begun.append(Stores(FileConfig(vectors=str(tmp_path / "vectors")), pytest.fail))
@@ -59,6 +61,10 @@ def opened(kind: str, folder: Path, tmp_path: Path) -> Iterator[Callable[..., An
     yield make
     for stores in begun:
         stores.finish()
+
+
+def engine_of(kind: str) -> str:
+    return kind if kind == "bi-encoder" else "late-interaction"
 
 
 def scores(scorer: Any, pairs: list[tuple[str, str]], size: int = 1000) -> list[float]:
@@ -110,10 +116,39 @@ def test_what_is_kept_are_documents_of_the_size_that_is_said(opened: Any, tmp_pa
     store.close()
 
 
-def test_vectors_of_other_models_and_types_are_not_taken(opened: Any) -> None:
+def test_vectors_of_another_type_are_not_taken(opened: Any) -> None:
     scores(opened(), PAIRS)
     scores(opened("bf16"), PAIRS)
     assert [stores.figures()["vectors_found"] for stores in opened.stores] == [0, 0]
+
+
+def test_vectors_of_other_settings_of_a_model_are_not_taken(kind: str, opened: Any, tmp_path: Path) -> None:
+    """Only what counts of a document differs: it is read as the same tokens."""
+    if kind != "stanford":
+        pytest.skip("one layout is enough")
+    other = LATE_MODELS["stanford, punctuation"](tmp_path / "other")
+    scores(opened(), PAIRS)
+    opened.stores[0].finish()
+    scores(opened(model=other), PAIRS)
+    assert opened.stores[1].figures()["vectors_found"] == 0
+
+
+def test_vectors_that_are_not_finite_are_not_kept(opened: Any) -> None:
+    scorer = opened()
+    encode, (bad,) = scorer.loaded.encoder._encode, scorer.prepare([("hi", TEXTS[3])])
+
+    def failing(inputs: dict[str, torch.Tensor], rows: list[Row]) -> list[torch.Tensor]:
+        return [
+            vectors * float("nan") if row == bad.payload.document else vectors
+            for row, vectors in zip(rows, encode(inputs, rows), strict=True)
+        ]
+
+    scorer.loaded.encoder._encode = failing
+    assert sum(map(math.isnan, scores(scorer, PAIRS))) == len(QUERIES)
+    opened.stores[0].finish()
+    again = scores(opened(), PAIRS)
+    assert not any(map(math.isnan, again))
+    assert opened.stores[1].figures() == {"vectors_found": len(set(TEXTS)) - 1, "vectors_computed": 1}
 
 
 def test_a_shelf_without_a_store_rounds_as_well(opened: Any) -> None:
@@ -128,7 +163,7 @@ def test_a_shelf_without_a_store_rounds_as_well(opened: Any) -> None:
 def test_killed_and_resumed_it_gives_the_same_bytes(kind: str, folder: Path, tmp_path: Path) -> None:
     records = [{"id": n, "query": QUERIES[n % 3], "candidates": CHANCE.sample(TEXTS, 9)} for n in range(200)]
     (source := tmp_path / "in.jsonl").write_bytes(jsonl(*records))
-    options = ("--model", folder, "--engine", kind, "--device", "cpu", "--window-tokens", "400", "-q")
+    options = ("--model", folder, "--engine", engine_of(kind), "--device", "cpu", "--window-tokens", "400", "-q")
     whole = ("score", source, "-o", tmp_path / "whole.jsonl", *options, "--vectors", tmp_path / "one")
     assert rerank(*whole).code == 0
     out = tmp_path / "out.jsonl"

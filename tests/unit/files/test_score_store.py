@@ -46,9 +46,10 @@ def test_the_oldest_entries_are_dropped_when_there_are_too_many_and_the_epoch_ri
     model, seen = begun(store)
     for write in range(10):
         store.add(model, [(key(write * 100 + n), 1.0) for n in range(100)])
-    assert not store.keep_within(1000 * BYTES_EACH)
+    assert store.keep_within(1000 * BYTES_EACH, 99)
+    assert begun(store)[1].epoch == seen.epoch
     store.add(model, [(key(5000), 1.0)])
-    assert store.keep_within(1000 * BYTES_EACH)
+    assert store.keep_within(1000 * BYTES_EACH, 99)
     after = begun(store)[1]
     assert (after.epoch, after.entries) == (seen.epoch + 1, 801)
     wanted = [key(0), key(199), key(200), key(5000)]

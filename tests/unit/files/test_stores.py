@@ -121,7 +121,7 @@ def test_no_flipped_byte_of_the_file_gives_a_wrong_value(kind, value, tmp_path):
             damaged.seen(MADE_BY)
             damaged.shares()
             damaged.add(begun(damaged)[0], [(key(1), value(1.0))])
-            damaged.keep_within(10**9)
+            damaged.keep_within(10**9, 99)
             outcomes.add("all" if len(found) == len(entries) else "some")
         except (ConfigError, OutputError):
             outcomes.add("failed")
@@ -176,7 +176,7 @@ def test_two_writers_at_once_lose_nothing(kind, value, tmp_path):
         for write in range(20):
             numbers = [start + write * 50 + n for n in range(50)]
             store.add(model, [(key(number), value(float(number))) for number in numbers])
-            store.keep_within(10**6)
+            store.keep_within(10**6, 0)
         store.close()
 
     threads = [threading.Thread(target=fill, args=(start,)) for start in (0, 10_000, 500)]  # the third meets the first
@@ -225,3 +225,16 @@ def test_another_version_of_the_file_is_refused(kind, store, tmp_path):
         direct.execute("PRAGMA user_version = 99")
     with pytest.raises(ConfigError, match="99"):
         opened(kind, tmp_path / "cache")
+
+
+def test_a_run_drops_older_entries_but_none_of_its_own(store, value):
+    model, _ = begun(store)
+    store.add(model, [(key(number), value(1.0)) for number in range(50)])
+    assert store.keep_within(5000, 0)  # a file is dropped whole: the next write begins another one
+    _, seen = begun(store)
+    store.add(model, [(key(number), value(1.0)) for number in range(100, 150)])
+    assert not store.keep_within(1, seen.number)
+    number = begun(store)[1].number
+    assert store.known([key(each) for each in range(200)], number) == {key(each) for each in range(100, 150)}
+    assert not store.keep_within(1, seen.number)
+    assert begun(store)[1].epoch == seen.epoch + 1

@@ -3,12 +3,15 @@
 import errno
 import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
+from support.running import environment
 from support.stores import begun, key
 
 from rerank_cli.core.errors import OutputError
-from rerank_cli.files.number_files import files_in
+from rerank_cli.files.number_files import MOST_EACH, files_in
 from rerank_cli.files.vector_store import BYTES_EACH, VectorStore
 
 BLOCK = bytes(range(256)) * 4  # of a document
@@ -140,7 +143,9 @@ def test_the_oldest_files_are_removed_whole_and_the_rest_stays(store, tmp_path):
     dropped = 0
     for number in range(200):
         store.add(model, [(key(number), block(number))])
-        dropped += store.keep_within(most)
+        epoch = store.epoch
+        assert store.keep_within(most, 999)
+        dropped += store.epoch - epoch
         assert sum(path.stat().st_size for path in files_in(tmp_path)) + BYTES_EACH * 40 <= most + len(BLOCK)
     seen = begun(store)[1]
     assert dropped > 5
@@ -153,7 +158,7 @@ def test_the_oldest_files_are_removed_whole_and_the_rest_stays(store, tmp_path):
 
 def test_less_than_a_write_may_be_kept(store, tmp_path):
     seen = filled(store, range(3))
-    assert store.keep_within(1)
+    assert store.keep_within(1, 99)
     assert files_in(tmp_path) == []
     after = filled(store, [7])
     assert (after.epoch, found(store, [1, 7], after)) == (seen.epoch + 1, [7])
@@ -163,7 +168,7 @@ def test_a_reader_holds_no_file_that_was_removed(store, tmp_path):
     reader = opened(tmp_path)
     seen = filled(store, range(3))
     assert found(reader, range(3), seen) == [0, 1, 2]
-    store.keep_within(1)
+    store.keep_within(1, 99)
     after = filled(store, [7])
     assert found(reader, range(8), after) == [7]
     assert [os.fstat(descriptor).st_nlink for descriptor in reader._files._open.values()] == [1]
@@ -174,14 +179,82 @@ def test_a_file_that_a_killed_process_did_not_come_to_remove_is_removed_later(st
     filled(store, range(3))
     (path,) = files_in(tmp_path)
     kept = path.read_bytes()
-    store.keep_within(1)
+    store.keep_within(1, 99)
     path.write_bytes(kept)
     other = tmp_path / path.name.replace("-1", "-99")  # as of a process that adds it just now
     other.write_bytes(b"new")
     foreign = tmp_path / "vectors-00000000-1.f16"
     foreign.write_bytes(b"of another store")
     filled(store, [7])
-    store.keep_within(2000)
+    store.keep_within(2000, 99)
     assert not path.exists()
     assert other.exists()
     assert foreign.exists()
+
+
+def test_where_there_is_no_fdatasync_as_on_macos_files_are_synced_as_well(tmp_path):
+    program = """if True:
+        import os, sys
+        del os.fdatasync
+        from pathlib import Path
+        from rerank_cli.files.vector_store import VectorStore
+        store = VectorStore(Path(sys.argv[1]), "")
+        model, _ = store.begin({}, "m", 0)
+        store.add(model, [(bytes(16), b"some numbers")])
+        assert store.find([bytes(16)], 9)[0] == {bytes(16): b"some numbers"}
+    """
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env=environment())
+
+
+def test_what_is_left_without_an_index_is_cleared(store, tmp_path):
+    filled(store, range(3))
+    store.close()
+    for path in VectorStore.paths_in(tmp_path):
+        path.unlink(missing_ok=True)
+    again = opened(tmp_path)
+    filled(again, range(4))
+    assert len(files_in(tmp_path)) == 2
+    again.clear()
+    again.close()
+    assert files_in(tmp_path) == []
+
+
+def test_files_alone_are_what_is_left_of_a_store(store, tmp_path):
+    filled(store, range(3))
+    store.close()
+    for path in VectorStore.paths_in(tmp_path):
+        path.unlink(missing_ok=True)
+    assert VectorStore.left_in(tmp_path)
+    assert VectorStore.remove_from(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert not VectorStore.left_in(tmp_path)
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_of_ours(store, tmp_path, monkeypatch):
+    def refused(_path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    filled(store, range(3))
+    monkeypatch.setattr(os, "listdir", refused)
+    for work in (lambda: store.keep_within(1, 99), lambda: store.size_in(tmp_path), store.clear):
+        with pytest.raises(OutputError):
+            work()
+
+
+def test_an_entry_of_an_impossible_size_is_not_read(store, tmp_path):
+    seen = filled(store, range(2))
+    (path,) = files_in(tmp_path)
+    with path.open("r+b") as file:
+        file.truncate(MOST_EACH + 10**6)
+    with sqlite3.connect(store.path) as direct:
+        direct.execute("UPDATE vectors SET size = ? WHERE key = ?", (MOST_EACH + 1, key(1)))
+    direct.close()
+    assert found(store, range(2), seen) == [0]
+    store.add(begun(store)[0], [(key(5), bytes(MOST_EACH + 1)), (key(6), block(6))])
+    assert found(store, [5, 6], begun(store)[1]) == [6]
+
+
+def test_known_keys_are_those_that_a_run_sees(store):
+    seen = filled(store, range(3))
+    filled(store, range(3, 5))
+    assert store.known([key(number) for number in range(9)], seen.number) == {key(0), key(1), key(2)}
