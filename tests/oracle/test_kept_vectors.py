@@ -116,6 +116,27 @@ def test_what_is_kept_are_documents_of_the_size_that_is_said(opened: Any, tmp_pa
     store.close()
 
 
+def test_the_shape_that_a_text_is_computed_in_depends_on_the_text_alone(opened: Any) -> None:
+    """On processors where rows change no bit of each other, only this shows it."""
+    shapes: list[dict[Row, tuple[int, ...]]] = []
+    for pairs in (PAIRS, PAIRS[:1], PAIRS[5:50], PAIRS[::-7]):
+        scorer = opened(vectors=False)
+        encode, found = scorer.loaded.encoder._encode, {}
+
+        def noting(
+            inputs: dict[str, torch.Tensor], rows: list[Row], encode: Any = encode, found: Any = found
+        ) -> list[torch.Tensor]:
+            found.update(dict.fromkeys(rows, tuple(inputs["input_ids"].shape)))
+            return list(encode(inputs, rows))
+
+        scorer.loaded.encoder._encode = noting
+        scores(scorer, pairs, 9)
+        shapes.append(found)
+    first, *others = shapes
+    assert len(set(first.values())) > 5
+    assert all(first[row] == shape for other in others for row, shape in other.items())
+
+
 def test_vectors_of_another_type_are_not_taken(opened: Any) -> None:
     scores(opened(), PAIRS)
     scores(opened("bf16"), PAIRS)
