@@ -127,6 +127,7 @@ def spread(values: Any) -> float:
 def test_logits_are_those_of_sentence_transformers(made, prompt):
     oracle = CrossEncoder(str(made(prompt)), device="cpu", activation_fn=torch.nn.Identity(), local_files_only=True)
     given = [(query.strip(), text.strip()) for query, text in FLAT] if known_prompts()[prompt].strip else FLAT
+    oracle.double()  # in float32 it is as far from the truth as we are
     theirs = (oracle.predict(given) / known_prompts()[prompt].divide_by).tolist()
     assert logits_of(opened(made(prompt), prompt)) == pytest.approx(theirs, abs=1e-5 * spread(theirs))
 
