@@ -119,7 +119,7 @@ class RowEncoder:
 
     def _to_shelf(self, batch: Rows, made: list[torch.Tensor]) -> list[torch.Tensor]:
         """The vectors of rows, those of documents as they come back from the shelf, to which they are added."""
-        if self._shelf is None or not any(row.document for row in batch):
+        if self._shelf is None:
             return made
         rounded = [each.half() if row.document else each for row, each in zip(batch, made, strict=True)]
         self._shelf.add(
