@@ -148,9 +148,9 @@ def what_is_kept(folder: Path) -> str:
 # one signal and two, by what the run is doing
 
 DOING = {  # its faults, and what shows that it has come so far
-    "loading the model": ("slow_load=0.4", lambda folder: (folder / "out.jsonl.lock").exists()),
-    "tokenizing": ("slow_prepare=0.05", lambda folder: (folder / "out.jsonl.partial").exists()),
-    "scoring": ("slow=0.01", lambda folder: commits(folder / OUT) >= 3),
+    "loading the model": ("slow_load=2", lambda folder: (folder / "out.jsonl.lock").exists()),
+    "tokenizing": ("slow_prepare=0.5", lambda folder: (folder / "out.jsonl.partial").exists()),
+    "scoring": ("slow=0.1", lambda folder: commits(folder / OUT) >= 3),
 }
 
 
