@@ -12,12 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rerank_cli.bench.matrix import Matrix
 from rerank_cli.bench.peers import PEERS, PeerModel
 from rerank_cli.core.config import BatchConfig, FileConfig, ModelConfig, ReadConfig, RunConfig
-from rerank_cli.core.scorer import Scorer
+from rerank_cli.core.scorer import Scorer, VectorScorer
 from rerank_cli.core.stats import Stats
 from rerank_cli.engines.choice import open_scorer
 from rerank_cli.engines.machine import peak_memory
@@ -44,6 +44,8 @@ class Ours:
             batch=BatchConfig(batch_tokens=request["batch_tokens"]),
             files=FileConfig(output=request["target"], overwrite=True),
         )
+        if self._scorer.traits.has_vectors:  # those of an earlier round would make this one look fast
+            cast("VectorScorer", self._scorer).forget()
         run = Run(config, lambda _sentence: None, Stats(time.monotonic), self._scorer)
         run.execute()
         document = run.document or {}

@@ -162,6 +162,9 @@ class VectorScorer(Scorer, Protocol):
     def query_tokens(self, pair: PreparedPair) -> int:
         """The tokens of the query of a prepared pair."""
 
+    def forget(self) -> None:
+        """Drop the vectors that are kept in memory."""
+
 
 def known_and_unknown(pairs: Sequence[PreparedPair]) -> tuple[list[int], list[int]]:
     """The positions of pairs whose logits are known, and of those to score."""

@@ -171,6 +171,9 @@ class FakeScorer:
         """The hash of a document, and the bytes of its number."""
         return b"%d" % pair.payload.document, HALF.size
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def query_tokens(self, _pair: PreparedPair) -> int:
         """None: queries have no numbers."""
         return 0

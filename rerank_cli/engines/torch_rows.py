@@ -74,6 +74,10 @@ class RowEncoder:
         All vectors of documents are rounded to float16 then, so that those of a shelf are the same.
         """
         self._shelf = shelf
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is kept."""
         self._kept.clear()
         self._bytes = 0
 

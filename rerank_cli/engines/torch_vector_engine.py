@@ -48,6 +48,10 @@ class TorchVectorEngine(TorchCrossEncoder, ABC):
         """The tokens of the query of a prepared pair."""
         return len(pair.payload.query)
 
+    def forget(self) -> None:
+        """Drop the vectors that are kept in memory."""
+        self.loaded.encoder.forget()
+
     @abstractmethod
     def numbers_of(self, row: Row) -> int:
         """How many numbers the vectors of a document have."""

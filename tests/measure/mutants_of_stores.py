@@ -156,8 +156,8 @@ MUTANTS = [
     Mutant(
         "vectors: what was computed before the shelf came is kept as it was",
         "engines/torch_rows.py",
-        "        self._kept.clear()\n",
-        "",
+        "        self._shelf = shelf\n        self.forget()\n",
+        "        self._shelf = shelf\n",
         KEPT + "test_a_shelf_without_a_store_rounds_as_well[bi-encoder]",
     ),
     Mutant(

@@ -14,6 +14,7 @@ from support.making import jsonl
 from support.running import killed_and_resumed, rerank
 from support.tiny import WORDS
 
+from rerank_cli.bench.worker import Ours
 from rerank_cli.core.config import FileConfig, ModelConfig
 from rerank_cli.core.scorer import Batch
 from rerank_cli.engines.choice import open_scorer
@@ -170,6 +171,17 @@ def test_vectors_that_are_not_finite_are_not_kept(opened: Any) -> None:
     again = scores(opened(), PAIRS)
     assert not any(map(math.isnan, again))
     assert opened.stores[1].figures() == {"vectors_found": len(set(TEXTS)) - 1, "vectors_computed": 1}
+
+
+def test_a_benchmark_computes_the_vectors_of_each_round(kind: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(jsonl({"query": QUERIES[0], "candidates": TEXTS}))
+    ours = Ours({"model": str(folder), "engine": engine_of(kind), "device": "cpu", "dtype": "fp32", "threads": 2})
+    encoder, rows = ours._scorer.loaded.encoder, []  # type: ignore[attr-defined]
+    for _ in range(2):
+        before = encoder.encoded
+        ours({"source": str(tmp_path / "in.jsonl"), "target": str(tmp_path / "out.jsonl"), "batch_tokens": None})
+        rows.append(encoder.encoded - before)
+    assert rows == [len(set(TEXTS)) + 1] * 2
 
 
 def test_a_shelf_without_a_store_rounds_as_well(opened: Any) -> None:
