@@ -1,4 +1,4 @@
-"""Vectors of documents that are kept across runs: the same bits from memory, from disk and computed anew."""
+"""Vectors of documents that are kept across runs: the same bits from memory, from disk and newly computed."""
 
 import json
 import math
