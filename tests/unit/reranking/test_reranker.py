@@ -18,6 +18,7 @@ from rerank_cli.core.records import Blank, Failure, Mark
 from rerank_cli.core.scorer import Batch, OutOfMemory
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.fake import FakeScorer
+from rerank_cli.reranking.ahead import _NOTHING, Ahead
 from rerank_cli.reranking.reranker import WindowReranker
 from rerank_cli.reranking.windows import SLICE_PAIRS
 
@@ -311,8 +312,11 @@ def test_windows_do_not_depend_on_how_many_batches_are_in_flight(depth, faults):
     ]
 
 
-class Knowing(InFlight):
-    """The same, and a cache knows the logits of every third pair. `scored` counts the others."""
+class Knowing(FakeScorer):
+    """Notices a batch that does not fit after it has taken more, and a cache knows the logits of every third pair.
+
+    `scored` counts the others.
+    """
 
     scored = 0
 
@@ -325,17 +329,31 @@ class Knowing(InFlight):
         ]
 
     def score(self, batches):
-        for logits in super().score(batches):
-            self.scored += len(logits)
-            yield logits
+        taken = collections.deque()
+        for batch in itertools.chain(batches, [None] * 5):
+            taken.append(batch)
+            if len(taken) > 5 and (first := taken.popleft()) is not None:
+                logits = next(super().score(iter([first])))
+                self.scored += len(logits)
+                yield logits
 
 
-@pytest.mark.parametrize("faults", ["slow=0.001", *(f"slow=0.001,oom_at={number}" for number in (1, 2, 6, 9))])
-def test_pairs_whose_logits_are_known_are_never_scored(faults):
+class NeverBehind(Ahead):
+    """Waits for the next step when asked for it, so that the engine always has several slices in flight."""
+
+    def is_ready(self):
+        if self._peeked is _NOTHING:
+            self._peeked = self._steps.get()
+        return super().is_ready()
+
+
+@pytest.mark.parametrize("faults", ["", *(f"oom_at={number}" for number in (1, 2, 6, 9))])
+def test_pairs_whose_logits_are_known_are_never_scored(faults, monkeypatch):
+    monkeypatch.setattr("rerank_cli.reranking.reranker.Ahead", NeverBehind)
     records = [*some(23), {"query": "long", "candidates": [f"text {n}" for n in range(3000)]}, *some(4)]
     options = {"tokens": 150, "budget": 80}
     expected = windows(entries_of(*records), fake(), **options)
-    scorer = Knowing(faults, depth=5)
+    scorer = Knowing(ModelConfig(model=f"fake:{faults}"))
     found = windows(entries_of(*records), scorer, **options)
     assert [done.results for done in found] == [done.results for done in expected]
     cached, alone = sum(done.counters.cached for done in found), sum(done.counters.oom_splits for done in found)
