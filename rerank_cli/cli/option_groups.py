@@ -15,6 +15,7 @@ GROUPS = {
     "query-max-length long-docs chunk-overlap random-weights",
     "Training": "loss epochs max-steps batch-size negatives ranks margin learning-rate warmup weight-decay lora "
     "lora-rank freeze-embeddings checkpoints early-stopping",
+    "API": "api api-key-file concurrency requests-per-minute",
     "Speed": "score-cache vectors cache-gb threads batch-tokens window-tokens engines peers batch-sizes rounds growth",
     "Run": "clear resume max-errors strict dry-run acceptance seed config show-config progress quiet verbose version "
     "install-completion show-completion help",
@@ -36,9 +37,9 @@ MOST_USED = {  # by command: what -h shows, at most twelve
 MOST = 12  # options that -h shows
 VALUES = {
     "PATH": "output errors stats per-query html plot qrels before eval pool records cases run queries corpus tokenizer "
-    "config score-cache vectors",
-    "NAME": "format output-format model revision engine device dtype loss random-weights relevance-field teacher-field "
-    "tag",
+    "config score-cache vectors api-key-file",
+    "NAME": "format output-format model revision engine api device dtype loss random-weights relevance-field "
+    "teacher-field tag",
     "FIELD": "query-field candidates-field text-field id-field candidate-id-field",
     "TEMPLATE": "query-template doc-template",
     "NAMES": "columns run-columns measures engines peers",

@@ -103,7 +103,7 @@ Model = Annotated[
     str,
     option(
         "model",
-        "Model that scores: a hub id, a local folder, or mini (small, multilingual, in this package).",
+        "Model that scores: a hub id, a folder, mini (in this package), PROVIDER:NAME, or the URL of a server.",
         "-m",
         values=known_models,
     ),
@@ -120,7 +120,7 @@ Engine = Annotated[
     str,
     option(
         "engine",
-        "Engine that runs the model: auto, torch, openvino, onnx, bi-encoder, late-interaction or yes-no.",
+        "Engine that runs the model: auto, torch, openvino, onnx, bi-encoder, late-interaction, yes-no or http.",
         values=["auto", *OFFERED],
     ),
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rerank_cli.cli import api_options as a
 from rerank_cli.cli import options as o
 from rerank_cli.cli.limits import cache_size, error_limit
 from rerank_cli.cli.origins import origins_of
@@ -90,6 +91,10 @@ def score(
     offline: o.Offline = False,
     verify: o.Verify = False,
     engine: o.Engine = M.engine,
+    api: a.Api = None,
+    api_key_file: a.ApiKeyFile = None,
+    concurrency: a.Concurrency = M.concurrency,
+    requests_per_minute: a.RequestsPerMinute = None,
     device: o.Device = M.device,
     dtype: o.Dtype = M.dtype,
     label: o.Label = None,

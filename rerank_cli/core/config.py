@@ -96,6 +96,10 @@ class ModelConfig:
     prompt: str | None = None  # of a reranker that answers yes or no: a name, or a JSON file
     instruction: str | None = None  # that is written into the prompt
     vectors: bool = False  # vectors of documents are kept across runs, as float16
+    api: str | None = None  # the profile of a server that gives the scores
+    api_key_file: str | None = None
+    concurrency: int = 8  # requests in flight
+    requests_per_minute: float | None = None
     requested: tuple[str, ...] = ()  # names of fields that the user chose: what is done with these is worth a note
 
 

@@ -71,6 +71,18 @@ def plan_batches(
     return plans
 
 
+def plan_by_query(costs: Sequence[int], queries: Sequence[str], indices: Sequence[int]) -> list[BatchPlan]:
+    """One batch a query, in the order in which queries are met. `costs` and `queries` are those of each pair.
+
+    >>> [batch.indices for batch in plan_by_query([3, 9, 4], ["a", "b", "a"], range(3))]
+    [(0, 2), (1,)]
+    """
+    groups: dict[str, list[int]] = {}
+    for index in indices:
+        groups.setdefault(queries[index], []).append(index)
+    return [_batch(costs, tuple(group), 0) for group in groups.values()]
+
+
 def _batch_end(costs: Sequence[int], order: Sequence[int], start: int, budget: Budget, multiple: int) -> int:
     if multiple:
         longest = _filled_up(costs[order[start]], multiple)

@@ -4,6 +4,7 @@ Constructing an engine is cheap: it finds its model and device and fills `identi
 resumed. `load` then reads the weights.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -34,6 +35,8 @@ class Identity:
     label: int | None = None  # of a classifier with several, the one that is ranked by
     prompt: str | None = None  # of a reranker that answers yes or no: its name, and the beginning of its hash
     instruction: str | None = None  # in the prompt, if it is not the prompt's own
+    api: str | None = None  # of a server that gives the scores: its profile
+    score_kind: str | None = None  # and what its scores are
     vectors: str | None = None  # the type to which vectors of documents are rounded, if they are kept across runs
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,7 +52,8 @@ class Traits:
     `batch_tokens` and `window_batches` are the defaults for its device: tokens per batch, and the size of a window in
     batches. `batch_invariant`: a logit does not depend on the batch that it is computed in, to the last bit. It is set
     where a test shows it. `has_logits`: whether a score can be read as a logit; else its sigmoid means nothing.
-    `has_vectors`: whether the engine is a VectorScorer.
+    `has_vectors`: whether the engine is a VectorScorer. `per_query`: a batch holds all pairs of one query, and the
+    engine divides it itself. `is_remote`: whether the engine is a RemoteScorer.
     """
 
     multiple: int
@@ -58,6 +62,8 @@ class Traits:
     batch_invariant: bool = False
     has_logits: bool = True
     has_vectors: bool = False
+    per_query: bool = False
+    is_remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,8 @@ class PreparedPair:
     For a document scored in chunks this is the first chunk, with its characters in `span` and the other chunks in
     `more`. `uncut` is the length of the pair in tokens before it was truncated or divided: 0 for chunks after the
     first, None for a pair that was not cut. A cache of scores adds its `key`, and the `logit` where it has that: such a
-    pair is not scored, but its cost counts towards its window, which must not depend on a cache.
+    pair is not scored, but its cost counts towards its window, which must not depend on a cache. `query` is set where
+    batches are by query.
     """
 
     cost: int
@@ -78,6 +85,7 @@ class PreparedPair:
     uncut: int | None = None
     key: bytes = b""
     logit: float | None = None
+    query: str = ""
 
     @property
     def parts(self) -> "tuple[PreparedPair, ...]":
@@ -97,6 +105,21 @@ class Batch:
     def of(cls, pairs: "Sequence[PreparedPair]") -> "Batch":
         """A batch of these pairs, padded to the longest."""
         return cls(tuple(pairs), sum(pair.cost for pair in pairs), max(pair.cost for pair in pairs) * len(pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class NoScore:
+    """Why a pair has no score: its record fails with this reason."""
+
+    reason: str
+
+
+Logit = float | NoScore  # what an engine returns for a pair: a raw float32 logit, or why there is none
+
+
+def as_numbers(logits: "Sequence[Logit]") -> list[float]:
+    """The logits; NaN for a pair without one."""
+    return [math.nan if isinstance(logit, NoScore) else logit for logit in logits]
 
 
 class OutOfMemory(Exception):
@@ -126,7 +149,7 @@ class Scorer(Protocol):
         Two pairs with the same content have the same logit, but for what their batches change.
         """
 
-    def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
+    def score(self, batches: Iterator[Batch]) -> Iterator[Sequence[Logit]]:
         """Yield the raw float32 logits of each batch, one per pair, in order.
 
         May read a few batches ahead. Raises OutOfMemory with the batch that did not fit, DeviceError when the device
@@ -166,9 +189,35 @@ class VectorScorer(Scorer, Protocol):
         """Drop the vectors that are kept in memory."""
 
 
-def known_and_unknown(pairs: Sequence[PreparedPair]) -> tuple[list[int], list[int]]:
-    """The positions of pairs whose logits are known, and of those to score."""
-    known = [index for index, pair in enumerate(pairs) if pair.logit is not None]
+@dataclass(frozen=True, slots=True)
+class RemoteCost:
+    """What a server is asked for some pairs: requests, and the units that it bills, as far as that can be estimated."""
+
+    requests: int = 0
+    units: int = 0
+
+    def __add__(self, other: "RemoteCost") -> "RemoteCost":
+        return RemoteCost(self.requests + other.requests, self.units + other.units)
+
+
+class RemoteScorer(Scorer, Protocol):
+    """An engine that asks a server. No text is sent before `score`."""
+
+    billed_unit: str  # what the server bills; "" if it bills nothing
+
+    def cost_of(self, batch: Batch) -> RemoteCost:
+        """What scoring a batch would cost. Nothing is sent."""
+
+    def seconds_for(self, requests: int) -> float | None:
+        """How long so many requests take at the rate that is allowed; None if no rate is set."""
+
+    def figures(self) -> dict[str, Any]:
+        """What this process sent: requests, those sent again, and the units that the server billed."""
+
+
+def known_and_unknown(pairs: Sequence[PreparedPair]) -> tuple[dict[int, float], list[int]]:
+    """The logits that are known, by the position of their pair, and the positions of the pairs to score."""
+    known = {index: pair.logit for index, pair in enumerate(pairs) if pair.logit is not None}
     unknown = [index for index, pair in enumerate(pairs) if pair.logit is None] if known else list(range(len(pairs)))
     return known, unknown
 

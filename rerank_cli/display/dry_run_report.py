@@ -3,7 +3,7 @@
 from rerank_cli.core.times import about
 from rerank_cli.display.bars import bar
 from rerank_cli.jobs.documents import Documents
-from rerank_cli.jobs.dry_run import DryRun
+from rerank_cli.jobs.dry_run import DryRun, Remote
 from rerank_cli.jobs.opening import count_of, readable_size
 
 
@@ -16,11 +16,16 @@ def dry_run_lines(run: DryRun) -> list[str]:
         ("format", run.format),
         ("records", f"{count.records:,} ({count.failed:,} would fail)"),
         ("pairs", f"{count.pairs:,} ({count.duplicate_pairs:,} identical ones are scored once)"),
-        ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),
-        ("windows", f"{count.windows:,} of up to {run.window_tokens:,} tokens"),
-        ("batches", f"{count.batches:,} of up to {run.batch_tokens:,} tokens{alone}"),
-        ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
     ]
+    if run.remote is not None:
+        rows += requests_of(run, run.remote)
+    else:
+        rows += [
+            ("tokens", f"{count.tokens:,} to score, {count.padding_share:.1%} padding"),
+            ("windows", f"{count.windows:,} of up to {run.window_tokens:,} tokens"),
+            ("batches", f"{count.batches:,} of up to {run.batch_tokens:,} tokens{alone}"),
+            ("truncated", f"{count.truncated:,} ({figures['truncated_share']:.1%})"),
+        ]
     if run.has_cache:
         known = count.pairs - count.duplicate_pairs + count.chunks - count.chunked
         rows.append(("score cache", f"{count.cached:,} of {known:,} pairs have a score already"))
@@ -32,6 +37,19 @@ def dry_run_lines(run: DryRun) -> list[str]:
     lengths = [f"{figures[name]:,}" for name in ("median_tokens", "p95_tokens", "max_tokens")]
     rows.append(("pair lengths", f"median {lengths[0]}, 95 % within {lengths[1]}, longest {lengths[2]}"))
     return [*(f"{name:<14}{value}" for name, value in rows), "", *histogram(run)]
+
+
+def requests_of(run: DryRun, remote: Remote) -> list[tuple[str, str]]:
+    """What a server would be asked, and what it would bill."""
+    rows = [
+        ("requests", f"{remote.cost.requests:,}, without those that are sent again"),
+        ("tokens", f"about {run.counters.tokens:,}, estimated from the bytes of the texts"),
+        ("truncated", "unknown: the server truncates"),
+    ]
+    if remote.unit:
+        about = "about " if remote.unit == "tokens" else ""
+        rows.append(("billed", f"{about}{remote.cost.units:,} {remote.unit}"))
+    return rows
 
 
 def vectors_of(documents: Documents) -> str:
@@ -51,6 +69,9 @@ def vectors_of(documents: Documents) -> str:
 def time_of(run: DryRun) -> str:
     """How long a run would take here, and what says so."""
     found = run.estimate
+    if run.remote is not None:
+        seconds = run.remote.seconds
+        return "unknown: the server decides" if seconds is None else f"{about(seconds)} at --requests-per-minute"
     if found is None:
         return "nothing to score"
     shape = f"{found.rows:,} pairs × {found.tokens:,} tokens, the plan's median"
@@ -70,7 +91,7 @@ def histogram(run: DryRun) -> list[str]:
     most = max((pairs for _, _, pairs in bins), default=0)
     lines = []
     for low, high, pairs in bins:
-        if low == run.max_length + 1:
+        if run.max_length and low == run.max_length + 1:
             lines.append(f"{'':>13} ┄┄┄ {run.max_length} tokens: longer pairs are {run.fate} ┄┄┄")
         lines.append(f"{low:>6}-{high:<6} {bar(pairs, most, show_few=True)} {pairs:,}")
     return lines

@@ -51,8 +51,11 @@ def closing_line(document: dict[str, Any], now: datetime) -> str:
     counts = ("records", "scored", "failed", "pairs", "truncated", *(("cached",) if document["cached"] else ()))
     vectors = tuple(name for name in ("vectors_found", "vectors_computed") if name in document)
     resumed = ("resumed_pairs",) if document["resumed_pairs"] else ()  # not in the rates
-    names = (*counts, *vectors, *resumed, "wall_s", "scoring_s", "pairs_per_s", "tokens_per_s")
-    return f"{now:%Y-%m-%dT%H:%M:%SZ} done " + " ".join(f"{name}={document[name]}" for name in names)
+    sent = tuple(name for name in ("requests", "retried_requests", "billed") if document.get(name) is not None)
+    rates = ("pairs_per_s",) if sent else ("pairs_per_s", "tokens_per_s")
+    names = (*counts, *vectors, *sent, *resumed, "wall_s", "scoring_s", *rates)
+    shown = {name: "unknown" if document[name] is None else document[name] for name in names}
+    return f"{now:%Y-%m-%dT%H:%M:%SZ} done " + " ".join(f"{name}={value}" for name, value in shown.items())
 
 
 class Deaf:
@@ -257,18 +260,35 @@ def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     """Names and values of the table after a run."""
     yield "records", f"{document['records']:,} ({document['scored']:,} scored, {document['failed']:,} failed)"
     cached = f", {document['cached']:,} from the cache" if document["cached"] else ""
-    yield "pairs", f"{document['pairs']:,} ({document['truncated']:,} truncated{cached})"
+    truncated = "truncated: unknown" if document["truncated"] is None else f"{document['truncated']:,} truncated"
+    yield "pairs", f"{document['pairs']:,} ({truncated}{cached})"
+    if "requests" in document:
+        yield "requests", requests_row(document)
     if "vectors_found" in document:
         found, computed = document["vectors_found"], document["vectors_computed"]
         yield "vectors", f"{found:,} found with --vectors, {computed:,} computed"
     yield "wall time", f"{_seconds(document['wall_s'])} ({_seconds(document['scoring_s'])} of scoring)"
     per_pair = f" ({three_digits(document['ms_per_pair'])} ms a pair)" if document["ms_per_pair"] else ""
     yield "pairs/s", f"{document['pairs_per_s']:,}{per_pair}"
-    yield "tokens/s", f"{document['tokens_per_s']:,.0f}"
-    yield "padding", f"{document['padding_share']:.1%}"
-    yield "device busy", f"{document['busy_share']:.1%}"
+    if "requests" not in document:
+        yield "tokens/s", f"{document['tokens_per_s']:,.0f}"
+        yield "padding", f"{document['padding_share']:.1%}"
+        yield "device busy", f"{document['busy_share']:.1%}"
     yield "peak memory", mebibytes(document["peak_memory_bytes"])
-    yield "model", printable(f"{document['model']} on {document['device']}, {document['dtype']} ({document['engine']})")
+    yield "model", printable(model_row(document))
+
+
+def requests_row(document: dict[str, Any]) -> str:
+    """What was sent to a server, and what it billed."""
+    billed = f"; {document['billed']:,} {document['billed_unit']} billed" if document["billed_unit"] else ""
+    return f"{document['requests']:,} ({document['retried_requests']:,} sent again){billed}"
+
+
+def model_row(document: dict[str, Any]) -> str:
+    """The model, and what ran it."""
+    if "requests" in document:
+        return f"{document['model']} ({document['api']}; {document['remote_model']})"
+    return f"{document['model']} on {document['device']}, {document['dtype']} ({document['engine']})"
 
 
 def _seconds(seconds: float) -> str:

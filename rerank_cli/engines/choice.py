@@ -13,6 +13,7 @@ from rerank_cli.engines.graphs import computed_dtype
 from rerank_cli.engines.machine import default_device, has_no_gpu, lacks_bfloat16, likely_device
 from rerank_cli.engines.memory import refuse_what_cannot_fit
 from rerank_cli.engines.registry import DEVICES, ENGINE_DTYPES, ENGINES, OFFERED, not_installed
+from rerank_cli.engines.remote_address import checked_target, is_remote
 from rerank_cli.models.declared import BI_ENCODER, CROSS_ENCODER, LATE, YES_NO
 from rerank_cli.models.find import find_model, is_local, refuse_empty
 from rerank_cli.models.folder import ModelFolder
@@ -24,6 +25,7 @@ ENGINE_OF_KIND = {  # kinds that one engine runs, and why it is that one
     YES_NO: ("yes-no", "the model answers yes or no"),
     LATE: ("late-interaction", "the model compares the tokens of two texts"),
 }
+REMOTE = "http"
 KINDS = {engine: kind for kind, (engine, _) in ENGINE_OF_KIND.items()}
 
 
@@ -36,7 +38,7 @@ def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer
     silence_libraries(config.offline)
     if is_fake(config):
         _refuse_for_fake(config)
-    elif found is None and config.engine == "auto":
+    elif found is None and config.engine == "auto" and not is_remote(config):
         found = find_model(config)
     name, _ = choose_engine(config, found)
     engine = ENGINES[name]
@@ -49,15 +51,18 @@ def open_scorer(config: ModelConfig, found: ModelFolder | None = None) -> Scorer
     return scorer
 
 
-def expected_engine(config: ModelConfig) -> tuple[str, str] | None:
-    """The engine and the dtype that `open_scorer` will take, as far as no library and no network is needed to know.
+def expected_engine(config: ModelConfig) -> tuple[str, ...] | None:
+    """The engine that `open_scorer` will take, with its dtype if it has one.
 
-    None where one is needed. Raises what `open_scorer` raises for options and folders.
+    None where a library or the network is needed to know. Raises what `open_scorer` raises for options and folders.
     """
     refuse_options(config)
     if is_fake(config):
         _refuse_for_fake(config)
         return "fake", "fp32"
+    if is_remote(config):
+        checked_target(config)
+        return (REMOTE,)
     on_cpu = config.device == "cpu" or (config.device == "auto" and has_no_gpu())
     name, exported = config.engine, False
     if on_cpu and is_local(config.model):
@@ -145,6 +150,8 @@ def choose_engine(config: ModelConfig, folder: ModelFolder | None) -> tuple[str,
     """The engine for a model, and why it is that one. `auto` needs the model's folder."""
     if is_fake(config):
         return "fake", "for tests"
+    if is_remote(config):
+        return REMOTE, "a server gives the scores"
     if config.engine != "auto" or folder is None:
         return config.engine, f"--engine {config.engine}"
     return _fitting(config, folder)
@@ -157,6 +164,7 @@ def refuse_options(config: ModelConfig) -> None:
         raise ConfigError(f"--engine {config.engine}: unknown", f"Use one of auto, {', '.join(sorted(OFFERED))}.")
     if config.dtype not in ENGINE_DTYPES:
         raise ConfigError(f"--dtype {config.dtype}: unknown", f"Use one of {', '.join(ENGINE_DTYPES)}.")
+    is_remote(config)  # which refuses a scheme that is unknown
     if not DEVICES.fullmatch(config.device):
         raise ConfigError(f"--device {config.device}: unknown", "Use auto, cpu, cuda, cuda:1 or mps.")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rerank_cli.core.errors import ModelError
 from rerank_cli.core.ranking import sigmoid
-from rerank_cli.core.scorer import Batch, Scorer
+from rerank_cli.core.scorer import Batch, Scorer, as_numbers
 from rerank_cli.models.prompts import prompt_of_model
 
 FILE = Path(__file__).with_name("known_scores.json")
@@ -97,7 +97,7 @@ def known_scores(scorer: Scorer) -> list[tuple[KnownScore, float]]:
     ]
     if not whole:
         return []
-    logits = next(iter(scorer.score(iter([Batch.of([pair for _, pair in whole])]))))
+    logits = as_numbers(next(iter(scorer.score(iter([Batch.of([pair for _, pair in whole])])))))
     return [(score, score.ours(logit)) for (score, _), logit in zip(whole, logits, strict=True)]
 
 
@@ -113,7 +113,7 @@ def check_start(scorer: Scorer) -> None:
     (pair,) = scorer.prepare([(score.query, score.document)])
     if pair.truncated or pair.more:  # by a small --max-length: another text is scored
         return
-    ((logit,),) = scorer.score(iter([Batch.of([pair])]))
+    (logit,) = as_numbers(next(iter(scorer.score(iter([Batch.of([pair])])))))
     found = score.ours(logit)
     if not abs(found - score.expected) <= FAR * score.tolerances[scorer.identity.dtype]:  # a NaN, too
         raise ModelError(

@@ -34,11 +34,15 @@ def side_by_side(
     lanes: int,
     batches: Iterator[J],
     refuse: Callable[[J], Exception] = OutOfMemory,  # type: ignore[assignment]
+    *,
+    ahead: int = 0,
+    join: bool = True,
 ) -> Iterator[R]:
     """The logits of each batch, in order; `compute` is called in `lanes` threads at once.
 
     Raises what `refuse` makes of a batch for which it returned None, because that does not fit into memory, and what it
-    raises, in the order of the batches. No computation is running when this ends.
+    raises, in the order of the batches. So many batches are taken `ahead` of the first that is not yielded: by default
+    one more than lanes, so that no lane is idle. No computation is running when this ends, unless `join` is False.
     """
     waiting: SimpleQueue[tuple[J, Future[R | None]] | None] = SimpleQueue()
     threads: list[threading.Thread] = []
@@ -51,7 +55,7 @@ def side_by_side(
         for batch in batches:
             begun.append((batch, Future()))
             waiting.put(begun[-1])
-            if len(begun) > lanes:  # one more than lanes, so that no lane is idle
+            if len(begun) > max(lanes, ahead):
                 yield _fetch(*begun.popleft(), refuse)
         while begun:
             yield _fetch(*begun.popleft(), refuse)
@@ -60,7 +64,7 @@ def side_by_side(
             logits.cancel()
         for _ in threads:
             waiting.put(None)
-        for thread in threads:
+        for thread in threads if join else ():
             thread.join()
 
 

@@ -124,6 +124,9 @@ ENGINES = {
         on_cuda="fp16",
         benchmarked={"cpu": ("fp32", "bf16"), "cuda": ("fp16", "bf16")},
     ),
+    "http": Engine(
+        module="remote_reranker", scorer="RemoteReranker", dtypes=("fp32",), packages=("httpx2",), extra="http"
+    ),
     "fake": Engine(module="fake", scorer="FakeScorer", dtypes=("fp32",)),
 }
 FOR_TESTS = frozenset({"fake"})  # engines that help, completion and messages do not offer

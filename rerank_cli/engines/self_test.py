@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rerank_cli.core.dtypes import DTYPES
 from rerank_cli.core.errors import DeviceError, ModelError, RerankError
-from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Scorer
+from rerank_cli.core.scorer import Batch, OutOfMemory, PreparedPair, Scorer, as_numbers
 from rerank_cli.engines.known_scores import check_start, known_model
 from rerank_cli.models.config_json import FETCH_AGAIN
 from rerank_cli.models.libraries import in_short
@@ -27,7 +27,7 @@ KNOWN_ORDER = {"mini", "BAAI/bge-reranker-v2-m3"}
 
 def score_together(scorer: Scorer, pairs: list[PreparedPair]) -> list[float]:
     """The logits of prepared pairs in one batch."""
-    return next(iter(scorer.score(iter([Batch.of(pairs)]))))
+    return as_numbers(next(iter(scorer.score(iter([Batch.of(pairs)])))))
 
 
 def self_test(scorer: Scorer) -> dict[str, float]:

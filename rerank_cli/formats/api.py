@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.dialects import COHERE, MIXEDBREAD, TEI, VOYAGE, Dialect
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import dialects
-from rerank_cli.formats.dialects import COHERE, ECHOES, MIXEDBREAD, OPTIONS, TEI, TOPS, VOYAGE, Dialect, problem
+from rerank_cli.formats.dialects import ECHOES, OPTIONS, TOPS, problem
 from rerank_cli.formats.dropped import Dropped, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, id_field, kind, list_at, text_at
 from rerank_cli.formats.record_format import as_objects

@@ -1,38 +1,14 @@
-"""How the requests of reranking APIs differ: the names of fields, and the options that change a response.
+"""Which options of a request to a reranking API change the response.
 
-An option that changes the response is either supported or refused by name. Sources: the API references of Cohere (v1
-and v2), Jina, Voyage, mixedbread and Pinecone; the servers vLLM, infinity, text-embeddings-inference and NVIDIA NIM.
+Each of these is either supported or refused by name. The names of the other fields are in `core.dialects`, and so are
+the sources.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from rerank_cli.core.dialects import Dialect
 from rerank_cli.formats.json_values import kind
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """The field names of an API in requests and responses; "" for fields that it lacks."""
-
-    name: str
-    documents: str
-    top: str
-    echo: str  # the flag that requests the documents' texts
-    results: str  # "" if the response is a bare list
-    score: str
-    document: str
-    bare: bool = False  # a document given as a string is returned as a string
-    object: str = ""  # the `object` field of a response
-
-
-COHERE = Dialect("rerank-api", "documents", "top_n", "return_documents", "results", "relevance_score", "document")
-VOYAGE = Dialect(
-    "voyage", "documents", "top_k", "return_documents", "data", "relevance_score", "document", bare=True, object="list"
-)
-MIXEDBREAD = Dialect("mixedbread", "input", "top_k", "return_input", "data", "score", "input", bare=True, object="list")
-TEI = Dialect("tei", "texts", "", "return_text", "", "score", "text", bare=True)
-NVIDIA = Dialect("nvidia", "passages", "", "", "rankings", "logit", "")
 
 TOPS = ("top_n", "top_k")
 ECHOES = ("return_documents", "return_input", "return_text")

@@ -11,10 +11,11 @@ longer texts. Sources: NVIDIA's reference of its reranking API, version 2.3, and
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.dialects import NVIDIA
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats import dialects
 from rerank_cli.formats.api import WITHOUT_IDS, check_options
-from rerank_cli.formats.dialects import NVIDIA, WHOLE_IF
+from rerank_cli.formats.dialects import WHOLE_IF
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, check_id, kind, list_at, object_at, text_at, value_at
 from rerank_cli.formats.record_format import as_objects

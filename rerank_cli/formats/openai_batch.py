@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 from rerank_cli.core.config import ReadConfig, WriteConfig
+from rerank_cli.core.dialects import COHERE
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.formats.api import RerankApi, check_options
-from rerank_cli.formats.dialects import COHERE
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import Malformed, id_of, kind, list_at, object_at, text_at, value_at, without
 from rerank_cli.formats.record_format import as_objects

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rerank_cli.core.scorer import Batch, PreparedPair, Scorer
+from rerank_cli.core.scorer import Batch, Logit, PreparedPair, Scorer
 from rerank_cli.jobs.store_use import Keys, StoreUse
 
 
@@ -41,7 +41,7 @@ class CachedScorer:
             made.append(replace(first, more=tuple(more)) if more else first)
         return made
 
-    def score(self, batches: Iterator[Batch]) -> Iterator[list[float]]:
+    def score(self, batches: Iterator[Batch]) -> Iterator[Sequence[Logit]]:
         """Score batches, and store their logits."""
         sent: deque[Batch] = deque()
 
@@ -53,7 +53,9 @@ class CachedScorer:
         for logits in self._scorer.score(noted()):
             pairs = sent.popleft().pairs
             self._cache.add(
-                (pair.key, logit) for pair, logit in zip(pairs, logits, strict=True) if math.isfinite(logit)
+                (pair.key, logit)
+                for pair, logit in zip(pairs, logits, strict=True)
+                if isinstance(logit, float) and math.isfinite(logit)
             )
             yield logits
 

@@ -7,14 +7,23 @@ Then it scores a few batches, for the time that the run will take.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import ExitStatus, ModelAbsent
-from rerank_cli.core.plan import Budget, WindowLimits, plan_batches
+from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import PreparedPair, Scorer, budgets_of, known_and_unknown
+from rerank_cli.core.scorer import (
+    Batch,
+    PreparedPair,
+    RemoteCost,
+    RemoteScorer,
+    Scorer,
+    Traits,
+    budgets_of,
+    known_and_unknown,
+)
 from rerank_cli.core.stats import Clock, Counters, Stats
 from rerank_cli.engines.choice import expected_engine
 from rerank_cli.formats.registry import open_format, open_inputs
@@ -26,6 +35,7 @@ from rerank_cli.jobs.preflight import check_first_records, check_paths
 from rerank_cli.jobs.sampling import records_to_score
 from rerank_cli.jobs.stores import known_before
 from rerank_cli.reranking.counting import count_batch, count_found, counters_of
+from rerank_cli.reranking.planning import plan_pairs
 from rerank_cli.reranking.windows import Slice, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
@@ -38,8 +48,38 @@ BINS = 8  # below the cut, and at most as many above it
 
 
 @dataclass(slots=True)
+class Remote:
+    """What a server would be asked."""
+
+    scorer: RemoteScorer
+    cost: RemoteCost = field(default_factory=RemoteCost)
+
+    @property
+    def unit(self) -> str:
+        """What the server bills."""
+        return self.scorer.billed_unit
+
+    @property
+    def seconds(self) -> float | None:
+        """The time of all requests at the rate that is allowed."""
+        return self.scorer.seconds_for(self.cost.requests)
+
+    @classmethod
+    def of(cls, engine: Scorer) -> "Remote | None":
+        """Of an engine that asks a server."""
+        return cls(cast("RemoteScorer", engine)) if engine.traits.is_remote else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flat figures."""
+        return {"requests": self.cost.requests, "units": self.cost.units, "unit": self.unit or None, "truncated": None}
+
+
+@dataclass(slots=True)
 class DryRun:
-    """What a run would meet. `lengths` counts pairs by their tokens before any cut; `counters` as in a run."""
+    """What a run would meet. `lengths` counts pairs by their tokens before any cut; `counters` as in a run.
+
+    `max_length` is 0 where it is not known.
+    """
 
     format: str
     max_length: int
@@ -49,6 +89,7 @@ class DryRun:
     counters: Counters = field(default_factory=Counters)
     lengths: Counter[int] = field(default_factory=Counter)
     has_cache: bool = False  # whether --score-cache was given
+    remote: "Remote | None" = None  # of an engine that asks a server
     documents: Documents | None = None  # of an engine that makes vectors of them
     estimate: Estimate | None = None  # None where there is nothing to score
 
@@ -75,14 +116,16 @@ class DryRun:
     @property
     def estimated_s(self) -> float | None:
         """Seconds that scoring will take; None where that is not known."""
+        if self.remote is not None:
+            return self.remote.seconds
         return self.estimate.seconds if self.estimate is not None else None if self.counters.batches else 0.0
 
     def bins(self) -> list[tuple[int, int, int]]:
         """Lengths in ranges, (from, to, pairs): equally wide, none across `max_length`, the last as wide as needed."""
         longest = max(self.lengths, default=0)
-        cut = longest > self.max_length
-        width = max(1, -(-(self.max_length if cut else longest) // BINS))
-        limit = min(longest, self.max_length)
+        limit = min(longest, self.max_length or longest)
+        cut = longest > limit
+        width = max(1, -(-limit // BINS))
         edges = [min(low + width, limit) for low in range(0, limit, width)]
         if cut:
             above = [self.max_length + width * number for number in range(1, BINS)]
@@ -105,6 +148,7 @@ class DryRun:
             "p95_tokens": self.percentile(0.95),
             "max_tokens": max(self.lengths, default=0),
             **(self.documents.as_dict() if self.documents is not None else {}),
+            **(self.remote.as_dict() if self.remote is not None else {}),
             "estimated_s": None if (seconds := self.estimated_s) is None else round(seconds, 3),
         }
 
@@ -138,6 +182,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
         FATES[config.model.long_docs],
         has_cache=config.files.score_cache is not None,
         documents=Documents.of(config.files, engine),
+        remote=Remote.of(engine),
     )
     stats.bytes_total = inputs.size
 
@@ -154,9 +199,9 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
         refuse_cut=config.model.long_docs == "error",
         candidates_path=format.candidates_path,
     )
-    planned = _plan(slices, scorer.traits.multiple, found, stats)
+    planned = _plan(slices, scorer.traits, found, stats)
     _report_reading(format, report, warn)
-    if planned.batches:
+    if planned.batches and found.remote is None:
         stats.doing = "scoring a few batches for the time"
         engine.load()
         found.estimate = _estimate(engine, planned, found.documents, stats.clock)
@@ -175,15 +220,18 @@ def _report_reading(format: Format, report: Report, warn: Report) -> None:
         warn(warning)
 
 
-def _plan(slices: Iterator[Slice], multiple: int, found: DryRun, stats: Stats) -> PlannedShapes:
+def _plan(slices: Iterator[Slice], traits: Traits, found: DryRun, stats: Stats) -> PlannedShapes:
     """Plan the batches of all windows, and count."""
     planned = PlannedShapes()
     for slice_ in slices:
         known, unknown = known_and_unknown(slice_.pairs)
         count_found(len(known), found.counters, stats)
-        for plan in plan_batches([pair.cost for pair in slice_.pairs], Budget(found.batch_tokens), multiple, unknown):
+        for plan in plan_pairs(slice_.pairs, unknown, Budget(found.batch_tokens), traits):
             count_batch(plan, 0.0, found.counters, stats)
             planned.add(plan, slice_.pairs)
+            if found.remote is not None:
+                pairs = tuple([slice_.pairs[index] for index in plan.indices])
+                found.remote.cost += found.remote.scorer.cost_of(Batch(pairs, plan.tokens, plan.padded))
         if (window := slice_.closes) is not None:
             counters = counters_of(window, window.entries)
             found.counters = found.counters + counters

@@ -7,7 +7,7 @@ from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.scorer import Identity, Scorer
-from rerank_cli.engines.choice import expected_engine, open_scorer
+from rerank_cli.engines.choice import REMOTE, expected_engine, open_scorer
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.translated import Format
 
@@ -41,9 +41,9 @@ def opening_sentence(
     return f"{verb} {read} with {model}{f', {computes}' if computes else ''}"
 
 
-def engine_of(identity: Identity) -> tuple[str, str]:
-    """An engine's name with its dtype."""
-    return identity.engine, identity.dtype
+def engine_of(identity: Identity) -> tuple[str, ...]:
+    """An engine's name with its dtype, if it has one."""
+    return (identity.engine,) if identity.engine == REMOTE else (identity.engine, identity.dtype)
 
 
 def announce_run(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -11,7 +11,7 @@ from rerank_cli import __version__
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import OutputError
 from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import Scorer
+from rerank_cli.core.scorer import RemoteScorer, Scorer
 from rerank_cli.core.stats import Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
@@ -49,6 +49,7 @@ def document_of(
         "warnings": [readable(warning) for warning in warnings],
         "peak_memory_bytes": peak_memory(),
         **stores.figures(),
+        **remote_figures(scorer),
         **budgets,
         **readable({name: value for name, value in identity.as_dict().items() if name != "versions"}),
         "versions": {"rerank": __version__, "python": python_version(), **identity.versions},
@@ -61,6 +62,13 @@ def document_of(
         **asdict(config.origins),
         "fingerprint": fingerprint,
     }
+
+
+def remote_figures(scorer: Scorer) -> dict[str, Any]:
+    """What was sent to a server, and what cannot be known of it; nothing for an engine on this machine."""
+    if not scorer.traits.is_remote:
+        return {}
+    return {**cast("RemoteScorer", scorer).figures(), "truncated": None}  # a server truncates, and does not say it
 
 
 def write_stats(path: str, document: dict[str, Any]) -> None:

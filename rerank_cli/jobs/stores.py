@@ -204,7 +204,7 @@ def why_not_exact(total: Counters, traits: Traits, vectors: int, *, resumed: boo
 
     `traits` are those of the engine. `vectors`: how many there were when the run began.
     """
-    invariant, why = traits.batch_invariant, []
+    invariant, why = traits.batch_invariant, ["a server gives the scores"] if traits.is_remote else []
     if total.oom_splits:
         why.append(f"{total.oom_splits} batches ran out of memory")
     if total.cached and not invariant:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.plan import Budget, plan_batches
-from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer
+from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer, as_numbers
 
 BATCH_TOKENS = 1024
 
@@ -25,7 +25,7 @@ def score_texts(scorer: Scorer, queries: Sequence[tuple[str, Sequence[str]]]) ->
     flat = [0.0] * len(pairs)
     try:
         for plan, logits in zip(plans, scorer.score(batches), strict=True):
-            for index, logit in zip(plan.indices, logits, strict=True):
+            for index, logit in zip(plan.indices, as_numbers(logits), strict=True):
                 flat[index] = logit
     except OutOfMemory as fault:
         raise DeviceError(f"{scorer.identity.device}: {fault}", "Use shorter records, or a smaller model.") from None

@@ -15,16 +15,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from rerank_cli.core.config import WriteConfig
-from rerank_cli.core.plan import BatchPlan, Budget, WindowLimits, plan_batches
+from rerank_cli.core.plan import BatchPlan, Budget, WindowLimits
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Entry, Mark
-from rerank_cli.core.scorer import Batch, OutOfMemory, Scorer, known_and_unknown
+from rerank_cli.core.scorer import Batch, Logit, NoScore, OutOfMemory, Scorer, known_and_unknown
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.reranking.ahead import Ahead, run_ahead
 from rerank_cli.reranking.counting import count_batch, count_found
+from rerank_cli.reranking.planning import plan_pairs
 from rerank_cli.reranking.results import RankedWindow, ScoredWindow, WindowRanker
 from rerank_cli.reranking.scoreboard import ScoreBoard
 from rerank_cli.reranking.windows import Slice, windows
+
+NO_MEMORY = NoScore("out of memory with this single pair: lower --max-length")
 
 
 @dataclass(slots=True)
@@ -35,7 +38,6 @@ class _Work:
     board: ScoreBoard
     counters: Counters
     first: int  # the number of its first pair on the score board
-    costs: list[int]
     unknown: list[int]  # pairs without a logit at first
     plans: list[BatchPlan]
     left: int
@@ -59,7 +61,7 @@ class _Work:
         self.share_left -= share
         stats.advance(self.slice.bytes * share, self.slice.records * share)
 
-    def arrive(self, plan: BatchPlan, logits: Sequence[float | None]) -> None:
+    def arrive(self, plan: BatchPlan, logits: Sequence[Logit]) -> None:
         """Add the logits of a batch to the score board."""
         self.board.arrive([self.first + index for index in plan.indices], logits)
         self.left -= 1
@@ -126,13 +128,12 @@ class WindowReranker:
             board, counters = ScoreBoard(), Counters()
         else:
             board, counters = before.board, before.counters
-        costs = [pair.cost for pair in slice_.pairs]
         known, unknown = known_and_unknown(slice_.pairs)
-        plans = plan_batches(costs, self.budget, self.scorer.traits.multiple, unknown)
-        first = board.expect(len(costs))
-        board.arrive([first + index for index in known], [slice_.pairs[index].logit for index in known])
+        plans = plan_pairs(slice_.pairs, unknown, self.budget, self.scorer.traits)
+        first = board.expect(len(slice_.pairs))
+        board.arrive([first + index for index in known], list(known.values()))
         count_found(len(known), counters, self.stats)
-        self._last = _Work(slice_, board, counters, first, costs, unknown, plans, len(plans))
+        self._last = _Work(slice_, board, counters, first, unknown, plans, len(plans))
         return self._last
 
     def _score(self, works: deque[_Work], slices: Ahead[Slice]) -> Iterator[ScoredWindow]:
@@ -187,7 +188,7 @@ class WindowReranker:
         """After a batch that did not fit: halve the budget and plan the remaining pairs again."""
         left = [index for plan in work.plans_left[1:] for index in plan.indices]
         if len(too_large.indices) == 1:
-            work.arrive(too_large, [None])
+            work.arrive(too_large, [NO_MEMORY])
             self.report(f"out of memory with one pair of {too_large.padded} tokens: its record fails")
         else:
             self.budget = self.budget.halved(too_large.padded, too_large.square)
@@ -198,4 +199,4 @@ class WindowReranker:
         work.counters.oom_splits += 1
         for each in works:
             indices = sorted(left) if each is work else each.unknown
-            each.plan(plan_batches(each.costs, self.budget, self.scorer.traits.multiple, indices))
+            each.plan(plan_pairs(each.slice.pairs, indices, self.budget, self.scorer.traits))

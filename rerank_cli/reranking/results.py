@@ -9,7 +9,7 @@ from rerank_cli.core.errors import DeviceError
 from rerank_cli.core.plan import Budget
 from rerank_cli.core.ranking import Ranking, rank
 from rerank_cli.core.records import Failure, Mark, Request, failed
-from rerank_cli.core.scorer import Identity
+from rerank_cli.core.scorer import Identity, Logit, NoScore
 from rerank_cli.core.stats import Counters
 from rerank_cli.reranking.counting import counters_of
 from rerank_cli.reranking.scoreboard import ScoreBoard
@@ -62,7 +62,7 @@ class WindowRanker:
         return RankedWindow(results, scored.counters + counters_of(window, results), window.end, scored.budget)
 
     def _check_finite(self, board: ScoreBoard) -> None:
-        scores = [score for score in board.all() if score is not None]
+        scores = [score for score in board.all() if not isinstance(score, NoScore)]
         bad = len(scores) - sum(map(math.isfinite, scores))
         if bad > MAX_NOT_FINITE * len(scores):
             identity = self.identity
@@ -79,9 +79,9 @@ class WindowRanker:
         logits = []
         best_spans = {}
         for position, logit in enumerate(board.take(entry.pairs)):
-            if logit is not None and position in entry.chunks:
+            if position in entry.chunks and not isinstance(logit, NoScore):
                 logit, best_spans[position] = _best_chunk(board, entry, position)
-            if logit is None or not math.isfinite(logit):
+            if isinstance(logit, NoScore) or not math.isfinite(logit):
                 return failed(request, self._why_not_ranked(logit), f"{self.candidates_path}[{position}]")
             logits.append(logit)
         ranking = self._ranking(entry, logits, best_spans)
@@ -109,19 +109,22 @@ class WindowRanker:
             has_logits=self.has_logits,
         )
 
-    def _why_not_ranked(self, logit: float | None) -> str:
-        if logit is None:
-            return "out of memory with this single pair: lower --max-length"
+    def _why_not_ranked(self, logit: Logit) -> str:
+        if isinstance(logit, NoScore):
+            return logit.reason
         return f"the logit is {logit} in {self.identity.dtype}: try --dtype fp32 or bf16"
 
 
-def _best_chunk(board: ScoreBoard, entry: NumberedRequest, position: int) -> tuple[float | None, tuple[int, int]]:
-    """The best logit of a candidate's chunks (the first of equals) and its span. A logit that is not finite wins."""
+def _best_chunk(board: ScoreBoard, entry: NumberedRequest, position: int) -> tuple[Logit, tuple[int, int]]:
+    """The best logit of a candidate's chunks (the first of equals) and its span. One that cannot be ranked wins."""
     first, spans = entry.pairs[position], entry.chunks[position]
-    logits = board.take(range(first, first + len(spans)))
-    bad = next((at for at, logit in enumerate(logits) if logit is None or not math.isfinite(logit)), None)
-    at = max(range(len(logits)), key=lambda at: logits[at] or 0.0) if bad is None else bad
-    return logits[at], spans[at]
+    best, at = -math.inf, 0
+    for number, logit in enumerate(board.take(range(first, first + len(spans)))):
+        if isinstance(logit, NoScore) or not math.isfinite(logit):
+            return logit, spans[number]
+        if logit > best:
+            best, at = logit, number
+    return best, spans[at]
 
 
 def _span_in_text(request: Request, position: int, span: tuple[int, int]) -> tuple[int, int] | None:

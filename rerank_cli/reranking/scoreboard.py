@@ -9,25 +9,29 @@ after its last score. Nothing is durable before its window is, so it would only 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rerank_cli.core.scorer import Logit, NoScore
+
+MISSING = NoScore("not scored")  # until a score arrives
+
 
 @dataclass(slots=True)
 class ScoreBoard:
     """The scores of one window's pairs, which are numbered from 0 in input order.
 
-    A score of None has arrived too: that pair cannot be scored.
+    A `NoScore` has arrived, too: that pair cannot be scored.
     """
 
-    _scores: list[float | None] = field(default_factory=list)
+    _scores: list[Logit] = field(default_factory=list)
     _arrived: bytearray = field(default_factory=bytearray)
 
     def expect(self, pairs: int) -> int:
         """Add `pairs` pairs and return the number of the first."""
         first = len(self._scores)
-        self._scores.extend([None] * pairs)
+        self._scores.extend([MISSING] * pairs)
         self._arrived.extend(bytes(pairs))
         return first
 
-    def arrive(self, pairs: Sequence[int], scores: Sequence[float | None]) -> None:
+    def arrive(self, pairs: Sequence[int], scores: Sequence[Logit]) -> None:
         """Add the scores of pairs. Raises ValueError for a pair scored twice or a wrong number of scores."""
         for pair, score in zip(pairs, scores, strict=True):
             if self._arrived[pair]:
@@ -35,12 +39,12 @@ class ScoreBoard:
             self._arrived[pair] = 1
             self._scores[pair] = score
 
-    def take(self, pairs: Sequence[int]) -> list[float | None]:
+    def take(self, pairs: Sequence[int]) -> list[Logit]:
         """The scores of these pairs, in this order. Raises ValueError when one has not arrived."""
         if not all(map(self._arrived.__getitem__, pairs)):
             raise ValueError("a pair was never scored. This is a bug.")
         return [self._scores[pair] for pair in pairs]
 
-    def all(self) -> list[float | None]:
+    def all(self) -> list[Logit]:
         """The scores of all pairs of the window. Raises ValueError when one has not arrived."""
         return self.take(range(len(self._scores)))

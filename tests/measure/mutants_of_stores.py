@@ -86,8 +86,8 @@ MUTANTS = [
     Mutant(
         "score cache: logits that are not finite are kept",
         "jobs/cached_scorer.py",
-        "if math.isfinite(logit)",
-        "if True",
+        "and math.isfinite(logit)",
+        "",
         CACHED + "test_logits_that_are_not_finite_are_not_kept",
     ),
     Mutant(

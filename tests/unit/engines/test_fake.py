@@ -138,7 +138,7 @@ def test_the_fake_engine_may_be_asked_for_by_name():
 def test_an_unknown_engine_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match="--engine abacus") as fault:
         open_scorer(ModelConfig(engine="abacus"))
-    assert fault.value.advice == "Use one of auto, bi-encoder, late-interaction, onnx, openvino, torch, yes-no."
+    assert fault.value.advice == "Use one of auto, bi-encoder, http, late-interaction, onnx, openvino, torch, yes-no."
 
 
 def test_the_faults_are_part_of_the_identity():
