@@ -126,10 +126,9 @@ PROFILES = {
         Profile(
             name="together",
             dialect=COHERE,
-            tried="reference",
+            tried="SDK",
             url="https://api.together.ai/v1/rerank",
             keys=("TOGETHER_API_KEY",),
-            always={"return_documents": False},
             billed="tokens",
         ),
         Profile(
