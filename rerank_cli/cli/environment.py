@@ -16,7 +16,7 @@ from rerank_cli.core.errors import ConfigError
 
 PREFIX = "RERANK_"
 OPTIONS = ("model", "device", "engine", "dtype", "threads", "offline", "progress", "config")  # those with a variable
-READ = frozenset({*OPTIONS, "cache", "api-key"})  # `api-key` is reserved
+READ = frozenset({*OPTIONS, "cache", "api-key"})  # `api-key` is read by the http engine
 
 FIELDS = "format query-field candidates-field text-field id-field candidate-id-field "
 RECORDS = FIELDS + "columns limit max-line-bytes max-candidates run run-columns skip-self queries corpus "

@@ -7,6 +7,7 @@ Sources: the API references of Cohere (v1 and v2), Jina, Voyage, mixedbread, Tog
 infinity, text-embeddings-inference, llama.cpp, SGLang and NVIDIA NIM.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -174,4 +175,18 @@ PROFILES = {
         ),
     )
 }
+URLS = ("http", "https")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):.*", re.DOTALL)
+
+
+def scheme_of(model: str) -> str | None:
+    """What stands before the colon of a model, such as a provider or http; None for a model without one.
+
+    >>> scheme_of("cohere:rerank-v3.5"), scheme_of("HTTP://host/rerank"), scheme_of("BAAI/bge-reranker-v2-m3")
+    ('cohere', 'http', None)
+    """
+    found = SCHEME.fullmatch(model)
+    return found[1].lower() if found is not None else None
+
+
 HOSTED = tuple(name for name, profile in PROFILES.items() if profile.is_hosted)

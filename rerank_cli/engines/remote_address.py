@@ -9,16 +9,13 @@ A hub id has no colon, so the text alone distinguishes these from other models.
 
 import ipaddress
 import os
-import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rerank_cli.core.config import DEFAULT_MODEL, ModelConfig
-from rerank_cli.core.dialects import HOSTED, PROFILES, Profile
+from rerank_cli.core.dialects import HOSTED, PROFILES, URLS, Profile, scheme_of
 from rerank_cli.core.errors import ConfigError
 
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
-URLS = ("http", "https")
 FAKE = "fake"
 SERVERS = tuple(name for name, profile in PROFILES.items() if not profile.is_hosted)
 PROVIDERS = f"Providers: {', '.join(f'{name}:MODEL' for name in HOSTED)}."
@@ -67,17 +64,12 @@ def is_remote(config: ModelConfig) -> bool:
 
 
 def _is_address(config: ModelConfig) -> bool:
-    scheme = _scheme(config.model)
+    scheme = scheme_of(config.model)
     if scheme is None or scheme == FAKE or os.path.exists(config.model):
         return False
     if scheme not in (*URLS, *PROFILES):
         raise ConfigError(f"--model {config.model}: {scheme} is no provider that is known", f"{PROVIDERS} {OWN}")
     return True
-
-
-def _scheme(model: str) -> str | None:
-    found = SCHEME.fullmatch(model)
-    return found[1].lower() if found is not None else None
 
 
 def checked_target(config: ModelConfig) -> Target:
@@ -112,7 +104,7 @@ def _refuse_options(config: ModelConfig) -> None:
 def target_of(config: ModelConfig) -> Target:
     """Where the requests for a remote model go. Raises ConfigError for what is no address."""
     named = None if config.api is None else _profile(config.api)
-    scheme = _scheme(config.model)
+    scheme = scheme_of(config.model)
     if scheme in URLS:
         return _server(config.model, named)
     if scheme is None and named is not None and named.is_hosted and config.model != DEFAULT_MODEL:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rerank_cli.core.config import ModelConfig
+from rerank_cli.core.dialects import PROFILES, URLS, scheme_of
 from rerank_cli.core.errors import ConfigError, ModelError
 from rerank_cli.models.families import advice_on
 from rerank_cli.models.folder import ModelFolder, inspect_folder
@@ -60,6 +61,11 @@ def _local(config: ModelConfig) -> Path | None:
         if config.revision is not None:
             raise ConfigError(f"--revision needs a model of the hub, but {name} is a folder", "Leave --revision out.")
         return path
+    if scheme_of(name) in (*URLS, *PROFILES):
+        raise ModelError(
+            f"{name}: is an API, not a model on this machine",
+            "`rerank score` asks it, with --engine http or auto. Other commands need the model itself.",
+        )
     known = advice_on(name)
     if known or is_local(name):
         advice = known or "Name a folder, a hub id such as BAAI/bge-reranker-v2-m3, or mini."

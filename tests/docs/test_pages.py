@@ -3,8 +3,8 @@
 Each page has a folder of its own with a copy of sample_data, where its ```console blocks run in order. Output is
 compared to the byte, standard output and standard error as they come, but for what differs from run to run and from
 machine to machine: times, rates, durations and sizes (VARYING), the lines that a slow run adds (PROGRESS), decimals
-beyond the third of numbers that have more (CLOSE), and the folder (CHECKOUT). A line `[exit 3]` is the exit code;
-without one it is 0. The README states this rule in a sentence.
+beyond the third of numbers that have more (CLOSE), the folder (CHECKOUT) and the port of a server (SERVER). A line
+`[exit 3]` is the exit code; without one it is 0. The README states this rule in a sentence.
 
 A ```python block whose first line is `# NAME.py` is a file of that name in the folder.
 
@@ -23,12 +23,16 @@ from typing import Any
 import pytest
 from support.running import ROOT, environment
 from support.shell import Shell
+from support.stub_api import Stub, serving
+
+from rerank_cli.core.dialects import PROFILES
 
 DOCS = ROOT / "rerank_cli" / "docs"
 FOR_DEVELOPERS = {"decisions", "limits", "experiments", "release", "changelog"}
 PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.glob("*.md") if page.stem not in FOR_DEVELOPERS)]
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 CHECKOUT = "/home/me/rerank"
+SERVER = "127.0.0.1:8080"  # of a reranking API, which is the tests' own, on a free port
 FILE = re.compile(r"(?<=^```python\n)# (\w+\.py)\n.*?(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*\n)", re.MULTILINE)  # a line that ends with \ goes on
 SLOW = re.compile(r"\brerank (export|train|mine|bench)\b")
@@ -82,6 +86,13 @@ def alike(output: str, shown: str) -> bool:
 
 
 @pytest.fixture
+def server() -> Iterator[str]:
+    """The host of a reranking API: that of SERVER in the pages."""
+    with serving(Stub(PROFILES["llamacpp"])) as stub:
+        yield stub.base.removeprefix("http://")
+
+
+@pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     folder = tmp_path / "checkout"
     shutil.copytree(ROOT / "sample_data", folder / "sample_data")
@@ -90,16 +101,15 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     shell.close()
 
 
-def compare(page: Path, shell: Shell, slow: bool) -> None:
+def compare(page: Path, shell: Shell, server: str, slow: bool) -> None:
     text, shift = page.read_text("utf-8"), 0
     for block in FILE.finditer(text):
         (shell.folder / block[1]).write_text(block[0], "utf-8")
     wrong = []
     for each in typed(page.read_text("utf-8"), slow):
-        ended = shell.run(each.command)
-        output = ended.output.replace(str(shell.folder.resolve()), CHECKOUT) + (
-            f"[exit {ended.code}]\n" if ended.code else ""
-        )
+        ended = shell.run(each.command.replace(SERVER, server))
+        output = ended.output.replace(str(shell.folder.resolve()), CHECKOUT).replace(server, SERVER)
+        output += f"[exit {ended.code}]\n" if ended.code else ""
         if os.environ.get("UPDATE_PAGES") and masked(output) != masked(each.shown):
             start = each.start + shift
             text = text[:start] + output + text[start + len(each.shown) :]
@@ -118,14 +128,14 @@ def with_blocks(slow: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("page", with_blocks(slow=False))
-def test_commands_give_what_the_page_shows(page: Path, shell: Shell) -> None:
-    compare(page, shell, slow=False)
+def test_commands_give_what_the_page_shows(page: Path, shell: Shell, server: str) -> None:
+    compare(page, shell, server, slow=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", with_blocks(slow=True))
-def test_commands_that_train_or_export_do_so_too(page: Path, shell: Shell) -> None:
-    compare(page, shell, slow=True)
+def test_commands_that_train_or_export_do_so_too(page: Path, shell: Shell, server: str) -> None:
+    compare(page, shell, server, slow=True)
 
 
 def test_the_rule_sees_what_is_wrong() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import mutants_of_apis
 import mutants_of_engines
 import mutants_of_stores
 from mutant import Mutant
@@ -352,6 +353,7 @@ MUTANTS = [
     ),
     *mutants_of_engines.MUTANTS,
     *mutants_of_stores.MUTANTS,
+    *mutants_of_apis.MUTANTS,
 ]
 
 

@@ -15,7 +15,7 @@ from rerank_cli.core.errors import DeviceError, PassingFault
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import Blank, Failure, Mark
-from rerank_cli.core.scorer import Batch, OutOfMemory
+from rerank_cli.core.scorer import Batch, NoScore, OutOfMemory
 from rerank_cli.core.stats import Counters, Stats
 from rerank_cli.engines.fake import FakeScorer
 from rerank_cli.reranking.ahead import _NOTHING, Ahead
@@ -336,6 +336,46 @@ class Knowing(FakeScorer):
                 logits = next(super().score(iter([first])))
                 self.scored += len(logits)
                 yield logits
+
+
+class ByQuery(FakeScorer):
+    """Takes batches of one query, and has no score for texts with the word bad. `queries` are those of its batches."""
+
+    def __init__(self):
+        super().__init__(ModelConfig(model="fake"))
+        self.traits = dataclasses.replace(self.traits, per_query=True)
+        self.queries = []
+
+    def prepare(self, pairs):
+        prepared = zip(super().prepare(pairs), pairs, strict=True)
+        return [
+            dataclasses.replace(each, query=query, payload=(each.payload, text)) for each, (query, text) in prepared
+        ]
+
+    def score(self, batches):
+        for batch in batches:
+            self.queries.append({pair.query for pair in batch.pairs})
+            texts = [pair.payload[1] for pair in batch.pairs]
+            plain = tuple([dataclasses.replace(pair, payload=pair.payload[0]) for pair in batch.pairs])
+            logits = list(map(as_float32, self._logits(dataclasses.replace(batch, pairs=plain))))
+            yield [NoScore("a bad text") if "bad" in text else logit for logit, text in zip(logits, texts, strict=True)]
+
+
+@pytest.mark.parametrize("records", [1, 3, 4096])
+def test_an_engine_that_is_asked_by_query_gets_one_query_a_batch(records):
+    asked = [*some(7), some(1)[0], {"query": "query 2", "candidates": ["another text"]}]  # two queries come again
+    scorer = ByQuery()
+    assert results(entries_of(*asked), scorer, records=records) == results(entries_of(*asked), records=records)
+    assert all(len(queries) == 1 for queries in scorer.queries)
+    assert len(scorer.queries) == (7 if records == 4096 else 9)
+
+
+def test_a_pair_without_a_score_fails_its_record_with_the_reason_of_the_engine():
+    good, bad = some(1)[0], {"query": "q", "candidates": ["a", "bad", "b"]}
+    first, second = results(entries_of(good, bad), ByQuery())
+    assert first == results(entries_of(good))[0]
+    assert isinstance(second, Failure)
+    assert (second.reason, second.path) == ("a bad text", "$.candidates[1]")
 
 
 class NeverBehind(Ahead):
