@@ -60,7 +60,7 @@ MUTANTS = [
         "engines/remote_client.py",
         "if len(content) > most:",
         "if False:",
-        ENGINE + "test_a_fault_that_passes_changes_nothing[huge]",
+        ENGINE + "test_a_fault_that_stays_ends_the_run_with_what_the_server_said[0-bomb]",
     ),
     Mutant(
         "apis: a query and a document share a request with those of another query",
