@@ -12,7 +12,22 @@ from typing import Any
 import pytest
 from support.points import Points
 from support.running import commits, files_of, kill_after_commits, lines, rerank
-from support.stub_api import Fault, Stub, cut, hang_up, page, raw, redirected, refused, score_of, serving, with_results
+from support.stub_api import (
+    Fault,
+    Stub,
+    bomb,
+    cut,
+    hang_up,
+    huge,
+    page,
+    raw,
+    redirected,
+    refused,
+    score_of,
+    serving,
+    stall,
+    with_results,
+)
 
 from rerank_cli.cli import process
 from rerank_cli.core.dialects import PROFILES
@@ -41,6 +56,9 @@ PASSING: dict[str, Fault] = {
     "half of the JSON": raw(b'{"results": [{"index": 0, '),
     "a cut": cut,
     "no answer": hang_up,
+    "a stall": stall,
+    "an answer without an end": huge,
+    "a bomb": bomb,
 }
 WRONG: dict[str, Fault] = {
     "an index twice": wrong(lambda results: [results[0], *results]),

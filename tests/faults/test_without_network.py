@@ -3,6 +3,7 @@
 System calls are watched in a network of no devices: the libraries under us are not all Python.
 """
 
+import itertools
 import json
 import os
 import re
@@ -270,3 +271,26 @@ def test_no_command_opens_a_socket_or_writes_elsewhere_in_native_code_either(box
             assert talked_to(log) == set(), command
             assert box.written_elsewhere(log) == set(), command
             shutil.rmtree(box.folder / "inside" / f"out{number}.d", ignore_errors=True)
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("model", "command"),
+    [
+        ("cohere:rerank-v3.5", "--dry-run"),  # a server of one's own is asked what it is, a provider is not
+        *itertools.product(
+            ("cohere:rerank-v3.5", "http://127.0.0.1:9/v1/rerank", "https://localhost/v2/rerank"),
+            ("--offline", "--offline --dry-run"),
+        ),
+    ],
+)
+def test_no_socket_is_opened_for_an_api_offline_or_to_see_what_a_provider_costs(
+    ten: Path, tmp_path: Path, model: str, command: str, points: Points
+) -> None:
+    (tmp_path / "inside").mkdir()
+    with points.trying("no network: an API"):
+        done, log = Sandbox(tmp_path).run("score", ten, "-o", "out.jsonl", "--model", model, *command.split())
+        assert done.code == (0 if command == "--dry-run" else 2), done.said
+        assert "sends the texts" in done.said or command == "--dry-run"
+        assert talked_to(log) == set()
+        assert files_of(tmp_path / "inside") == {}
