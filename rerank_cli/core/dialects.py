@@ -40,6 +40,7 @@ NVIDIA = Dialect("nvidia", "passages", "", "", "rankings", "logit", "")
 SGLANG = Dialect("sglang", "documents", "top_n", "return_documents", "", "score", "document", bare=True)
 
 MB = 10**6
+OWN = 100  # documents of a request to a server of one's own, which must answer it in time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,7 @@ PROFILES = {
             name="vllm",
             dialect=COHERE,
             tried="reference",
+            most_documents=OWN,
             paths=("/v1/rerank", "/v2/rerank", "/rerank"),
             score="probability",
             cut={"truncate_prompt_tokens": -1},
@@ -157,6 +159,7 @@ PROFILES = {
             name="infinity",
             dialect=COHERE,
             tried="reference",
+            most_documents=OWN,
             paths=("/rerank", "/v1/rerank"),
             score="probability",
         ),
@@ -164,12 +167,14 @@ PROFILES = {
             name="llamacpp",
             dialect=COHERE,
             tried="server",
+            most_documents=OWN,
             paths=("/v1/rerank", "/rerank", "/v1/reranking", "/reranking"),
         ),
         Profile(
             name="sglang",
             dialect=SGLANG,
             tried="reference",
+            most_documents=OWN,
             always={"return_documents": False},
             units=(),
         ),

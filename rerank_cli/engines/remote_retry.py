@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 529})  # statuses after which a request is sent again
 TOO_MANY = 429
 ATTEMPTS = 6
+ATTEMPTS_TOO_MANY = 12  # after 429 without a wait: about three minutes, since quotas are of a minute
 FIRST_S, LONGEST_S = 1.0, 60.0  # of waits that no server asked for
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 UNIX_TIME = 1e9  # a larger reset is a point in time, a smaller one a number of seconds
@@ -26,6 +27,11 @@ def forbids_retry(headers: Mapping[str, str]) -> bool:
 def asks_for_retry(headers: Mapping[str, str]) -> bool:
     """Whether the server says that the same request may succeed."""
     return headers.get("x-should-retry", "").strip().lower() == "true"
+
+
+def most_attempts(status: int) -> int:
+    """How often a request is sent that was answered with this status at last; 0 for no answer."""
+    return ATTEMPTS_TOO_MANY if status == TOO_MANY else ATTEMPTS
 
 
 def requested_wait(headers: Mapping[str, str], now: float) -> float | None:
