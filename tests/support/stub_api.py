@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -162,6 +163,17 @@ class Handler(BaseHTTPRequestHandler):
         return
 
 
+class Server(ThreadingHTTPServer):
+    """A server that says nothing of clients that went away."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 def refused(status: int, said: Any = "no", **headers: str) -> Fault:
     """A status with words and headers."""
     return lambda handler: handler.send_json({"message": said}, status, **headers)
@@ -247,10 +259,7 @@ def redirected(to: str) -> Fault:
 def serving(stub: Stub, port: int = 0) -> Iterator[Stub]:
     """The stub as a server in threads of this process, which are daemons."""
     handler = type("OneStub", (Handler,), {"stub": stub})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    server.daemon_threads = True
-    server.request_queue_size = 256
-    server.socket.listen(256)
+    server = Server(("127.0.0.1", port), handler)
     stub.base = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
