@@ -69,6 +69,7 @@ WAYS = {
 def problem(name: str, value: Any, dialect: Dialect) -> str | None:
     """Why an option of a request is not supported; None if it is.
 
+    >>> from rerank_cli.core.dialects import COHERE
     >>> problem("top_n", 3, COHERE), problem("top_k", 3, COHERE)
     (None, '"top_k" is not an option of rerank-api requests (use top_n)')
     """

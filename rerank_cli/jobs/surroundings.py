@@ -25,6 +25,7 @@ EXTRAS = {
     "eval": "rerank eval, and the pages of --html",
     "train": "rerank train and rerank mine",
     "bench": "rerank bench --plot",
+    "http": "--engine http",
 }
 
 Verdict = Literal["ok", "note", "bad"]

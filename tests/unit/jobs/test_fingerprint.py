@@ -112,12 +112,13 @@ def test_another_model_is_named_and_not_its_files_as_well():
 
 
 OF_THE_ENGINE = {"model", "revision", "engine", "device", "dtype", "max_length", "query_max_length", "threads"}
-"""Of these the engine's identity has what they come to. `offline`, `verify` and `requested` change no result."""
+"""Of these the engine's identity has what they come to."""
+NO_RESULT = {"offline", "requested", "verify", "api_key_file", "concurrency", "requests_per_minute"}  # that they change
 
 
 def test_every_option_of_the_model_is_in_it_or_in_the_identity_of_its_engine():
     named = OF_THE_ENGINE | fingerprint(CONFIG, "native", IDENTITY).keys()
-    assert ModelConfig.__dataclass_fields__.keys() - named == {"offline", "requested", "verify"}
+    assert ModelConfig.__dataclass_fields__.keys() - named == NO_RESULT
     assert {*OF_THE_ENGINE} <= Identity.__dataclass_fields__.keys()
 
 
