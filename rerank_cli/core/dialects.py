@@ -70,7 +70,6 @@ class Profile:
     units: tuple[str, ...] = ("usage", "total_tokens")
     billed: str = ""
     documents_per_unit: int | None = None
-    listwise: tuple[str, ...] = ()  # beginnings of the names of models that compare the documents of a request
 
     @property
     def is_hosted(self) -> bool:
@@ -102,7 +101,6 @@ PROFILES = {
             score="probability",
             always={"return_documents": False},
             billed="tokens",
-            listwise=("jina-reranker-v3",),
         ),
         Profile(
             name="voyage",
@@ -141,6 +139,7 @@ PROFILES = {
             paths=("/v1/rerank", "/v2/rerank", "/rerank"),
             score="probability",
             cut={"truncate_prompt_tokens": -1},
+            whole={"truncate_prompt_tokens": None},
         ),
         Profile(
             name="tei",
@@ -180,6 +179,7 @@ PROFILES = {
         ),
     )
 }
+LISTWISE = ("jina-reranker-v3",)  # beginnings of the names of models that compare the documents of a request
 URLS = ("http", "https")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):.*", re.DOTALL)
 

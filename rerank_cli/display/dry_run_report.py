@@ -47,8 +47,7 @@ def requests_of(run: DryRun, remote: Remote) -> list[tuple[str, str]]:
         ("truncated", "unknown: the server truncates"),
     ]
     if remote.unit:
-        about = "about " if remote.unit == "tokens" else ""
-        rows.append(("billed", f"{about}{remote.cost.units:,} {remote.unit}"))
+        rows.append(("billed", f"about {remote.cost.units:,} {remote.unit}"))
     return rows
 
 

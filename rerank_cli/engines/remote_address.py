@@ -36,6 +36,12 @@ class Target:
         return urlsplit(self.url).netloc
 
     @property
+    def origin(self) -> str:
+        """The URL without its path."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
     def is_encrypted(self) -> bool:
         """Whether requests are encrypted on the way."""
         return self.url.startswith("https:")

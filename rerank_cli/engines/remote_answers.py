@@ -13,13 +13,9 @@ from rerank_cli.core.dialects import Dialect, Profile
 from rerank_cli.core.printable import SURROGATES, printable
 from rerank_cli.core.scorer import Logit, NoScore
 
-TOO_LARGE = re.compile(
-    r"too (large|long|many)|maximum|max_|at most|exceed|longer than|larger than|context (length|size|window)|"
-    r"batch size",
-    re.IGNORECASE,
-)
+TOO_LARGE = re.compile(r"too (large|long)|physical batch size|context size", re.IGNORECASE)
 PAYLOAD_TOO_LARGE = 413
-SAYS_SO = (400, 422, 500)  # statuses of which the words say that something is too large
+SERVER_FAULT = 500
 MOST_WORDS = 200  # characters of what a server says
 SAYING = ("message", "detail", "error", "msg", "error_message", "title")  # fields in which servers say what is wrong
 
@@ -96,19 +92,17 @@ def billed(answer: Any, path: tuple[str, ...]) -> int:
 
 
 def is_too_large(status: int, words: str) -> bool:
-    """Whether a refusal says that the request, or one of its texts, is too large. llama.cpp does so with status 500."""
-    return status == PAYLOAD_TOO_LARGE or (status in SAYS_SO and TOO_LARGE.search(words) is not None)
+    """Whether a status that could pass says that the request is too large: llama.cpp does so with 500."""
+    return status == PAYLOAD_TOO_LARGE or (status == SERVER_FAULT and TOO_LARGE.search(words) is not None)
 
 
-def words_of(content: bytes, secret: str) -> str:
-    """What a server says in a refusal, in short, without the key."""
+def words_of(content: bytes) -> str:
+    """What a server says in a refusal, in short."""
     try:
         said = _said(json.loads(content), 0)
     except (ValueError, RecursionError):
         said = None
     text = said or content[: 4 * MOST_WORDS].decode("utf-8", "replace")
-    if secret:
-        text = text.replace(secret, "…")
     text = " ".join(text.split())
     return printable(text[:MOST_WORDS] + ("…" if len(text) > MOST_WORDS else ""))
 

@@ -31,10 +31,13 @@ from rerank_cli.engines.remote_retry import (
 
 CONNECT_S, READ_S = 10.0, 300.0  # a server on a CPU is slow
 DEADLINE_S = 600.0  # of a request, with all its attempts
+GET_S = 30.0  # of a question about the server
 MALFORMED_ATTEMPTS = 3  # each of them may be billed
 ANSWER_BYTES = 16 * 2**20  # of an answer, and
 ANSWER_SHARE = 8  # times the bytes of its request: a server may return the texts
 DENIED = {401: "the key", 402: "to work for this account", 403: "the key", 404: "the model or the path"}
+UNAUTHORIZED = 401
+HIDDEN = "…".encode()  # in place of a key that a server repeats
 AGAIN = "The same command with --resume continues."
 
 
@@ -95,7 +98,7 @@ class Client:
         Raises Rejected for a request that the server refuses, ModelError where it refuses all, PassingFault when all
         attempts failed, Stopped when the run ends.
         """
-        deadline = time.monotonic() + DEADLINE_S
+        spent = 0.0  # seconds, without those of waiting for a turn
         malformed = 0
         attempt = 0
         while True:
@@ -103,7 +106,9 @@ class Client:
                 with self._counting:
                     self.requests += 1
                     self.retried += attempt > 0
-                answer = self._post(body, deadline)
+                began = time.monotonic()
+                answer = self._send("POST", self.target.url, body, began + DEADLINE_S - spent)
+                spent += time.monotonic() - began
             if answer.is_success:
                 try:
                     found = parsed(answer.content)
@@ -118,14 +123,15 @@ class Client:
             if answer.status == TOO_MANY:
                 self._pace.slow_down(begun)
             seconds = self._wait_after(answer, attempt)
-            self._refuse_long_wait(answer, seconds, attempt + 1, deadline)
+            spent += seconds
+            self._refuse_long_wait(answer, seconds, attempt + 1, spent)
             self._pace.wait(seconds)
             attempt += 1
 
     def _wait_after(self, answer: _Answer, attempt: int) -> float:
         """Seconds until the next attempt. Raises Rejected, ModelError and PassingFault where there is none."""
         if answer.status and not 200 <= answer.status < 300:
-            words = answer.words or words_of(answer.content, "" if self.key is None else self.key.value)
+            words = answer.words or words_of(answer.content)
             rejected = Rejected(answer.status, words)
             if 300 <= answer.status < 400:
                 raise self.fatal(f"redirects ({answer.status})", "Give the final URL: no redirect is followed.")
@@ -137,19 +143,20 @@ class Client:
                 raise rejected
             if forbids_retry(answer.headers):
                 raise self._exhausted(answer, attempt + 1, "it says that a retry will not help")
-        wait = requested_wait(answer.headers, time.time())
-        return own_wait(attempt, self._chance) if wait is None else wait
+        wait = requested_wait(answer.headers, time.time(), too_many=answer.status == TOO_MANY)
+        if wait is None:
+            return own_wait(attempt, self._chance)
+        return wait + self._chance.uniform(0, min(1.0, wait / 10))  # so that not all come at once
 
-    def _refuse_long_wait(self, answer: _Answer, seconds: float, attempts: int, deadline: float) -> None:
+    def _refuse_long_wait(self, answer: _Answer, seconds: float, attempts: int, spent: float) -> None:
         """Raises PassingFault after the last attempt, and for a wait beyond the deadline."""
         if attempts >= most_attempts(answer.status):
             raise self._exhausted(answer, attempts, "")
-        if time.monotonic() + seconds > deadline:
-            raise self._exhausted(answer, attempts, f"it asks to wait for {seconds:.0f} s")
+        if spent > DEADLINE_S:
+            raise self._exhausted(answer, attempts, f"the next one would be in {seconds:.0f} s")
 
     def _exhausted(self, answer: _Answer, attempts: int, more: str) -> PassingFault:
-        secret = "" if self.key is None else self.key.value
-        said = answer.words or f"{answer.status} {words_of(answer.content, secret)}".strip()
+        said = answer.words or f"{answer.status} {words_of(answer.content)}".strip()
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         return PassingFault(f"{self.target.host}: {said} ({'; '.join(filter(None, [tries, more]))})", AGAIN)
 
@@ -172,38 +179,44 @@ class Client:
             return f"No key was found. Set {' or '.join(names)}, or use --api-key-file."
         return f"The key is that of {self.key.source}."
 
-    def _post(self, body: bytes, deadline: float) -> _Answer:
-        most = ANSWER_BYTES + ANSWER_SHARE * len(body)
+    def _send(self, method: str, url: str, body: bytes | None, deadline: float) -> _Answer:
+        """One request. The key is not in what is returned, also where a server repeats it."""
+        most = ANSWER_BYTES + ANSWER_SHARE * len(body or b"")
+        headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            with self._http.stream(
-                "POST", self.target.url, content=body, headers={"Content-Type": "application/json"}
-            ) as response:
-                headers = {name.lower(): value for name, value in response.headers.items()}
+            with self._http.stream(method, url, content=body, headers=headers) as response:
                 content = bytearray()
                 for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > most:
                         return _Answer(0, b"", {}, f"the answer is longer than {most:,} bytes")
                     if time.monotonic() > deadline:
-                        return _Answer(0, b"", {}, f"no complete answer in {DEADLINE_S:.0f} s")
-                return _Answer(response.status_code, bytes(content), headers)
+                        return _Answer(0, b"", {}, "no complete answer in time")
+                found = {name.lower(): value for name, value in response.headers.items()}
+                return _Answer(response.status_code, self._without_key(bytes(content)), found)
         except httpx2.TimeoutException as fault:
             return _Answer(0, b"", {}, f"no answer in time ({type(fault).__name__})")
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError) as fault:
-            return _Answer(0, b"", {}, f"no connection: {fault}" if not str(fault).startswith("[") else str(fault))
+            return _Answer(0, b"", {}, f"no connection: {fault}")
+
+    def _without_key(self, content: bytes) -> bytes:
+        return content if self.key is None else content.replace(self.key.value.encode(), HIDDEN)
 
     def get(self, url: str) -> Any:
-        """A JSON document about the server; None if it has none there. Raises PassingFault without a server."""
+        """A JSON document about the server; None if it has none there.
+
+        Raises PassingFault without an answer and for a server that is not ready, ModelError for a refused key.
+        """
+        if not url.startswith(f"{self.target.origin}/"):
+            raise RuntimeError("a question to another server. This is a bug.")
+        answer = self._send("GET", url, None, time.monotonic() + GET_S)
+        if not answer.status or answer.status in PASSING:
+            said = answer.words or f"{answer.status} {words_of(answer.content)}"
+            raise PassingFault(f"{self.target.host}: {said}", "Start the server, or check the URL.")
+        if answer.status == UNAUTHORIZED:
+            raise ModelError(f"{self.target.host} refuses the key: {answer.status}", self._advice(answer.status))
         try:
-            response = self._http.get(url, timeout=CONNECT_S)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
-            raise PassingFault(
-                f"{self.target.host}: no connection: {fault}", "Start the server, or check the URL."
-            ) from None
-        if response.status_code in (401, 403):
-            raise ModelError(f"{self.target.host} refuses the key: {response.status_code}", self._advice(401))
-        try:
-            return parsed(response.content) if response.is_success else None
+            return parsed(answer.content) if answer.is_success else None
         except Malformed:
             return None
 

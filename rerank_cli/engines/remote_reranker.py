@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rerank_cli.core.config import ModelConfig
-from rerank_cli.core.dialects import Profile
+from rerank_cli.core.dialects import LISTWISE, Profile
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.scorer import Batch, Identity, Logit, NoScore, PreparedPair, RemoteCost, Traits
 from rerank_cli.engines.lanes import side_by_side
-from rerank_cli.engines.remote_address import Target, checked_target
+from rerank_cli.engines.remote_address import checked_target
 from rerank_cli.engines.remote_answers import Malformed, billed, body_of, scores_of
 from rerank_cli.engines.remote_client import Client, Rejected
 from rerank_cli.engines.remote_key import api_key
@@ -27,7 +27,7 @@ from rerank_cli.engines.remote_server import Described, describe
 
 WINDOW_REQUESTS = 256  # of 2,000 tokens, about ten passages
 REFUSED_AT_FIRST = 3  # so many refused queries and none accepted: the requests are at fault, not the texts
-SURE = 2  # so many documents of a request refused alone, and none accepted: the others are not tried
+SURE = 2  # so many documents of a request refused alone, and none accepted: others are not tried one by one
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class RemoteReranker:
         self.profile = described.profile
         self._model = target.model
         self._whole = config.long_docs == "error"
-        _refuse_for_profile(self.profile, target, self._whole)
+        _refuse_for_profile(self.profile, described.model or target.model, self._whole)
         self._lanes = config.concurrency
         self._units = _Units()
         self._refused_jobs = 0
@@ -129,8 +129,6 @@ class RemoteReranker:
     def _scores(self, job: Job, documents: list[str]) -> list[Logit]:
         """The scores of some documents of a job. Those that the server refuses are halved, down to one."""
         client = self._client
-        if job.refused >= SURE and not job.accepted:
-            return [NoScore(f"the server refuses documents of this query: {job.words}")] * len(documents)
         body = body_of(self.profile, self._model, job.query, documents, whole=self._whole)
         try:
             answer = client.ask(body)
@@ -154,6 +152,8 @@ class RemoteReranker:
             if self._refused_jobs >= REFUSED_AT_FIRST and not self._client.accepted:
                 raise self._client.fatal(f"refuses all requests: {job.words}", "Check the model and --api.")
             return [NoScore(f"the server refuses this document: {job.words}")]
+        if job.refused >= SURE and not job.accepted:
+            return [NoScore(f"the server refuses documents of this query: {job.words}")] * len(documents)
         middle = len(documents) // 2
         return [*self._scores(job, documents[:middle]), *self._scores(job, documents[middle:])]
 
@@ -181,10 +181,10 @@ class RemoteReranker:
         self._client.close()
 
 
-def _refuse_for_profile(profile: Profile, target: Target, whole: bool) -> None:
-    if any(target.model.startswith(name) for name in profile.listwise):
+def _refuse_for_profile(profile: Profile, model: str, whole: bool) -> None:
+    if model.rpartition("/")[2].startswith(LISTWISE):
         raise ConfigError(
-            f"--model {profile.name}:{target.model}: compares the documents of a request with each other, so a score "
+            f"--model: {model} compares the documents of a request with each other, so a score "
             "would depend on how requests are cut",
             "Use a model that scores each document alone.",
         )

@@ -16,6 +16,7 @@ ATTEMPTS = 6
 ATTEMPTS_TOO_MANY = 12  # after 429 without a wait: about three minutes, since quotas are of a minute
 FIRST_S, LONGEST_S = 1.0, 60.0  # of waits that no server asked for
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+RESETS = ("x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
 UNIX_TIME = 1e9  # a larger reset is a point in time, a smaller one a number of seconds
 
 
@@ -34,10 +35,11 @@ def most_attempts(status: int) -> int:
     return ATTEMPTS_TOO_MANY if status == TOO_MANY else ATTEMPTS
 
 
-def requested_wait(headers: Mapping[str, str], now: float) -> float | None:
+def requested_wait(headers: Mapping[str, str], now: float, *, too_many: bool = True) -> float | None:
     """The seconds that the server asks for; None if it asks for none, or for nothing that can be read.
 
-    `now` is in Unix seconds; `headers` have names in lower case.
+    `now` is in Unix seconds; `headers` have names in lower case. A reset of limits counts only after `too_many`
+    requests, and one that is over by our clock does not count.
 
     >>> requested_wait({"retry-after-ms": "1500"}, 0)
     1.5
@@ -54,12 +56,13 @@ def requested_wait(headers: Mapping[str, str], now: float) -> float | None:
     if (after := headers.get("retry-after")) is not None:
         seconds = _number(after)
         return _until(after, now) if seconds is None else seconds
-    for name in ("x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"):
+    for name in RESETS if too_many else ():
         if (reset := headers.get(name)) is not None:
             seconds = _number(reset)
             if seconds is None:
                 return _duration(reset)
-            return max(0.0, seconds - now) if seconds > UNIX_TIME else seconds
+            seconds = seconds - now if seconds > UNIX_TIME else seconds
+            return seconds if seconds > 0 else None
     return None
 
 

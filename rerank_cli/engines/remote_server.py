@@ -39,23 +39,18 @@ class Described:
 
 def describe(target: Target, get: Get) -> Described:
     """Ask a server what it is. Raises ConfigError if its kind is not known, ModelError for a model that it lacks."""
-    base = _base(target.url)
+    base = target.origin
     profile = target.profile
     info = get(f"{base}/info") if profile in (None, PROFILES["tei"]) else None
     if isinstance(info, dict) and "model_id" in info:
         return _of_info(info, profile or PROFILES["tei"])
-    models = list(_listed(target.url, get))
+    models = list(_listed(target, get))
     if profile is None:
-        profile = _kind(models)
+        profile = _kind(models) or _by_path(urlsplit(target.url).path)
     if profile is None:
         what = f"--model: {target.host} does not say what kind of server it is"
         raise ConfigError(what, f"Add --api with one of {', '.join(SERVERS)}.")
     return _of_models(target, models, profile)
-
-
-def _base(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _of_info(info: dict[str, Any], profile: Profile) -> Described:
@@ -74,10 +69,10 @@ def _of_info(info: dict[str, Any], profile: Profile) -> Described:
     )
 
 
-def _listed(url: str, get: Get) -> Iterator[dict[str, Any]]:
+def _listed(target: Target, get: Get) -> Iterator[dict[str, Any]]:
     """The models of a server, from the list in the folder of the endpoint, or at the usual places."""
-    base = _base(url)
-    near = f"{url.rpartition('/')[0]}/models"
+    base, path = target.origin, urlsplit(target.url).path
+    near = f"{base}{path.rpartition('/')[0]}/models"
     for place in dict.fromkeys((near, f"{base}/v1/models", f"{base}/models")):
         found = get(place)
         if isinstance(found, dict) and isinstance(found.get("data"), list):
@@ -89,6 +84,12 @@ def _kind(models: list[dict[str, Any]]) -> Profile | None:
     owners = {OWNERS.get(str(model.get("owned_by")).lower()) for model in models}
     name = owners.pop() if len(owners) == 1 else None
     return None if name is None else PROFILES[name]
+
+
+def _by_path(path: str) -> Profile | None:
+    """The only kind of server that has this path; None if several have it, or none."""
+    found = [PROFILES[name] for name in SERVERS if path in PROFILES[name].paths]
+    return found[0] if len(found) == 1 else None
 
 
 def _of_models(target: Target, models: list[dict[str, Any]], profile: Profile) -> Described:

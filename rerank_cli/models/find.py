@@ -64,7 +64,7 @@ def _local(config: ModelConfig) -> Path | None:
     if scheme_of(name) in (*URLS, *PROFILES):
         raise ModelError(
             f"{name}: is an API, not a model on this machine",
-            "`rerank score` asks it, with --engine http or auto. Other commands need the model itself.",
+            "`rerank score` asks it, without --engine. Other commands and engines need the model itself.",
         )
     known = advice_on(name)
     if known or is_local(name):

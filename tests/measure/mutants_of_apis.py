@@ -71,10 +71,10 @@ MUTANTS = [
     ),
     Mutant(
         "apis: the key is shown in the words of the server",
-        "engines/remote_answers.py",
-        'text = text.replace(secret, "…")',
-        "pass",
-        RULES + "test_the_words_of_a_server_are_shown_in_one_line_without_the_key",
+        "engines/remote_client.py",
+        "content.replace(self.key.value.encode(), HIDDEN)",
+        "content",
+        ENGINE + "test_a_key_that_a_server_repeats_is_shown_nowhere[401]",
     ),
     Mutant(
         "apis: a pair without a score is ranked",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.stub_api import (
     Fault,
+    Handler,
     Stub,
     bomb,
     cut,
@@ -30,7 +31,9 @@ from rerank_cli.core.dialects import PROFILES
 from rerank_cli.core.errors import ConfigError, ModelError, PassingFault
 from rerank_cli.core.scorer import Batch, Logit, NoScore, PreparedPair
 from rerank_cli.engines import remote_client, remote_retry
+from rerank_cli.engines.remote_address import target_of
 from rerank_cli.engines.remote_reranker import RemoteReranker
+from rerank_cli.engines.remote_server import describe
 
 DOCUMENTS = ["a rose", "", "é 日本", "sage " * 40, "a rose ", "\ud800"]
 
@@ -87,8 +90,13 @@ def test_a_server_says_which_kind_it_is(name: str) -> None:
 
 
 def test_a_server_of_an_unknown_kind_is_asked_for() -> None:
-    with serving(Stub(PROFILES["cohere"])) as stub, pytest.raises(ConfigError, match="--model"):
+    with serving(Stub(PROFILES["voyage"])) as stub, pytest.raises(ConfigError, match="--model"):
         RemoteReranker(ModelConfig(model=stub.url))
+
+
+def test_a_path_that_one_kind_of_server_has_says_which_it_is() -> None:
+    with serving(Stub(PROFILES["mixedbread"])) as stub:
+        assert RemoteReranker(ModelConfig(model=stub.url)).identity.api == "llamacpp"
 
 
 def test_a_model_that_the_server_lacks_is_refused() -> None:
@@ -214,7 +222,7 @@ def test_no_redirect_is_followed_and_no_key_goes_elsewhere(monkeypatch: pytest.M
 
 def test_a_server_that_asks_for_a_very_long_wait_is_not_waited_for() -> None:
     with serving(Stub(PROFILES["cohere"], lambda _number: refused(429, Retry_After="86400"))) as stub:
-        with pytest.raises(PassingFault, match="86400"):
+        with pytest.raises(PassingFault, match="in 864"):
             scored(stub, ["one"])
         assert stub.number == 1
 
@@ -274,7 +282,7 @@ def test_a_query_that_is_refused_costs_few_requests() -> None:
         good, bad = scorer.score(batches(scorer, ["good", "bad"], documents))
         assert good == expected("good", documents)
         assert all(isinstance(each, NoScore) and "bad query" in each.reason for each in bad)
-        assert stub.number <= 1 + 7 + 2
+        assert stub.number <= 1 + 2 * 7
 
 
 def test_requests_that_are_all_refused_end_the_run() -> None:
@@ -324,3 +332,69 @@ def test_requests_carry_the_key_and_nothing_shows_it(monkeypatch: pytest.MonkeyP
         assert "CO_API_KEY" in fault.value.advice
         assert "planted" not in repr(scorer.identity)
         assert stub.asked[0].headers["authorization"] == "Bearer planted"
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    {
+        "401": refused(401, "bad key planted-key"),
+        "500": refused(500, "planted-key", Retry_After="0"),
+        "422": refused(422, "planted-key"),
+        "text": raw(b"denied: planted-key"),
+        "no results": raw(b'{"message": "planted-key"}'),
+        "a score": with_results(lambda results: [{**each, "relevance_score": "planted-key"} for each in results]),
+        "an index": with_results(lambda results: [{**each, "index": "planted-key"} for each in results]),
+    }.items(),
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_key_that_a_server_repeats_is_shown_nowhere(name: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RERANK_API_KEY", "planted-key")
+    with serving(Stub(PROFILES["llamacpp"], lambda _number: fault)) as stub:
+        try:
+            shown = repr(scored(stub, ["one"], model=stub.url))
+        except (ModelError, PassingFault) as ending:
+            shown = f"{ending!r} {ending.message} {ending.advice}"
+        assert "planted-key" not in shown
+        assert stub.asked[0].headers["authorization"] == "Bearer planted-key"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/rerank", "/a/b/rerank"])
+def test_questions_about_a_server_go_to_that_server(path: str) -> None:
+    asked: list[str] = []
+    target = target_of(ModelConfig(model=f"http://127.0.0.1:81{path}"))
+    with pytest.raises(ConfigError):
+        describe(target, asked.append)
+    assert asked
+    assert all(url.startswith("http://127.0.0.1:81/") for url in asked)
+
+
+def test_a_record_does_not_fail_for_another_with_its_query() -> None:
+    def faults(_number: int) -> Fault:
+        return lambda handler: (
+            handler.send_json({"message": "bad"}, 422)
+            if any("bad" in text for text in handler.body["documents"])
+            else handler.well()
+        )
+
+    with serving(Stub(PROFILES["llamacpp"], faults)) as stub:
+        scorer = engine(stub, model=stub.url)
+        documents = ["bad 1", "bad 2", "good 1", "good 2"]
+        (found,) = scorer.score(batches(scorer, ["one"], documents))
+        assert found[2:] == expected("one", documents)[2:]
+        assert all(isinstance(each, NoScore) for each in found[:2])
+
+
+def test_waiting_for_a_turn_is_no_part_of_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_client, "DEADLINE_S", 0.2)
+    queries = [f"query {number}" for number in range(6)]
+    with serving(Stub(PROFILES["llamacpp"])) as stub:
+        found = scored(stub, queries, model=stub.url, requests_per_minute=600.0)  # the last waits for 0.5 s
+        assert found == [expected(query) for query in queries]
+        assert stub.number == len(queries)
+
+
+def test_a_server_that_is_not_ready_is_a_passing_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Stub(PROFILES["llamacpp"])) as stub:
+        monkeypatch.setattr(Handler, "do_GET", lambda handler: handler.send_json({"message": "loading"}, 503))
+        with pytest.raises(PassingFault, match="503"):
+            RemoteReranker(ModelConfig(model=stub.url))
