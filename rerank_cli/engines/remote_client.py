@@ -137,7 +137,7 @@ class Client:
                 raise self.fatal(f"redirects ({answer.status})", "Give the final URL: no redirect is followed.")
             if answer.status in DENIED:
                 what = f"refuses {DENIED[answer.status]}: {answer.status} {words}"
-                raise self.fatal(what, self._advice(answer.status))
+                raise self.fatal(what, _advice(answer.status, self.target, self.key))
             passing = answer.status in PASSING or asks_for_retry(answer.headers)
             if rejected.too_large or not passing:
                 raise rejected
@@ -169,15 +169,6 @@ class Client:
         """Nothing can be scored. That may pass if something was scored before."""
         message = f"{self.target.host} {what}"
         return PassingFault(message, f"{advice} {AGAIN}") if self.accepted else ModelError(message, advice)
-
-    def _advice(self, status: int) -> str:
-        if status == 404:
-            return "Check the URL and the name of the model."
-        if self.key is None:
-            profile = self.target.profile
-            names = (*(profile.keys if profile is not None else ()), "RERANK_API_KEY")
-            return f"No key was found. Set {' or '.join(names)}, or use --api-key-file."
-        return f"The key is that of {self.key.source}."
 
     def _send(self, method: str, url: str, body: bytes | None, deadline: float) -> _Answer:
         """One request. The key is not in what is returned, also where a server repeats it."""
@@ -214,7 +205,9 @@ class Client:
             said = answer.words or f"{answer.status} {words_of(answer.content)}"
             raise PassingFault(f"{self.target.host}: {said}", "Start the server, or check the URL.")
         if answer.status == UNAUTHORIZED:
-            raise ModelError(f"{self.target.host} refuses the key: {answer.status}", self._advice(answer.status))
+            raise ModelError(
+                f"{self.target.host} refuses the key: {answer.status}", _advice(answer.status, self.target, self.key)
+            )
         try:
             return parsed(answer.content) if answer.is_success else None
         except Malformed:
@@ -223,3 +216,13 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+
+def _advice(status: int, target: Target, key: ApiKey | None) -> str:
+    """What to do about a status of DENIED."""
+    if status == 404:
+        return "Check the URL and the name of the model."
+    if key is None:
+        names = (*(target.profile.keys if target.profile is not None else ()), "RERANK_API_KEY")
+        return f"No key was found. Set {' or '.join(names)}, or use --api-key-file."
+    return f"The key is that of {key.source}."
