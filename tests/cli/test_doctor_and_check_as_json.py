@@ -36,7 +36,7 @@ def test_a_device_that_is_not_there_does_not_hide_the_model() -> None:
 def test_extras_and_caches_are_listed() -> None:
     found = findings("--engine", "fake")[1]
     extras = {name: each for name, each in found.items() if name.startswith("extra ")}
-    assert {name.split()[1] for name in extras} == {"openvino", "onnx", "parquet", "eval", "train", "bench"}
+    assert {name.split()[1] for name in extras} == {"openvino", "onnx", "parquet", "eval", "train", "bench", "http"}
     assert all(
         each["verdict"] == "ok" or "-m pip" in each["advice"] or "uv pip" in each["advice"] for each in extras.values()
     )

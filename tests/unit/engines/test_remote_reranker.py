@@ -334,22 +334,21 @@ def test_requests_carry_the_key_and_nothing_shows_it(monkeypatch: pytest.MonkeyP
         assert stub.asked[0].headers["authorization"] == "Bearer planted"
 
 
-@pytest.mark.parametrize(
-    ("name", "fault"),
-    {
-        "401": refused(401, "bad key planted-key"),
-        "500": refused(500, "planted-key", Retry_After="0"),
-        "422": refused(422, "planted-key"),
-        "text": raw(b"denied: planted-key"),
-        "no results": raw(b'{"message": "planted-key"}'),
-        "a score": with_results(lambda results: [{**each, "relevance_score": "planted-key"} for each in results]),
-        "an index": with_results(lambda results: [{**each, "index": "planted-key"} for each in results]),
-    }.items(),
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_key_that_a_server_repeats_is_shown_nowhere(name: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+REPEATING: dict[str, Fault] = {
+    "401": refused(401, "bad key planted-key"),
+    "500": refused(500, "planted-key", Retry_After="0"),
+    "422": refused(422, "planted-key"),
+    "text": raw(b"denied: planted-key"),
+    "no results": raw(b'{"message": "planted-key"}'),
+    "a score": with_results(lambda results: [{**each, "relevance_score": "planted-key"} for each in results]),
+    "an index": with_results(lambda results: [{**each, "index": "planted-key"} for each in results]),
+}
+
+
+@pytest.mark.parametrize("name", REPEATING)
+def test_a_key_that_a_server_repeats_is_shown_nowhere(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANK_API_KEY", "planted-key")
-    with serving(Stub(PROFILES["llamacpp"], lambda _number: fault)) as stub:
+    with serving(Stub(PROFILES["llamacpp"], lambda _number: REPEATING[name])) as stub:
         try:
             shown = repr(scored(stub, ["one"], model=stub.url))
         except (ModelError, PassingFault) as ending:
