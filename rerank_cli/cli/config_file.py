@@ -4,6 +4,7 @@ It becomes click's default map: what is typed wins over the environment, that ov
 """
 
 import hashlib
+import json
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ from rerank_cli.cli.toml_text import toml_text
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
 
+STAGE = "stage"  # whose values can be tables, too
 MODEL = "model"  # an option, and the argument of `rerank models`
 INPUT = "input"  # the key for what has no option: the files named on the command line
 OUTPUTS = ("output", "errors", "stats", "html", "per_query", "plot")  # the parameters that name files to write
@@ -133,6 +135,8 @@ def _known(
 def _checked(path: str, key: str, value: Any, parameter: Any) -> Any:
     """A value as the command line would give it. Raises ConfigError for one of another type."""
     kind = _kind_of(parameter)
+    if key == STAGE and isinstance(value, list):  # [[stage]]
+        value = [json.dumps(each) if isinstance(each, dict) else each for each in value]
     if not kind.fits(value):
         raise ConfigError(f"{path}: {key}: is not {kind.name}", f"Write for example: {key} = {_example(value, kind)}")
     if kind in (STRING, STRINGS):

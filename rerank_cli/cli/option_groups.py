@@ -9,7 +9,7 @@ GROUPS = {
     "Input": "format query-field candidates-field text-field id-field candidate-id-field columns run queries corpus "
     "run-columns skip-self query-template doc-template limit sample max-line-bytes max-candidates qrels before "
     "relevance-field teacher-field eval pool records cases lengths pairs tokenizer",
-    "Ranking": "top-k min-score score measures moved any-scores common-queries",
+    "Ranking": "top-k min-score score stage fuse drop measures moved any-scores common-queries",
     "Output": "output output-format no-text digits tag errors overwrite stats per-query html plot json markdown",
     "Model": "model revision offline verify engine device dtype label prompt instruction max-length "
     "query-max-length long-docs chunk-overlap random-weights",
@@ -45,6 +45,8 @@ VALUES = {
     "NAMES": "columns run-columns measures engines peers",
     "NUMBERS": "batch-sizes growth",
     "N|N%": "max-errors",
+    "rrf|minmax:W": "fuse",
+    "STAGE": "stage",
     "FIRST:LAST": "ranks",
 }
 GROUP_OF = {name: group for group, names in GROUPS.items() for name in names.split()}

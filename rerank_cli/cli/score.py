@@ -9,6 +9,7 @@ import typer
 
 from rerank_cli.cli import api_options as a
 from rerank_cli.cli import options as o
+from rerank_cli.cli import stage_options as s
 from rerank_cli.cli.limits import cache_size, error_limit
 from rerank_cli.cli.origins import origins_of
 from rerank_cli.cli.usage import no_output
@@ -77,6 +78,9 @@ def score(
         ),
     ] = None,
     tag: o.Tag = W.tag,
+    stage: s.Stage = None,
+    fuse: s.Fuse = None,
+    drop: s.Drop = False,
     overwrite: Annotated[bool, o.option("overwrite", "Replace an existing output when the run succeeds.")] = False,
     resume: Annotated[bool, o.option("resume", "Continue an interrupted run. Does nothing if it is finished.")] = False,
     errors: Annotated[str | None, o.option("errors", "Where bad records go (default: OUT.errors.jsonl).")] = None,
@@ -156,8 +160,19 @@ def score(
         raise ConfigError("--stats -: standard output carries only records", "Name a file.")
     if seed is not None and sample is None:
         raise ConfigError("--seed needs --sample", "It decides which records are drawn.")
+    named_model = dataclasses.replace(o.model_of(context), vectors=vectors is not None)
+    cascade = s.cascade_of(
+        stage,
+        fuse,
+        named_model,
+        dataclasses.replace(o.reading(context), sample=sample, seed=seed or 0),
+        drop=drop,
+        model_typed=o.typed(context, "model"),
+    )
+    last = cascade.stages[-1].model if cascade.stages else named_model
+    assert last is not None  # which a cascade has
     config = RunConfig(
-        read=dataclasses.replace(o.reading(context), sample=sample, seed=seed or 0),
+        read=cascade.read,
         write=WriteConfig(
             format=o.format_to_write(context),
             top_k=top_k,
@@ -167,9 +182,13 @@ def score(
             score_chosen=o.chosen_by_user(context, "score_kind"),
             digits=digits,
             tag=tag,
-            model="fake" if engine == "fake" else model,
+            model="fake" if engine == "fake" else last.model,
+            fusion=cascade.fusion,
+            stages=max(1, len(cascade.stages)),
+            drop=drop,
         ),
-        model=dataclasses.replace(o.model_of(context), vectors=vectors is not None),
+        model=last,
+        stages=cascade.stages,
         batch=BatchConfig(batch_tokens=batch_tokens, window_tokens=window_tokens),
         files=FileConfig(
             output="-" if output is None else output,
@@ -190,7 +209,7 @@ def score(
     run = Run.of(config, reporter.report, monotonic_seconds, reporter.announce, reporter.warn)
     with reporter.watching(run.stats):
         status = run.execute()
-    if run.scorer is not None and run.scorer.identity.engine in FOR_TESTS:
+    if run.stages is not None and any(each.identity.engine in FOR_TESTS for each in run.stages.stages):
         report(FAKE)  # whatever --quiet says: such an output looks like any other
     if run.document is not None:
         reporter.conclude(run.document, verbose)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rerank_cli.core.stages import Fusion
+
 DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
 
 ScoreKind = Literal["sigmoid", "logit"]
@@ -40,6 +42,8 @@ class ReadConfig:
     folder: str | None = None  # the BEIR folder that holds them
     query_template: str | None = None
     doc_template: str | None = None
+    composed: tuple[tuple[str | None, str | None], ...] = ()  # templates of the stages, for query and document
+    need_scores: bool = False  # every candidate must have a score in the input
     need_texts: bool = True  # False: candidates may lack their texts, as after --no-text; only id and position count
 
     @property
@@ -74,6 +78,9 @@ class WriteConfig:
     model: str = ""  # the model's name in API responses
     scored: bool = False  # a new ranking will be written, so scores of the input are ignored
     score_chosen: bool = False  # `score` is the user's choice, not a default
+    fusion: Fusion | None = None  # of the last stage with the one before
+    stages: int = 1
+    drop: bool = False  # leave out what the last stage did not score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,14 @@ class ModelConfig:
     concurrency: int = 8  # requests in flight
     requests_per_minute: float | None = None
     requested: tuple[str, ...] = ()  # names of fields that the user chose: what is done with these is worth a note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageConfig:
+    """A stage of a cascade: its model (None: the scores of the input), and how many candidates it keeps (None: all)."""
+
+    model: ModelConfig | None
+    keep: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +173,8 @@ class RunConfig:
 
     read: ReadConfig = field(default_factory=ReadConfig)
     write: WriteConfig = field(default_factory=WriteConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)  # of a cascade, that of its last stage
+    stages: tuple[StageConfig, ...] = ()  # of a cascade, the last one included
     batch: BatchConfig = field(default_factory=BatchConfig)
     files: FileConfig = field(default_factory=FileConfig)
     error_limit: ErrorLimit = field(default_factory=ErrorLimit)

@@ -41,11 +41,28 @@ class BatchPlan:
 
 @dataclass(frozen=True, slots=True)
 class WindowLimits:
-    """A window closes when it reaches `tokens`, `records` or `bytes`. Time never closes a window."""
+    """A window closes when it reaches `tokens`, `records` or `bytes`. Time never closes a window.
+
+    Where only `keep` candidates of a record go on to the last stage of a cascade, its tokens count in that proportion.
+    So the last stage gets windows of the usual size. `closes`: False for a later stage, which has the windows of the
+    first.
+    """
 
     tokens: int
     records: int = 4096
     bytes: int = 32 * 1024 * 1024
+    keep: int | None = None
+    closes: bool = True
+
+    def counted(self, tokens: int, candidates: int) -> int:
+        """The tokens that a record of so many candidates counts.
+
+        >>> WindowLimits(100, keep=20).counted(1000, 100), WindowLimits(100, keep=20).counted(1000, 10)
+        (200, 1000)
+        """
+        if self.keep is None or candidates <= self.keep:
+            return tokens
+        return -(-tokens * self.keep // candidates)
 
     def overflows(self, tokens: int, records: int, bytes_: int) -> bool:
         """Whether a window with these sums is too large. (A single record is always allowed.)"""

@@ -21,6 +21,10 @@ class Ranking:
     only a part; `chunks` gives, for candidates that were scored in parts, the characters of the best part. `tokens` is
     what scoring all of the request took. `has_logits`: whether `logits` are that; else they are scores of another kind,
     which give the order, and `scores` are the same.
+
+    Of a cascade, `stages` are the numbers of the stages that gave the scores, from 1, in the order of `indices`, and
+    `stage_scores` the scores of all stages, None where a stage did not score a candidate. `without_logit` are the input
+    positions whose score is of another kind. `fused`: the order is by `scores`, which are fused ones.
     """
 
     indices: tuple[int, ...]
@@ -30,10 +34,36 @@ class Ranking:
     chunks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     tokens: int = 0
     has_logits: bool = True
+    stages: tuple[int, ...] = ()
+    stage_scores: tuple[tuple[float | None, ...], ...] = ()
+    without_logit: frozenset[int] = frozenset()
+    fused: bool = False
 
     def first(self, count: int) -> "Ranking":
         """The ranking of the best `count` candidates."""
-        return replace(self, indices=self.indices[:count], logits=self.logits[:count], scores=self.scores[:count])
+        return replace(
+            self,
+            indices=self.indices[:count],
+            logits=self.logits[:count],
+            scores=self.scores[:count],
+            stages=self.stages[:count],
+            stage_scores=self.stage_scores[:count],
+        )
+
+    def has_logit(self, index: int) -> bool:
+        """Whether the candidate at this input position has a logit."""
+        return self.has_logits and index not in self.without_logit
+
+    def falling(self) -> tuple[float, ...]:
+        """Numbers that give the order, none above the one before: for readers that sort by a score.
+
+        What the last stage scored has its logit, or its fused score. What it did not score has the least of those.
+        """
+        values = self.scores if self.fused else self.logits
+        if not self.stages:
+            return values
+        last = [value for value, stage in zip(values, self.stages, strict=True) if stage == self.stages[0]]
+        return (*last, *[last[-1]] * (len(values) - len(last)))
 
 
 def sigmoid(logit: float) -> float:

@@ -8,6 +8,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rerank_cli.core.stages import StageScores
+
 if TYPE_CHECKING:
     from hashlib import _Hash
 
@@ -49,6 +51,28 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Composed:
+    """The texts of a request as one stage of a cascade reads them; the fields are those of `Request`."""
+
+    query: str
+    texts: tuple[str, ...]
+    fields: tuple[tuple[int, int] | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What earlier stages of a cascade did with a request.
+
+    `request` is the whole one. `positions` are those of its candidates that are passed on, in input order. `stages` has
+    one item a stage before this one: None where a stage was skipped.
+    """
+
+    request: "Request"
+    positions: tuple[int, ...]
+    stages: tuple[StageScores | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A query and the texts of its candidates. `body` is the user's complete record, unchanged.
 
@@ -59,6 +83,9 @@ class Request:
     text in each composed text (characters; None: absent); empty means the complete text. `followed` counts the entries
     that stood inside the record and come after it; they end where the record ends. `refuses_cut`: the record itself
     forbids truncation. `top` is the number of results that it requests (None: all).
+
+    `scores` are those that the candidates had in the input, where a run needs them. `composed` has the texts of each
+    stage of a cascade, where stages compose their own. `passed` is set for a stage that gets a part of the candidates.
     """
 
     origin: Origin
@@ -72,11 +99,18 @@ class Request:
     refuses_cut: bool = False
     top: int | None = None
     queries: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    composed: tuple[Composed, ...] = ()
+    passed: Passed | None = None
 
     @property
     def size(self) -> int:
         """Bytes of its line."""
         return self.end.offset - self.origin.byte_offset
+
+    def position(self, place: int) -> int:
+        """The position in the input's list of the candidate at this place."""
+        return place if self.passed is None else self.passed.positions[place]
 
     def pairs(self, start: int = 0, end: int | None = None) -> list[tuple[str, str]]:
         """The (query, text) pairs from position `start` to `end`."""

@@ -6,14 +6,42 @@ of this process only. The progress bar and the reports read them; nothing here p
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from itertools import zip_longest
+from typing import Any, Protocol
 
 Clock = Callable[[], float]  # seconds, from any zero, never backwards
 
 
+@dataclass(frozen=True, slots=True)
+class StageCounters:
+    """Counts of one stage of a cascade: pairs that it scored, chunks included, and what that took.
+
+    `records` are those that had something to score in it. `cached`: pairs whose logits came from a cache.
+    """
+
+    records: int = 0
+    pairs: int = 0
+    batches: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    cached: int = 0
+    busy_s: float = 0.0
+
+    def __add__(self, other: "StageCounters") -> "StageCounters":
+        return StageCounters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counters by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
 @dataclass(slots=True)
 class Counters:
-    """Counts of a run. `records` = `scored` + `failed`; blank lines are counted separately."""
+    """Counts of a run. `records` = `scored` + `failed`; blank lines are counted separately.
+
+    Of a cascade, `pairs` are counted once, whatever number of stages scored them; `stages` counts each stage, and
+    batches and tokens are those of all stages.
+    """
 
     records: int = 0
     scored: int = 0
@@ -33,18 +61,24 @@ class Counters:
     cached: int = 0  # pairs, or chunks, whose logit came from a cache: not in batches and tokens
     cache_changes: int = 0  # times that a run went on with other entries of a cache than it began with
     busy_s: float = 0.0  # seconds inside the engine
+    stages: tuple[StageCounters, ...] = ()
 
     def __add__(self, other: "Counters") -> "Counters":
-        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "stages"}
+        none = StageCounters()
+        pairs = zip_longest(self.stages, other.stages, fillvalue=none)
+        return Counters(**sums, stages=tuple([one + another for one, another in pairs]))
 
     def as_dict(self) -> dict[str, Any]:
-        """The counters by name, for the journal and the statistics."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        """The counters by name, for the journal and the statistics; those of stages only where there are any."""
+        counts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "stages"}
+        return counts | ({"stages": [stage.as_dict() for stage in self.stages]} if self.stages else {})
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> "Counters":
         """The counters that `as_dict` wrote; other keys are ignored."""
-        return cls(**{f.name: saved[f.name] for f in fields(cls) if f.name in saved})
+        counts = {f.name: saved[f.name] for f in fields(cls) if f.name in saved and f.name != "stages"}
+        return cls(**counts, stages=tuple([StageCounters(**stage) for stage in saved.get("stages", ())]))
 
     @property
     def padding_share(self) -> float:
@@ -55,6 +89,19 @@ class Counters:
     def balanced(self) -> bool:
         """Whether every record was either scored or failed."""
         return self.records == self.scored + self.failed
+
+
+class Progress(Protocol):
+    """What is told of a run while it scores."""
+
+    def batch_scored(self, pairs: int, tokens: int, padded: int, seconds: float) -> None:
+        """The engine has finished a batch."""
+
+    def pairs_found(self, pairs: int) -> None:
+        """The logits of so many pairs came from a cache."""
+
+    def advance(self, bytes_: float, records: float) -> None:
+        """So much more of the input is scored, parts of records included."""
 
 
 @dataclass(slots=True)
@@ -188,3 +235,26 @@ class Stats:
             "busy_share": round(self.busy_share, 4),
             "cached_share": round(self.cached_share, 4),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """The progress of one stage of a cascade. Pairs are counted in the first stage, the input is done in the last."""
+
+    stats: Stats
+    first: bool
+    last: bool
+
+    def batch_scored(self, pairs: int, tokens: int, padded: int, seconds: float) -> None:
+        """Count a batch."""
+        self.stats.batch_scored(pairs if self.first else 0, tokens, padded, seconds)
+
+    def pairs_found(self, pairs: int) -> None:
+        """Count pairs whose logits came from a cache."""
+        if self.first:
+            self.stats.pairs_found(pairs)
+
+    def advance(self, bytes_: float, records: float) -> None:
+        """Count what is scored of the input."""
+        if self.last:
+            self.stats.advance(bytes_, records)

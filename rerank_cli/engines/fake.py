@@ -10,6 +10,7 @@ The logit of a pair is a hash of its two texts. Faults are requested in the mode
     --model fake:oom_at=3           the third batch is out of memory, once
     --model fake:lose_at=3          the device is lost at the third batch
     --model fake:composition=1      logits depend on the other pairs of the batch (as slightly on real devices)
+    --model fake:seed=7             other logits than without it
     --model fake:vectors=1          a logit is a number of the document, which --vectors keeps, times one of the pair
 
 Several faults are separated by commas.
@@ -40,6 +41,7 @@ FAULTS = {  # default, and range
     "oom_at": (math.inf, 1.0, math.inf),
     "lose_at": (math.inf, 1.0, math.inf),
     "composition": (0.0, 0.0, 1.0),
+    "seed": (0.0, 0.0, 2.0**31),
     "vectors": (0.0, 0.0, 1.0),
 }
 HALF = struct.Struct("<e")
@@ -195,6 +197,8 @@ class FakeScorer:
 
     def _logits(self, batch: Batch) -> list[float]:
         digests = [pair.payload.pair for pair in batch.pairs]
+        if seed := self.faults["seed"]:
+            digests = [crc32(b"%d %d" % (digest, int(seed))) for digest in digests]
         if self.faults["composition"]:
             together = crc32(repr(digests).encode())
             digests = [crc32(b"%d %d" % (digest, together)) for digest in digests]

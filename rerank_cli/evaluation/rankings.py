@@ -9,7 +9,7 @@ from rerank_cli.core.config import ReadConfig
 from rerank_cli.evaluation.judgements import Qrels
 from rerank_cli.formats.columns import TAG
 from rerank_cli.formats.json_values import as_dict
-from rerank_cli.formats.record_format import COUNT
+from rerank_cli.formats.record_format import COUNT, STAGE_SCORES
 
 USUAL = ReadConfig()
 QUERY = 160  # characters of a query
@@ -17,8 +17,14 @@ SHOWN = 12  # fields in a message
 
 
 def places_of(candidates: list[dict[str, Any]]) -> list[int]:
-    """The positions in the input: the `index` of candidates with a logit. Any other `index` is a field of the user."""
-    return [each["index"] for each in candidates if type(each.get("index")) is int and "logit" in each]
+    """The positions in the input: the `index` of candidates with a logit, or of a cascade.
+
+    Any other `index` is a field of the user.
+    """
+    ours = ("logit", STAGE_SCORES)
+    return [
+        each["index"] for each in candidates if type(each.get("index")) is int and any(name in each for name in ours)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

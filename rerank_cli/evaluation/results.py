@@ -25,7 +25,7 @@ from rerank_cli.formats.id_hints import lacking_ids, way_to_ids, without_ids
 from rerank_cli.formats.json_rows import is_row_of_run
 from rerank_cli.formats.json_values import Malformed, parse_object, without
 from rerank_cli.formats.known import format_of
-from rerank_cli.formats.record_format import as_objects, scores_of
+from rerank_cli.formats.record_format import are_staged, as_objects, scores_of
 from rerank_cli.formats.registry import open_format, read_entries
 from rerank_cli.formats.run_survey import GUESSED, Grades, find_layout, is_guessed, rows_of_run
 from rerank_cli.formats.translated import Format
@@ -172,7 +172,10 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     logits: list[Any] = [each.get("logit", each.get("score")) for each in candidates]
     numbers = all(isinstance(logit, int | float) for logit in logits)
     falling = [float(place) for place in range(len(docids), 0, -1)]
-    found.scored |= any("logit" in each for each in candidates)
+    if are_staged(candidates):  # whose scores are not compared
+        logits, numbers = falling, True
+    else:
+        found.scored |= any("logit" in each for each in candidates)
     found.has_scores &= numbers
     found.queries[qid] = Ranked(docids, array("d", logits if numbers else falling), before, record["query"][:QUERY])
 

@@ -117,7 +117,7 @@ class FileOutput:
         """Take a line of the errors file; nothing is written before `commit`."""
         self._failures.append(line)
 
-    def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
+    def commit(self, counters: Counters, end: Mark, budgets: tuple[Budget, ...]) -> None:
         """Write all lines to disk: data first, then the journal line that records it. Raises OutputError."""
         lines, self._lines = b"".join(self._lines), []
         failures, self._failures = b"".join(self._failures), []
@@ -126,7 +126,7 @@ class FileOutput:
                 file.append(block)
                 file.sync()
             output, errors = (file.extent for file in self._files)
-            self._committed = Commit(counters, Place.of(end), output, errors, budget)
+            self._committed = Commit(counters, Place.of(end), output, errors, budgets)
             self._append(self._committed.as_dict())
 
     def _source_of_mode(self, path: Path) -> Path:

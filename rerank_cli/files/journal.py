@@ -1,7 +1,7 @@
 """The journal of an unfinished output: what is on disk, line by line.
 
     {"kind":"header", "fingerprint":{…}, "resolved":{…}, "crc":"9f3a…"}
-    {"kind":"commit", counters, place in the input, sizes and CRCs of both files, learned budget, "crc":"…"}
+    {"kind":"commit", counters, place in the input, sizes and CRCs of both files, learned budgets, "crc":"…"}
     {"kind":"finishing", the same of the complete files, "errors_path":"…", "crc":"…"}
 
 A line is valid when it is complete and its CRC is right. The journal ends before the first invalid line. A commit line
@@ -22,7 +22,7 @@ from rerank_cli.core.records import Mark
 from rerank_cli.core.stats import Counters
 from rerank_cli.files.durable import write_all
 
-VERSION = 2
+VERSION = 3
 LONGEST = 16 << 20  # bytes of a line of ours: a foreign or torn file may have longer ones
 
 
@@ -62,11 +62,11 @@ class Commit:
     place: Place = field(default_factory=Place)
     output: Extent = field(default_factory=Extent)
     errors: Extent = field(default_factory=Extent)
-    budget: Budget | None = None
+    budgets: tuple[Budget, ...] = ()  # one a stage; empty before the first is known
 
     def as_dict(self, kind: str = "commit") -> dict[str, Any]:
         """For the journal."""
-        return {"kind": kind, **asdict(self)}
+        return {"kind": kind, **asdict(self), "counters": self.counters.as_dict()}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> "Commit":
@@ -76,7 +76,7 @@ class Commit:
             Place(**saved["place"]),
             Extent(**saved["output"]),
             Extent(**saved["errors"]),
-            Budget(**saved["budget"]) if saved["budget"] else None,
+            tuple([Budget(**budget) for budget in saved["budgets"]]),
         )
 
 

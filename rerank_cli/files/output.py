@@ -26,7 +26,7 @@ class Output(Protocol):
     def fail(self, line: bytes) -> None:
         """Take a line of the errors file."""
 
-    def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
+    def commit(self, counters: Counters, end: Mark, budgets: tuple[Budget, ...]) -> None:
         """Make all lines so far durable. `counters` are those of the complete run."""
 
     def finish(self, meta: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ class StreamOutput:
         """Take a line of the errors file; nothing is written before `commit`."""
         self._failures.append(ascii_json(line) if self._readable_errors else line)
 
-    def commit(self, counters: Counters, end: Mark, budget: Budget) -> None:
+    def commit(self, counters: Counters, end: Mark, budgets: tuple[Budget, ...]) -> None:
         """Write all lines so far. Raises PipeClosed or OutputError."""
         lines, self._lines = b"".join(self._lines), []
         failures, self._failures = b"".join(self._failures), []

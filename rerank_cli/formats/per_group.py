@@ -14,7 +14,7 @@ from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Mark, Origin
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.per_line import failure_of
-from rerank_cli.formats.record_format import RecordFormat, RequestWriter
+from rerank_cli.formats.record_format import RecordFormat, RequestWriter, given_scores
 from rerank_cli.formats.scattered import Scattered
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
@@ -91,6 +91,7 @@ class Groups(RequestWriter):
         self._composer = Composer(read, record_format.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
+        self._need_scores = read.need_scores
         self._scattered = Scattered()
         self._split = 0  # records that ended after too many bad and blank lines
 
@@ -182,4 +183,14 @@ class Groups(RequestWriter):
         check_count(record["candidates"], self._max_candidates, self.candidates_path)
         texts = self._composer.texts(record, self.candidates_path)
         self._scattered.see(group.key, group.origin)
-        return Request(group.origin, group.end, group.raw, texts.query, texts.texts, body, texts.fields)
+        return Request(
+            group.origin,
+            group.end,
+            group.raw,
+            texts.query,
+            texts.texts,
+            body,
+            texts.fields,
+            scores=given_scores(record, self.candidates_path) if self._need_scores else (),
+            composed=self._composer.of_stages(record, self.candidates_path),
+        )

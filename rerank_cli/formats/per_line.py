@@ -11,7 +11,7 @@ from rerank_cli.core.records import RAW_CAP, Blank, Entry, Failure, Request
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.causes import CUT, ENDS
 from rerank_cli.formats.json_values import REWRAPPED, Malformed, check_id, parse_object
-from rerank_cli.formats.record_format import RecordFormat, RequestWriter
+from rerank_cli.formats.record_format import RecordFormat, RequestWriter, given_scores
 from rerank_cli.formats.texts import UNSCORED_TITLES, Composer, check_count, check_length
 
 
@@ -32,6 +32,7 @@ class Records(RequestWriter):
         self._composer = Composer(read, record_format.titled)
         self._max_candidates = read.max_candidates
         self._max_line_bytes = read.max_line_bytes
+        self._need_scores = read.need_scores
 
     @property
     def notes(self) -> list[str]:
@@ -65,7 +66,10 @@ class Records(RequestWriter):
             check_id(record, "id", "$")
             check_count(record["candidates"], self._max_candidates, self.candidates_path)
             texts = self._composer.texts(record, self.candidates_path)
+            composed = self._composer.of_stages(record, self.candidates_path)
+            scores = given_scores(record, self.candidates_path) if self._need_scores else ()
         else:
+            composed, scores = (), ()
             check_count(pairs, self._max_candidates, self.candidates_path)
             texts = self._composer.of_pairs(pairs, self.candidates_path)
         return Request(
@@ -79,6 +83,8 @@ class Records(RequestWriter):
             refuses_cut=self.record_format.refuses_cut(body),
             top=self.record_format.top(body),
             queries=texts.queries,
+            scores=scores,
+            composed=composed,
         )
 
 

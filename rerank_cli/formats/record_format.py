@@ -24,7 +24,9 @@ from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import number_of, numbers_of, without
 
 COUNT = "num_candidates"  # how many candidates the input had, where some are left out
-OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk", COUNT})
+STAGE, STAGE_SCORES = "stage", "stage_scores"  # of a cascade: only both together are ours
+FIRST_STAGE = "stage_1_score"  # in tables, which have a column a stage
+OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk", COUNT, STAGE_SCORES})
 
 
 class RecordFormat(ABC):
@@ -36,6 +38,7 @@ class RecordFormat(ABC):
     candidates_path: str  # path of the candidates in a record, for messages
     titled: bool  # whether a candidate's `title` is scored with its text
     needs_candidates: bool  # whether a record without candidates has no line
+    staged: bool = False  # whether a candidate can say which stage of a cascade scored it
     in_place: bool = False  # whether texts keep their positions, which are not ranks (`formats/in_place.py`)
 
     @abstractmethod
@@ -148,10 +151,13 @@ def annotated(old: dict[str, Any], position: int, ranking: Ranking, count: int) 
     if OUR_FIELDS.isdisjoint(old):  # the common case, fast
         new = {"index": index, **old}
     else:
-        new = {"index": index, **{name: value for name, value in old.items() if name not in OUR_FIELDS}}
+        ours = OUR_FIELDS | {STAGE} if STAGE_SCORES in old or ranking.stages else OUR_FIELDS
+        new = {"index": index, **{name: value for name, value in old.items() if name not in ours}}
     new["score"] = ranking.scores[position]
-    if ranking.has_logits:
+    if ranking.has_logit(index):
         new["logit"] = logit
+    if ranking.stages:
+        new[STAGE], new[STAGE_SCORES] = ranking.stages[position], list(ranking.stage_scores[position])
     if "score" in old:
         new["previous_score"] = old["score"]
     if index in ranking.truncated:
@@ -171,8 +177,11 @@ def json_line(value: Any) -> bytes:
 def scores_of(candidates: Sequence[dict[str, Any]], path: str = "$.candidates") -> tuple[str, list[float] | None]:
     """The field that orders the candidates, and its values: `logit` if all have one, else `score`.
 
-    The values are None if no candidate has either. Raises Malformed when only some have one.
+    The values are None if no candidate has either. Candidates of a cascade are in its order: scores of two stages are
+    not compared. Raises Malformed when only some have one.
     """
+    if are_staged(candidates):
+        return "score", [float(-place) for place in range(len(candidates))]
     logits = [number_of(each.get("logit")) for each in candidates]
     if all(logit is not None for logit in logits):
         return "logit", [logit for logit in logits if logit is not None]
@@ -180,6 +189,36 @@ def scores_of(candidates: Sequence[dict[str, Any]], path: str = "$.candidates") 
     if scores is None:
         numbers_of(candidates, "logit", path)  # raises if only some have one
     return "score", scores
+
+
+def are_staged(candidates: Sequence[dict[str, Any]]) -> bool:
+    """Whether candidates were written by a cascade.
+
+    >>> are_staged([{"stage": 2, "stage_scores": [0.5, 0.9]}]), are_staged([{"stage": 2}]), are_staged([])
+    (True, False, False)
+    """
+    return bool(candidates) and all(
+        STAGE in each and (type(each.get(STAGE_SCORES)) is list or FIRST_STAGE in each) for each in candidates
+    )
+
+
+def given_scores(record: dict[str, Any], path: str) -> tuple[float, ...]:
+    """The score that each candidate of a native record, at `path`, has: `score`, or `logit` where none has that.
+
+    Raises Malformed where a candidate has none.
+    """
+    candidates = as_objects(record)
+    if not candidates:
+        return ()
+    values: Sequence[float] | None
+    if are_staged(candidates):
+        _, values = scores_of(candidates, path)
+    else:
+        values = numbers_of(candidates, "score", path) or numbers_of(candidates, "logit", path)
+    if values is None:
+        reason = 'the candidates have no "score", which previous_score needs'
+        raise Malformed(reason, f"{path}[0].score", content=True)
+    return tuple([float(value) for value in values])
 
 
 def without_old_logits(candidates: list[dict[str, Any]], dropped: Dropped | None, where: str) -> list[dict[str, Any]]:

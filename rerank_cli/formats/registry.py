@@ -76,9 +76,22 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
         raise ConfigError(
             "--output-format beir: BEIR folders are not written", "Use --output-format trec to write a run."
         )
+    target = record_format if write.format == "same" else _record_format(write.format, ReadConfig(), write)
+    _refuse_stages(target, written, write)
     if write.format == "same" or (_are_one(write.format, name) and not (name == "native" and read.has_own_fields)):
         return source
-    return Translated(source, _record_format(write.format, ReadConfig(), write), write.format)
+    return Translated(source, target, write.format)
+
+
+def _refuse_stages(target: RecordFormat, name: str, write: WriteConfig) -> None:
+    """Raises ConfigError for a cascade whose result the output format cannot hold: it has one score a candidate."""
+    if write.stages == 1 or target.staged:
+        return
+    if target.in_place or write.fusion is not None or not (write.drop or write.min_score is not None):
+        advice = "Write native records: --output-format native."
+        if not target.in_place and write.fusion is None:
+            advice = "Add --drop to write only what the last stage scored, or write native records."
+        raise ConfigError(f"--stage: {name} records have one score, and scores of two stages are not compared", advice)
 
 
 def _refuse_options(name: str, read: ReadConfig, inputs: Inputs | None) -> None:

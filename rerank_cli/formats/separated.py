@@ -54,11 +54,21 @@ ADVICE = (
 )
 
 
+def stage_columns(stages: int) -> tuple[str, ...]:
+    """The columns of a cascade with so many stages.
+
+    >>> stage_columns(2), stage_columns(1)
+    (('stage', 'stage_1_score', 'stage_2_score'), ())
+    """
+    return ("stage", *(f"stage_{number}_score" for number in range(1, stages + 1))) if stages > 1 else ()
+
+
 class Separated(GroupedRecordFormat):
     """Rows with a delimiter between columns. A record is the list of its rows' cells."""
 
     candidates_path = "$"
     titled, needs_candidates = False, True
+    staged = True
 
     def __init__(self, name: str, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError for --columns without a query or a text."""
@@ -71,6 +81,7 @@ class Separated(GroupedRecordFormat):
         self._columns = Columns(*MADE_COLUMNS)
         self._headers: dict[int, int] = {}  # line of the header, by input
         self._has_header = True
+        self._of_stages = stage_columns(write.stages)
         if read.columns is not None:
             self._has_header = False
             try:
@@ -178,9 +189,10 @@ class Separated(GroupedRecordFormat):
     def _columns_out(self) -> list[tuple[str, str]]:
         """The columns of a ranking, as in the header and normalized: those of the input, then those we add."""
         if self._names == list(MADE):
-            columns = [(name, name) for name in MADE_OUT]
+            columns = [(name, name) for name in (*MADE_OUT, *self._of_stages)]
         else:
-            ours = [*(BEFORE + name for name in COMPUTED if name in self._names), *COMPUTED]
+            computed = (*COMPUTED, *self._of_stages)
+            ours = [*(BEFORE + name for name in COMPUTED if name in self._names), *computed]
             columns = list(zip(self._titles, self._names, strict=True))
             columns += [(name, name) for name in ours if name not in self._names]
         return [each for each in columns if not (self._write.no_text and each[1] == self._columns.text)]
@@ -192,8 +204,11 @@ class Separated(GroupedRecordFormat):
         for place, index in enumerate(ranking.indices):
             row = dict(zip(self._names, body[index], strict=True))
             row |= {BEFORE + name: row.get(name, "") for name in COMPUTED}
-            logit = repr(ranking.logits[place]) if ranking.has_logits else ""
+            logit = repr(ranking.logits[place]) if ranking.has_logit(index) else ""
             row |= {"score": repr(ranking.scores[place]), "logit": logit, "rank": str(place + 1)}
+            if ranking.stages:
+                found = (ranking.stages[place], *ranking.stage_scores[place])
+                row |= {name: "" if value is None else repr(value) for name, value in zip(self._of_stages, found, strict=True)}
             rows.append([row[name] for name in columns])
         return rows
 

@@ -1,10 +1,11 @@
 """The texts of a record to score: the query and the candidates' texts, with titles or by a template."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig
+from rerank_cli.core.records import Composed
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.templates import Template
@@ -38,6 +39,10 @@ class Composer:
         if self._query:
             self._query = self._query.renamed(read.query_field, "query")
         self._titles = Template.of("title", TITLED) if titled else None
+        self._of_stages = [
+            Composer(replace(read, query_template=query, doc_template=document, composed=()), titled)
+            for query, document in read.composed
+        ]
         self.unscored_titles = False  # whether a title was not scored
         self._looks = not titled and self._document is None
 
@@ -47,6 +52,11 @@ class Composer:
         texts = tuple([text for each in composed for text in each.texts])
         fields = tuple([field for each in composed for field in each.fields])
         return Texts("", texts, fields, tuple([each.query for each in composed]))
+
+    def of_stages(self, record: dict[str, Any], path: str) -> tuple[Composed, ...]:
+        """The texts of each stage of a cascade, where they have their own templates. Raises Malformed."""
+        found = [composer.texts(record, path) for composer in self._of_stages]
+        return tuple([Composed(each.query, each.texts, each.fields) for each in found])
 
     def texts(self, record: dict[str, Any], path: str, first: int = 0) -> Texts:
         """The texts of a native record with its candidates at `path`, from position `first` on. Raises Malformed."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from rerank_cli.core.ranking import Ranking
-from rerank_cli.core.records import Entry, Request, failed
+from rerank_cli.core.records import Composed, Entry, Request, failed
 from rerank_cli.files.inputs import Line
 from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.id_hints import UnusedIds, with_hint
@@ -15,6 +15,7 @@ from rerank_cli.formats.per_group import GroupedRecordFormat
 from rerank_cli.formats.record_format import RecordFormat
 from rerank_cli.formats.texts import UNSCORED_TITLES, have_titles
 
+T = TypeVar("T")
 NOTICED = 2**18  # ids that are remembered to detect repeated ones, to bound memory
 SHOWN = 40  # characters of an id in a message
 HELD = 1000  # bad and blank lines held between two records whose ids are compared
@@ -33,6 +34,17 @@ def refuse_contradictions(candidates: list[Any], path: str) -> None:
             shown = key[1] if len(key[1]) <= SHOWN else key[1][:SHOWN] + "…"
             reason = f"the document {shown!r} is judged twice: {judged[key]:g} and {value:g}"
             raise Malformed(reason, f"{path}[{index}]", content=True)
+
+
+def reordered(request: Request, places: list[int]) -> Request:
+    """The request with its candidates in the order of their previous `places`."""
+
+    def chosen(values: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple([values[place] for place in places]) if values else ()
+
+    composed = [Composed(each.query, chosen(each.texts), chosen(each.fields)) for each in request.composed]
+    texts, fields, scores = chosen(request.texts), chosen(request.fields), chosen(request.scores)
+    return replace(request, texts=texts, fields=fields, scores=scores, composed=tuple(composed))
 
 
 class Format(Protocol):
@@ -156,8 +168,7 @@ class Translated:
         request = replace(entry, body=body, refuses_cut=entry.refuses_cut or self._target.refuses_cut(body))
         self._titles = self._titles or (self.titled and not self._target.titled and have_titles(record["candidates"]))
         if (places := self._target.order(record)) is not None:
-            fields = tuple([entry.fields[place] for place in places]) if entry.fields else ()
-            request = replace(request, texts=tuple([entry.texts[place] for place in places]), fields=fields)
+            request = reordered(request, places)
         return request
 
     def _distinct(self, entries: Iterator[Entry]) -> Iterator[Entry]:

@@ -30,6 +30,7 @@ class TrecRun(GroupedRecordFormat):
 
     candidates_path = "$"
     titled = needs_candidates = True
+    staged = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Look over the run and index its texts where one is read.
@@ -116,8 +117,9 @@ class TrecRun(GroupedRecordFormat):
         return str(body["qid"])
 
     def with_ranking(self, body: dict[str, Any], ranking: Ranking) -> dict[str, Any]:
-        """The run of a record, best first, with logits as scores."""
-        rows = [(body["rows"][index][0], logit) for index, logit in zip(ranking.indices, ranking.logits, strict=True)]
+        """The run of a record, best first, with logits as scores; of a cascade, with falling ones."""
+        scores = ranking.falling()
+        rows = [(body["rows"][index][0], score) for index, score in zip(ranking.indices, scores, strict=True)]
         return {"qid": body["qid"], "rows": rows}
 
     def to_lines(self, value: dict[str, Any]) -> bytes:

@@ -82,11 +82,11 @@ def _write_converted(entries: Iterator[Entry], format: Format, output: Output) -
             output.write(format.lines_of(entry))
         counters.records = counters.scored + counters.failed
         if not counters.records % COMMIT_EVERY or end.total - committed.total > COMMIT_BYTES:
-            output.commit(counters, end, Budget(1))
+            output.commit(counters, end, (Budget(1),))
             committed = end
     if counters.records != read:
         raise AccountingError(f"{read} records read, {counters.records} written. This is a bug.", "Report it.")
-    output.commit(counters, end, Budget(1))
+    output.commit(counters, end, (Budget(1),))
     return counters, end
 
 

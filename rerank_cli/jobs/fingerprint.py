@@ -4,13 +4,14 @@ A partial output is resumed, and a finished one kept, only if the fingerprints a
 progress options are not part of it: they do not change the result.
 """
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rerank_cli import __version__
-from rerank_cli.core.config import RunConfig
+from rerank_cli.core.config import ModelConfig, RunConfig
 from rerank_cli.core.scorer import Identity
 
 MOST_NAMED = 4  # differences
@@ -22,36 +23,53 @@ CHANGED = {  # what is known by its hash alone
     "corpus_sha256": "the texts of --corpus",
 }
 OF_A_MODEL = {"weights_sha256", "tokenizer_sha256", "config_sha256"}
-NO_OPTIONS = {"device": "the device"}  # what an option only leads to
+OF_STAGE = re.compile(r"stage_([0-9]+)_(.+)")
+NO_OPTIONS = {"device": "the device", "keep": "keep", "fusion": "--fuse", "stages": "the number of stages"}  # what an option only leads to
 
 
 def fingerprint(
-    config: RunConfig, format_name: str, identity: Identity, hashes: Mapping[str, str] | None = None
+    config: RunConfig, format_name: str, identities: Sequence[Identity], hashes: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Flat names and plain values, so that a message can name a difference.
 
-    `hashes` are those of files that are read besides the inputs.
+    `identities` are those of the stages with a model, the last one last. `hashes` are those of files that are read
+    besides the inputs.
     """
     read = asdict(config.read)
     for irrelevant in ("inputs", "input_named", "format", "run", "queries", "corpus", "folder", "need_texts"):
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
     del write["model"], write["scored"], write["score_chosen"]  # part of the engine's identity; change no result
-    versions = {f"{name}_version": version for name, version in identity.versions.items()}
-    engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
+    write["fusion"] = None if config.write.fusion is None else str(config.write.fusion)
     flat = {
         "rerank_version": __version__,
         "format": format_name,
         **read,
         **write,
-        **engine,
-        **versions,
-        "long_docs": config.model.long_docs,
-        "chunk_overlap": config.model.chunk_overlap,
+        **_of_engine(config.model, identities[-1]),
+        **_of_stages(config, identities),
         **asdict(config.batch),
         **(hashes or {}),
     }
     return {name: readable(value) for name, value in flat.items()}
+
+
+def _of_engine(config: ModelConfig, identity: Identity) -> dict[str, Any]:
+    """What an engine is, and what it does with long documents."""
+    engine = {name: value for name, value in identity.as_dict().items() if name != "versions"}
+    versions = {f"{name}_version": version for name, version in identity.versions.items()}
+    return {**engine, **versions, "long_docs": config.long_docs, "chunk_overlap": config.chunk_overlap}
+
+
+def _of_stages(config: RunConfig, identities: Sequence[Identity]) -> dict[str, Any]:
+    """What the stages of a cascade are, and what each keeps; the last one is named as the engine of any run."""
+    found: dict[str, Any] = {}
+    engines = iter(identities)
+    for number, stage in enumerate(config.stages[:-1], 1):
+        mine: dict[str, Any] = {"keep": stage.keep}
+        mine |= {"model": "previous_score"} if stage.model is None else _of_engine(stage.model, next(engines))
+        found |= {f"stage_{number}_{name}": value for name, value in mine.items()}
+    return found
 
 
 def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -71,6 +89,8 @@ def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _difference(name: str, then: Any, now: Any) -> str:
     if name in CHANGED:
         return f"{CHANGED[name]} changed"
+    if of_stage := OF_STAGE.fullmatch(name):
+        return f"of stage {of_stage[1]}: {_difference(of_stage[2], then, now)}"
     if name.endswith("_version"):
         named = name.removesuffix("_version")
     else:

@@ -34,11 +34,24 @@ def opening_sentence(
         known.append(readable_size(inputs.size))
     read = names[0] if len(names) == 1 else f"{len(names)} files"
     read = f"{read} ({', '.join(known)})" if known else read
+    if len(config.stages) > 1:
+        return f"{verb} {read} with {stages_in_words(config)}"
     model = config.model.model
     if engine is not None and engine[0] == "fake":  # which needs no model, whatever was named
         model, engine = model if model.startswith("fake") else "fake", engine[1:]
     computes = " ".join(engine or ())
     return f"{verb} {read} with {model}{f', {computes}' if computes else ''}"
+
+
+def stages_in_words(config: RunConfig) -> str:
+    """The stages of a cascade, in order."""
+    named = [
+        f"{'previous_score' if stage.model is None else stage.model.model}"
+        + (f" (keeps {stage.keep:,})" if stage.keep is not None else "")
+        for stage in config.stages
+    ]
+    fused = "" if config.write.fusion is None else f", fused by {config.write.fusion}"
+    return f"{', then '.join(named)}{fused}"
 
 
 def engine_of(identity: Identity) -> tuple[str, ...]:
@@ -51,6 +64,9 @@ def announce_run(
 ) -> tuple[str, ...] | None:
     """Report what a run is about to do; returns the engine and dtype that are expected, None while unknown."""
     expected = expected_engine(config.model) if opened is None else engine_of(opened.identity)
+    for stage in config.stages[:-1]:
+        if stage.model is not None and opened is None:
+            expected_engine(stage.model)  # which refuses what cannot be
     announce(opening_sentence(config, inputs, records, expected))
     return expected
 

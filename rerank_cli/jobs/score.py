@@ -4,15 +4,16 @@ Cheap checks come first: options, paths and the first records before the model i
 output before its weights are loaded.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import ExitStatus, Interrupted
-from rerank_cli.core.plan import Budget, WindowLimits
+from rerank_cli.core.plan import Budget
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Failure, Mark
-from rerank_cli.core.scorer import BUDGETS, Identity, Scorer, budgets_of
+from rerank_cli.core.scorer import Identity, Scorer
 from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.files.existing import Action
 from rerank_cli.files.file_output import FileOutput
@@ -24,14 +25,13 @@ from rerank_cli.formats.registry import failure_line, open_format, open_inputs
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.accounting import Accounts
 from rerank_cli.jobs.fingerprint import fingerprint
-from rerank_cli.jobs.opening import announce_engine, announce_run, opened_engine
+from rerank_cli.jobs.opening import announce_engine, announce_run
 from rerank_cli.jobs.preflight import check_first_records, check_paths, refuse_table_of_lines
 from rerank_cli.jobs.resume import Beginning, continuing_sentence, find_beginning, what_is_kept
 from rerank_cli.jobs.said import Said, on_failed, on_finished, on_input, on_nothing, on_truncated
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
+from rerank_cli.jobs.stages import Stages
 from rerank_cli.jobs.statistics import document_of, write_stats
-from rerank_cli.jobs.stores import Stores
-from rerank_cli.reranking.reranker import WindowReranker
 from rerank_cli.reranking.results import RankedWindow
 
 
@@ -46,7 +46,8 @@ class Run:
     config: RunConfig
     report: Report
     stats: Stats
-    scorer: Scorer | None = None
+    scorer: Scorer | None = None  # of one stage, where it is open already
+    stages: Stages | None = None  # open ones
     document: dict[str, Any] | None = None  # None if there was nothing to do
     announce: Report | None = None  # None: as `report`
     warn: Report | None = None  # the same
@@ -54,7 +55,6 @@ class Run:
     said: Said = field(init=False)
     _fingerprint: dict[str, Any] | None = None
     _source: Whole | Sample = field(init=False)
-    _stores: Stores = field(init=False)
     _records: int | None = None  # in the input, where that is known before it is read
 
     def __post_init__(self) -> None:
@@ -81,7 +81,6 @@ class Run:
         refuse_table_of_lines(config, paths, format.name)
         self._source = records_to_score(format, inputs, config.read)
         self.said.note(on_input(config, format.name, self._source, inputs, paths))
-        given_scorer = self.scorer
         output = open_output(config.files, paths)
         try:
             beginning = Beginning(Action.START)
@@ -93,8 +92,8 @@ class Run:
                     write_stats(config.files.stats, beginning.document)
                 return ExitStatus.OK
             status = self._score(format, inputs, output, beginning)
-            if self.scorer is not None and self.scorer is not given_scorer:
-                self.scorer.close()  # not after an error: its thread may still use it
+            if self.stages is not None and self.scorer is None:
+                self.stages.close()  # not after an error: its thread may still use it
             return status
         except Interrupted as stop:
             stop.advice = what_is_kept(output, inputs, self._records)
@@ -105,25 +104,26 @@ class Run:
     def _fingerprint_of(self, format: Format) -> dict[str, Any]:
         if self._fingerprint is None:
             hashes = {**format.hashes, **self._source.hashes}
-            self._fingerprint = fingerprint(self.config, format.name, self._open_scorer().identity, hashes)
+            identities = [stage.identity for stage in self._open_stages().stages]
+            self._fingerprint = fingerprint(self.config, format.name, identities, hashes)
         return self._fingerprint
 
-    def _open_scorer(self) -> Scorer:
-        if self.scorer is None:
+    def _open_stages(self) -> Stages:
+        if self.stages is None:
             self.stats.doing = "loading the model"
-            self.scorer = opened_engine(self.config, self.report)
-        return self.scorer
+            self.stages = Stages.opened(self.config, self.report, self.scorer)
+        return self.stages
 
     def _score(
         self, format: Format, inputs: Inputs, output: StreamOutput | FileOutput, beginning: Beginning
     ) -> ExitStatus:
         """Score to the end of the input and make the output final."""
+        stages = self._open_stages
         if beginning.action is Action.CONTINUE and isinstance(output, FileOutput):
             sizes = self._report_opening(inputs, continues=True)
             if output.found is not None:  # to be seen while the model is loaded
                 self._accounts.begin(output.found.commit.counters, beginning.place or Mark(), *sizes)
-            resolved = output.found.header["resolved"] if output.found else {}
-            scorer = self._stores.resume(self._load_scorer(), resolved)
+            self._load().resume(output.found.header["resolved"]["stages"] if output.found else [])
             commit = output.resume()
             entries = self._source.after(beginning.place, commit.counters.records)
             self.report(continuing_sentence(commit.counters.records))
@@ -131,19 +131,16 @@ class Run:
             entries = check_first_records(self._source.after(None, 0), format.name, self.config.read)
             self.said.note(format.first_notes)
             sizes = self._report_opening(inputs, continues=False)
-            scorer = self._stores.start(self._load_scorer())
-            resolved = {**budgets_of(self.config, scorer.traits), **self._stores.resolved()}
-            commit = output.start(self._fingerprint_of(format), resolved)
-        budgets = {name: resolved[name] for name in BUDGETS}
+            self._load().start()
+            commit = output.start(self._fingerprint_of(format), {"stages": stages().resolved})
         self._accounts.begin(commit.counters, beginning.place or Mark(), *sizes)
-        self.stats.done.cache_changes += self._stores.changes
-        budget = commit.budget or Budget(budgets["batch_tokens"])
-        _write_header(format.header, output, commit, self._accounts.end, budget)
-        limits = WindowLimits(budgets["window_tokens"], bytes=self._source.window_bytes)
-        reranker = _reranker(self, scorer, format, limits, budget)
-        for window in reranker.windows(self._accounts.counted(entries), self._accounts.end):
+        self.stats.done.cache_changes += stages().cache_changes
+        budgets = commit.budgets or stages().budgets()
+        _write_header(format.header, output, commit, self._accounts.end, budgets)
+        reranking = stages().reranking(format, budgets, self._source.window_bytes, self.stats, self.report)
+        for window in reranking.windows(self._accounts.counted(entries), self._accounts.end):
             self._commit(window, format, output)
-        return self._finish(format, inputs, output, budgets)
+        return self._finish(format, inputs, output)
 
     def _report_opening(self, inputs: Inputs, *, continues: bool) -> tuple[int | None, int | None]:
         """Report what will happen, before libraries are loaded; returns what progress is a share of (`sizes_of`).
@@ -152,54 +149,40 @@ class Run:
         """
         self._records = self._source.count()
         announce = self.announce or self.report
-        expected = announce_run(self.config, inputs, self._records, self.scorer, announce)
-        announce_engine(expected, self._open_scorer().identity, announce)
-        self._stores = Stores(self.config.files, self.said.warn_one, continues=continues)
+        opened = self.scorer if self.stages is None else self.stages.last.scorer
+        expected = announce_run(self.config, inputs, self._records, opened, announce)
+        stages = self._open_stages()
+        announce_engine(expected, stages.last.identity, announce)
+        stages.open_stores(self.said.warn_one, continues=continues)
         return self._source.sizes(self._records)
 
-    def _load_scorer(self) -> Scorer:
-        (scorer := self._open_scorer()).load()
+    def _load(self) -> Stages:
+        (stages := self._open_stages()).load()
         self.stats.doing = "scoring the first batch"
-        return scorer
+        return stages
 
     def _commit(self, window: RankedWindow, format: Format, output: Output) -> None:
         """Write and commit the results of a window."""
         self._accounts.records_written += _write_results(window, format, output)
         self._accounts.check_limit([each for each in window.results if isinstance(each, Failure)], window.counters)
-        output.commit(self.stats.total + window.counters, window.end, window.budget)
+        output.commit(self.stats.total + window.counters, window.end, window.budgets)
         self._accounts.add(window.counters, window.end)
 
-    def _finish(self, format: Format, inputs: Inputs, output: Output, budgets: dict[str, int]) -> ExitStatus:
+    def _finish(self, format: Format, inputs: Inputs, output: Output) -> ExitStatus:
         self._accounts.check()
-        self.stats.done.cache_changes += self._stores.finish()
-        scorer = self._open_scorer()
-        _say_at_the_end(self, inputs, format, scorer.identity)
+        stages = self._open_stages()
+        self.stats.done.cache_changes += stages.finish()
+        _say_at_the_end(self, inputs, format, stages.last.identity)
         self.document = document_of(
             self.config,
             self.stats,
-            scorer=scorer,
-            stores=self._stores,
-            budgets=budgets,
+            stages=stages,
             end=self._source.end(self._accounts.end),
             fingerprint=self._fingerprint_of(format),
             warnings=self.said.warnings,
         )
         output.finish(self.document)
         return ExitStatus.SOME_FAILED if self.stats.total.failed else ExitStatus.OK
-
-
-def _reranker(run: Run, scorer: Scorer, format: Format, limits: WindowLimits, budget: Budget) -> WindowReranker:
-    return WindowReranker(
-        scorer=scorer,
-        limits=limits,
-        budget=budget,
-        write=run.config.write,
-        stats=run.stats,
-        report=run.report,
-        candidates_path=format.candidates_path,
-        refuse_cut=run.config.model.long_docs == "error",
-        refuse_empty=format.needs_candidates,
-    )
 
 
 def _say_at_the_end(run: Run, inputs: Inputs, format: Format, identity: Identity) -> None:
@@ -223,8 +206,8 @@ def _write_results(window: RankedWindow, format: Format, output: Output) -> int:
     return written
 
 
-def _write_header(header: bytes, output: Output, commit: Commit, end: Mark, budget: Budget) -> None:
+def _write_header(header: bytes, output: Output, commit: Commit, end: Mark, budgets: Sequence[Budget]) -> None:
     """Write and commit the header of a new output, if the format has one."""
     if header and not commit.output.size:
         output.write(header)
-        output.commit(commit.counters, end, budget)
+        output.commit(commit.counters, end, tuple(budgets))

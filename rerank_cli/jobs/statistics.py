@@ -1,6 +1,7 @@
 """The statistics of a run: one document, for FILE.meta.json, for --stats and for the summary."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -11,12 +12,13 @@ from rerank_cli import __version__
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import OutputError
 from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import RemoteScorer, Scorer
-from rerank_cli.core.stats import Stats
+from rerank_cli.core.scorer import BUDGETS, RemoteScorer
+from rerank_cli.core.stats import StageCounters, Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
 from rerank_cli.jobs.fingerprint import readable
-from rerank_cli.jobs.stores import Stores, why_not_exact
+from rerank_cli.jobs.stages import Stages
+from rerank_cli.jobs.stores import why_not_exact
 
 NO_OPTIONS = ("files", "origins")
 
@@ -25,9 +27,7 @@ def document_of(
     config: RunConfig,
     stats: Stats,
     *,
-    scorer: Scorer,
-    stores: Stores,
-    budgets: dict[str, int],
+    stages: Stages,
     end: Mark,
     fingerprint: dict[str, Any],
     warnings: Sequence[str] = (),
@@ -36,9 +36,8 @@ def document_of(
 
     `end` is the position reached in the input.
     """
-    identity = scorer.identity
-    resumed = stats.earlier.records > 0
-    why = why_not_exact(stats.total, scorer.traits, stores.vectors_seen, resumed=resumed)
+    identity = stages.last.identity
+    why = _why_not_exact(stages, stats)
     now = datetime.now(UTC)
     return {
         **stats.summary(),
@@ -48,9 +47,10 @@ def document_of(
         "deterministic_why": why,
         "warnings": [readable(warning) for warning in warnings],
         "peak_memory_bytes": peak_memory(),
-        **stores.figures(),
-        **remote_figures(scorer),
-        **budgets,
+        **_sums(stage.opened_stores.figures() for stage in stages.stages),
+        **remote_figures(stages),
+        **{name: stages.resolved[-1][name] for name in BUDGETS},
+        **_stages(config, stages, stats),
         **readable({name: value for name, value in identity.as_dict().items() if name != "versions"}),
         "versions": {"rerank": __version__, "python": python_version(), **identity.versions},
         "input_source": end.source,
@@ -64,11 +64,52 @@ def document_of(
     }
 
 
-def remote_figures(scorer: Scorer) -> dict[str, Any]:
-    """What was sent to a server, and what cannot be known of it; nothing for an engine on this machine."""
-    if not scorer.traits.is_remote:
+def _why_not_exact(stages: Stages, stats: Stats) -> str | None:
+    """Why another run of the same may give other last digits; None where it gives the same bytes."""
+    resumed = stats.earlier.records > 0
+    reasons = [
+        why_not_exact(stats.total, stage.scorer.traits, stage.opened_stores.vectors_seen, resumed=resumed)
+        for stage in stages.stages
+    ]
+    return "; ".join(dict.fromkeys(why for why in reasons if why is not None)) or None
+
+
+def _stages(config: RunConfig, stages: Stages, stats: Stats) -> dict[str, Any]:
+    """What each stage of a cascade is and took; nothing for a run with one."""
+    if len(config.stages) < 2:
         return {}
-    return {**cast("RemoteScorer", scorer).figures(), "truncated": None}  # a server truncates, and does not say it
+    counts, opened = iter(stats.total.stages), iter(stages.stages)
+    found = []
+    for number, stage in enumerate(config.stages, 1):
+        row: dict[str, Any] = {"stage": number, "keep": stage.keep}
+        if stage.model is None:
+            found.append(row | {"model": "previous_score"})
+            continue
+        identity, count = next(opened).identity, next(counts, StageCounters())
+        named = {name: getattr(identity, name) for name in ("model", "engine", "dtype", "weights_sha256")}
+        found.append(row | named | count.as_dict())
+    return {"stages": readable(found)}
+
+
+def _sums(figures: Iterable[dict[str, int]]) -> dict[str, int]:
+    """The sums of equal figures."""
+    total: Counter[str] = Counter()
+    for each in figures:
+        total.update(each)
+    return dict(total)
+
+
+def remote_figures(stages: Stages) -> dict[str, Any]:
+    """What was sent to servers, and what cannot be known of it; nothing for engines on this machine.
+
+    With several servers, the figures of the last one are given, and its number of requests is of all.
+    """
+    remote = [cast("RemoteScorer", stage.scorer) for stage in stages.stages if stage.scorer.traits.is_remote]
+    if not remote:
+        return {}
+    figures = [each.figures() for each in remote]
+    sums = {name: sum(each[name] for each in figures) for name in ("requests", "retried_requests")}
+    return {**figures[-1], **sums, "truncated": None}  # a server truncates, and does not say it
 
 
 def write_stats(path: str, document: dict[str, Any]) -> None:

@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from rerank_cli.core.plan import BatchPlan
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import Failure, Request
-from rerank_cli.core.stats import Counters, Stats
+from rerank_cli.core.stats import Counters, Progress
 from rerank_cli.reranking.windows import NumberedRequest, Window
 
 
-def count_batch(plan: BatchPlan, seconds: float, counters: Counters, stats: Stats) -> None:
-    """Add a batch to its window's `counters`, and to the progress that `stats` shows."""
+def count_batch(plan: BatchPlan, seconds: float, counters: Counters, progress: Progress) -> None:
+    """Add a batch to its window's `counters`, and to the progress that `progress` shows."""
     counters.batches += 1
     counters.tokens += plan.tokens
     counters.padded_tokens += plan.padded
     counters.busy_s += seconds
-    stats.batch_scored(len(plan.indices), plan.tokens, plan.padded, seconds)
+    progress.batch_scored(len(plan.indices), plan.tokens, plan.padded, seconds)
 
 
-def count_found(pairs: int, counters: Counters, stats: Stats) -> None:
+def count_found(pairs: int, counters: Counters, progress: Progress) -> None:
     """Add pairs whose logits came from a cache."""
     if pairs:
         counters.cached += pairs
-        stats.pairs_found(pairs)
+        progress.pairs_found(pairs)
 
 
 def counters_of(window: Window, results: Sequence[tuple[Request, Ranking] | NumberedRequest | Failure]) -> Counters:
@@ -39,3 +39,9 @@ def counters_of(window: Window, results: Sequence[tuple[Request, Ranking] | Numb
         counters.chunked += len(entry.chunks)
         counters.chunks += sum(map(len, entry.chunks.values()))
     return counters
+
+
+def counters_of_chunks(window: Window) -> Counters:
+    """The documents of a window that a stage scored in chunks, and their chunks."""
+    found = [entry.chunks for entry in window.entries if not isinstance(entry, Failure)]
+    return Counters(chunked=sum(map(len, found)), chunks=sum(len(each) for chunks in found for each in chunks.values()))

@@ -19,13 +19,13 @@ from rerank_cli.core.plan import BatchPlan, Budget, WindowLimits
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Entry, Mark
 from rerank_cli.core.scorer import Batch, Logit, NoScore, OutOfMemory, Scorer, known_and_unknown
-from rerank_cli.core.stats import Counters, Stats
+from rerank_cli.core.stats import Counters, Progress
 from rerank_cli.reranking.ahead import Ahead, run_ahead
 from rerank_cli.reranking.counting import count_batch, count_found
 from rerank_cli.reranking.planning import plan_pairs
 from rerank_cli.reranking.results import RankedWindow, ScoredWindow, WindowRanker
 from rerank_cli.reranking.scoreboard import ScoreBoard
-from rerank_cli.reranking.windows import Slice, windows
+from rerank_cli.reranking.windows import Skips, Slice, windows
 
 NO_MEMORY = NoScore("out of memory with this single pair: lower --max-length")
 
@@ -52,14 +52,14 @@ class _Work:
         self.plans, self.left = plans, len(plans)
         self.padded_left = sum(plan.padded for plan in plans)
 
-    def advance(self, stats: Stats, padded: int | None = None) -> None:
+    def advance(self, progress: Progress, padded: int | None = None) -> None:
         """Show that `padded` tokens of what is still to come are scored, or (None) all of it."""
         share = self.share_left
         if padded is not None:
             share *= padded / self.padded_left
             self.padded_left -= padded
         self.share_left -= share
-        stats.advance(self.slice.bytes * share, self.slice.records * share)
+        progress.advance(self.slice.bytes * share, self.slice.records * share)
 
     def arrive(self, plan: BatchPlan, logits: Sequence[Logit]) -> None:
         """Add the logits of a batch to the score board."""
@@ -88,28 +88,42 @@ class WindowReranker:
     limits: WindowLimits
     budget: Budget
     write: WriteConfig
-    stats: Stats
+    progress: Progress
     report: Report
     candidates_path: str = "$.candidates"  # path of the candidates in a record, for failures
     refuse_cut: bool = False  # records with texts that are too long are failures
     refuse_empty: bool = False  # records without kept candidates are failures: they would have no line
+    skips: Skips | None = None  # which requests have nothing to score in this stage of a cascade
     _last: _Work | None = field(default=None, init=False)  # the slice planned last
 
     def windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[RankedWindow]:
         """Rerank entries window by window. Raises DeviceError or PassingFault when scoring cannot continue."""
-        has_logits = self.scorer.traits.has_logits
-        ranker = WindowRanker(self.write, self.scorer.identity, self.candidates_path, self.refuse_empty, has_logits)
-        for scored in run_ahead(lambda: self._scored_windows(entries, start), depth=1, name="score"):
-            yield ranker.rank_window(scored)
+        for scored in run_ahead(lambda: self.scored(entries, start), depth=1, name="score"):
+            yield self.ranker.rank_window(scored)
 
-    def _scored_windows(self, entries: Iterator[Entry], start: Mark) -> Iterator[ScoredWindow]:
-        with closing(Ahead(lambda: self._slices(entries, start), 1, "prepare")) as slices:
-            works: deque[_Work] = deque()
-            self._last = None
-            for slice_ in slices:
-                works.append(self._plan(slice_))
-                while works:
-                    yield from self._score(works, slices)
+    @property
+    def ranker(self) -> WindowRanker:
+        """What makes results of scores."""
+        has_logits = self.scorer.traits.has_logits
+        return WindowRanker(self.write, self.scorer.identity, self.candidates_path, self.refuse_empty, has_logits)
+
+    def scored(self, entries: Iterator[Entry], start: Mark) -> Iterator[ScoredWindow]:
+        """Score entries window by window, in the thread that asks for the windows."""
+        with closing(self.prepared(entries, start)) as slices:
+            yield from self.scored_slices(slices)
+
+    def prepared(self, entries: Iterator[Entry], start: Mark) -> Ahead[Slice]:
+        """What is to be scored of entries, prepared in another thread from now on."""
+        return Ahead(lambda: self._slices(entries, start), 1, "prepare")
+
+    def scored_slices(self, slices: Ahead[Slice]) -> Iterator[ScoredWindow]:
+        """Score what is prepared, and yield the windows that close with it."""
+        works: deque[_Work] = deque()
+        self._last = None
+        for slice_ in slices:
+            works.append(self._plan(slice_))
+            while works:
+                yield from self._score(works, slices)
 
     def _slices(self, entries: Iterator[Entry], start: Mark) -> Iterator[Slice]:
         return windows(
@@ -119,6 +133,7 @@ class WindowReranker:
             start,
             refuse_cut=self.refuse_cut,
             candidates_path=self.candidates_path,
+            skips=self.skips,
         )
 
     def _plan(self, slice_: Slice) -> _Work:
@@ -132,7 +147,7 @@ class WindowReranker:
         plans = plan_pairs(slice_.pairs, unknown, self.budget, self.scorer.traits)
         first = board.expect(len(slice_.pairs))
         board.arrive([first + index for index in known], list(known.values()))
-        count_found(len(known), counters, self.stats)
+        count_found(len(known), counters, self.progress)
         self._last = _Work(slice_, board, counters, first, unknown, plans, len(plans))
         return self._last
 
@@ -157,8 +172,8 @@ class WindowReranker:
                     raise RuntimeError("the engine returned fewer results than batches. This is a bug.")
                 return
             work, plan = sent.popleft()
-            count_batch(plan, time.perf_counter() - started, work.counters, self.stats)
-            work.advance(self.stats, plan.padded)
+            count_batch(plan, time.perf_counter() - started, work.counters, self.progress)
+            work.advance(self.progress, plan.padded)
             work.arrive(plan, logits)
             yield from self._take_scored(works)
 
@@ -180,7 +195,7 @@ class WindowReranker:
         """Remove the slices that are scored, and yield the windows that close with them, in order."""
         while works and not works[0].left:
             work = works.popleft()
-            work.advance(self.stats)
+            work.advance(self.progress)
             if work.slice.closes is not None:
                 yield ScoredWindow(work.slice.closes, work.board, work.counters, self.budget)
 

@@ -1,8 +1,7 @@
 """From the logits of a window to its results: the ranking of each record, or its failure."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rerank_cli.core.config import WriteConfig
 from rerank_cli.core.errors import DeviceError
@@ -10,6 +9,8 @@ from rerank_cli.core.plan import Budget
 from rerank_cli.core.ranking import Ranking, rank
 from rerank_cli.core.records import Failure, Mark, Request, failed
 from rerank_cli.core.scorer import Identity, Logit, NoScore
+from rerank_cli.core.staged_ranking import rank_stages
+from rerank_cli.core.stages import StageScores
 from rerank_cli.core.stats import Counters
 from rerank_cli.reranking.counting import counters_of
 from rerank_cli.reranking.scoreboard import ScoreBoard
@@ -32,12 +33,12 @@ class ScoredWindow:
 
 @dataclass(frozen=True, slots=True)
 class RankedWindow:
-    """A ranked window: its results in input order, its counters, its end, and the budget after it."""
+    """A ranked window: its results in input order, its counters, its end, and the budget of each stage after it."""
 
     results: list[Result]
     counters: Counters
     end: Mark
-    budget: Budget
+    budgets: tuple[Budget, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,12 @@ class WindowRanker:
     def rank_window(self, scored: ScoredWindow) -> RankedWindow:
         """The results of a window. Raises DeviceError when more than MAX_NOT_FINITE of its logits are not finite."""
         window, board = scored.window, scored.board
-        self._check_finite(board)
+        self.check_finite(board)
         results = [self._result(entry, board) for entry in window.entries]
-        return RankedWindow(results, scored.counters + counters_of(window, results), window.end, scored.budget)
+        return RankedWindow(results, scored.counters + counters_of(window, results), window.end, (scored.budget,))
 
-    def _check_finite(self, board: ScoreBoard) -> None:
+    def check_finite(self, board: ScoreBoard) -> None:
+        """Raises DeviceError when more than MAX_NOT_FINITE of the logits of a window are not finite."""
         scores = [score for score in board.all() if not isinstance(score, NoScore)]
         bad = len(scores) - sum(map(math.isfinite, scores))
         if bad > MAX_NOT_FINITE * len(scores):
@@ -72,40 +74,60 @@ class WindowRanker:
                 "If it is fp32 already, the model is at fault.",
             )
 
-    def _result(self, entry: NumberedRequest | Failure, board: ScoreBoard) -> Result:
-        if isinstance(entry, Failure):
-            return entry
+    def scores_of(self, entry: NumberedRequest, board: ScoreBoard) -> StageScores | Failure:
+        """What the engine gave the candidates of a request, by their positions in the input; the failure without it."""
         request = entry.request
         logits = []
         best_spans = {}
-        for position, logit in enumerate(board.take(entry.pairs)):
-            if position in entry.chunks and not isinstance(logit, NoScore):
-                logit, best_spans[position] = _best_chunk(board, entry, position)
+        for place, logit in enumerate(board.take(entry.pairs)):
+            if place in entry.chunks and not isinstance(logit, NoScore):
+                logit, best_spans[place] = _best_chunk(board, entry, place)
             if isinstance(logit, NoScore) or not math.isfinite(logit):
-                return failed(request, self._why_not_ranked(logit), f"{self.candidates_path}[{position}]")
+                return failed(
+                    request, self._why_not_ranked(logit), f"{self.candidates_path}[{request.position(place)}]"
+                )
             logits.append(logit)
-        ranking = self._ranking(entry, logits, best_spans)
+        spans = {place: _span_in_text(request, place, span) for place, span in best_spans.items()}
+        return StageScores(
+            tuple(range(len(logits))) if request.passed is None else request.passed.positions,
+            tuple(logits),
+            frozenset([request.position(place) for place in entry.truncated]),
+            {request.position(place): span for place, span in spans.items() if span is not None},
+            entry.tokens,
+            self.has_logits,
+        )
+
+    def _result(self, entry: NumberedRequest | Failure, board: ScoreBoard) -> Result:
+        if isinstance(entry, Failure):
+            return entry
+        scores = self.scores_of(entry, board)
+        if isinstance(scores, Failure):
+            return scores
+        return self.result_of(entry.request, scores)
+
+    def result_of(self, request: Request, scores: StageScores) -> Result:
+        """The ranking of a request by its scores; a failure where nothing of it would be written."""
+        ranking = self._ranking(request, scores)
         if self.refuse_empty and not ranking.indices:
             reason = "no candidate reaches --min-score, so the record would have no line in the output"
             return failed(request, reason, self.candidates_path)
-        return request, ranking
+        return (request if request.passed is None else request.passed.request), ranking
 
-    def _ranking(
-        self, entry: NumberedRequest, logits: list[float], best_spans: Mapping[int, tuple[int, int]]
-    ) -> Ranking:
-        """The ranking of a request; `best_spans` are the spans of the best chunks, by position."""
-        write, request = self.write, entry.request
-        ranked = not request.queries  # texts of different queries are not ranked
-        spans = {position: _span_in_text(request, position, span) for position, span in best_spans.items()}
+    def _ranking(self, request: Request, scores: StageScores) -> Ranking:
+        write = self.write
+        if request.queries:  # texts of different queries are not ranked
+            write = replace(write, top_k=None, min_score=None)
+        if request.passed is not None:
+            return rank_stages((*request.passed.stages, scores), write)
         return rank(
-            logits,
-            top_k=write.top_k if ranked else None,
-            min_score=write.min_score if ranked else None,
+            scores.logits,
+            top_k=write.top_k,
+            min_score=write.min_score,
             score=write.score,
             digits=write.digits,
-            truncated=entry.truncated,
-            chunks={position: span for position, span in spans.items() if span is not None},
-            tokens=entry.tokens,
+            truncated=scores.truncated,
+            chunks=scores.chunks,
+            tokens=scores.tokens,
             has_logits=self.has_logits,
         )
 

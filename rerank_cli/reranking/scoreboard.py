@@ -31,6 +31,9 @@ class ScoreBoard:
         self._arrived.extend(bytes(pairs))
         return first
 
+    def __len__(self) -> int:
+        return len(self._scores)
+
     def arrive(self, pairs: Sequence[int], scores: Sequence[Logit]) -> None:
         """Add the scores of pairs. Raises ValueError for a pair scored twice or a wrong number of scores."""
         for pair, score in zip(pairs, scores, strict=True):

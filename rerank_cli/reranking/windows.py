@@ -17,6 +17,7 @@ PREPARE_ENTRIES = 4096  # limits batches of very short lines
 PREPARE_BYTES = 1 << 18  # bytes of input, or characters of texts, per call of prepare: enough to keep its threads busy
 
 Prepare = Callable[[Sequence[tuple[str, str]]], list[PreparedPair]]
+Skips = Callable[[Request], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,14 @@ class _Piece:
     def long(self) -> bool:
         return not (self.first and self.last)
 
+    @property
+    def tokens(self) -> int:
+        return sum([part.cost for pair in self.pairs for part in pair.parts])  # noqa: C419 - a list is faster
+
+    @property
+    def candidates(self) -> int:
+        return len(self.entry.texts) if isinstance(self.entry, Request) else 0
+
 
 def windows(
     entries: Iterator[Entry],
@@ -79,17 +88,21 @@ def windows(
     *,
     refuse_cut: bool = False,
     candidates_path: str = "$.candidates",
+    skips: Skips | None = None,
 ) -> Iterator[Slice]:
     """Prepare entries and collect them in windows, each yielded as one or more slices.
 
     With `refuse_cut`, records with a text that would be truncated are failures, as are those that forbid truncation
-    themselves. `candidates_path` is the path of the candidates in a record.
+    themselves. `candidates_path` is the path of the candidates in a record. Requests that a stage of a cascade `skips`
+    count towards their window and have no pairs to score.
     """
-    current = _OpenWindow(start, refuse_cut, candidates_path)
+    current = _OpenWindow(start, limits, refuse_cut, candidates_path, skips)
     for piece in _pieces(entries, prepare):
-        if piece.first and current.must_close_before(piece, limits):
+        if piece.first and current.must_close_before(piece):
             yield current.close()
-            current = _OpenWindow(current.end, refuse_cut, candidates_path)
+            current = _OpenWindow(current.end, limits, refuse_cut, candidates_path, skips)
+        elif piece.first and current.must_slice_before(piece):
+            yield current.slice()
         current.add(piece)
         if piece.long and not piece.last:
             yield current.slice(piece)
@@ -102,14 +115,17 @@ class _OpenWindow:
     """The window being filled."""
 
     start: Mark
+    limits: WindowLimits
     refuse_cut: bool
     candidates_path: str
+    skips: Skips | None = None
     end: Mark = field(init=False)
     entries: list[NumberedRequest | Failure] = field(default_factory=list)
     blank: int = 0
     duplicates: int = 0
-    tokens: int = 0
+    tokens: int = 0  # as its limits count them
     fresh: list[PreparedPair] = field(default_factory=list)
+    fresh_tokens: int = 0
     count: int = 0  # distinct pairs
     full: bool = False  # a very long record is a separate window
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -117,7 +133,9 @@ class _OpenWindow:
     record_tokens: int = 0
     truncated: list[int] = field(default_factory=list)
     chunks: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
-    sliced: float = 0.0  # the share of a very long record that is in slices already
+    part: float = 0.0  # the share of a very long record that was added
+    sliced_bytes: float = 0.0  # of what is in slices already
+    sliced_records: float = 0.0
 
     def __post_init__(self) -> None:
         self.end = self.start
@@ -127,23 +145,36 @@ class _OpenWindow:
         """Lines in the window."""
         return len(self.entries) + self.blank
 
-    def must_close_before(self, piece: _Piece, limits: WindowLimits) -> bool:
+    def must_close_before(self, piece: _Piece) -> bool:
         """Whether `piece` would overflow the window, or begins a very long record, which needs its own window.
 
         Entries that stood inside the previous record end where it ends, so they stay in its window.
         """
-        if not self.size or piece.entry.end.total <= self.end.total:
+        limits = self.limits
+        if not limits.closes or not self.size or piece.entry.end.total <= self.end.total:
             return False
         if self.full:
             return True
-        tokens = self.tokens + sum([part.cost for pair in piece.pairs for part in pair.parts])  # noqa: C419 - a list is faster
+        tokens = self.tokens + limits.counted(piece.tokens, piece.candidates)
         return piece.long or limits.overflows(tokens, self.size + 1, piece.entry.end.total - self.start.total)
+
+    def must_slice_before(self, piece: _Piece) -> bool:
+        """Whether what is to be scored is enough for a slice, in a window that holds more than one."""
+        limits = self.limits
+        holds_more = limits.keep is not None or not limits.closes
+        return holds_more and bool(self.fresh) and self.fresh_tokens + piece.tokens > limits.tokens
 
     def add(self, piece: _Piece) -> None:
         """Add a piece. Identical pairs get the same number and are scored once."""
         entry = piece.entry
         if isinstance(entry, Request):
-            if not piece.long and self._refuses(entry) and any(pair.truncated for pair in piece.pairs):
+            if self.skips is not None and self.skips(entry):
+                self.tokens += self.limits.counted(piece.tokens, piece.candidates)
+                if not piece.last:
+                    return
+                self.entries.append(NumberedRequest(entry, (), frozenset()))
+                self.full = piece.long
+            elif not piece.long and self._refuses(entry) and any(pair.truncated for pair in piece.pairs):
                 cut = next(position for position, pair in enumerate(piece.pairs) if pair.truncated)
                 self.entries.append(self._too_long(entry, cut))
             else:
@@ -152,7 +183,7 @@ class _OpenWindow:
                     return
                 self.entries.append(self._finish_request(entry))
                 self.full = piece.long
-            self.pairs, self.truncated, self.chunks, self.record_tokens = [], [], {}, 0
+            self.pairs, self.truncated, self.chunks, self.record_tokens, self.part = [], [], {}, 0, 0.0
         elif isinstance(entry, Failure):
             self.entries.append(entry)
         else:
@@ -163,6 +194,7 @@ class _OpenWindow:
         return self.refuse_cut or request.refuses_cut
 
     def _finish_request(self, request: Request) -> NumberedRequest | Failure:
+        self.tokens += self.limits.counted(self.record_tokens, len(request.texts))
         if self.truncated and self._refuses(request):
             return self._too_long(request, self.truncated[0])
         return NumberedRequest(request, self.pairs, frozenset(self.truncated), self.chunks, self.record_tokens)
@@ -170,21 +202,21 @@ class _OpenWindow:
     def _too_long(self, request: Request, position: int) -> Failure:
         why = "--long-docs is error" if self.refuse_cut else "the request forbids truncation"
         reason = f"query and document are longer than --max-length tokens, and {why}"
-        return failed(request, reason, f"{self.candidates_path}[{position}]")
+        return failed(request, reason, f"{self.candidates_path}[{request.position(position)}]")
 
     def _number_pairs(self, request: Request, pairs: list[PreparedPair]) -> None:
         start = len(self.pairs)
         keys = request.pairs(start, start + len(pairs))
         for position, (key, pair) in enumerate(zip(keys, pairs, strict=True), start):
             number = self.numbers.get(key)
+            cost = sum([part.cost for part in pair.parts])  # noqa: C419 - a list is faster
             if number is None:
                 number = self.numbers[key] = self.count
                 self.fresh.extend(pair.parts)
+                self.fresh_tokens += cost
                 self.count += len(pair.parts)
             else:
                 self.duplicates += 1
-            cost = sum([part.cost for part in pair.parts])  # noqa: C419 - a list is faster
-            self.tokens += cost
             self.record_tokens += cost
             self.pairs.append(number)
             if pair.truncated:
@@ -192,18 +224,26 @@ class _OpenWindow:
             if pair.more:
                 self.chunks[position] = tuple([part.span for part in pair.parts if part.span is not None])
 
-    def slice(self, piece: _Piece) -> Slice:
-        """What is fresh after a piece of a very long record, with the window left open."""
-        fresh, self.fresh = self.fresh, []
-        share = len(piece.pairs) / len(piece.entry.texts) if isinstance(piece.entry, Request) else 0.0
-        self.sliced += share
-        return Slice(fresh, None, share * (piece.entry.end.disk - self.start.disk), share)
+    def slice(self, piece: _Piece | None = None) -> Slice:
+        """What is fresh, with the window left open; `piece` is the last one added, of a very long record."""
+        bytes_, records = float(self.end.disk - self.start.disk), float(len(self.entries))
+        if piece is not None and isinstance(piece.entry, Request):
+            self.part += len(piece.pairs) / len(piece.entry.texts)
+            bytes_ += self.part * (piece.entry.end.disk - self.end.disk)
+            records += self.part
+        return self._slice(None, bytes_, records)
 
     def close(self) -> Slice:
-        """The new pairs, and the closed window."""
+        """What is fresh, and the closed window."""
         window = Window(self.entries, self.blank, self.duplicates, self.end)
-        bytes_ = (1 - self.sliced) * (self.end.disk - self.start.disk)
-        return Slice(self.fresh, window, bytes_, len(self.entries) - self.sliced)
+        return self._slice(window, self.end.disk - self.start.disk, len(self.entries))
+
+    def _slice(self, window: Window | None, bytes_: float, records: float) -> Slice:
+        """A slice up to this progress in the window."""
+        fresh, self.fresh, self.fresh_tokens = self.fresh, [], 0
+        made = Slice(fresh, window, bytes_ - self.sliced_bytes, records - self.sliced_records)
+        self.sliced_bytes, self.sliced_records = bytes_, records
+        return made
 
 
 def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:

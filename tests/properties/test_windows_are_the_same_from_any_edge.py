@@ -99,7 +99,7 @@ def reranked(entries, limits, budget, start=None, faults="composition=1"):
         limits=limits,
         budget=Budget(budget),
         write=WriteConfig(),
-        stats=Stats(Clock()),
+        progress=Stats(Clock()),
         report=lambda _: None,
     )
     return list(reranker.windows(iter(entries), start or Mark()))

@@ -52,7 +52,7 @@ def commit(output, *lines, errors=(), records=0):
         output.write(line)
     for line in errors:
         output.fail(line)
-    output.commit(Counters(records=records), Mark(0, records, records, records), Budget(records + 1))
+    output.commit(Counters(records=records), Mark(0, records, records, records), (Budget(records + 1),))
 
 
 def run(output, errors=()):
@@ -153,7 +153,7 @@ def test_a_stopped_run_continues_after_its_last_commit(tmp_path):
     assert why_damaged(output) is None
     found = output.resume()
     assert found.counters.records == 2
-    assert (found.place.line, found.budget) == (2, Budget(3))
+    assert (found.place.line, found.budgets) == (2, (Budget(3),))
     assert found.output == Extent(8, crc32(b"one\ntwo\n"))
     commit(output, b"three\n", records=3)
     output.finish(META)

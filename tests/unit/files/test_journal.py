@@ -14,8 +14,8 @@ from rerank_cli.files.durable import sync_folder, write_all, write_durably
 from rerank_cli.files.journal import VERSION, Commit, Extent, FoundJournal, Journal, Place, decode, encode, read_journal
 
 HEADER = {"kind": "header", "version": VERSION, "fingerprint": {"a": 1, "b": "é"}, "resolved": {"batch_tokens": 7}}
-FIRST = Commit(Counters(records=2, scored=2, busy_s=0.125), Place(0, 2, 20, 20, "aa"), Extent(5, 6), Extent(), None)
-SECOND = Commit(Counters(records=4, failed=4), Place(1, 2, 20, 40, "bb"), Extent(9, 7), Extent(1, 2), Budget(64, 99))
+FIRST = Commit(Counters(records=2, scored=2, busy_s=0.125), Place(0, 2, 20, 20, "aa"), Extent(5, 6), Extent(), ())
+SECOND = Commit(Counters(records=4, failed=4), Place(1, 2, 20, 40, "bb"), Extent(9, 7), Extent(1, 2), (Budget(64, 99),))
 
 
 def journal(tmp_path, *lines):

@@ -29,7 +29,7 @@ def commit(output, *lines, errors=()):
         output.write(line)
     for line in errors:
         output.fail(line)
-    output.commit(Counters(), Mark(), Budget(1))
+    output.commit(Counters(), Mark(), (Budget(1),))
 
 
 def test_a_stream_begins_at_nothing(fifo):

@@ -42,7 +42,7 @@ def answers(*records, **write):
         limits=WindowLimits(100, 4096),
         budget=Budget(64),
         write=WriteConfig(**write),
-        stats=Stats(lambda: 0.0),
+        progress=Stats(lambda: 0.0),
         report=print,
     )
     results = [result for window in reranker.windows(iter(entries), Mark()) for result in window.results]

@@ -30,7 +30,7 @@ def reranker(scorer=None, tokens=10**6, records=4096, budget=8192, write=None, *
         limits=WindowLimits(tokens, records),
         budget=Budget(budget),
         write=write or WriteConfig(),
-        stats=Stats(Clock()),
+        progress=Stats(Clock()),
         report=told.append,
         **more,
     )
@@ -109,7 +109,7 @@ def test_the_progress_counters_follow_the_batches():
     made, _ = reranker(budget=10)
     done = list(made.windows(iter(entries_of(*some(4))), Mark()))
     total = sum((d.counters for d in done), Counters())
-    live = made.stats.live
+    live = made.progress.live
     assert (live.batches, live.tokens, live.padded_tokens) == (total.batches, total.tokens, total.padded_tokens)
     assert live.pairs == total.pairs
 
@@ -132,7 +132,7 @@ def test_progress_goes_from_nothing_to_all_of_the_input_with_each_batch(faults, 
     long = {"query": "q", "candidates": [f"{n} and more" for n in range(3 * SLICE_PAIRS)]}
     entries = entries_of(*some(4), b"{", long, b"", {"query": "q", "candidates": []}, *some(2), b"{")
     made, _ = reranker(fake(faults), budget=100, records=records)
-    made.stats = stats = WatchedStats(Clock(), bytes_total=entries[-1].end.disk)
+    made.progress = stats = WatchedStats(Clock(), bytes_total=entries[-1].end.disk)
     list(made.windows(iter(entries), Mark()))
     shares = stats.shares
     assert shares == sorted(shares)
@@ -173,10 +173,10 @@ def test_out_of_memory_changes_no_ranking(limit):
 def test_a_smaller_budget_is_learned_told_and_kept():
     made, told = reranker(fake("oom_above=50"), records=3)
     first, *later = made.windows(iter(entries_of(*some(12))), Mark())
-    assert 1 < first.budget.tokens <= 50
+    assert 1 < first.budgets[0].tokens <= 50
     assert first.counters.oom_splits == len(told) > 0
     assert [done.counters.oom_splits for done in later] == [0] * len(later)
-    assert all(done.budget == made.budget for done in later)
+    assert all(done.budgets == (made.budget,) for done in later)
     assert f"continuing with {made.budget.tokens}" in told[-1]
 
 
@@ -306,7 +306,7 @@ def test_windows_do_not_depend_on_how_many_batches_are_in_flight(depth, faults):
     expected = windows(entries_of(*records), fake(faults), **options)
     found = windows(entries_of(*records), InFlight(faults, depth), **options)
     assert [done.results for done in found] == [done.results for done in expected]
-    assert [done.budget for done in found] == [done.budget for done in expected]
+    assert [done.budgets for done in found] == [done.budgets for done in expected]
     assert [dataclasses.replace(done.counters, busy_s=0) for done in found] == [
         dataclasses.replace(done.counters, busy_s=0) for done in expected
     ]
