@@ -3,12 +3,64 @@
 from rerank_cli.core.times import about
 from rerank_cli.display.bars import bar
 from rerank_cli.jobs.documents import Documents
-from rerank_cli.jobs.dry_run import DryRun, Remote
+from rerank_cli.jobs.dry_run import StagedDryRun
 from rerank_cli.jobs.opening import count_of, readable_size
+from rerank_cli.jobs.planned_run import DryRun, Remote
 
 
-def dry_run_lines(run: DryRun) -> list[str]:
+def dry_run_lines(run: DryRun | StagedDryRun) -> list[str]:
     """What a dry run says: figures, and the lengths of the pairs as a histogram with the line at which they are cut."""
+    return stages_lines(run) if isinstance(run, StagedDryRun) else engine_lines(run)
+
+
+def stages_lines(run: StagedDryRun) -> list[str]:
+    """What a cascade would take: each stage, their sum, and the last one if it scored all pairs."""
+    first, last = run.stages[0], run.stages[-1]
+    count = first.counters
+    keeps = [*run.keeping.keep[int(run.keeping.given) :], None]
+    given = int(run.keeping.given)
+    rows = [("stage", "model", "keeps", "pairs", "tokens", "padding", "truncated", "time")]
+    for number, (stage, keep) in enumerate(zip(run.stages, keeps, strict=True), 1 + given):
+        rows.append((str(number), stage.model, "" if keep is None else f"{keep:,}", *_cost_of(stage)))
+    total = "unknown" if run.estimated_s is None else about(run.estimated_s)
+    rows.append(("", "all stages", "", "", "", "", "", total))
+    rows.append(("", f"stage {len(run.stages) + given} alone", "", *_cost_of(run.alone)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = [
+        "  ".join(
+            cell.ljust(width) if column in (1, 7) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    head = [
+        ("format", first.format),
+        ("records", f"{count.records:,} ({last.counters.failed:,} would fail)"),
+        ("windows", f"{count.windows:,}, by the tokens of the first stage"),
+    ]
+    if run.keeping.given:
+        kept = "all" if run.keeping.keep[0] is None else f"{run.keeping.keep[0]:,}"
+        head.append(("stage 1", f"previous_score keeps {kept}"))
+    note = "Which candidates a stage keeps is not known yet: tokens and times are of as many, evenly spaced."
+    lengths = f"{'pair lengths':<14}for {last.model}"
+    return [*(f"{name:<14}{value}" for name, value in head), "", *table, "", note, "", lengths, *histogram(run.alone)]
+
+
+def _cost_of(stage: DryRun) -> tuple[str, ...]:
+    """Pairs, tokens, padding, truncated and time of a stage."""
+    count = stage.counters
+    seconds = stage.estimated_s
+    return (
+        f"{sum(stage.lengths.values()):,}",
+        f"{count.tokens:,}",
+        f"{count.padding_share:.1%}",
+        f"{count.truncated:,}",
+        "unknown" if seconds is None else about(seconds),
+    )
+
+
+def engine_lines(run: DryRun) -> list[str]:
+    """What one engine would take."""
     count, figures = run.counters, run.as_dict()
     longer = min(figures["max_tokens"], run.max_length) > run.batch_tokens
     alone = ", or one longer pair" if longer else ""

@@ -2,41 +2,38 @@
 
 It goes the way of a run as far as the device, so its windows, batches and padding are those that the run will have.
 Then it scores a few batches, for the time that the run will take.
+
+Which candidates a stage of a cascade keeps is known only by its scores. Here it keeps as many, evenly spaced in the
+input, so that their lengths are those of the others.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import ExitStatus, ModelAbsent
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.protocols import Report
-from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import (
-    Batch,
-    PreparedPair,
-    RemoteCost,
-    RemoteScorer,
-    Scorer,
-    Traits,
-    budgets_of,
-    known_and_unknown,
-)
-from rerank_cli.core.stats import Clock, Counters, Stats
+from rerank_cli.core.records import Entry, Failure, Mark, Request
+from rerank_cli.core.scorer import Batch, PreparedPair, Scorer, budgets_of, known_and_unknown
+from rerank_cli.core.stats import Clock, Stats
 from rerank_cli.engines.choice import expected_engine
+from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, open_inputs
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.documents import Documents
-from rerank_cli.jobs.estimate import Estimate, PlannedShapes, estimate, estimate_vectors
-from rerank_cli.jobs.opening import opened_engine, opening_sentence
+from rerank_cli.jobs.estimate import PlannedShapes, estimate, estimate_vectors
+from rerank_cli.jobs.opening import opening_sentence
+from rerank_cli.jobs.planned_run import DryRun, Remote
 from rerank_cli.jobs.preflight import check_first_records, check_paths
-from rerank_cli.jobs.sampling import records_to_score
+from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
+from rerank_cli.jobs.stages import RunStage, Stages, first_limits, keeping_of
 from rerank_cli.jobs.stores import known_before
+from rerank_cli.reranking.cascade import Keeping, begin, passed_on, positions_of
 from rerank_cli.reranking.counting import count_batch, count_found, counters_of
 from rerank_cli.reranking.planning import plan_pairs
-from rerank_cli.reranking.windows import Slice, windows
+from rerank_cli.reranking.windows import NumberedRequest, Skips, Slice, Window, windows
 
 FATES = {"truncate": "cut", "chunk": "scored in parts", "error": "failures"}
 COST_WITHOUT_MODEL = (
@@ -44,116 +41,109 @@ COST_WITHOUT_MODEL = (
     "--random-weights xlmr-large --engines torch:fp32 --peers none --pairs 48 --rounds 1` "
     "measures its architecture on this machine."
 )
-BINS = 8  # below the cut, and at most as many above it
 
 
 @dataclass(slots=True)
-class Remote:
-    """What a server would be asked."""
+class StagedDryRun:
+    """What a cascade would meet: each stage with a model, and the last one if it scored all pairs `alone`."""
 
-    scorer: RemoteScorer
-    cost: RemoteCost = field(default_factory=RemoteCost)
-
-    @property
-    def unit(self) -> str:
-        """What the server bills."""
-        return self.scorer.billed_unit
-
-    @property
-    def seconds(self) -> float | None:
-        """The time of all requests at the rate that is allowed."""
-        return self.scorer.seconds_for(self.cost.requests)
-
-    @classmethod
-    def of(cls, engine: Scorer) -> "Remote | None":
-        """Of an engine that asks a server."""
-        return cls(cast("RemoteScorer", engine)) if engine.traits.is_remote else None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Flat figures."""
-        return {"requests": self.cost.requests, "units": self.cost.units, "unit": self.unit or None, "truncated": None}
-
-
-@dataclass(slots=True)
-class DryRun:
-    """What a run would meet. `lengths` counts pairs by their tokens before any cut; `counters` as in a run.
-
-    `max_length` is 0 where it is not known.
-    """
-
-    format: str
-    max_length: int
-    batch_tokens: int
-    window_tokens: int
-    fate: str  # of pairs longer than max_length
-    counters: Counters = field(default_factory=Counters)
-    lengths: Counter[int] = field(default_factory=Counter)
-    has_cache: bool = False  # whether --score-cache was given
-    remote: "Remote | None" = None  # of an engine that asks a server
-    documents: Documents | None = None  # of an engine that makes vectors of them
-    estimate: Estimate | None = None  # None where there is nothing to score
-
-    def add(self, texts: Sequence[tuple[str, str]], prepared: Sequence[PreparedPair]) -> None:
-        """Count the lengths and the documents of pairs, prepared from (query, text)."""
-        self.lengths.update(pair.uncut or pair.cost for pair in prepared)
-        if self.documents is not None:
-            self.documents.add(texts, prepared)
+    stages: list[DryRun]
+    keeping: Keeping
+    alone: DryRun
 
     @property
     def status(self) -> ExitStatus:
         """OK, or SOME_FAILED when a record would fail."""
-        return ExitStatus.SOME_FAILED if self.counters.failed else ExitStatus.OK
-
-    def percentile(self, share: float) -> int:
-        """The length that this share of the pairs does not exceed (nearest rank); 0 without pairs."""
-        left = share * sum(self.lengths.values())
-        for length, count in sorted(self.lengths.items()):
-            left -= count
-            if left <= 0:
-                return length
-        return 0
+        return max((stage.status for stage in self.stages), default=ExitStatus.OK)
 
     @property
     def estimated_s(self) -> float | None:
-        """Seconds that scoring will take; None where that is not known."""
-        if self.remote is not None:
-            return self.remote.seconds
-        return self.estimate.seconds if self.estimate is not None else None if self.counters.batches else 0.0
-
-    def bins(self) -> list[tuple[int, int, int]]:
-        """Lengths in ranges, (from, to, pairs): equally wide, none across `max_length`, the last as wide as needed."""
-        longest = max(self.lengths, default=0)
-        limit = min(longest, self.max_length or longest)
-        cut = longest > limit
-        width = max(1, -(-limit // BINS))
-        edges = [min(low + width, limit) for low in range(0, limit, width)]
-        if cut:
-            above = [self.max_length + width * number for number in range(1, BINS)]
-            edges += [*(edge for edge in above if edge < longest), longest]
-        ranges = zip([1, *(edge + 1 for edge in edges)], edges, strict=False)
-        return [(low, high, sum(self.lengths[n] for n in range(low, high + 1))) for low, high in ranges]
+        """Seconds that scoring will take in all stages; None where that of one is not known."""
+        seconds = [stage.estimated_s for stage in self.stages]
+        return None if None in seconds else sum(each for each in seconds if each is not None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Flat figures."""
-        count = self.counters
+        """Flat figures, then those of each stage."""
+        seconds, alone = self.estimated_s, self.alone.estimated_s
         return {
-            **{name: value for name, value in count.as_dict().items() if name not in ("busy_s", "oom_splits")},
-            "format": self.format,
-            "max_length": self.max_length,
-            "batch_tokens": self.batch_tokens,
-            "window_tokens": self.window_tokens,
-            "padding_share": round(count.padding_share, 4),
-            "truncated_share": round(count.truncated / count.pairs, 4) if count.pairs else 0.0,
-            "median_tokens": self.percentile(0.5),
-            "p95_tokens": self.percentile(0.95),
-            "max_tokens": max(self.lengths, default=0),
-            **(self.documents.as_dict() if self.documents is not None else {}),
-            **(self.remote.as_dict() if self.remote is not None else {}),
-            "estimated_s": None if (seconds := self.estimated_s) is None else round(seconds, 3),
+            "records": self.stages[0].counters.records,
+            "failed": self.stages[-1].counters.failed,
+            "estimated_s": None if seconds is None else round(seconds, 3),
+            "estimated_s_last_stage_alone": None if alone is None else round(alone, 3),
+            "stages": [stage.as_dict() for stage in self.stages],
+            "last_stage_alone": self.alone.as_dict(),
         }
 
 
-def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, warn: Report) -> DryRun:
+@dataclass(slots=True)
+class _Look:
+    """A look at what one engine would be given. `found` is what the look finds."""
+
+    stage: RunStage
+    scorer: Scorer
+    found: DryRun
+    candidates_path: str
+    limits: WindowLimits
+    skips: Skips | None = None
+    planned: PlannedShapes = field(default_factory=PlannedShapes)
+
+    def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
+        """Prepare pairs, and count them."""
+        prepared = self.scorer.prepare(pairs)
+        if self.skips is None:
+            self.found.add(pairs, prepared)
+        return prepared
+
+    def windows(self, entries: Iterator[Entry], start: Mark, stats: Stats | None = None) -> Iterator[Window]:
+        """Plan the batches of entries, window by window. `stats` are told of the progress."""
+        slices = windows(
+            entries,
+            self.prepare,
+            self.limits,
+            start,
+            refuse_cut=self.stage.config.model.long_docs == "error",
+            candidates_path=self.candidates_path,
+            skips=self.skips,
+        )
+        for slice_ in slices:
+            self._plan(slice_, stats)
+            if (window := slice_.closes) is not None:
+                counters = counters_of(window, window.entries)
+                self.found.counters = self.found.counters + counters
+                if stats is not None:
+                    stats.done = stats.done + counters
+                    stats.bytes_done = window.end.disk
+                yield window
+
+    def _plan(self, slice_: Slice, stats: Stats | None) -> None:
+        found, traits = self.found, self.scorer.traits
+        stats = stats or Stats(lambda: 0.0)
+        if self.skips is not None:  # pairs of skipped requests are prepared, too
+            found.lengths.update(pair.uncut or pair.cost for pair in slice_.pairs)
+        known, unknown = known_and_unknown(slice_.pairs)
+        count_found(len(known), found.counters, stats)
+        for plan in plan_pairs(slice_.pairs, unknown, Budget(found.batch_tokens), traits):
+            count_batch(plan, 0.0, found.counters, stats)
+            self.planned.add(plan, slice_.pairs)
+            if found.remote is not None:
+                pairs = tuple([slice_.pairs[index] for index in plan.indices])
+                found.remote.cost += found.remote.scorer.cost_of(Batch(pairs, plan.tokens, plan.padded))
+
+    def estimate(self, clock: Clock) -> None:
+        """Load the model and score a few batches for the time."""
+        found, engine = self.found, self.stage.scorer
+        if not self.planned.batches or found.remote is not None:
+            return
+        engine.load()
+        if found.documents is None:
+            found.estimate = estimate(engine, self.planned, clock)
+        else:
+            found.estimate = estimate_vectors(engine, found.documents, clock)
+
+
+def dry_run(
+    config: RunConfig, stats: Stats, report: Report, announce: Report, warn: Report
+) -> DryRun | StagedDryRun:
     """Go through the input as a run would. `stats` may be watched, `announce` gets what will happen, `warn` warnings.
 
     Raises what reading, finding and loading the model raise.
@@ -166,12 +156,44 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
     if source.note:
         report(source.note)
     entries = check_first_records(source.after(None, 0), format.name, config.read)
-    announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
+    _announce(config, inputs, source, announce)
     stats.doing = "loading the tokenizer"
     try:
-        engine = opened_engine(config, report)
+        stages = Stages.opened(config, report)
     except ModelAbsent as fault:
         raise ModelAbsent(fault.message, f"{fault.advice} {COST_WITHOUT_MODEL}") from None
+    looks = [
+        _look(stages, number, format, source.window_bytes, report) for number in range(len(stages.stages))
+    ]
+    stats.bytes_total = inputs.size
+    if len(config.stages) > 1:
+        last = len(looks) - 1
+        alone = _look(stages, last, format, source.window_bytes, report, alone=True)
+        found: DryRun | StagedDryRun = _through_stages(entries, looks, alone, keeping_of(config), stats)
+    else:
+        for _ in looks[0].windows(entries, Mark(), stats):
+            pass
+        found = looks[0].found
+    _report_reading(format, report, warn)
+    stats.doing = "scoring a few batches for the time"
+    for look in looks:
+        look.estimate(stats.clock)
+    if isinstance(found, StagedDryRun):
+        found.alone.estimate = _scaled(looks[-1], alone)
+    stages.close()
+    return found
+
+
+def _announce(config: RunConfig, inputs: Inputs, source: Whole | Sample, announce: Report) -> None:
+    announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
+
+
+def _look(
+    stages: Stages, number: int, format: Format, window_bytes: int, report: Report, *, alone: bool = False
+) -> _Look:
+    """A look at a stage; `alone`: as if it scored all pairs."""
+    stage, keeping = stages.stages[number], keeping_of(stages.config)
+    config, engine = stage.config, stage.scorer
     scorer = known_before(config.files, engine, report)
     budgets = budgets_of(config, scorer.traits)
     found = DryRun(
@@ -179,38 +201,68 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
         scorer.identity.max_length,
         budgets["batch_tokens"],
         budgets["window_tokens"],
+        scorer.identity.model,
         FATES[config.model.long_docs],
         has_cache=config.files.score_cache is not None,
         documents=Documents.of(config.files, engine),
         remote=Remote.of(engine),
     )
-    stats.bytes_total = inputs.size
-
-    def prepare(pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
-        prepared = scorer.prepare(pairs)
-        found.add(pairs, prepared)
-        return prepared
-
-    slices = windows(
-        entries,
-        prepare,
-        WindowLimits(found.window_tokens, bytes=source.window_bytes),
-        Mark(),
-        refuse_cut=config.model.long_docs == "error",
-        candidates_path=format.candidates_path,
-    )
-    planned = _plan(slices, scorer.traits, found, stats)
-    _report_reading(format, report, warn)
-    if planned.batches and found.remote is None:
-        stats.doing = "scoring a few batches for the time"
-        engine.load()
-        found.estimate = _estimate(engine, planned, found.documents, stats.clock)
-    scorer.close()
-    return found
+    limits = WindowLimits(found.window_tokens, closes=False)
+    look = _Look(stage, scorer, found, format.candidates_path, limits)
+    if number == 0 and not alone:
+        look.limits = first_limits(found.window_tokens, keeping, window_bytes)
+        if len(stages.stages) > 1:
+            look.skips = lambda request: keeping.skips(int(keeping.given), request)
+    return look
 
 
-def _estimate(engine: Scorer, planned: PlannedShapes, documents: Documents | None, clock: Clock) -> Estimate:
-    return estimate(engine, planned, clock) if documents is None else estimate_vectors(engine, documents, clock)
+def _through_stages(
+    entries: Iterator[Entry], looks: list[_Look], alone: _Look, keeping: Keeping, stats: Stats
+) -> StagedDryRun:
+    """Plan all windows of a cascade."""
+    start = Mark()
+    begun = (begin(entry, keeping) if isinstance(entry, Request) else entry for entry in entries)
+    for window in looks[0].windows(begun, start, stats):
+        whole = [_whole(entry) for entry in window.entries]
+        for _ in alone.windows(iter(whole), start):
+            pass
+        later = window
+        for number, look in enumerate(looks[1:], int(keeping.given)):
+            kept = [_kept(entry, keeping, number) for entry in later.entries]
+            for each in look.windows(iter(kept), start):
+                later = each
+        start = window.end
+    return StagedDryRun([look.found for look in looks], keeping, alone.found)
+
+
+def _whole(entry: NumberedRequest | Failure) -> Entry:
+    """All candidates of a record for the last stage."""
+    if isinstance(entry, Failure) or entry.request.passed is None:
+        return entry if isinstance(entry, Failure) else entry.request
+    return entry.request.passed.request
+
+
+def _kept(entry: NumberedRequest | Failure, keeping: Keeping, number: int) -> Entry:
+    """What stage `number` might keep of a record: as many candidates as it does, evenly spaced."""
+    if isinstance(entry, Failure):
+        return entry
+    request = entry.request
+    assert request.passed is not None
+    positions, stages = tuple(positions_of(request)), request.passed.stages
+    keep = keeping.keep[number]
+    if not keeping.skips(number, request) and keep is not None and keep < len(positions):
+        positions = tuple([positions[place * len(positions) // keep] for place in range(keep)])
+    following = passed_on(request, positions, (*stages, None))
+    skipped = number + 1 < len(keeping.keep) and keeping.skips(number + 1, following)
+    return passed_on(request, positions, (*stages, None), texts=not skipped)
+
+
+def _scaled(last: _Look, alone: _Look) -> Any:
+    """The time of the last stage alone, by its time in the cascade."""
+    found = last.found.estimate
+    if found is None or found.seconds is None or not last.planned.padded:
+        return found
+    return replace(found, seconds=found.seconds * alone.planned.padded / last.planned.padded)
 
 
 def _report_reading(format: Format, report: Report, warn: Report) -> None:
@@ -218,23 +270,3 @@ def _report_reading(format: Format, report: Report, warn: Report) -> None:
         report(note)
     for warning in format.warnings:
         warn(warning)
-
-
-def _plan(slices: Iterator[Slice], traits: Traits, found: DryRun, stats: Stats) -> PlannedShapes:
-    """Plan the batches of all windows, and count."""
-    planned = PlannedShapes()
-    for slice_ in slices:
-        known, unknown = known_and_unknown(slice_.pairs)
-        count_found(len(known), found.counters, stats)
-        for plan in plan_pairs(slice_.pairs, unknown, Budget(found.batch_tokens), traits):
-            count_batch(plan, 0.0, found.counters, stats)
-            planned.add(plan, slice_.pairs)
-            if found.remote is not None:
-                pairs = tuple([slice_.pairs[index] for index in plan.indices])
-                found.remote.cost += found.remote.scorer.cost_of(Batch(pairs, plan.tokens, plan.padded))
-        if (window := slice_.closes) is not None:
-            counters = counters_of(window, window.entries)
-            found.counters = found.counters + counters
-            stats.done = stats.done + counters
-            stats.bytes_done = window.end.disk
-    return planned

@@ -50,6 +50,12 @@ def name_of_stage(config: RunConfig, number: int) -> str:
     return f"stage {number + 1 + len(config.stages) - len(with_models(config))}"
 
 
+def first_limits(tokens: int, keeping: Keeping, window_bytes: int) -> WindowLimits:
+    """The limits of the windows of a run, whose first stage with a model has windows of so many tokens."""
+    kept = [keep for keep in keeping.keep[int(keeping.given) :] if keep is not None]
+    return WindowLimits(tokens, bytes=window_bytes, keep=min(kept, default=None))
+
+
 @dataclass(slots=True)
 class RunStage:
     """A stage with a model: its options, its engine, and its stores once the run begins."""
@@ -153,11 +159,10 @@ class Stages:
 
     def limits(self, number: int, window_bytes: int) -> WindowLimits:
         """The limits of the windows of a stage: those of the first are the windows of all."""
-        tokens, keeping = self.resolved[number]["window_tokens"], keeping_of(self.config)
+        tokens = self.resolved[number]["window_tokens"]
         if number:
             return WindowLimits(tokens, closes=False)
-        kept = [keep for keep in keeping.keep[int(keeping.given) :] if keep is not None]
-        return WindowLimits(tokens, bytes=window_bytes, keep=min(kept, default=None))
+        return first_limits(tokens, keeping_of(self.config), window_bytes)
 
     def _reranker(
         self, number: int, format: Format, budget: Budget, window_bytes: int, stats: Stats, report: Report

@@ -71,6 +71,17 @@ def passed_on(
     )
 
 
+def begin(request: Request, keeping: Keeping) -> Request:
+    """The request for the first stage with a model."""
+    positions = tuple(range(len(request.texts)))
+    if not keeping.given:
+        return passed_on(request, positions, ())
+    if request.queries:
+        return passed_on(request, positions, (None,))
+    scores = StageScores(positions, request.scores, has_logits=False, given=True)
+    return passed_on(request, scores.best(keeping.keep[0]), (scores,))
+
+
 @dataclass(slots=True)
 class _Staged:
     """A window after a stage, and what stages took for it so far; it begins at `start`."""
@@ -135,20 +146,10 @@ class Cascade:
         yield from windows
 
     def _of_first(self, entries: Iterator[Entry], start: Mark) -> Iterator[_Staged]:
-        begun = (self._begun(entry) if isinstance(entry, Request) else entry for entry in entries)
+        begun = (begin(entry, self.keeping) if isinstance(entry, Request) else entry for entry in entries)
         for scored in self.stages[0].scored(begun, start):
             yield _Staged(scored, start).after(scored)
             start = scored.window.end
-
-    def _begun(self, request: Request) -> Request:
-        """A request for the first stage with a model."""
-        positions = tuple(range(len(request.texts)))
-        if not self.keeping.given:
-            return passed_on(request, positions, ())
-        if request.queries:
-            return passed_on(request, positions, (None,))
-        scores = StageScores(positions, request.scores, has_logits=False, given=True)
-        return passed_on(request, scores.best(self.keeping.keep[0]), (scores,))
 
     def _of_later(self, number: int, windows: Iterator[_Staged]) -> Iterator[_Staged]:
         """The windows after stage `number`. One is prepared while the stage before scores the next."""

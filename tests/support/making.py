@@ -109,9 +109,10 @@ def fake(faults: str = "", **options: Any) -> FakeScorer:
     return FakeScorer(ModelConfig(model=f"fake:{faults}", **options))
 
 
-def fake_logit(query: str, text: str) -> float:
+def fake_logit(query: str, text: str, seed: int = 0) -> float:
     """What the fake engine gives a pair when it is well: a hash, spread over [-8, 8), as a float32."""
     digest = crc32((query + text).encode("utf-8"))
+    digest = crc32(b"%d %d" % (digest, seed)) if seed else digest
     return float32(digest / 2**32 * 16 - 8)
 
 
