@@ -17,6 +17,7 @@ from rerank_cli.evaluation.measures import parse_measures, refuse_measures_as_fi
 from rerank_cli.evaluation.rankings import Results
 from rerank_cli.evaluation.results import read_results
 from rerank_cli.evaluation.several import keep_common_queries
+from rerank_cli.evaluation.staged import add_stages
 
 R = ReadConfig()
 
@@ -85,7 +86,9 @@ def eval_command(
         given, common = keep_common_queries([(each.name, each) for each in files], given)
     done = []
     for results in rankings:
-        evaluation = evaluate(results, results.relevance if given is None else given, chosen, previous)
+        judged = results.relevance if given is None else given
+        evaluation = evaluate(results, judged, chosen, previous)
+        add_stages(evaluation, results, judged, chosen)
         evaluation.notes[:0] = [common] if common else []
         done.append((results, evaluation))
     for each in [*([] if previous is None else [previous]), *(results for results, _ in done)]:

@@ -286,12 +286,6 @@ def chosen_by_user(context: typer.Context, name: str, instead: Container[str] = 
     return name not in instead and source is not None and source.name != "DEFAULT"
 
 
-def typed(context: typer.Context, name: str) -> bool:
-    """Whether a parameter was typed on the command line."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def chosen_inputs(inputs: list[str] | None, context: typer.Context) -> tuple[str, ...]:
     """The inputs named, or standard input when something is piped in; on a bare terminal, help and exit 2."""
     if inputs:

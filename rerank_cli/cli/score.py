@@ -167,7 +167,7 @@ def score(
         named_model,
         dataclasses.replace(o.reading(context), sample=sample, seed=seed or 0),
         drop=drop,
-        model_typed=o.typed(context, "model"),
+        model_typed=s.model_is_typed(context),
     )
     last = cascade.stages[-1].model if cascade.stages else named_model
     assert last is not None  # which a cascade has

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, NamedTuple, get_args
 
+import typer
+
 from rerank_cli.cli.option import option
 from rerank_cli.core.config import LongDocs, ModelConfig, ReadConfig, StageConfig
 from rerank_cli.core.errors import ConfigError
@@ -88,6 +90,12 @@ class Asked:
     read: ReadConfig
 
 
+def model_is_typed(context: typer.Context) -> bool:
+    """Whether --model was typed: one in the environment or in a file is for runs without stages."""
+    source = context.get_parameter_source("model")
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def cascade_of(
     words: list[str] | None, fuse: str | None, model: ModelConfig, read: ReadConfig, *, drop: bool, model_typed: bool
 ) -> Asked:
@@ -110,8 +118,7 @@ def cascade_of(
     _refuse(found, fusion)
     stages = tuple([StageConfig(model=_model(each, model), keep=each.get("keep")) for each in found])
     templates = [
-        (each.get("query-template", read.query_template), each.get("doc-template", read.doc_template))
-        for each in found
+        (each.get("query-template", read.query_template), each.get("doc-template", read.doc_template)) for each in found
     ]
     for query, document in templates:
         for flag, text in (("--query-template", query), ("--doc-template", document)):
@@ -121,9 +128,7 @@ def cascade_of(
         read = replace(read, composed=tuple(templates))
     query, document = templates[-1]
     needs_scores = found[0]["model"] == GIVEN
-    return Asked(
-        stages, fusion, replace(read, query_template=query, doc_template=document, need_scores=needs_scores)
-    )
+    return Asked(stages, fusion, replace(read, query_template=query, doc_template=document, need_scores=needs_scores))
 
 
 def fusion_of(text: str) -> Fusion:

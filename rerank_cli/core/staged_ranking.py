@@ -60,11 +60,10 @@ class _Row:
     score: float
 
 
-def _row(
-    part: _Part, place: int, stages: Sequence[StageScores | None], shown: Sequence[Ranking | None]
-) -> _Row:
+def _row(part: _Part, place: int, stages: Sequence[StageScores | None], shown: Sequence[Ranking | None]) -> _Row:
     stage, known = stages[part.number - 1], shown[part.number - 1]
-    assert stage is not None and known is not None
+    assert stage is not None
+    assert known is not None
     return _Row(stage.positions[place], part.number, place, known.logits[place], known.scores[place])
 
 
@@ -98,9 +97,7 @@ def _dropped(stages: Sequence[StageScores | None]) -> list[_Part]:
     return parts
 
 
-def _with_stages(
-    ranking: Ranking, stages: Sequence[StageScores | None], shown: Sequence[Ranking | None]
-) -> Ranking:
+def _with_stages(ranking: Ranking, stages: Sequence[StageScores | None], shown: Sequence[Ranking | None]) -> Ranking:
     """The ranking with the scores of all stages, and what the stage of each candidate saw of it."""
     by_stage: list[dict[int, float]] = [
         {} if stage is None or known is None else dict(zip(stage.positions, known.scores, strict=True))

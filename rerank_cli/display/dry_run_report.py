@@ -19,7 +19,7 @@ def stages_lines(run: StagedDryRun) -> list[str]:
     count = first.counters
     keeps = [*run.keeping.keep[int(run.keeping.given) :], None]
     given = int(run.keeping.given)
-    rows = [("stage", "model", "keeps", "pairs", "tokens", "padding", "truncated", "time")]
+    rows: list[tuple[str, ...]] = [("stage", "model", "keeps", "pairs", "tokens", "padding", "truncated", "time")]
     for number, (stage, keep) in enumerate(zip(run.stages, keeps, strict=True), 1 + given):
         rows.append((str(number), stage.model, "" if keep is None else f"{keep:,}", *_cost_of(stage)))
     total = "unknown" if run.estimated_s is None else about(run.estimated_s)

@@ -11,6 +11,7 @@ from rerank_cli.core.errors import OutputError
 from rerank_cli.core.printable import printable
 from rerank_cli.display.bars import bar
 from rerank_cli.display.markdown import escaped, grid
+from rerank_cli.display.stages_table import stages_as_dicts, stages_grid, stages_table
 from rerank_cli.evaluation.evaluate import Difference, Evaluation, histogram, rows_of
 from rerank_cli.files.durable import put_file
 
@@ -63,6 +64,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
         "before": evaluation.before_means or None,
         "differences": [as_row(each) for each in evaluation.differences],
         "notes": [printable(note) for note in evaluation.notes],
+        **({"stages": stages_as_dicts(evaluation)} if evaluation.stages else {}),
         **evaluation.counts,
     }
 
@@ -93,6 +95,8 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
         lines += ["", f"gain in {leading}, queries", *histogram_lines(gains)]
     if evaluation.why_no_before:
         lines += ["", f"no ranking before: {evaluation.why_no_before}. Name one with --before to see the gain."]
+    if evaluation.stages:
+        lines += ["", *stages_table(evaluation)]
     lines += ["", *counted(evaluation)]
     return lines
 
@@ -105,6 +109,8 @@ def evaluation_markdown(evaluation: Evaluation) -> list[str]:
         lines += grid(["measure", "mean"], [[escaped(name), f"{mean:.4f}"] for name, mean in evaluation.means.items()])
     else:
         lines += difference_grid(evaluation.differences, ("before", "after"))
+    if evaluation.stages:
+        lines += ["", *stages_grid(evaluation)]
     before = [f"before: {evaluation.before_name}"] if evaluation.differences else []
     notes = [*before, *uncertainty_lines(evaluation.differences)[1:], *evaluation.notes, *counted(evaluation)]
     return [*lines, "", *listed(notes)]

@@ -6,15 +6,15 @@ It only reads Stats. The bar is drawn by rich's own thread; lines are `key=value
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from rerank_cli.core.printable import printable
-from rerank_cli.core.sizes import mebibytes
 from rerank_cli.core.stats import Stats
-from rerank_cli.display.messages import duration, report, three_digits
+from rerank_cli.display.messages import duration, report
+from rerank_cli.display.run_summary import summary_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -254,45 +254,6 @@ class Reporter:
             )
         elif self.mode == "lines":
             self._plain(closing_line(document, datetime.now(UTC)))
-
-
-def summary_rows(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    """Names and values of the table after a run."""
-    yield "records", f"{document['records']:,} ({document['scored']:,} scored, {document['failed']:,} failed)"
-    cached = f", {document['cached']:,} from the cache" if document["cached"] else ""
-    truncated = "truncated: unknown" if document["truncated"] is None else f"{document['truncated']:,} truncated"
-    yield "pairs", f"{document['pairs']:,} ({truncated}{cached})"
-    if "requests" in document:
-        yield "requests", requests_row(document)
-    if "vectors_found" in document:
-        found, computed = document["vectors_found"], document["vectors_computed"]
-        yield "vectors", f"{found:,} found with --vectors, {computed:,} computed"
-    yield "wall time", f"{_seconds(document['wall_s'])} ({_seconds(document['scoring_s'])} of scoring)"
-    per_pair = f" ({three_digits(document['ms_per_pair'])} ms a pair)" if document["ms_per_pair"] else ""
-    yield "pairs/s", f"{document['pairs_per_s']:,}{per_pair}"
-    if "requests" not in document:
-        yield "tokens/s", f"{document['tokens_per_s']:,.0f}"
-        yield "padding", f"{document['padding_share']:.1%}"
-        yield "device busy", f"{document['busy_share']:.1%}"
-    yield "peak memory", mebibytes(document["peak_memory_bytes"])
-    yield "model", printable(model_row(document))
-
-
-def requests_row(document: dict[str, Any]) -> str:
-    """What was sent to a server, and what it billed."""
-    billed = f"; {document['billed']:,} {document['billed_unit']} billed" if document["billed_unit"] else ""
-    return f"{document['requests']:,} ({document['retried_requests']:,} sent again){billed}"
-
-
-def model_row(document: dict[str, Any]) -> str:
-    """The model, and what ran it."""
-    if "requests" in document:
-        return f"{document['model']} ({document['api']}; {document['remote_model']})"
-    return f"{document['model']} on {document['device']}, {document['dtype']} ({document['engine']})"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def monotonic_seconds() -> float:

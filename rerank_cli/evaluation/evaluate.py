@@ -88,6 +88,20 @@ class Difference:
         return self.after - self.before
 
 
+@dataclass(frozen=True, slots=True)
+class StageMeasured:
+    """The ranking of a cascade after one of its stages: its measures, and what the whole adds to them.
+
+    `seconds` and `pairs` are those of the stage; None where the run does not say it.
+    """
+
+    name: str
+    means: dict[str, float]
+    to_whole: list[Difference]
+    pairs: int | None = None
+    seconds: float | None = None
+
+
 @dataclass(slots=True)
 class Evaluation:
     """Measures of a file of results. `values` are by measure and query, `documents` their number by query.
@@ -108,6 +122,8 @@ class Evaluation:
     why_no_before: str = ""
     differences: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    stages: list[StageMeasured] = field(default_factory=list)  # of a cascade, the whole last
+    seconds_alone: float | None = None  # of its last stage, if it had scored all pairs
 
 
 def evaluate(results: Results, qrels: Qrels, measures: Sequence[Any], before: Results | None = None) -> Evaluation:

@@ -31,19 +31,23 @@ def places_of(candidates: list[dict[str, Any]]) -> list[int]:
 class Ranked:
     """The documents of a query, best first, with their scores; `before` is their order in the input, if known.
 
-    `query` is the beginning of its text; "" in runs.
+    `query` is the beginning of its text; "" in runs. `stages` are the documents as each stage of a cascade before the
+    last left them.
     """
 
     docids: tuple[str, ...]
     scores: "array[float]"
     before: tuple[str, ...] | None = None
     query: str = ""
+    stages: tuple[tuple[str, ...], ...] = ()
 
     def without(self, name: str) -> "Ranked":
         """The ranking without a document."""
         kept = [(docid, score) for docid, score in zip(self.docids, self.scores, strict=True) if docid != name]
         before = None if self.before is None else tuple([docid for docid in self.before if docid != name])
-        return Ranked(tuple([docid for docid, _ in kept]), array("d", [score for _, score in kept]), before, self.query)
+        stages = tuple([tuple([docid for docid in stage if docid != name]) for stage in self.stages])
+        docids, scores = tuple([docid for docid, _ in kept]), array("d", [score for _, score in kept])
+        return Ranked(docids, scores, before, self.query, stages)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from rerank_cli.core.records import Blank, Failure, Request
 from rerank_cli.evaluation.column_files import MAX_LINE_BYTES, lines_with_columns, refused
 from rerank_cli.evaluation.judgements import TWICE_ADVICE, add_judgements, carried_judgements
 from rerank_cli.evaluation.rankings import QUERY, USUAL, Ranked, Results, places_of
+from rerank_cli.evaluation.stages import after_stages
 from rerank_cli.files.inputs import Inputs, Line
 from rerank_cli.files.raw import UNREADABLE
 from rerank_cli.formats import columns
@@ -177,7 +178,9 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     else:
         found.scored |= any("logit" in each for each in candidates)
     found.has_scores &= numbers
-    found.queries[qid] = Ranked(docids, array("d", logits if numbers else falling), before, record["query"][:QUERY])
+    ranked = Ranked(docids, array("d", logits if numbers else falling), before, record["query"][:QUERY])
+    stages = after_stages(docids, candidates) if are_staged(candidates) else ()
+    found.queries[qid] = replace(ranked, stages=stages) if stages else ranked
 
 
 def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> tuple[str, ...] | None:

@@ -21,7 +21,7 @@ from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
 from rerank_cli.core.records import Request
 from rerank_cli.formats.dropped import Dropped
-from rerank_cli.formats.json_values import number_of, numbers_of, without
+from rerank_cli.formats.json_values import Malformed, number_of, numbers_of, without
 
 COUNT = "num_candidates"  # how many candidates the input had, where some are left out
 STAGE, STAGE_SCORES = "stage", "stage_scores"  # of a cascade: only both together are ours

@@ -208,7 +208,10 @@ class Separated(GroupedRecordFormat):
             row |= {"score": repr(ranking.scores[place]), "logit": logit, "rank": str(place + 1)}
             if ranking.stages:
                 found = (ranking.stages[place], *ranking.stage_scores[place])
-                row |= {name: "" if value is None else repr(value) for name, value in zip(self._of_stages, found, strict=True)}
+                row |= {
+                    name: "" if value is None else repr(value)
+                    for name, value in zip(self._of_stages, found, strict=True)
+                }
             rows.append([row[name] for name in columns])
         return rows
 

@@ -141,9 +141,7 @@ class _Look:
             found.estimate = estimate_vectors(engine, found.documents, clock)
 
 
-def dry_run(
-    config: RunConfig, stats: Stats, report: Report, announce: Report, warn: Report
-) -> DryRun | StagedDryRun:
+def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, warn: Report) -> DryRun | StagedDryRun:
     """Go through the input as a run would. `stats` may be watched, `announce` gets what will happen, `warn` warnings.
 
     Raises what reading, finding and loading the model raise.
@@ -162,9 +160,7 @@ def dry_run(
         stages = Stages.opened(config, report)
     except ModelAbsent as fault:
         raise ModelAbsent(fault.message, f"{fault.advice} {COST_WITHOUT_MODEL}") from None
-    looks = [
-        _look(stages, number, format, source.window_bytes, report) for number in range(len(stages.stages))
-    ]
+    looks = [_look(stages, number, format, source.window_bytes, report) for number in range(len(stages.stages))]
     stats.bytes_total = inputs.size
     if len(config.stages) > 1:
         last = len(looks) - 1

@@ -24,7 +24,12 @@ CHANGED = {  # what is known by its hash alone
 }
 OF_A_MODEL = {"weights_sha256", "tokenizer_sha256", "config_sha256"}
 OF_STAGE = re.compile(r"stage_([0-9]+)_(.+)")
-NO_OPTIONS = {"device": "the device", "keep": "keep", "fusion": "--fuse", "stages": "the number of stages"}  # what an option only leads to
+NO_OPTIONS = {
+    "device": "the device",
+    "keep": "keep",
+    "fusion": "--fuse",
+    "stages": "the number of stages",
+}  # what an option only leads to
 
 
 def fingerprint(

@@ -72,6 +72,12 @@ class RunStage:
         return self.scorer.identity
 
     @property
+    def opened(self) -> Scorer:
+        """The engine with its stores, once the run has begun."""
+        assert self.used is not None
+        return self.used
+
+    @property
     def opened_stores(self) -> Stores:
         """Its stores, which are open."""
         assert self.stores is not None
@@ -137,7 +143,7 @@ class Stages:
 
     def finish(self) -> int:
         """Store the last entries and close the stores; returns 1 if entries were lost meanwhile, else 0."""
-        return max([stage.opened_stores.finish() for stage in self.stages])
+        return max(stage.opened_stores.finish() for stage in self.stages)
 
     def close(self) -> None:
         """Release the devices."""
@@ -153,7 +159,18 @@ class Stages:
     ) -> Reranking:
         """What ranks the records of a format, with these budgets of the stages."""
         made = [
-            self._reranker(number, format, budget, window_bytes, stats, report) for number, budget in enumerate(budgets)
+            WindowReranker(
+                scorer=stage.opened,
+                limits=self.limits(number, window_bytes),
+                budget=budget,
+                write=self.config.write,
+                progress=StageProgress(stats, number == 0, stage is self.last) if len(budgets) > 1 else stats,
+                report=report,
+                candidates_path=format.candidates_path,
+                refuse_cut=stage.config.model.long_docs == "error",
+                refuse_empty=format.needs_candidates,
+            )
+            for number, (stage, budget) in enumerate(zip(self.stages, budgets, strict=True))
         ]
         return Cascade(tuple(made), keeping_of(self.config)) if len(self.config.stages) > 1 else made[0]
 
@@ -163,23 +180,6 @@ class Stages:
         if number:
             return WindowLimits(tokens, closes=False)
         return first_limits(tokens, keeping_of(self.config), window_bytes)
-
-    def _reranker(
-        self, number: int, format: Format, budget: Budget, window_bytes: int, stats: Stats, report: Report
-    ) -> WindowReranker:
-        stage, several = self.stages[number], len(self.stages) > 1
-        assert stage.used is not None
-        return WindowReranker(
-            scorer=stage.used,
-            limits=self.limits(number, window_bytes),
-            budget=budget,
-            write=self.config.write,
-            progress=StageProgress(stats, number == 0, stage is self.last) if several else stats,
-            report=report,
-            candidates_path=format.candidates_path,
-            refuse_cut=stage.config.model.long_docs == "error",
-            refuse_empty=format.needs_candidates,
-        )
 
 
 @contextmanager

@@ -189,7 +189,9 @@ def test_a_stop_anywhere_after_out_of_memory_continues_with_the_learned_budget(
             content = lines(at) + b"bad\n" + lines(RECORDS - at, start=at)
             whole = job_of(quick_folder, content, model)
             run(quick_folder, model, *SMALL, "--strict", code=4)
-            learned = commits(quick_folder / "out.jsonl") > 0 and last_commit(quick_folder)["budgets"][0]["tokens"] <= 40
+            learned = (
+                commits(quick_folder / "out.jsonl") > 0 and last_commit(quick_folder)["budgets"][0]["tokens"] <= 40
+            )
             done = run(quick_folder, model, *SMALL, "--resume", code=3)
             assert not (learned and "out of memory" in done.said)
             assert (quick_folder / "out.jsonl").read_bytes() == whole.golden

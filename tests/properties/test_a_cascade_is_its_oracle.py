@@ -1,5 +1,6 @@
 """A cascade ranks as scoring and cutting each record by hand does, and its windows follow from the records alone."""
 
+import itertools
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -86,7 +87,9 @@ def oracle(request, keeping, write):
 def fused_values(left, last, before, weight):
     """Fused scores, as their definitions say."""
     if weight is None:
-        ranks = [{n: rank for rank, n in enumerate(sorted(left, key=lambda n: (-of[n], n)), 1)} for of in (last, before)]
+        ranks = [
+            {n: rank for rank, n in enumerate(sorted(left, key=lambda n: (-of[n], n)), 1)} for of in (last, before)
+        ]
         return [sum(1 / (60 + rank[n]) for rank in ranks) for n in left]
     ends = [(min(of[n] for n in left), max(of[n] for n in left)) for of in (last, before)] if left else []
     scaled = [
@@ -128,7 +131,7 @@ def test_the_order_is_that_of_scoring_and_cutting_by_hand(lines, limits, keeps, 
         for index, all_scores in zip(ranking.indices, ranking.stage_scores, strict=True):
             assert [score is not None for score in all_scores] == [index in stage for stage in stages]
         falling = ranking.falling()
-        assert all(one >= other for one, other in zip(falling, falling[1:], strict=False))
+        assert all(one >= other for one, other in itertools.pairwise(falling))
 
 
 @given(LINES, LIMITS, KEEPS, st.booleans(), FUSIONS, st.integers(1, 200))
