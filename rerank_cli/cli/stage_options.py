@@ -12,9 +12,9 @@ from rerank_cli.core.config import LongDocs, ModelConfig, ReadConfig, StageConfi
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
 from rerank_cli.core.stages import Fusion
+from rerank_cli.formats.record_format import GIVEN
 from rerank_cli.formats.templates import Template
 
-GIVEN = "previous_score"
 MOST_STAGES = 8
 
 Stage = Annotated[

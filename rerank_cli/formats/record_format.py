@@ -25,6 +25,7 @@ from rerank_cli.formats.json_values import Malformed, number_of, numbers_of, wit
 
 COUNT = "num_candidates"  # how many candidates the input had, where some are left out
 STAGE, STAGE_SCORES = "stage", "stage_scores"  # of a cascade: only both together are ours
+GIVEN = "previous_score"  # the stage that is the score of the input
 FIRST_STAGE = "stage_1_score"  # in tables, which have a column a stage
 OUR_FIELDS = frozenset({"index", "score", "logit", "previous_score", "truncated", "chunk", COUNT, STAGE_SCORES})
 
@@ -211,13 +212,15 @@ def given_scores(record: dict[str, Any], path: str) -> tuple[float, ...]:
     if not candidates:
         return ()
     values: Sequence[float] | None
-    if are_staged(candidates):
-        _, values = scores_of(candidates, path)
-    else:
-        values = numbers_of(candidates, "score", path) or numbers_of(candidates, "logit", path)
+    try:
+        if are_staged(candidates):
+            _, values = scores_of(candidates, path)
+        else:
+            values = numbers_of(candidates, "score", path) or numbers_of(candidates, "logit", path)
+    except Malformed as fault:
+        raise Malformed(f"{GIVEN}: {fault.reason}", fault.path, content=True) from None
     if values is None:
-        reason = 'the candidates have no "score", which previous_score needs'
-        raise Malformed(reason, f"{path}[0].score", content=True)
+        raise Malformed(f'{GIVEN}: the candidates have no "score"', f"{path}[0].score", content=True)
     return tuple([float(value) for value in values])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from rerank_cli import __version__
 from rerank_cli.core.config import ModelConfig, RunConfig
 from rerank_cli.core.scorer import Identity
+from rerank_cli.formats.record_format import GIVEN
 
 MOST_NAMED = 4  # differences
 CHANGED = {  # what is known by its hash alone
@@ -24,12 +25,14 @@ CHANGED = {  # what is known by its hash alone
 }
 OF_A_MODEL = {"weights_sha256", "tokenizer_sha256", "config_sha256"}
 OF_STAGE = re.compile(r"stage_([0-9]+)_(.+)")
-NO_OPTIONS = {
+NO_OPTIONS = {  # what is no option, or has another name
     "device": "the device",
     "keep": "keep",
     "fusion": "--fuse",
     "stages": "the number of stages",
-}  # what an option only leads to
+    "composed": "the templates of the stages",
+}
+NO_RESULT = ("inputs", "input_named", "format", "run", "queries", "corpus", "folder", "need_texts", "need_scores")
 
 
 def fingerprint(
@@ -41,7 +44,7 @@ def fingerprint(
     besides the inputs.
     """
     read = asdict(config.read)
-    for irrelevant in ("inputs", "input_named", "format", "run", "queries", "corpus", "folder", "need_texts"):
+    for irrelevant in NO_RESULT:
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
     del write["model"], write["scored"], write["score_chosen"]  # part of the engine's identity; change no result
@@ -72,7 +75,7 @@ def _of_stages(config: RunConfig, identities: Sequence[Identity]) -> dict[str, A
     engines = iter(identities)
     for number, stage in enumerate(config.stages[:-1], 1):
         mine: dict[str, Any] = {"keep": stage.keep}
-        mine |= {"model": "previous_score"} if stage.model is None else _of_engine(stage.model, next(engines))
+        mine |= {"model": GIVEN} if stage.model is None else _of_engine(stage.model, next(engines))
         found |= {f"stage_{number}_{name}": value for name, value in mine.items()}
     return found
 

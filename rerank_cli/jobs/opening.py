@@ -9,6 +9,7 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.scorer import Identity, Scorer
 from rerank_cli.engines.choice import REMOTE, expected_engine, open_scorer
 from rerank_cli.files.inputs import Inputs
+from rerank_cli.formats.record_format import GIVEN
 from rerank_cli.formats.translated import Format
 
 COUNTED_BYTES = 64 * 2**20  # an input of at most this size is read once more, to count its records
@@ -46,7 +47,7 @@ def opening_sentence(
 def stages_in_words(config: RunConfig) -> str:
     """The stages of a cascade, in order."""
     named = [
-        f"{'previous_score' if stage.model is None else stage.model.model}"
+        f"{GIVEN if stage.model is None else stage.model.model}"
         + (f" (keeps {stage.keep:,})" if stage.keep is not None else "")
         for stage in config.stages
     ]

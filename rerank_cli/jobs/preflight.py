@@ -19,6 +19,7 @@ from rerank_cli.formats.cells import DELIMITERS
 from rerank_cli.formats.field_hints import field_hint
 from rerank_cli.formats.json_values import NEEDS_ID
 from rerank_cli.formats.per_line import by_jq
+from rerank_cli.formats.record_format import GIVEN
 from rerank_cli.formats.suffixes import suffix_of
 
 OTHER_FORMAT = "If the records have another format, name it with --format. `rerank check` shows the errors."
@@ -27,9 +28,10 @@ NATIVE_FORMAT = (
     "with --query-field, --candidates-field and --text-field. `rerank check` shows the errors."
 )
 CONTENT = "The format is right, the content of the records is not. `rerank check` shows the errors."
-TEMPLATES = {
+CAUSES = {  # by what reasons begin with
     "--query-template": "Names in braces are fields of the record; {name?} is an optional one.",
     "--doc-template": "Names in braces are fields of the candidate, else of the record; {name?} is an optional one.",
+    GIVEN: "Each candidate needs a number in its field score. --stage with a model, or --model alone, needs none.",
 }
 NO_IDS = (
     "The output format needs ids, which the records lack. %s, or choose an --output-format without ids, such as csv."
@@ -187,8 +189,8 @@ def _all_bad(bad: list[Failure], format_name: str, read: ReadConfig) -> InputErr
     else:
         first = next(failure for failure in bad if failure.content)
         cause, advice = "", _ids_advice(format_name) if NEEDS_ID in first.reason else CONTENT
-        if (option := first.reason.partition(":")[0]) in TEMPLATES:
-            cause, advice = f"; {option} does not fit", TEMPLATES[option]
+        if (option := first.reason.partition(":")[0]) in CAUSES:
+            cause, advice = f"; {option} does not fit", CAUSES[option]
     line = f"Line {first.origin.line}: {first.reason} (at {first.path})"
     return InputError(f"{first.origin.source}: the {number} bad{cause}. {line}", advice)
 

@@ -16,6 +16,7 @@ from rerank_cli.core.scorer import BUDGETS, RemoteScorer
 from rerank_cli.core.stats import StageCounters, Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
+from rerank_cli.formats.record_format import GIVEN
 from rerank_cli.jobs.fingerprint import readable
 from rerank_cli.jobs.stages import Stages
 from rerank_cli.jobs.stores import why_not_exact
@@ -83,7 +84,7 @@ def _stages(config: RunConfig, stages: Stages, stats: Stats) -> dict[str, Any]:
     for number, stage in enumerate(config.stages, 1):
         row: dict[str, Any] = {"stage": number, "keep": stage.keep}
         if stage.model is None:
-            found.append(row | {"model": "previous_score"})
+            found.append(row | {"model": GIVEN})
             continue
         identity, count = next(opened).identity, next(counts, StageCounters())
         named = {name: getattr(identity, name) for name in ("model", "engine", "dtype", "weights_sha256")}

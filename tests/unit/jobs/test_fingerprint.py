@@ -13,9 +13,11 @@ from rerank_cli.core.config import (
     Origins,
     ReadConfig,
     RunConfig,
+    StageConfig,
     WriteConfig,
 )
 from rerank_cli.core.scorer import Identity, Traits, budgets_of
+from rerank_cli.core.stages import Fusion
 from rerank_cli.engines.machine import python_version
 from rerank_cli.files.journal import decode, encode
 from rerank_cli.jobs.fingerprint import differing, fingerprint
@@ -25,7 +27,7 @@ CONFIG = RunConfig()
 
 
 def changed(config=CONFIG, format_name="native", identity=IDENTITY):
-    return differing(fingerprint(CONFIG, "native", IDENTITY), fingerprint(config, format_name, identity))
+    return differing(fingerprint(CONFIG, "native", [IDENTITY]), fingerprint(config, format_name, [identity]))
 
 
 def test_the_same_run_has_the_same_fingerprint():
@@ -41,6 +43,10 @@ CHANGES_THE_RESULT = [
     ReadConfig(limit=3),
     ReadConfig(max_line_bytes=10),
     ReadConfig(max_candidates=3),
+    ReadConfig(composed=((None, "{text}"), (None, None))),
+    WriteConfig(fusion=Fusion()),
+    WriteConfig(drop=True),
+    WriteConfig(stages=2),
     WriteConfig(format="trec"),
     WriteConfig(top_k=3),
     WriteConfig(min_score=0.5),
@@ -64,6 +70,7 @@ def test_an_option_that_can_change_the_result_changes_the_fingerprint(group):
         RunConfig(read=ReadConfig(format="native")),
         RunConfig(read=ReadConfig(need_texts=False)),
         RunConfig(read=ReadConfig(input_named=False)),
+        RunConfig(read=ReadConfig(need_scores=True)),
         RunConfig(files=FileConfig(output="out", errors="errors", stats="stats", overwrite=True, resume=True)),
         RunConfig(error_limit=ErrorLimit(count=3)),
         RunConfig(origins=Origins(config_file="a.toml", config_file_sha256="0", sources={"top-k": "file"})),
@@ -90,7 +97,7 @@ def test_everything_that_an_engine_is_changes_it(name):
 
 def test_a_version_of_a_library_or_of_ours_changes_it():
     assert changed(identity=replace(IDENTITY, versions={"torch": "3", "tokenizers": "1"})) == ("torch was 2, is 3")
-    assert fingerprint(CONFIG, "native", IDENTITY)["rerank_version"] == __version__
+    assert fingerprint(CONFIG, "native", [IDENTITY])["rerank_version"] == __version__
     assert changed(format_name="trec") == "--format was native, is trec"
 
 
@@ -117,16 +124,16 @@ NO_RESULT = {"offline", "requested", "verify", "api_key_file", "concurrency", "r
 
 
 def test_every_option_of_the_model_is_in_it_or_in_the_identity_of_its_engine():
-    named = OF_THE_ENGINE | fingerprint(CONFIG, "native", IDENTITY).keys()
+    named = OF_THE_ENGINE | fingerprint(CONFIG, "native", [IDENTITY]).keys()
     assert ModelConfig.__dataclass_fields__.keys() - named == NO_RESULT
     assert {*OF_THE_ENGINE} <= Identity.__dataclass_fields__.keys()
 
 
 def test_no_option_hides_another_of_the_same_name():
-    written = fingerprint(RunConfig(write=WriteConfig(format="out")), "in", IDENTITY)
+    written = fingerprint(RunConfig(write=WriteConfig(format="out")), "in", [IDENTITY])
     assert (written["format"], written["output_format"]) == ("in", "out")
     groups = (ReadConfig, WriteConfig, BatchConfig, Identity)
-    of_reading = ("inputs", "input_named", "run", "queries", "corpus", "folder", "need_texts")
+    of_reading = ("inputs", "input_named", "run", "queries", "corpus", "folder", "need_texts", "need_scores")
     left_out = (*of_reading, "model of WriteConfig", "scored", "score_chosen", "versions")
     names = sum(len(group.__dataclass_fields__) for group in groups) - len(left_out)
     added = ("rerank_version", "long_docs", "chunk_overlap")
@@ -137,8 +144,37 @@ def test_a_fingerprint_is_the_same_after_a_stay_in_the_journal():
     config = RunConfig(
         write=WriteConfig(top_k=3, min_score=0.1), batch=BatchConfig(batch_tokens=2**40, window_tokens=7)
     )
-    made = fingerprint(config, "native", IDENTITY)
+    made = fingerprint(config, "native", [IDENTITY])
     assert differing(decode(encode({"fingerprint": made}))["fingerprint"], made) == ""
+
+
+STAGED = RunConfig(stages=(StageConfig(model=ModelConfig(), keep=20), StageConfig(model=ModelConfig())))
+
+
+def of_stages(config=STAGED, first=IDENTITY):
+    return fingerprint(config, "native", [first, IDENTITY])
+
+
+@pytest.mark.parametrize("name", [f for f in Identity.__dataclass_fields__ if f != "versions"])
+def test_everything_that_the_engine_of_an_earlier_stage_is_changes_it(name):
+    said = differing(of_stages(), of_stages(first=replace(IDENTITY, **{name: "other"})))
+    assert said.startswith(f"of stage 1: {NAMES.get(name, '--' + name.replace('_', '-') + ' was ')}")
+
+
+def test_what_an_earlier_stage_keeps_and_does_with_long_documents_changes_it():
+    def first(**changes):
+        return replace(STAGED, stages=(replace(STAGED.stages[0], **changes), STAGED.stages[1]))
+
+    assert differing(of_stages(), of_stages(first(keep=5))) == "of stage 1: keep was 20, is 5"
+    chunked = first(model=ModelConfig(long_docs="chunk"))
+    assert differing(of_stages(), of_stages(chunked)) == "of stage 1: --long-docs was truncate, is chunk"
+    given = fingerprint(first(model=None), "native", [IDENTITY])
+    assert "of stage 1: --model was m, is previous_score" in differing(of_stages(), given)
+
+
+def test_fusion_is_named_as_its_option():
+    fused = RunConfig(write=WriteConfig(fusion=Fusion(0.7)))
+    assert changed(fused) == "--fuse was not set, is minmax:0.7"
 
 
 def test_budgets_follow_the_engine_unless_they_are_given():
