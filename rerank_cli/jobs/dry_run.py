@@ -18,13 +18,12 @@ from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Entry, Failure, Mark, Request
 from rerank_cli.core.scorer import Batch, PreparedPair, Scorer, budgets_of, known_and_unknown
 from rerank_cli.core.stats import Clock, Stats
-from rerank_cli.engines.choice import expected_engine
 from rerank_cli.files.inputs import Inputs
 from rerank_cli.formats.registry import open_format, open_inputs
 from rerank_cli.formats.translated import Format
 from rerank_cli.jobs.documents import Documents
 from rerank_cli.jobs.estimate import PlannedShapes, estimate, estimate_vectors
-from rerank_cli.jobs.opening import opening_sentence
+from rerank_cli.jobs.opening import expected_engines, opening_sentence
 from rerank_cli.jobs.planned_run import DryRun, Remote
 from rerank_cli.jobs.preflight import check_first_records, check_paths
 from rerank_cli.jobs.sampling import Sample, Whole, records_to_score
@@ -181,7 +180,7 @@ def dry_run(config: RunConfig, stats: Stats, report: Report, announce: Report, w
 
 
 def _announce(config: RunConfig, inputs: Inputs, source: Whole | Sample, announce: Report) -> None:
-    announce(opening_sentence(config, inputs, source.count(), expected_engine(config.model), verb="planning"))
+    announce(opening_sentence(config, inputs, source.count(), expected_engines(config)[-1], verb="planning"))
 
 
 def _look(

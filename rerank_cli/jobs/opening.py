@@ -3,8 +3,11 @@
 It is reported before a model is looked for, so nothing is imported or downloaded for it.
 """
 
-from rerank_cli.core.config import RunConfig
-from rerank_cli.core.errors import ConfigError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rerank_cli.core.config import RunConfig, StageConfig
+from rerank_cli.core.errors import ConfigError, RerankError
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.scorer import Identity, Scorer
 from rerank_cli.engines.choice import REMOTE, expected_engine, open_scorer
@@ -60,14 +63,44 @@ def engine_of(identity: Identity) -> tuple[str, ...]:
     return (identity.engine,) if identity.engine == REMOTE else (identity.engine, identity.dtype)
 
 
+def with_models(config: RunConfig) -> list[StageConfig]:
+    """The stages of a run that have a model, in order."""
+    stages = config.stages or (StageConfig(model=config.model),)
+    return [stage for stage in stages if stage.model is not None]
+
+
+def name_of_stage(config: RunConfig, number: int) -> str:
+    """How messages call a stage with a model, which is number `number` of those; "" where there is one alone."""
+    if len(config.stages) < 2:
+        return ""
+    return f"stage {number + 1 + len(config.stages) - len(with_models(config))}"
+
+
+@contextmanager
+def of_a_stage(name: str) -> Iterator[None]:
+    """Say in an error of which stage it is, where there are several."""
+    try:
+        yield
+    except RerankError as fault:
+        if name:
+            fault.message = f"{name}: {fault.message}"
+        raise
+
+
+def expected_engines(config: RunConfig) -> list[tuple[str, ...] | None]:
+    """The engine with its dtype that each stage will have, None where it is not known. Raises as `expected_engine`."""
+    found = []
+    for number, stage in enumerate(with_models(config)):
+        with of_a_stage(name_of_stage(config, number)):
+            found.append(expected_engine(stage.model or config.model))
+    return found
+
+
 def announce_run(
     config: RunConfig, inputs: Inputs, records: int | None, opened: Scorer | None, announce: Report
 ) -> tuple[str, ...] | None:
     """Report what a run is about to do; returns the engine and dtype that are expected, None while unknown."""
-    expected = expected_engine(config.model) if opened is None else engine_of(opened.identity)
-    for stage in config.stages[:-1]:
-        if stage.model is not None and opened is None:
-            expected_engine(stage.model)  # which refuses what cannot be
+    expected = expected_engines(config)[-1] if opened is None else engine_of(opened.identity)
     announce(opening_sentence(config, inputs, records, expected))
     return expected
 

@@ -4,19 +4,18 @@ A run without --stage is a run of one stage.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rerank_cli.core.config import ModelConfig, RunConfig, StageConfig
-from rerank_cli.core.errors import ConfigError, RerankError
+from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.plan import Budget, WindowLimits
 from rerank_cli.core.protocols import Report
 from rerank_cli.core.records import Entry, Mark
 from rerank_cli.core.scorer import Identity, Scorer, budgets_of
 from rerank_cli.core.stats import StageProgress, Stats
 from rerank_cli.formats.translated import Format
-from rerank_cli.jobs.opening import opened_engine
+from rerank_cli.jobs.opening import name_of_stage, of_a_stage, opened_engine, with_models
 from rerank_cli.jobs.stores import Stores
 from rerank_cli.reranking.cascade import Cascade, Keeping
 from rerank_cli.reranking.reranker import WindowReranker
@@ -30,24 +29,11 @@ class Reranking(Protocol):
         """The ranked windows of entries."""
 
 
-def with_models(config: RunConfig) -> list[StageConfig]:
-    """The stages of a run that have a model, in order."""
-    stages = config.stages or (StageConfig(model=config.model),)
-    return [stage for stage in stages if stage.model is not None]
-
-
 def keeping_of(config: RunConfig) -> Keeping:
     """What stages before the last keep."""
     before = config.stages[:-1]
     given = bool(before) and before[0].model is None
     return Keeping(tuple([stage.keep for stage in before]), given, config.write.fusion is not None)
-
-
-def name_of_stage(config: RunConfig, number: int) -> str:
-    """How messages call a stage with a model, which is number `number` of those; "" where there is one alone."""
-    if len(config.stages) < 2:
-        return ""
-    return f"stage {number + 1 + len(config.stages) - len(with_models(config))}"
 
 
 def first_limits(tokens: int, keeping: Keeping, window_bytes: int) -> WindowLimits:
@@ -180,17 +166,6 @@ class Stages:
         if number:
             return WindowLimits(tokens, closes=False)
         return first_limits(tokens, keeping_of(self.config), window_bytes)
-
-
-@contextmanager
-def of_a_stage(name: str) -> Iterator[None]:
-    """Say in an error of which stage it is, where there are several."""
-    try:
-        yield
-    except RerankError as fault:
-        if name:
-            fault.message = f"{name}: {fault.message}"
-        raise
 
 
 def _opened(config: RunConfig, stage: StageConfig, report: Report, *, is_last: bool) -> RunStage:
