@@ -53,7 +53,7 @@ slow: $(READY) ## the tests that take long: engines, exports, training, what tes
 faults: $(READY) strace ## every fault point: a table, and one JSON line last
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --exhaustive tests/faults tests/properties
 
-mutants: $(READY) strace ## break the journal, the planner, the ranking and the engines in 135 ways: each must fail a named test
+mutants: $(READY) strace ## break the journal, the planner, the ranking and the engines in 150 ways: each must fail a named test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/measure/mutants.py
 
 determinism: $(READY) ## how far a logit moves when its batch is composed otherwise

@@ -158,51 +158,7 @@ def score(
         raise no_output(context, inputs or [])
     if stats == "-":
         raise ConfigError("--stats -: standard output carries only records", "Name a file.")
-    if seed is not None and sample is None:
-        raise ConfigError("--seed needs --sample", "It decides which records are drawn.")
-    named_model = dataclasses.replace(o.model_of(context), vectors=vectors is not None)
-    cascade = s.cascade_of(
-        stage,
-        fuse,
-        named_model,
-        dataclasses.replace(o.reading(context), sample=sample, seed=seed or 0),
-        drop=drop,
-        model_typed=s.model_is_typed(context),
-    )
-    last = cascade.stages[-1].model if cascade.stages else named_model
-    assert last is not None  # which a cascade has
-    config = RunConfig(
-        read=cascade.read,
-        write=WriteConfig(
-            format=o.format_to_write(context),
-            top_k=top_k,
-            min_score=min_score,
-            no_text=no_text,
-            score=score_kind,
-            score_chosen=o.chosen_by_user(context, "score_kind"),
-            digits=digits,
-            tag=tag,
-            model="fake" if engine == "fake" else last.model,
-            fusion=cascade.fusion,
-            stages=max(1, len(cascade.stages)),
-            drop=drop,
-        ),
-        model=last,
-        stages=cascade.stages,
-        batch=BatchConfig(batch_tokens=batch_tokens, window_tokens=window_tokens),
-        files=FileConfig(
-            output="-" if output is None else output,
-            errors=errors,
-            stats=stats,
-            overwrite=overwrite,
-            resume=resume,
-            score_cache=score_cache,
-            vectors=vectors,
-            cache_gb=cache_size(cache_gb, score_cache, vectors),
-        ),
-        error_limit=error_limit(max_errors, strict),
-        origins=origins_of(context),
-    )
+    config = _config(context)
     reporter = _reporter(output, progress, quiet)
     if dry_run:
         return run_dry(config, reporter)
@@ -218,6 +174,40 @@ def score(
     if status == ExitStatus.SOME_FAILED:
         report(f"{run.stats.total.failed} of {run.stats.total.records} records failed: see {errors_name(config.files)}")
     return status
+
+
+def _config(context: typer.Context) -> RunConfig:
+    """What the parameters of a run come to. Raises ConfigError for what does not go together."""
+    given = context.params
+    if given["seed"] is not None and given["sample"] is None:
+        raise ConfigError("--seed needs --sample", "It decides which records are drawn.")
+    model = dataclasses.replace(o.model_of(context), vectors=given["vectors"] is not None)
+    read = dataclasses.replace(o.reading(context), sample=given["sample"], seed=given["seed"] or 0)
+    typed = s.model_is_typed(context)
+    cascade = s.cascade_of(given["stage"], given["fuse"], model, read, drop=given["drop"], model_typed=typed)
+    last = cascade.last or model
+    return RunConfig(
+        read=cascade.read,
+        write=WriteConfig(
+            format=o.format_to_write(context),
+            score=given["score_kind"],
+            score_chosen=o.chosen_by_user(context, "score_kind"),
+            model="fake" if given["engine"] == "fake" else last.model,
+            fusion=cascade.fusion,
+            stages=max(1, len(cascade.stages)),
+            **{name: given[name] for name in ("top_k", "min_score", "no_text", "digits", "tag", "drop")},
+        ),
+        model=last,
+        stages=cascade.stages,
+        batch=BatchConfig(batch_tokens=given["batch_tokens"], window_tokens=given["window_tokens"]),
+        files=FileConfig(
+            output="-" if given["output"] is None else given["output"],
+            cache_gb=cache_size(given["cache_gb"], given["score_cache"], given["vectors"]),
+            **{name: given[name] for name in ("errors", "stats", "overwrite", "resume", "score_cache", "vectors")},
+        ),
+        error_limit=error_limit(given["max_errors"], given["strict"]),
+        origins=origins_of(context),
+    )
 
 
 def _reporter(output: str | None, progress: o.Progress, quiet: bool) -> Reporter:

@@ -89,6 +89,11 @@ class Asked:
     fusion: Fusion | None
     read: ReadConfig
 
+    @property
+    def last(self) -> ModelConfig | None:
+        """The model that ranks; None without stages."""
+        return self.stages[-1].model if self.stages else None
+
 
 def model_is_typed(context: typer.Context) -> bool:
     """Whether --model was typed: one in the environment or in a file is for runs without stages."""

@@ -92,7 +92,7 @@ class Counters:
 
 
 class Progress(Protocol):
-    """What is told of a run while it scores."""
+    """What a run reports while it scores."""
 
     def batch_scored(self, pairs: int, tokens: int, padded: int, seconds: float) -> None:
         """The engine has finished a batch."""

@@ -63,6 +63,16 @@ def stage_columns(stages: int) -> tuple[str, ...]:
     return ("stage", *(f"stage_{number}_score" for number in range(1, stages + 1))) if stages > 1 else ()
 
 
+def _computed(ranking: Ranking, place: int, of_stages: tuple[str, ...]) -> dict[str, str]:
+    """The columns that a ranking adds to a row."""
+    logit = repr(ranking.logits[place]) if ranking.has_logit(ranking.indices[place]) else ""
+    columns = {"score": repr(ranking.scores[place]), "logit": logit, "rank": str(place + 1)}
+    if not ranking.stages:
+        return columns
+    found = (ranking.stages[place], *ranking.stage_scores[place])
+    return columns | {name: "" if value is None else repr(value) for name, value in zip(of_stages, found, strict=True)}
+
+
 class Separated(GroupedRecordFormat):
     """Rows with a delimiter between columns. A record is the list of its rows' cells."""
 
@@ -204,14 +214,7 @@ class Separated(GroupedRecordFormat):
         for place, index in enumerate(ranking.indices):
             row = dict(zip(self._names, body[index], strict=True))
             row |= {BEFORE + name: row.get(name, "") for name in COMPUTED}
-            logit = repr(ranking.logits[place]) if ranking.has_logit(index) else ""
-            row |= {"score": repr(ranking.scores[place]), "logit": logit, "rank": str(place + 1)}
-            if ranking.stages:
-                found = (ranking.stages[place], *ranking.stage_scores[place])
-                row |= {
-                    name: "" if value is None else repr(value)
-                    for name, value in zip(self._of_stages, found, strict=True)
-                }
+            row |= _computed(ranking, place, self._of_stages)
             rows.append([row[name] for name in columns])
         return rows
 

@@ -94,7 +94,7 @@ class _Look:
         return prepared
 
     def windows(self, entries: Iterator[Entry], start: Mark, stats: Stats | None = None) -> Iterator[Window]:
-        """Plan the batches of entries, window by window. `stats` are told of the progress."""
+        """Plan the batches of entries, window by window. `stats` get the progress."""
         slices = windows(
             entries,
             self.prepare,

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import mutants_of_apis
+import mutants_of_cascades
 import mutants_of_engines
 import mutants_of_stores
 from mutant import Mutant
@@ -105,8 +106,8 @@ MUTANTS = [
     Mutant(
         "the learned budget is not saved",
         "files/file_output.py",
-        "Commit(counters, Place.of(end), output, errors, budget)",
-        "Commit(counters, Place.of(end), output, errors, None)",
+        "Commit(counters, Place.of(end), output, errors, budgets)",
+        "Commit(counters, Place.of(end), output, errors, ())",
         "unit/files/test_file_output.py::test_a_stopped_run_continues_after_its_last_commit",
     ),
     Mutant(
@@ -354,6 +355,7 @@ MUTANTS = [
     *mutants_of_engines.MUTANTS,
     *mutants_of_stores.MUTANTS,
     *mutants_of_apis.MUTANTS,
+    *mutants_of_cascades.MUTANTS,
 ]
 
 

@@ -95,7 +95,7 @@ def test_a_record_that_the_first_stage_cannot_score_fails_and_is_not_given_to_th
 @pytest.mark.parametrize("broken", [0, 1])
 def test_a_stage_with_many_logits_that_are_no_numbers_ends_the_run(broken):
     faults = [f"seed={stage},nan={float(stage == broken)}" for stage in (0, 1)]
-    with pytest.raises(DeviceError, match="logits are not finite"):
+    with pytest.raises(DeviceError, match="finite"):
         ranked(entries_of(RECORD), *[fake(each) for each in faults])
 
 
@@ -156,3 +156,42 @@ def test_progress_counts_pairs_once_and_the_input_when_its_last_stage_is_done():
     assert stats.live.pairs == 5  # identical records share their pairs
     assert stats.records_scored == pytest.approx(3)
     assert stats.bytes_scored == pytest.approx(entries[-1].end.disk)
+
+
+def sizes(first, second, records, keep, tokens, kept=None):
+    """How many records each window has."""
+    made, _ = cascade(first, second, keep=(keep,), limits=WindowLimits(tokens=tokens))
+    return [len(window.results) for window in made.windows(iter(entries_of(*records)), Mark())]
+
+
+def test_a_window_holds_as_many_more_records_as_the_last_stage_scores_less_of_them():
+    records = [{"query": f"q{n}", "candidates": [f"{n} {m}" for m in range(20)]} for n in range(40)]
+    assert sizes(fake("seed=1"), fake("seed=2"), records, keep=20, tokens=400) == [5] * 8  # 80 tokens a record
+    assert sizes(fake("seed=1"), fake("seed=2"), records, keep=5, tokens=400) == [20] * 2
+    assert sizes(fake("seed=1"), fake("seed=2"), records, keep=1, tokens=400) == [40]
+
+
+def test_a_window_that_holds_more_is_scored_in_slices():
+    """So that the first stage needs no more memory than in a run without stages."""
+
+    class Sliced(Watched):
+        most = 0
+
+        def score(self, batches):
+            for batch in batches:
+                self.most = max(self.most, batch.tokens)
+                yield from super().score(iter([batch]))
+
+    first, second = Sliced(fake("seed=1")), Sliced(fake("seed=2"))
+    records = [{"query": f"q{n}", "candidates": [f"{n} {m}" for m in range(20)]} for n in range(40)]
+    assert sizes(first, second, records, keep=5, tokens=400) == [20] * 2
+    assert 320 <= first.most <= 400
+    assert 320 <= second.most <= 400
+
+
+def test_the_budgets_of_all_stages_are_given_with_each_window():
+    made, _ = cascade(fake("seed=1,oom_above=4"), fake("seed=2,oom_above=7"))
+    (window,) = made.windows(iter(entries_of(RECORD)), Mark())
+    assert [budget.tokens for budget in window.budgets] == [made.stages[0].budget.tokens, made.stages[1].budget.tokens]
+    assert window.budgets[0].tokens < 8192
+    assert window.budgets[0] != window.budgets[1]
