@@ -11,8 +11,8 @@ MUTANTS = [
     Mutant(
         "cascades: of equal candidates the last is kept",
         "core/stages.py",
-        "tuple(sorted([self.positions[n] for n in self.order()[:keep]]))",
-        "tuple(sorted([self.positions[n] for n in sorted(range(len(self.logits)), key=self.logits.__getitem__)[-keep:]]))",
+        "return sorted(range(len(self.logits)), key=self.logits.__getitem__, reverse=True)",
+        "return sorted(range(len(self.logits)), key=self.logits.__getitem__)[::-1]",
         BY_HAND,
     ),
     Mutant(
