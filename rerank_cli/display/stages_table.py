@@ -16,7 +16,7 @@ def stages_table(evaluation: Evaluation) -> list[str]:
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [
         "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
+            cell.rjust(width) if 0 < column < len(widths) - 1 else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in [head, *rows]
@@ -50,7 +50,7 @@ def stages_as_dicts(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _cells(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     names = list(evaluation.means)[:MOST_MEASURES]
-    head = ["after", *names, f"whole − stage, {names[0]}", "pairs", "seconds"]
+    head = ["after", *names, f"whole − stage, {names[0]}", "pairs", "time"]
     rows = []
     if evaluation.before_means:
         before = next(each for each in evaluation.differences if each.measure == names[0])
@@ -66,7 +66,7 @@ def _row(stage: StageMeasured, names: list[str]) -> list[str]:
         *(f"{stage.means[name]:.4f}" for name in names),
         "" if gain is None else _interval(gain.gain, gain.low, gain.high),
         "" if stage.pairs is None else f"{stage.pairs:,}",
-        "" if stage.seconds is None else f"{stage.seconds:,.1f}",
+        "" if stage.seconds is None else f"{stage.seconds:,.1f} s",
     ]
 
 

@@ -178,8 +178,13 @@ def test_fusion_with_the_score_of_the_input_needs_no_stage(folder: Path) -> None
 
 def test_a_threshold_is_on_the_fused_score(folder: Path) -> None:
     done = score(folder, "-o", "-", "--model", "fake", "--fuse", "minmax:0.5", "--min-score", "0.5")
-    assert all(each["score"] >= 0.5 for written in done.records for each in written["candidates"])
-    assert 0 < sum(len(written["candidates"]) for written in done.records) < 16
+    for number, written in enumerate(done.records):
+        logits = [fake_logit(f"fruit {number}", text) for text in TEXTS]
+        low, high = min(logits), max(logits)
+        fused = {n: 0.5 * (logits[n] - low) / (high - low) + 0.5 * n / 3 for n in range(4)}
+        kept = sorted([n for n in fused if fused[n] >= 0.5], key=lambda n: -fused[n])
+        assert [each["index"] for each in written["candidates"]] == kept
+        assert 0 < len(kept) < 4
 
 
 def test_records_without_the_score_that_is_needed_fail_and_say_so(folder: Path) -> None:
