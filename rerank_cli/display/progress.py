@@ -55,6 +55,10 @@ def closing_line(document: dict[str, Any], now: datetime) -> str:
     rates = ("pairs_per_s",) if sent else ("pairs_per_s", "tokens_per_s")
     names = (*counts, *vectors, *sent, *resumed, "wall_s", "scoring_s", *rates)
     shown = {name: "unknown" if document[name] is None else document[name] for name in names}
+    for stage in document.get("stages", ()):
+        if "busy_s" in stage:
+            shown[f"stage_{stage['stage']}_pairs"] = stage["pairs"]
+            shown[f"stage_{stage['stage']}_s"] = round(stage["busy_s"], 3)
     return f"{now:%Y-%m-%dT%H:%M:%SZ} done " + " ".join(f"{name}={value}" for name, value in shown.items())
 
 

@@ -27,7 +27,7 @@ from support.running import ROOT, Finished, forked
 TRANSCRIPTS = sorted(Path(__file__).with_name("transcripts").glob("*.txt"))
 VARYING = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
-    (r"\b(wall_s|scoring_s|pairs_per_s|tokens_per_s)=[0-9.]+", r"\1=<figure>"),
+    (r"\b(wall_s|scoring_s|pairs_per_s|tokens_per_s|stage_\d_s)=[0-9.]+", r"\1=<figure>"),
     (r"^(ok   (?:torch|transformers|tokenizers|huggingface_hub|safetensors|orjson|typer|rich) +)\S+$", r"\1<version>"),
     (r"^(ok   rerank +).*$", r"\1<version>, <python>"),
     (r"not valid JSON: [^:]*? \(character \d+\)", "not valid JSON: <where>"),  # the words are the parser's
