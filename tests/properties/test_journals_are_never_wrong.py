@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rerank_cli.core.plan import Budget
-from rerank_cli.core.stats import Counters
+from rerank_cli.core.stats import Counters, StageCounters
 from rerank_cli.files.journal import VERSION, Commit, Extent, Place, decode, encode, read_journal
 
 COMMITS = [
     Commit(
-        Counters(records=100 * n, scored=99 * n, failed=n, busy_s=n / 7),
+        Counters(records=100 * n, scored=99 * n, failed=n, busy_s=n / 7, stages=(StageCounters(n),) * (n - 1)),
         Place(n // 3, 10 * n, 1000 * n, 1000 * n, f"{n:064x}"),
         Extent(5000 * n, 12345 * n),
         Extent(60 * n, 77 * n),
-        Budget(8192 // n, 2**27 // n),
+        tuple([Budget(8192 // n, 2**27 // n)] * n),
     )
     for n in (1, 2, 3)
 ]

@@ -5,25 +5,31 @@ from dataclasses import fields
 import pytest
 from support.making import Clock
 
-from rerank_cli.core.stats import Counters, Stats
+from rerank_cli.core.stats import Counters, StageCounters, Stats
 
 
-def numbered() -> Counters:
+def numbered(factor: int = 1, stages: int = 0) -> Counters:
     """Counters that all differ."""
-    return Counters(*range(1, len(fields(Counters)) + 1))
+    names = [field.name for field in fields(Counters) if field.name != "stages"]
+    of_stages = [StageCounters(*[factor * n for n in range(10, 10 + len(fields(StageCounters)))])] * stages
+    return Counters(**{name: factor * n for n, name in enumerate(names, 1)}, stages=tuple(of_stages))
 
 
-def test_every_counter_adds():
-    total = numbered() + numbered()
-    assert list(total.as_dict().values()) == [2 * n for n in range(1, len(fields(Counters)) + 1)]
+@pytest.mark.parametrize("stages", [0, 1, 3])
+def test_every_counter_adds(stages):
+    assert numbered(stages=stages) + numbered(stages=stages) == numbered(2, stages)
 
 
-def test_adding_nothing_changes_nothing():
-    assert numbered() + Counters() == numbered() == Counters() + numbered()
+@pytest.mark.parametrize("stages", [0, 1, 3])
+def test_adding_nothing_changes_nothing(stages):
+    assert numbered(1, stages) + Counters() == numbered(1, stages) == Counters() + numbered(1, stages)
 
 
-def test_counters_survive_a_dictionary_and_ignore_other_keys():
-    assert Counters.from_dict({**numbered().as_dict(), "unknown": 1}) == numbered()
+@pytest.mark.parametrize("stages", [0, 1, 3])
+def test_counters_survive_a_dictionary_and_ignore_other_keys(stages):
+    made = numbered(1, stages)
+    assert Counters.from_dict({**made.as_dict(), "unknown": 1}) == made
+    assert ("stages" in made.as_dict()) == (stages > 0)
     assert Counters.from_dict({}) == Counters()
 
 
