@@ -47,6 +47,7 @@ FLAG = Kind("true or false", "true", lambda value: isinstance(value, bool))
 WHOLE = Kind("a whole number", "10", _is_whole)
 NUMBER = Kind("a number", "0.5", lambda value: _is_whole(value) or isinstance(value, float))
 STRING = Kind("a string", '"a"', lambda value: isinstance(value, str))
+STAGES = Kind("stages", '["mini,keep=20", "BAAI/bge-reranker-v2-m3"], or a table [[stage]] for each', _is_words)
 STRINGS = Kind("a string or an array of strings", '["a", "b"]', _is_words)
 
 
@@ -116,6 +117,8 @@ def _known(
     """The entries of a file. Raises ConfigError for the first that is neither of the command nor of `others`."""
     known = {**others, **parameters(command)}
     for key, value in table.items():
+        if isinstance(value, dict) and key == STAGE and key in known:
+            raise ConfigError(f"{path}: [stage]: one stage is no cascade", "Write [[stage]] above each of two or more.")
         if isinstance(value, dict):
             raise ConfigError(
                 f"{path}: [{key}]: sections are not read", "Write all keys at the top, without a section."
@@ -134,17 +137,17 @@ def _known(
 
 def _checked(path: str, key: str, value: Any, parameter: Any) -> Any:
     """A value as the command line would give it. Raises ConfigError for one of another type."""
-    kind = _kind_of(parameter)
+    kind = STAGES if key == STAGE else _kind_of(parameter)
     if key == STAGE and isinstance(value, list):  # [[stage]]
-        value = [json.dumps(each) if isinstance(each, dict) else each for each in value]
+        value = [json.dumps(each, default=str) if isinstance(each, dict) else each for each in value]
     if not kind.fits(value):
         raise ConfigError(f"{path}: {key}: is not {kind.name}", f"Write for example: {key} = {_example(value, kind)}")
-    if kind in (STRING, STRINGS):
+    if kind in (STRING, STRINGS, STAGES):
         words = [value] if isinstance(value, str) else value
         if any("\0" in word for word in words):
             raise ConfigError(f"{path}: {key}: holds a NUL character", "Remove it.")
         typed = [os.fsdecode(word.encode()) for word in words]
-        return typed if kind is STRINGS else typed[0]
+        return typed[0] if kind is STRING else typed
     return value
 
 
@@ -156,6 +159,8 @@ def _kind_of(parameter: Any) -> Kind:
 
 def _example(value: Any, kind: Kind) -> str:
     """The value in the type that is wanted, where it has one, else any value of that type."""
+    if kind is STAGES:
+        return STAGES.example
     if kind is STRING and NUMBER.fits(value):
         return toml_text(str(value))
     if kind is WHOLE and isinstance(value, str) and value.isascii() and value.isdigit():

@@ -183,8 +183,7 @@ def _config(context: typer.Context) -> RunConfig:
         raise ConfigError("--seed needs --sample", "It decides which records are drawn.")
     model = dataclasses.replace(o.model_of(context), vectors=given["vectors"] is not None)
     read = dataclasses.replace(o.reading(context), sample=given["sample"], seed=given["seed"] or 0)
-    typed = s.model_is_typed(context)
-    cascade = s.cascade_of(given["stage"], given["fuse"], model, read, drop=given["drop"], model_typed=typed)
+    cascade = s.cascade_of(context, model, read)
     last = cascade.last or model
     return RunConfig(
         read=cascade.read,
@@ -195,6 +194,7 @@ def _config(context: typer.Context) -> RunConfig:
             model="fake" if given["engine"] == "fake" else last.model,
             fusion=cascade.fusion,
             stages=max(1, len(cascade.stages)),
+            keeps_all=cascade.keeps_all,
             **{name: given[name] for name in ("top_k", "min_score", "no_text", "digits", "tag", "drop")},
         ),
         model=last,

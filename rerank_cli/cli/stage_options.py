@@ -8,7 +8,8 @@ from typing import Annotated, Any, NamedTuple, get_args
 import typer
 
 from rerank_cli.cli.option import option
-from rerank_cli.core.config import LongDocs, ModelConfig, ReadConfig, StageConfig
+from rerank_cli.core.config import DEFAULT_MODEL, LongDocs, ModelConfig, ReadConfig, StageConfig
+from rerank_cli.core.dialects import HOSTED
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
 from rerank_cli.core.stages import Fusion
@@ -75,9 +76,11 @@ KEYS = {
     "long-docs": Key("long-docs=chunk", _fate),
     "chunk-overlap": Key("chunk-overlap=32", _whole(0)),
     "api": Key("api=cohere", _text),
+    "api-key-file": Key("api-key-file=key.txt", _text),
     "query-template": Key("query-template={query}", _text),
     "doc-template": Key("doc-template={title?} {text}", _text),
 }
+OF_ONE_MODEL = ("revision", "label", "prompt", "instruction")
 TEMPLATES = ("query-template", "doc-template")
 
 
@@ -90,38 +93,83 @@ class Asked:
     read: ReadConfig
 
     @property
+    def keeps_all(self) -> bool:
+        """Whether no stage drops a candidate."""
+        return all(stage.keep is None for stage in self.stages)
+
+    @property
     def last(self) -> ModelConfig | None:
         """The model that ranks; None without stages."""
         return self.stages[-1].model if self.stages else None
 
 
-def model_is_typed(context: typer.Context) -> bool:
-    """Whether --model was typed: one in the environment or in a file is for runs without stages."""
-    source = context.get_parameter_source("model")
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def cascade_of(
-    words: list[str] | None, fuse: str | None, model: ModelConfig, read: ReadConfig, *, drop: bool, model_typed: bool
-) -> Asked:
+def cascade_of(context: typer.Context, model: ModelConfig, read: ReadConfig) -> Asked:
     """What --stage and --fuse ask for; no stages for a run of one model.
 
-    `model` and `read` have what the stages do not say themselves. `model_typed`: --model was typed. Raises ConfigError.
+    `model` and `read` have what the stages do not say themselves. Raises ConfigError.
     """
-    fusion = None if fuse is None else fusion_of(fuse)
+    given = context.params
+    words = _words(context, model)
+    fusion = None if given["fuse"] is None else fusion_of(given["fuse"])
     if not words and fusion is None:
-        if drop:
+        if given["drop"]:
             raise ConfigError("--drop needs --stage", "It leaves out what the last stage did not score.")
         return Asked((), None, read)
-    if words and model_typed:
-        raise ConfigError(
-            f"--model {model.model}: with --stage, each stage names its model", f"Write --stage model={model.model}."
-        )
-    found = [_parsed(word) for word in words or []] or [{"model": model.model}]
+    found = [_parsed(word) for word in words] or [{"model": model.model}]
     if fusion is not None and len(found) == 1 and found[0].get("model") != GIVEN:
         found = [{"model": GIVEN}, *found]
     _refuse(found, fusion)
+    if words:
+        _refuse_for_all(context, found, model)
     stages = tuple([StageConfig(model=_model(each, model), keep=each.get("keep")) for each in found])
+    return Asked(stages, fusion, _reading(found, read))
+
+
+def _words(context: typer.Context, model: ModelConfig) -> list[str]:
+    """The stages, unless --model is typed and they stand in a file. Raises ConfigError where both are in one place."""
+    words = list(context.params["stage"] or [])
+    sources = [context.get_parameter_source(name) for name in ("stage", "model")]
+    stage, one = [each.name if each is not None else "" for each in sources]
+    if not words or (one == "COMMANDLINE" and stage == "DEFAULT_MAP"):
+        return []
+    if stage == one and model.model != DEFAULT_MODEL:  # which --show-config writes
+        where = "--model" if one == "COMMANDLINE" else "model in the file of --config"
+        raise ConfigError(
+            f"{where}: {model.model}: with stages, each names its model",
+            f"Leave it out, or make it a stage: --stage model={model.model}.",
+        )
+    return words
+
+
+def _refuse_for_all(context: typer.Context, found: list[dict[str, Any]], model: ModelConfig) -> None:
+    """Raises ConfigError for options of the command that not every model has: a stage says them itself."""
+    for name in OF_ONE_MODEL:
+        if getattr(model, name) is not None:
+            flag = name.replace("_", "-")
+            raise ConfigError(
+                f"--{flag} {getattr(model, name)}: not every stage has one",
+                f"Write it into the stage that has: {flag}=… in --stage.",
+            )
+    remote = [each["model"] for each in found if is_address(each["model"])]
+    if model.api_key_file is not None and len(remote) > 1:
+        raise ConfigError(
+            f"--api-key-file {model.api_key_file}: {len(remote)} stages ask servers",
+            "Write it into the stage that it is for: api-key-file=… in --stage.",
+        )
+
+
+def is_address(model: str) -> bool:
+    """Whether a model is that of a server: an URL, or PROVIDER:NAME.
+
+    >>> is_address("http://127.0.0.1:8080/rerank"), is_address("cohere:rerank-v3.5"), is_address("mini")
+    (True, True, False)
+    """
+    scheme, colon, _ = model.partition(":")
+    return bool(colon) and (scheme in HOSTED or scheme in ("http", "https"))
+
+
+def _reading(found: list[dict[str, Any]], read: ReadConfig) -> ReadConfig:
+    """What is read for stages: the texts of each by its templates, and scores. Raises ConfigError."""
     templates = [
         (each.get("query-template", read.query_template), each.get("doc-template", read.doc_template)) for each in found
     ]
@@ -129,11 +177,10 @@ def cascade_of(
         for flag, text in (("--query-template", query), ("--doc-template", document)):
             if text is not None:
                 Template.of(flag, text)
-    if len(set(templates)) > 1:
-        read = replace(read, composed=tuple(templates))
     query, document = templates[-1]
+    own = tuple(templates) if len(set(templates)) > 1 else ()
     needs_scores = found[0]["model"] == GIVEN
-    return Asked(stages, fusion, replace(read, query_template=query, doc_template=document, need_scores=needs_scores))
+    return replace(read, query_template=query, doc_template=document, composed=own, need_scores=needs_scores)
 
 
 def fusion_of(text: str) -> Fusion:
@@ -159,18 +206,21 @@ def fusion_of(text: str) -> Fusion:
 def _parsed(word: str) -> dict[str, Any]:
     """The keys of a stage with their values: from key=value,key=value or from a JSON object. Raises ConfigError."""
     given = _of_json(word) if word.lstrip().startswith("{") else _of_words(word)
+    named = "--stage " + ",".join(f"{name}={value}" for name, value in given.items())
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name not in KEYS:
             close = close_to(name, KEYS)
             advice = f"The closest is {close[0]}." if close else f"Keys are {', '.join(KEYS)}."
-            raise ConfigError(f"--stage {word}: {name}: a stage has no such key", advice)
+            raise ConfigError(f"{named}: {name}: a stage has no such key", advice)
         key = KEYS[name]
         found[name] = key.read(value)
         if found[name] is None:
-            raise ConfigError(f"--stage {word}: {name} cannot be {str(value)[:40]!r}", f"Example: {key.example}.")
+            raise ConfigError(f"{named}: {name} cannot be {str(value)[:40]!r}", f"Example: {key.example}.")
     if "model" not in found:
-        raise ConfigError(f"--stage {word}: names no model", f"Add model=NAME, or begin it with {GIVEN}.")
+        raise ConfigError(f"{named}: names no model", f"Add model=NAME, or begin it with {GIVEN}.")
+    if found["model"] != GIVEN and GIVEN in close_to(found["model"], [GIVEN]):
+        raise ConfigError(f"{named}: no such model", f"The closest is {GIVEN}, the score of the input.")
     return found
 
 
@@ -187,7 +237,8 @@ def _of_words(word: str) -> dict[str, Any]:
             continue
         elif not is_pair:
             raise ConfigError(
-                f"--stage {word}: {part!r} has no value", "Write key=value, separated by commas: model=mini,keep=20."
+                f"--stage {word}: {part!r} has no value",
+                "Write model=mini,keep=20. A value that has commas is written into a file, under [[stage]].",
             )
         if name in found:
             raise ConfigError(f"--stage {word}: {name} occurs twice", "Leave one out.")
@@ -237,9 +288,11 @@ def _refuse(found: list[dict[str, Any]], fusion: Fusion | None) -> None:
 
 
 def _model(keys: Mapping[str, Any], model: ModelConfig) -> ModelConfig | None:
-    """The model of a stage; None for the scores of the input."""
+    """The model of a stage; None for the scores of the input. What is of APIs holds only for a stage with a server."""
     if keys["model"] == GIVEN:
         return None
     own = {name.replace("-", "_"): value for name, value in keys.items() if name not in ("keep", *TEMPLATES)}
     typed = [name for name in ("max_length", "query_max_length") if name in own]
+    if not is_address(keys["model"]):
+        model = replace(model, api=None, api_key_file=None)
     return replace(model, **own, requested=tuple(dict.fromkeys([*model.requested, *typed])))

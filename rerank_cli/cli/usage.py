@@ -18,7 +18,15 @@ from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.guesses import close_to
 
 URL = re.compile(r"([a-z][a-z0-9+.-]*)://\S", re.IGNORECASE)
-NO_FILES = ("model", "revision", "measures", "query_template", "doc_template", "tag")  # parameters with other texts
+NO_FILES = (
+    "model",
+    "revision",
+    "measures",
+    "query_template",
+    "doc_template",
+    "tag",
+    "stage",
+)  # parameters with other texts
 PRINTERS = {"s3": "aws s3 cp {} -", "gs": "gcloud storage cat {}", "http": "curl -sSfL {}", "https": "curl -sSfL {}"}
 WRITERS = {"s3": "aws s3 cp - {}", "gs": "gcloud storage cp - {}"}
 COMMANDS = {  # what other tools call ours

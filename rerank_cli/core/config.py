@@ -80,6 +80,7 @@ class WriteConfig:
     score_chosen: bool = False  # `score` is the user's choice, not a default
     fusion: Fusion | None = None  # of the last stage with the one before
     stages: int = 1
+    keeps_all: bool = False  # no stage of a cascade drops a candidate
     drop: bool = False  # leave out what the last stage did not score
 
 

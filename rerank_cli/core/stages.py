@@ -57,7 +57,7 @@ class Fusion:
     weight: float | None = None
 
     def __str__(self) -> str:
-        return "rrf" if self.weight is None else f"minmax:{self.weight:g}"
+        return "rrf" if self.weight is None else f"minmax:{self.weight!r}"
 
     def fused(self, last: StageScores, before: StageScores) -> list[float]:
         """The fused scores of the candidates of the last stage, in its order of positions.

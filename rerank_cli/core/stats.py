@@ -39,8 +39,8 @@ class StageCounters:
 class Counters:
     """Counts of a run. `records` = `scored` + `failed`; blank lines are counted separately.
 
-    Of a cascade, `pairs` are counted once, whatever number of stages scored them; `stages` counts each stage, and
-    batches and tokens are those of all stages.
+    Of a cascade, `pairs` are counted once, whatever number of stages scored them; `stages` counts each stage. Batches,
+    tokens, duplicates, chunks and what a cache had are those of all stages.
     """
 
     records: int = 0

@@ -47,16 +47,15 @@ def stages_lines(run: StagedDryRun) -> list[str]:
 
 
 def _cost_of(stage: DryRun) -> tuple[str, ...]:
-    """Pairs, tokens, padding, truncated and time of a stage."""
-    count = stage.counters
-    seconds = stage.estimated_s
-    return (
-        f"{sum(stage.lengths.values()):,}",
-        f"{count.tokens:,}",
-        f"{count.padding_share:.1%}",
-        f"{count.truncated:,}",
-        "unknown" if seconds is None else about(seconds),
-    )
+    """Pairs, tokens, padding, truncated and time of a stage; of a server, what it is asked and bills."""
+    count, seconds = stage.counters, stage.estimated_s
+    time = "unknown" if seconds is None else about(seconds)
+    pairs = f"{stage.scored_pairs:,}"
+    if stage.remote is None:
+        return pairs, f"{count.tokens:,}", f"{count.padding_share:.1%}", f"{count.truncated:,}", time
+    cost = stage.remote.cost
+    units = f", about {cost.units:,} {stage.remote.unit}" if stage.remote.unit else ""
+    return pairs, f"about {count.tokens:,}", "", "unknown", f"{count_of(cost.requests, 'request')}{units}; {time}"
 
 
 def engine_lines(run: DryRun) -> list[str]:

@@ -2,11 +2,12 @@
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rerank_cli.core.config import ReadConfig
 from rerank_cli.evaluation.judgements import Qrels
+from rerank_cli.evaluation.stages import AfterStages
 from rerank_cli.formats.columns import TAG
 from rerank_cli.formats.json_values import as_dict
 from rerank_cli.formats.record_format import COUNT, STAGE_SCORES
@@ -31,21 +32,24 @@ def places_of(candidates: list[dict[str, Any]]) -> list[int]:
 class Ranked:
     """The documents of a query, best first, with their scores; `before` is their order in the input, if known.
 
-    `query` is the beginning of its text; "" in runs. `stages` are the documents as each stage of a cascade before the
-    last left them.
+    `query` is the beginning of its text; "" in runs. `stages` has the documents as each stage of a cascade left
+    them.
     """
 
     docids: tuple[str, ...]
     scores: "array[float]"
     before: tuple[str, ...] | None = None
     query: str = ""
-    stages: tuple[tuple[str, ...], ...] = ()
+    stages: AfterStages | None = None
 
     def without(self, name: str) -> "Ranked":
         """The ranking without a document."""
         kept = [(docid, score) for docid, score in zip(self.docids, self.scores, strict=True) if docid != name]
         before = None if self.before is None else tuple([docid for docid in self.before if docid != name])
-        stages = tuple([tuple([docid for docid in stage if docid != name]) for stage in self.stages])
+        stages = self.stages
+        if stages is not None:
+            left = tuple([tuple([docid for docid in ranking if docid != name]) for ranking in stages.rankings])
+            stages = replace(stages, rankings=left)
         docids, scores = tuple([docid for docid, _ in kept]), array("d", [score for _, score in kept])
         return Ranked(docids, scores, before, self.query, stages)
 

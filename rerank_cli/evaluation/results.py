@@ -173,14 +173,14 @@ def _take(found: Results, entry: Request, record: dict[str, Any], relevance_fiel
     logits: list[Any] = [each.get("logit", each.get("score")) for each in candidates]
     numbers = all(isinstance(logit, int | float) for logit in logits)
     falling = [float(place) for place in range(len(docids), 0, -1)]
-    if are_staged(candidates):  # whose scores are not compared
-        logits, numbers = falling, True
+    staged = are_staged(candidates)
+    if staged:  # their scores are not compared
+        numbers = False
     else:
         found.scored |= any("logit" in each for each in candidates)
     found.has_scores &= numbers
     ranked = Ranked(docids, array("d", logits if numbers else falling), before, record["query"][:QUERY])
-    stages = after_stages(docids, candidates) if are_staged(candidates) else ()
-    found.queries[qid] = replace(ranked, stages=stages) if stages else ranked
+    found.queries[qid] = replace(ranked, stages=after_stages(docids, candidates)) if staged else ranked
 
 
 def _input_order(docids: tuple[str, ...], candidates: list[dict[str, Any]]) -> tuple[str, ...] | None:

@@ -1,6 +1,7 @@
 """The stages of a cascade in its results: the ranking after each, its measures, and the time that it took.
 
-The ranking after a stage is what the cascade would have given without the later stages.
+The ranking after a stage is what the cascade would have given without the later stages. Equal scores, as --digits may
+give, are in the order of the input.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,21 @@ from rerank_cli.evaluation.made_by import meta_of
 from rerank_cli.formats.record_format import STAGE_SCORES
 
 
-def after_stages(docids: Sequence[str], candidates: Sequence[dict[str, Any]]) -> tuple[tuple[str, ...], ...]:
-    """The documents of a record, best first, as each stage before the last left them; empty where that is not known.
+@dataclass(frozen=True, slots=True)
+class AfterStages:
+    """A record of a cascade: its documents, best first, as each stage left them.
+
+    The last ranking is by the scores of the last stage, also where those were fused with others. `skipped` are the
+    numbers of stages, from 1, that scored nothing of it.
+    """
+
+    rankings: tuple[tuple[str, ...], ...]
+    skipped: tuple[int, ...]
+    is_fused: bool
+
+
+def after_stages(docids: Sequence[str], candidates: Sequence[dict[str, Any]]) -> AfterStages | None:
+    """The rankings after the stages of a record; None where they are not known.
 
     `candidates` have the scores of each stage. A document that no stage had scored is in the order of the input.
     """
@@ -20,12 +34,16 @@ def after_stages(docids: Sequence[str], candidates: Sequence[dict[str, Any]]) ->
     counts = {len(each) for each in scores if isinstance(each, list)}
     places = [each.get("index") for each in candidates]
     if len(counts) != 1 or not all(type(place) is int for place in places):
-        return ()
+        return None
     known = [[value if isinstance(value, int | float) else None for value in each or ()] for each in scores]
     (count,) = counts
-    if any(len(each) != count for each in known):
-        return ()
-    return tuple([tuple([docids[n] for n in _order(known, places, stage)]) for stage in range(1, count)])
+    if not count or any(len(each) != count for each in known):
+        return None
+    return AfterStages(
+        tuple([tuple([docids[n] for n in _order(known, places, stage)]) for stage in range(1, count + 1)]),
+        tuple([stage + 1 for stage in range(count) if all(each[stage] is None for each in known)]),
+        any(each[-1] is not None and each[-1] != one.get("score") for each, one in zip(known, candidates, strict=True)),
+    )
 
 
 def _order(known: list[list[float | None]], places: list[Any], stages: int) -> list[int]:
@@ -48,26 +66,41 @@ class StageTime:
 
     stage: int
     model: str
-    keep: int | None
     pairs: int
+    cached: int
     seconds: float | None
 
 
-def times_of(path: str) -> list[StageTime]:
-    """What the run that wrote a file says of its stages; empty where there is no meta data of ours."""
+@dataclass(frozen=True, slots=True)
+class RunTimes:
+    """What a run says of its stages, of the pairs that some model scored, and of its fusion."""
+
+    stages: tuple[StageTime, ...] = ()
+    pairs: int = 0
+    fusion: str = ""
+
+    @property
+    def seconds_alone(self) -> float | None:
+        """The time of the last stage if it had scored all pairs, by its time a pair.
+
+        None where that is not known, and where a cache had scores.
+        """
+        scoring = [each for each in self.stages if each.seconds is not None]
+        last = scoring[-1] if len(scoring) > 1 else None
+        if last is None or last.seconds is None or not last.pairs or last.cached:
+            return None
+        return last.seconds / last.pairs * self.pairs
+
+
+def times_of(path: str) -> RunTimes:
+    """What the run that wrote a file says of its stages; nothing where there is no meta data of ours."""
     document = meta_of(path) or {}
     stages = document.get("stages")
-    return [_time_of(each) for each in stages] if isinstance(stages, list) else []
+    if not isinstance(stages, list):
+        return RunTimes()
+    fusion = document.get("fingerprint", {}).get("fusion")
+    return RunTimes(tuple(map(_time_of, stages)), document["pairs"], fusion or "")
 
 
 def _time_of(each: Mapping[str, Any]) -> StageTime:
-    return StageTime(each["stage"], each["model"], each["keep"], each.get("pairs", 0), each.get("busy_s"))
-
-
-def seconds_alone(times: Sequence[StageTime]) -> float | None:
-    """The time of the last stage if it had scored all pairs, by its time a pair; None where that is not known."""
-    scoring = [each for each in times if each.seconds is not None]
-    last = scoring[-1] if len(scoring) > 1 else None
-    if last is None or last.seconds is None or not last.pairs:
-        return None
-    return last.seconds / last.pairs * max(each.pairs for each in scoring)
+    return StageTime(each["stage"], each["model"], each.get("pairs", 0), each.get("cached", 0), each.get("busy_s"))

@@ -32,7 +32,7 @@ class Native(RecordFormat):
     """Native records."""
 
     titled = needs_candidates = False
-    staged = True
+    staged = keeps_fields = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         """Raises ConfigError when the text or id of a candidate has the name of one of our fields."""

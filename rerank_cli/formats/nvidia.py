@@ -26,6 +26,7 @@ class Nvidia(RequestFormat):
     """Requests and responses of NVIDIA's rerankers."""
 
     candidates_path = "$.passages"
+    fuses = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         super().__init__(RequestModels(write))

@@ -31,6 +31,7 @@ class OpenAiBatch(RequestFormat):
     """Lines of a batch, written as the batch's output file."""
 
     candidates_path = "$.body.documents"
+    fuses = False
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self._api = RerankApi(read, write)

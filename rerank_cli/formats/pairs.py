@@ -30,7 +30,7 @@ class Pairs(GroupedRecordFormat):
 
     candidates_path = "$"
     titled, needs_candidates = False, True
-    staged = True
+    staged = keeps_fields = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self.hashes: dict[str, str] = {}

@@ -40,6 +40,8 @@ class RecordFormat(ABC):
     titled: bool  # whether a candidate's `title` is scored with its text
     needs_candidates: bool  # whether a record without candidates has no line
     staged: bool = False  # whether a candidate can say which stage of a cascade scored it
+    keeps_fields: bool = False  # whether a converted candidate keeps all of its fields
+    fuses: bool = True  # whether a candidate's only score is our `score`, not the logit
     in_place: bool = False  # whether texts keep their positions, which are not ranks (`formats/in_place.py`)
 
     @abstractmethod
@@ -203,6 +205,17 @@ def are_staged(candidates: Sequence[dict[str, Any]]) -> bool:
     )
 
 
+def without_stages(record: dict[str, Any]) -> dict[str, Any]:
+    """A native record without the scores of a cascade, for a format that cannot say of which stage they are.
+
+    Its candidates are in the order of the cascade.
+    """
+    candidates = as_objects(record)
+    if not are_staged(candidates):
+        return record
+    return {**record, "candidates": [without(without(each, "score"), "logit") for each in candidates]}
+
+
 def given_scores(record: dict[str, Any], path: str) -> tuple[float, ...]:
     """The score that each candidate of a native record, at `path`, has: `score`, or `logit` where none has that.
 
@@ -211,12 +224,12 @@ def given_scores(record: dict[str, Any], path: str) -> tuple[float, ...]:
     candidates = as_objects(record)
     if not candidates:
         return ()
+    if are_staged(candidates):
+        reason = f"{GIVEN}: the scores are of several stages, which are not compared"
+        raise Malformed(reason, f"{path}[0].{STAGE_SCORES}", content=True)
     values: Sequence[float] | None
     try:
-        if are_staged(candidates):
-            _, values = scores_of(candidates, path)
-        else:
-            values = numbers_of(candidates, "score", path) or numbers_of(candidates, "logit", path)
+        values = numbers_of(candidates, "score", path) or numbers_of(candidates, "logit", path)
     except Malformed as fault:
         raise Malformed(f"{GIVEN}: {fault.reason}", fault.path, content=True) from None
     if values is None:

@@ -80,18 +80,24 @@ def open_format(read: ReadConfig, write: WriteConfig, inputs: Inputs | None = No
     _refuse_stages(target, written, write)
     if write.format == "same" or (_are_one(write.format, name) and not (name == "native" and read.has_own_fields)):
         return source
-    return Translated(source, target, write.format)
+    return Translated(source, target, write.format, scored=write.scored)
 
 
 def _refuse_stages(target: RecordFormat, name: str, write: WriteConfig) -> None:
     """Raises ConfigError for a cascade whose result the output format cannot hold: it has one score a candidate."""
     if write.stages == 1 or target.staged:
         return
-    if target.in_place or write.fusion is not None or not (write.drop or write.min_score is not None):
-        advice = "Write native records: --output-format native."
-        if not target.in_place and write.fusion is None:
-            advice = "Add --drop to write only what the last stage scored, or write native records."
-        raise ConfigError(f"--stage: {name} records have one score, and scores of two stages are not compared", advice)
+    native = "write native records (--output-format native)"
+    if target.in_place:
+        why, advice = "keep every text with its score, and scores of two stages are not compared", f"Rather {native}."
+    elif write.fusion is not None and not target.fuses:
+        why, advice = "hold the logit, and the order is by the fused score", f"Leave --fuse out, or {native}."
+    elif write.keeps_all or write.drop or write.min_score is not None:
+        return
+    else:
+        why = "have one score, and scores of two stages are not compared"
+        advice = f"Add --drop to write only what the last stage scored, or {native}."
+    raise ConfigError(f"--{'fuse' if write.fusion is not None else 'stage'}: {name} records {why}", advice)
 
 
 def _refuse_options(name: str, read: ReadConfig, inputs: Inputs | None) -> None:

@@ -8,6 +8,7 @@ with the same query id, or without one the same query, are one record. Written b
 `score`, `logit` and `rank`. A NUL, or a row with another number of columns, is an error record.
 """
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from rerank_cli.formats.dropped import Dropped
 from rerank_cli.formats.json_values import Malformed
 from rerank_cli.formats.pair_rows import Columns, Key, Row, Written, key_of, native_record, refuse_two_queries, rows_of
 from rerank_cli.formats.per_group import GroupedRecordFormat
+from rerank_cli.formats.record_format import FIRST_STAGE, STAGE
 from rerank_cli.formats.templates import composes_without_text
 
 COMPUTED = ("score", "logit", "rank")
@@ -47,6 +49,7 @@ MADE = (
     "logit",
 )  # columns of records converted from other formats
 MADE_OUT = (*MADE[:6], "previous_score", *COMPUTED)  # the same with a ranking
+OF_STAGE = re.compile(r"stage_[0-9]+_score")
 MADE_COLUMNS = Written("query", "text", "query_id", "docid", "label")
 ADVICE = (
     "A header needs query and text (or passage, document); name others with --query-field and --text-field. "
@@ -60,7 +63,18 @@ def stage_columns(stages: int) -> tuple[str, ...]:
     >>> stage_columns(2), stage_columns(1)
     (('stage', 'stage_1_score', 'stage_2_score'), ())
     """
-    return ("stage", *(f"stage_{number}_score" for number in range(1, stages + 1))) if stages > 1 else ()
+    return (STAGE, *(f"stage_{number}_score" for number in range(1, stages + 1))) if stages > 1 else ()
+
+
+def _old_stages(names: Cells) -> list[str]:
+    """The columns of a cascade in a header.
+
+    >>> _old_stages(["text", "stage", "stage_1_score", "stage_2_score"]), _old_stages(["text", "stage"])
+    (['stage', 'stage_1_score', 'stage_2_score'], [])
+    """
+    if not {STAGE, FIRST_STAGE} <= set(names):
+        return []
+    return [name for name in names if name == STAGE or OF_STAGE.fullmatch(name)]
 
 
 def _computed(ranking: Ranking, place: int, of_stages: tuple[str, ...]) -> dict[str, str]:
@@ -201,10 +215,12 @@ class Separated(GroupedRecordFormat):
         if self._names == list(MADE):
             columns = [(name, name) for name in (*MADE_OUT, *self._of_stages)]
         else:
+            old = set(_old_stages(self._names))  # of an earlier run: its scores are those of other models
             computed = (*COMPUTED, *self._of_stages)
-            ours = [*(BEFORE + name for name in COMPUTED if name in self._names), *computed]
-            columns = list(zip(self._titles, self._names, strict=True))
-            columns += [(name, name) for name in ours if name not in self._names]
+            kept = (*COMPUTED, *(() if old else self._of_stages[:1]))  # of the user, where we write one
+            ours = [*(BEFORE + name for name in kept if name in self._names), *computed]
+            named = [each for each in zip(self._titles, self._names, strict=True) if each[1] not in old]
+            columns = named + [(name, name) for name in ours if name not in dict(named).values()]
         return [each for each in columns if not (self._write.no_text and each[1] == self._columns.text)]
 
     def with_ranking(self, body: list[Cells], ranking: Ranking) -> list[Cells]:
@@ -213,7 +229,7 @@ class Separated(GroupedRecordFormat):
         rows = []
         for place, index in enumerate(ranking.indices):
             row = dict(zip(self._names, body[index], strict=True))
-            row |= {BEFORE + name: row.get(name, "") for name in COMPUTED}
+            row |= {BEFORE + name: row.get(name, "") for name in (*COMPUTED, STAGE)}
             row |= _computed(ranking, place, self._of_stages)
             rows.append([row[name] for name in columns])
         return rows

@@ -32,7 +32,7 @@ class Tevatron(GroupedRecordFormat):
 
     candidates_path = "$"
     titled = needs_candidates = True
-    staged = True
+    staged = keeps_fields = True
 
     def __init__(self, read: ReadConfig, write: WriteConfig) -> None:
         self.hashes: dict[str, str] = {}

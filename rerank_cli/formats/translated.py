@@ -12,7 +12,7 @@ from rerank_cli.formats.id_hints import UnusedIds, with_hint
 from rerank_cli.formats.json_values import Malformed, number_of
 from rerank_cli.formats.known import unmistakable
 from rerank_cli.formats.per_group import GroupedRecordFormat
-from rerank_cli.formats.record_format import RecordFormat
+from rerank_cli.formats.record_format import RecordFormat, without_stages
 from rerank_cli.formats.texts import UNSCORED_TITLES, have_titles
 
 T = TypeVar("T")
@@ -95,8 +95,9 @@ class Format(Protocol):
 class Translated:
     """Reads one format and writes another."""
 
-    def __init__(self, source: Format, target: RecordFormat, name: str) -> None:
-        """`name` is the name of the target format."""
+    def __init__(self, source: Format, target: RecordFormat, name: str, *, scored: bool = False) -> None:
+        """`name` is the name of the target format. `scored`: a new ranking will be written."""
+        self._drops_stages = not scored and not target.keeps_fields
         self._source, self._target, self._target_name = source, target, name
         self.name, self.hashes = source.name, source.hashes
         self.candidates_path, self.one_a_line = source.candidates_path, source.one_a_line
@@ -157,6 +158,8 @@ class Translated:
 
     def _request_for_target(self, entry: Request) -> Request:
         record = self._source.to_native(entry, self._dropped)
+        if self._drops_stages:
+            record = without_stages(record)
         refuse_contradictions(record["candidates"], self.candidates_path)
         if self.name == "native":
             self._unused_ids.see(record, self.candidates_path.removeprefix("$."))

@@ -15,13 +15,14 @@ from rerank_cli.core.config import ReadConfig, WriteConfig
 from rerank_cli.core.decimals import as_float32
 from rerank_cli.core.errors import ConfigError
 from rerank_cli.core.ranking import Ranking
-from rerank_cli.formats.columns import COMMENT, LARGEST_SCORE, is_comment, row_of_run, run_line
+from rerank_cli.formats.columns import COMMENT, LARGEST_SCORE, TAG, is_comment, row_of_run, run_line
 from rerank_cli.formats.dropped import Dropped, note_rest, rest_of
 from rerank_cli.formats.json_values import BLANKS, Malformed, id_of
 from rerank_cli.formats.per_group import GroupedRecordFormat
 from rerank_cli.formats.record_format import as_objects, scores_of
 from rerank_cli.formats.run_with_texts import RunWithTexts
 
+TAG_OF_STAGES = "rerank-stages"  # of a run whose scores are not the logits of one model
 HELD = ("id", "query", "candidates", "text", "score", "logit")  # fields that are not reported as dropped
 
 
@@ -39,7 +40,8 @@ class TrecRun(GroupedRecordFormat):
         """
         if not write.tag.isprintable() or " " in write.tag:
             raise ConfigError(f"--tag {write.tag!r}: a column of a run has no blanks in it", "Write it in one word.")
-        self._scored, self._tag = write.scored, write.tag
+        self._scored = write.scored
+        self._tag = TAG_OF_STAGES if write.stages > 1 and write.tag == TAG else write.tag
         self._run = None if read.run is None else RunWithTexts(read)
         self.hashes: dict[str, str] = {} if self._run is None else self._run.hashes
 

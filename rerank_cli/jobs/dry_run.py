@@ -89,8 +89,7 @@ class _Look:
     def prepare(self, pairs: Sequence[tuple[str, str]]) -> list[PreparedPair]:
         """Prepare pairs, and count them."""
         prepared = self.scorer.prepare(pairs)
-        if self.skips is None:
-            self.found.add(pairs, prepared)
+        self.found.add(pairs, prepared)
         return prepared
 
     def windows(self, entries: Iterator[Entry], start: Mark, stats: Stats | None = None) -> Iterator[Window]:
@@ -103,6 +102,7 @@ class _Look:
             refuse_cut=self.stage.config.model.long_docs == "error",
             candidates_path=self.candidates_path,
             skips=self.skips,
+            weigh=self.scorer.prepare,
         )
         for slice_ in slices:
             self._plan(slice_, stats)
@@ -117,8 +117,7 @@ class _Look:
     def _plan(self, slice_: Slice, stats: Stats | None) -> None:
         found, traits = self.found, self.scorer.traits
         stats = stats or Stats(lambda: 0.0)
-        if self.skips is not None:  # pairs of skipped requests are prepared, too
-            found.lengths.update(pair.uncut or pair.cost for pair in slice_.pairs)
+        found.scored_pairs += len(slice_.pairs)
         known, unknown = known_and_unknown(slice_.pairs)
         count_found(len(known), found.counters, stats)
         for plan in plan_pairs(slice_.pairs, unknown, Budget(found.batch_tokens), traits):

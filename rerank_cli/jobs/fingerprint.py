@@ -22,6 +22,7 @@ CHANGED = {  # what is known by its hash alone
     "config_sha256": "the model's config.json",
     "queries_sha256": "the texts of --queries",
     "corpus_sha256": "the texts of --corpus",
+    "composed": "the templates of the stages",
 }
 OF_A_MODEL = {"weights_sha256", "tokenizer_sha256", "config_sha256"}
 OF_STAGE = re.compile(r"stage_([0-9]+)_(.+)")
@@ -30,7 +31,6 @@ NO_OPTIONS = {  # what is no option, or has another name
     "keep": "keep",
     "fusion": "--fuse",
     "stages": "the number of stages",
-    "composed": "the templates of the stages",
 }
 NO_RESULT = ("inputs", "input_named", "format", "run", "queries", "corpus", "folder", "need_texts", "need_scores")
 
@@ -47,7 +47,8 @@ def fingerprint(
     for irrelevant in NO_RESULT:
         del read[irrelevant]
     write = {("output_" + name if name == "format" else name): value for name, value in asdict(config.write).items()}
-    del write["model"], write["scored"], write["score_chosen"]  # part of the engine's identity; change no result
+    for irrelevant in ("model", "scored", "score_chosen", "keeps_all"):  # what the engine or the stages say
+        del write[irrelevant]
     write["fusion"] = None if config.write.fusion is None else str(config.write.fusion)
     flat = {
         "rerank_version": __version__,

@@ -55,6 +55,7 @@ class DryRun:
     model: str
     fate: str  # of pairs longer than max_length
     counters: Counters = field(default_factory=Counters)
+    scored_pairs: int = 0  # each once, chunks one by one
     lengths: Counter[int] = field(default_factory=Counter)
     has_cache: bool = False  # whether --score-cache was given
     remote: "Remote | None" = None  # of an engine that asks a server
@@ -106,6 +107,7 @@ class DryRun:
         count = self.counters
         return {
             **{name: value for name, value in count.as_dict().items() if name not in ("busy_s", "oom_splits")},
+            "scored_pairs": self.scored_pairs,
             "format": self.format,
             "max_length": self.max_length,
             "batch_tokens": self.batch_tokens,

@@ -151,7 +151,7 @@ class Stages:
                 budget=budget,
                 write=self.config.write,
                 progress=StageProgress(stats, number == 0, stage is self.last) if len(budgets) > 1 else stats,
-                report=report,
+                report=_of_stage(name_of_stage(self.config, number), report),
                 candidates_path=format.candidates_path,
                 refuse_cut=stage.config.model.long_docs == "error",
                 refuse_empty=format.needs_candidates,
@@ -185,3 +185,8 @@ def _refuse_vectors(config: RunConfig, stages: Sequence[RunStage]) -> None:
             f"--vectors {config.files.vectors}: no stage makes vectors of documents",
             "Leave it out, or add a stage with a bi-encoder or a late-interaction model.",
         )
+
+
+def _of_stage(name: str, report: Report) -> Report:
+    """The report of a stage, which says its name where there are several."""
+    return (lambda sentence: report(f"{name}: {sentence}")) if name else report

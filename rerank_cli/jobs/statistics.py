@@ -12,7 +12,7 @@ from rerank_cli import __version__
 from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import OutputError
 from rerank_cli.core.records import Mark
-from rerank_cli.core.scorer import BUDGETS, RemoteScorer
+from rerank_cli.core.scorer import BUDGETS, RemoteScorer, Scorer
 from rerank_cli.core.stats import StageCounters, Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
@@ -86,9 +86,10 @@ def _stages(config: RunConfig, stages: Stages, stats: Stats) -> dict[str, Any]:
         if stage.model is None:
             found.append(row | {"model": GIVEN})
             continue
-        identity, count = next(opened).identity, next(counts, StageCounters())
+        scorer, count = next(opened).scorer, next(counts, StageCounters())
+        identity = scorer.identity
         named = {name: getattr(identity, name) for name in ("model", "engine", "dtype", "weights_sha256")}
-        found.append(row | named | count.as_dict())
+        found.append(row | named | count.as_dict() | _sent(scorer))
     return {"stages": readable(found)}
 
 
@@ -103,14 +104,21 @@ def _sums(figures: Iterable[dict[str, int]]) -> dict[str, int]:
 def remote_figures(stages: Stages) -> dict[str, Any]:
     """What was sent to servers, and what cannot be known of it; nothing for engines on this machine.
 
-    With several servers, the figures of the last one are given, and its number of requests is of all.
+    Of several servers, what they billed is added up only if they bill the same unit: else each stage says its own.
     """
-    remote = [cast("RemoteScorer", stage.scorer) for stage in stages.stages if stage.scorer.traits.is_remote]
-    if not remote:
+    figures = [found for stage in stages.stages if (found := _sent(stage.scorer))]
+    if not figures:
         return {}
-    figures = [each.figures() for each in remote]
     sums = {name: sum(each[name] for each in figures) for name in ("requests", "retried_requests")}
-    return {**figures[-1], **sums, "truncated": None}  # a server truncates, and does not say it
+    units = {each["billed_unit"] for each in figures}
+    one_unit = len(units) == 1 and None not in units
+    billed = {"billed": sum(each["billed"] for each in figures)} if one_unit else {"billed": None, "billed_unit": None}
+    return {**figures[-1], **sums, **billed, "truncated": None}  # a server truncates, and does not say it
+
+
+def _sent(scorer: Scorer) -> dict[str, Any]:
+    """What was sent to the server of an engine; nothing for one on this machine."""
+    return cast("RemoteScorer", scorer).figures() if scorer.traits.is_remote else {}
 
 
 def write_stats(path: str, document: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ separate window and is scored in slices, so that its tokens are never all in mem
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from rerank_cli.core.plan import WindowLimits
 from rerank_cli.core.records import Entry, Failure, Mark, Request, failed
@@ -89,15 +90,16 @@ def windows(
     refuse_cut: bool = False,
     candidates_path: str = "$.candidates",
     skips: Skips | None = None,
+    weigh: Prepare | None = None,
 ) -> Iterator[Slice]:
     """Prepare entries and collect them in windows, each yielded as one or more slices.
 
     With `refuse_cut`, records with a text that would be truncated are failures, as are those that forbid truncation
     themselves. `candidates_path` is the path of the candidates in a record. Requests that a stage of a cascade `skips`
-    count towards their window and have no pairs to score.
+    count towards their window and have no pairs to score; `weigh` prepares these (default: `prepare`).
     """
     current = _OpenWindow(start, limits, refuse_cut, candidates_path, skips)
-    for piece in _pieces(entries, prepare):
+    for piece in _Preparing(prepare, weigh or prepare, skips).pieces(entries):
         if piece.first and current.must_close_before(piece):
             yield current.close()
             current = _OpenWindow(current.end, limits, refuse_cut, candidates_path, skips)
@@ -246,35 +248,45 @@ class _OpenWindow:
         return made
 
 
-def _pieces(entries: Iterator[Entry], prepare: Prepare) -> Iterator[_Piece]:
-    """Prepare several small records in one call, and very long ones in slices."""
-    gathered: list[Entry] = []
-    size = 0
-    for entry in entries:
-        long = isinstance(entry, Request) and len(entry.texts) > SLICE_PAIRS
-        if not long:
-            gathered.append(entry)
-            size += max(entry.size, sum(map(len, entry.texts)) if isinstance(entry, Request) else 0)
-        if long or size >= PREPARE_BYTES or len(gathered) >= PREPARE_ENTRIES:
-            yield from _prepare_together(gathered, prepare)
-            gathered, size = [], 0
-        if long and isinstance(entry, Request):
-            yield from _prepare_in_slices(entry, prepare)
-    yield from _prepare_together(gathered, prepare)
+@dataclass(frozen=True, slots=True)
+class _Preparing:
+    """Prepares the pairs of requests; those of skipped ones by `weigh`, since only their tokens count."""
 
+    prepare: Prepare
+    weigh: Prepare
+    skips: Skips | None
 
-def _prepare_together(entries: list[Entry], prepare: Prepare) -> Iterator[_Piece]:
-    pairs = prepare([pair for e in entries if isinstance(e, Request) for pair in e.pairs()])
-    start = 0
-    for entry in entries:
-        end = start + (len(entry.texts) if isinstance(entry, Request) else 0)
-        yield _Piece(entry, pairs[start:end])
-        start = end
+    def pieces(self, entries: Iterator[Entry]) -> Iterator[_Piece]:
+        """Prepare several small records in one call, and very long ones in slices."""
+        gathered: list[Entry] = []
+        size = 0
+        for entry in entries:
+            long = isinstance(entry, Request) and len(entry.texts) > SLICE_PAIRS
+            if not long:
+                gathered.append(entry)
+                size += max(entry.size, sum(map(len, entry.texts)) if isinstance(entry, Request) else 0)
+            if long or size >= PREPARE_BYTES or len(gathered) >= PREPARE_ENTRIES:
+                yield from self._together(gathered)
+                gathered, size = [], 0
+            if long and isinstance(entry, Request):
+                yield from self._in_slices(entry)
+        yield from self._together(gathered)
 
+    def _is_skipped(self, entry: Entry) -> bool:
+        return self.skips is not None and isinstance(entry, Request) and self.skips(entry)
 
-def _prepare_in_slices(request: Request, prepare: Prepare) -> Iterator[_Piece]:
-    count = len(request.texts)
-    for start in range(0, count, SLICE_PAIRS):
-        end = min(start + SLICE_PAIRS, count)
-        pairs = prepare(request.pairs(start, end))
-        yield _Piece(request, pairs, first=start == 0, last=end == count)
+    def _together(self, entries: list[Entry]) -> Iterator[_Piece]:
+        skipped = [self._is_skipped(entry) for entry in entries]
+        requests = [(entry, skip) for entry, skip in zip(entries, skipped, strict=True) if isinstance(entry, Request)]
+        pairs = iter(self.prepare([pair for entry, skip in requests if not skip for pair in entry.pairs()]))
+        weighed = iter(self.weigh([pair for entry, skip in requests if skip for pair in entry.pairs()]))
+        for entry, skip in zip(entries, skipped, strict=True):
+            count = len(entry.texts) if isinstance(entry, Request) else 0
+            yield _Piece(entry, list(islice(weighed if skip else pairs, count)))
+
+    def _in_slices(self, request: Request) -> Iterator[_Piece]:
+        count = len(request.texts)
+        prepare = self.weigh if self._is_skipped(request) else self.prepare
+        for start in range(0, count, SLICE_PAIRS):
+            end = min(start + SLICE_PAIRS, count)
+            yield _Piece(request, prepare(request.pairs(start, end)), first=start == 0, last=end == count)

@@ -13,7 +13,7 @@ from rerank_cli.core.records import Blank, Failure
 from rerank_cli.evaluation.judgements import MAX_RELEVANCE, Qrels
 from rerank_cli.formats.id_hints import lacking_ids, without_ids
 from rerank_cli.formats.json_values import Malformed, named_in, number_of
-from rerank_cli.formats.record_format import as_objects
+from rerank_cli.formats.record_format import are_staged, as_objects
 from rerank_cli.formats.registry import open_format, open_inputs, read_entries
 from rerank_cli.training.config import Fields
 from rerank_cli.training.rows import Example
@@ -148,7 +148,8 @@ def _example(
     relevance = [_relevance(named_in(each, fields.relevance)) for each in candidates]
     if not texts or any(value is None for value in relevance):
         return None
-    logits = [_number(named_in(each, fields.teacher)) for each in candidates]
+    staged = are_staged(candidates)  # by several models, whose logits are not compared
+    logits = [None if staged else _number(named_in(each, fields.teacher)) for each in candidates]
     teacher = None if any(value is None for value in logits) else tuple(value or 0.0 for value in logits)
     return Example(query, tuple(texts), tuple(value or 0.0 for value in relevance), teacher, elsewhere)
 

@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from support.making import fake_logit, written_logit
 from support.running import Finished, forked, rerank
+
+from rerank_cli.cli.app import app
+from rerank_cli.cli.stage_options import Asked, cascade_of
+from rerank_cli.core.config import ModelConfig, ReadConfig
 
 TWO = ("--stage", "model=fake:seed=1,keep=2", "--stage", "model=fake:seed=2")
 TEXTS = ["apple", "pear", "plum", "fig"]
@@ -50,7 +55,7 @@ REFUSED = [
     (("--stage", "mini,kep=3", "--stage", "fake"), "kep: a stage has no such key", "The closest is keep."),
     (("--stage", "mini,keep=0", "--stage", "fake"), "keep cannot be '0'", "Example: keep=20."),
     (("--stage", "mini,keep=٣", "--stage", "fake"), "keep cannot be", "Example: keep=20."),
-    (("--stage", "mini,keep", "--stage", "fake"), "'keep' has no value", "key=value"),
+    (("--stage", "mini,keep", "--stage", "fake"), "'keep' has no value", "model=mini,keep=20"),
     (("--stage", "mini,keep=3,keep=4", "--stage", "fake"), "keep occurs twice", "Leave one out."),
     (("--stage", "keep=3", "--stage", "fake"), "names no model", "previous_score"),
     (("--stage", '{"model": 7}', "--stage", "fake"), "model cannot be '7'", "Example: model=mini."),
@@ -58,15 +63,20 @@ REFUSED = [
     (("--stage", "a,keep=3", "--stage", "b,keep=5", "--stage", "c"), "keeps 5 of the 3", "keeps fewer"),
     (("--stage", "fake,keep=3", "--stage", "previous_score"), "can only be the first", "Add a stage with a model"),
     (("--stage", "previous_score,keep=3,dtype=fp32", "--stage", "fake"), "has no key but keep", "come from no model"),
-    (("--stage", "a,keep=3", "--stage", "b", "--model", "c"), "each stage names its model", "--stage model=c"),
+    (("--stage", "a,keep=3", "--stage", "b", "--model", "c"), "with stages, each names its model", "--stage model=c"),
     (("--stage", "fake,keep=3", "--stage", "fake", "--fuse", "rff"), "--fuse rff: unknown", "minmax:W"),
     (("--fuse", "minmax:1.5", "--model", "fake"), "--fuse minmax:1.5: unknown", "from 0 to 1"),
     (("--fuse", "minmax:nan", "--model", "fake"), "--fuse minmax:nan: unknown", "from 0 to 1"),
     (("--drop", "--model", "fake"), "--drop needs --stage", "did not score"),
     ((*TWO, "--output-format", "rerank-api"), "records have one score", "Add --drop"),
-    ((*TWO, "--output-format", "labeled-list"), "records have one score", "--output-format native"),
-    ((*TWO, "--drop", "--fuse", "rrf", "--output-format", "rerank-api"), "records have one score", "native"),
+    ((*TWO, "--output-format", "labeled-list"), "records keep every text", "--output-format native"),
+    ((*TWO, "--fuse", "rrf", "--output-format", "rerank-api"), "records have one score", "Add --drop"),
+    ((*TWO, "--drop", "--fuse", "rrf", "--output-format", "nvidia"), "hold the logit", "Leave --fuse out"),
     (("--stage", "fake,keep=2,prompt=x", "--stage", "fake"), "stage 1: --prompt x", "Leave it out"),
+    ((*TWO, "--prompt", "x"), "--prompt x: not every stage has one", "prompt=… in --stage"),
+    ((*TWO, "--instruction", "x"), "--instruction x: not every stage has one", "instruction=… in --stage"),
+    (("--stage", "previous_scores,keep=2", "--stage", "fake"), "no such model", "previous_score, the score"),
+    (("--stage", "fake,instruction=a, b,keep=3", "--stage", "fake"), "has no value", "[[stage]]"),
     ((*TWO, "--vectors", "v"), "no stage makes vectors", "bi-encoder"),
     (("--stage", "fake,keep=2,doc-template={", "--stage", "fake"), "--doc-template", "literal brace"),
 ]
@@ -232,3 +242,192 @@ def test_options_of_the_model_hold_for_stages_that_do_not_say_them(folder: Path)
     score(folder, "-o", "out.jsonl", *stages)
     fingerprint = json.loads((folder / "out.jsonl.meta.json").read_bytes())["fingerprint"]
     assert (fingerprint["stage_1_max_length"], fingerprint["max_length"]) == (32, 64)
+
+
+FILES = [
+    ('[stage]\nmodel = "fake"\n', "[stage]: one stage is no cascade", "[[stage]]"),
+    ("stage = []\n", "stage: is not stages", "[[stage]]"),
+    ("stage = [3, 4]\n", "stage: is not stages", "[[stage]]"),
+    (
+        '[[stage]]\nmodel = "fake"\nkeep = 1979-05-27\n[[stage]]\nmodel = "fake"\n',
+        "keep cannot be '1979-05-27'",
+        "keep=20",
+    ),
+    ('[[stage]]\nkeep = 3\n[[stage]]\nmodel = "fake"\n', "--stage keep=3: names no model", "model=NAME"),
+    (
+        'model = "mini"\n[[stage]]\nmodel = "fake"\nkeep = 3\n[[stage]]\nmodel = "fake"\n',
+        "with stages, each names",
+        "Leave it out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said", "advice"), FILES, ids=lambda value: value[:30])
+def test_what_makes_no_cascade_in_a_file_is_refused(folder: Path, text: str, said: str, advice: str) -> None:
+    (folder / "a.toml").write_text(text)
+    done = score(folder, "-o", "out.jsonl", "--config", "a.toml", code=2)
+    assert said in done.said
+    assert advice in done.said
+
+
+def test_a_typed_model_wins_over_the_stages_of_a_file(folder: Path) -> None:
+    (folder / "a.toml").write_text('[[stage]]\nmodel = "mini"\nkeep = 3\n[[stage]]\nmodel = "mini"\n')
+    done = score(folder, "-o", "-", "--config", "a.toml", "--model", "fake")
+    assert all("stage" not in each for written in done.records for each in written["candidates"])
+
+
+def test_what_is_of_apis_holds_for_stages_with_a_server_alone(folder: Path) -> None:
+    """Else a model on this machine would become one of the provider, which would get the texts."""
+    context = named("--api", "cohere", "--stage", "mini,keep=3", "--stage", "model=http://127.0.0.1:1/rerank")
+    local, remote = (stage.model for stage in context.stages)
+    assert local is not None
+    assert remote is not None
+    assert (local.api, remote.api) == (None, "cohere")
+
+
+def test_a_key_goes_to_the_one_server_that_it_is_for(folder: Path) -> None:
+    two = ("--stage", "model=http://127.0.0.1:1/rerank,keep=3", "--stage", "model=http://127.0.0.1:2/rerank")
+    done = score(folder, "-o", "out.jsonl", "--api-key-file", "key", *two, code=2)
+    assert "2 stages ask servers" in done.said
+    context = named("--api-key-file", "key", "--stage", "mini,keep=3", "--stage", "cohere:rerank-v3.5")
+    assert [stage.model.api_key_file for stage in context.stages if stage.model] == [None, "key"]
+    context = named("--stage", "cohere:a,api-key-file=key,keep=3", "--stage", "jina:b")
+    assert [stage.model.api_key_file for stage in context.stages if stage.model] == ["key", None]
+
+
+def named(*words: str) -> Asked:
+    """What words of `rerank score` ask for."""
+    command = typer.main.get_command(app).commands["score"]  # type: ignore[attr-defined]
+    with command.make_context("score", ["in.jsonl", *words]) as context:
+        return cascade_of(
+            context, ModelConfig(api=context.params["api"], api_key_file=context.params["api_key_file"]), ReadConfig()
+        )
+
+
+@pytest.mark.parametrize("first", ["fake:vectors=1", "fake:seed=1"])
+def test_a_dry_run_counts_what_a_run_scores(folder: Path, first: str) -> None:
+    """Also with duplicates, chunks, records that skip a stage, and an engine that makes vectors."""
+    rows = [record(number) for number in range(3)] + [record(0)]
+    rows[1]["candidates"] = rows[1]["candidates"][:2]
+    rows[2]["candidates"][0]["text"] = "long " * 40
+    (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    stages = ("--stage", f"{first},keep=3", "--stage", "fake:seed=2,max-length=32,long-docs=chunk")
+    score(folder, "-o", "out.jsonl", *stages)
+    score(folder, "--dry-run", *stages, "--stats", "dry.json")
+    ran = json.loads((folder / "out.jsonl.meta.json").read_bytes())["stages"]
+    dry = json.loads((folder / "dry.json").read_bytes())["stages"]
+    assert dry[0]["scored_pairs"] == ran[0]["pairs"] == 8
+    assert dry[0]["tokens"] == ran[0]["tokens"]
+    assert dry[1]["records"] == 4
+
+
+def test_a_table_of_a_cascade_that_is_reranked_by_one_model_is_none_any_more(folder: Path) -> None:
+    score(folder, "-o", "out.csv", *TWO)
+    assert forked("score", "out.csv", "-o", "again.csv", "--model", "fake:seed=5", cwd=folder).code == 0
+    header = (folder / "again.csv").read_text().splitlines()[0].split(",")
+    assert not [name for name in header if name.startswith("stage")]
+    rows = list(csv.DictReader(io.StringIO((folder / "again.csv").read_text())))
+    logits = [float(row["logit"]) for row in rows if row["query_id"] == "q0"]
+    assert logits == sorted(logits, reverse=True)
+
+
+def test_a_column_of_the_user_that_is_called_stage_is_kept(folder: Path) -> None:
+    (folder / "in.csv").write_text("query,text,stage\na,b,draft\na,c,final\na,d,draft\n")
+    assert forked("score", "in.csv", "-o", "out.csv", *TWO, cwd=folder).code == 0
+    rows = list(csv.DictReader(io.StringIO((folder / "out.csv").read_text())))
+    assert {(row["text"], row["previous_stage"]) for row in rows} == {("b", "draft"), ("c", "final"), ("d", "draft")}
+    assert sorted(row["stage"] for row in rows) == ["1", "2", "2"]
+
+
+@pytest.mark.parametrize("form", ["csv", "flag-embedding", "tei", "langchain", "flashrank", "rank-llm", "pairs"])
+def test_a_conversion_mixes_no_scores_of_two_stages(folder: Path, form: str) -> None:
+    score(folder, "-o", "out.jsonl", *TWO)
+    done = forked("convert", "out.jsonl", "--output-format", form, "-o", f"converted.{form}", cwd=folder)
+    assert done.code == 0, done.said
+    back = forked("convert", f"converted.{form}", "--format", form, "--output-format", "native", "-o", "-", cwd=folder)
+    for number, written in enumerate(back.records):
+        candidates = written["candidates"]
+        if form == "pairs":
+            assert [each["stage"] for each in candidates] == [stage for _, stage in expected(number)]
+            continue
+        scores = [each.get("score") for each in candidates if isinstance(each, dict)]
+        assert scores == [0.0, -1.0, -2.0, -3.0] if form == "rank-llm" else not any(scores)  # which needs one
+        assert not any("logit" in each for each in candidates if isinstance(each, dict))
+        texts = [each if isinstance(each, str) else each["text"] for each in candidates]
+        if form != "flag-embedding":  # which has its own order
+            assert texts == [TEXTS[int(name[-1])] for name, _ in expected(number)]
+
+
+def test_the_score_of_a_cascade_is_no_score_of_the_input(folder: Path) -> None:
+    score(folder, "-o", "out.jsonl", *TWO)
+    done = forked("score", "out.jsonl", "-o", "-", "--model", "fake", "--fuse", "rrf", cwd=folder)
+    assert done.code == 4
+    assert "previous_score: the scores are of several stages" in done.said
+
+
+def test_another_weight_is_another_run_whatever_digit_differs(folder: Path) -> None:
+    fused = ("-o", "out.jsonl", "--model", "fake", "--resume")
+    score(folder, *fused, "--fuse", "minmax:0.12345678")
+    assert (
+        "--fuse was minmax:0.12345678, is minmax:0.1234567"
+        in score(folder, *fused, "--fuse", "minmax:0.1234567", code=8).said
+    )
+
+
+def test_eval_shows_no_stages_where_candidates_were_left_out(folder: Path) -> None:
+    score(folder, "-o", "out.jsonl", *TWO, "--drop")
+    qrels = "".join(f"q{number} 0 {number}-2 1\n" for number in range(4))
+    (folder / "qrels").write_text(qrels)
+    done = rerank("eval", "out.jsonl", "--qrels", "qrels", "--measures", "RR", "--json", cwd=folder)
+    document = json.loads(done.stdout)[0]
+    assert "stages" not in document
+    assert any("stages are not shown" in note for note in document["notes"])
+
+
+def test_eval_shows_a_fused_ranking_and_its_last_stage(folder: Path) -> None:
+    score(folder, "-o", "out.jsonl", "--model", "fake:seed=2", "--fuse", "minmax:0.1")
+    score(folder, "-o", "alone.jsonl", "--model", "fake:seed=2")
+    found, alone = (
+        json.loads(rerank("eval", name, "--measures", "RR", "--json", cwd=folder).stdout)[0]
+        for name in ("out.jsonl", "alone.jsonl")
+    )
+    assert [stage["stage"] for stage in found["stages"]] == [
+        "stage 1: previous_score",
+        "stage 2: fake:seed=2",
+        "fused by minmax:0.1",
+    ]
+    assert found["stages"][1]["measures"] == alone["measures"]
+    assert found["stages"][2]["measures"] == found["measures"]
+
+
+def test_eval_says_how_many_queries_skipped_a_stage(folder: Path) -> None:
+    short = record(0)
+    short["candidates"] = short["candidates"][1:3]
+    (folder / "in.jsonl").write_text(json.dumps(short) + "\n" + json.dumps(record(1)) + "\n")
+    score(folder, "-o", "out.jsonl", *TWO)
+    done = rerank("eval", "out.jsonl", "--measures", "RR", cwd=folder)
+    assert "Stage 1 skipped 1 of the judged queries" in done.stdout.decode()
+
+
+def test_runs_in_stages_are_not_compared_by_their_scores(folder: Path) -> None:
+    score(folder, "-o", "stages.run", *TWO)
+    score(folder, "-o", "stages.jsonl", *TWO)
+    score(folder, "-o", "one.run", "--model", "fake")
+    score(folder, "-o", "one.jsonl", "--model", "fake")
+    for form in ("run", "jsonl"):
+        done = rerank("compare", f"stages.{form}", f"one.{form}", cwd=folder)
+        assert done.code == 0, done.said
+        assert "not compared" in done.stdout.decode()
+
+
+def test_fusion_that_drops_nothing_suits_formats_with_one_score(folder: Path) -> None:
+    done = score(folder, "-o", "-", "--model", "fake", "--fuse", "rrf", "--output-format", "rerank-api")
+    for answer in done.records:
+        scores = [each["relevance_score"] for each in answer["results"]]
+        assert len(scores) == 4
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_what_happens_in_a_stage_is_said_with_its_number(folder: Path) -> None:
+    done = score(folder, "-o", "-", "--stage", "fake:seed=1,keep=2", "--stage", "fake:seed=2,oom_at=1")
+    assert "stage 2: out of memory" in done.said

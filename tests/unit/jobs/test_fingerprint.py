@@ -134,7 +134,7 @@ def test_no_option_hides_another_of_the_same_name():
     assert (written["format"], written["output_format"]) == ("in", "out")
     groups = (ReadConfig, WriteConfig, BatchConfig, Identity)
     of_reading = ("inputs", "input_named", "run", "queries", "corpus", "folder", "need_texts", "need_scores")
-    left_out = (*of_reading, "model of WriteConfig", "scored", "score_chosen", "versions")
+    left_out = (*of_reading, "model of WriteConfig", "scored", "score_chosen", "keeps_all", "versions")
     names = sum(len(group.__dataclass_fields__) for group in groups) - len(left_out)
     added = ("rerank_version", "long_docs", "chunk_overlap")
     assert len(written) == names + len(added) + len(IDENTITY.versions)
