@@ -157,7 +157,7 @@ def annotated(old: dict[str, Any], position: int, ranking: Ranking, count: int) 
         ours = OUR_FIELDS | {STAGE} if STAGE_SCORES in old or ranking.stages else OUR_FIELDS
         new = {"index": index, **{name: value for name, value in old.items() if name not in ours}}
     new["score"] = ranking.scores[position]
-    if ranking.has_logit(index):
+    if ranking.has_logits and index not in ranking.without_logit:
         new["logit"] = logit
     if ranking.stages:
         new[STAGE], new[STAGE_SCORES] = ranking.stages[position], list(ranking.stage_scores[position])

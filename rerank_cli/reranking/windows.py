@@ -276,13 +276,13 @@ class _Preparing:
         return self.skips is not None and isinstance(entry, Request) and self.skips(entry)
 
     def _together(self, entries: list[Entry]) -> Iterator[_Piece]:
-        skipped = [self._is_skipped(entry) for entry in entries]
-        requests = [(entry, skip) for entry, skip in zip(entries, skipped, strict=True) if isinstance(entry, Request)]
-        pairs = iter(self.prepare([pair for entry, skip in requests if not skip for pair in entry.pairs()]))
-        weighed = iter(self.weigh([pair for entry, skip in requests if skip for pair in entry.pairs()]))
-        for entry, skip in zip(entries, skipped, strict=True):
+        skipped = {n for n, entry in enumerate(entries) if self._is_skipped(entry)}
+        requests = [(n, entry) for n, entry in enumerate(entries) if isinstance(entry, Request)]
+        pairs = iter(self.prepare([pair for n, entry in requests if n not in skipped for pair in entry.pairs()]))
+        weighed = iter(self.weigh([pair for n in sorted(skipped) for pair in _pairs_of(entries[n])]) if skipped else ())
+        for number, entry in enumerate(entries):
             count = len(entry.texts) if isinstance(entry, Request) else 0
-            yield _Piece(entry, list(islice(weighed if skip else pairs, count)))
+            yield _Piece(entry, list(islice(weighed if number in skipped else pairs, count)))
 
     def _in_slices(self, request: Request) -> Iterator[_Piece]:
         count = len(request.texts)
@@ -290,3 +290,7 @@ class _Preparing:
         for start in range(0, count, SLICE_PAIRS):
             end = min(start + SLICE_PAIRS, count)
             yield _Piece(request, prepare(request.pairs(start, end)), first=start == 0, last=end == count)
+
+
+def _pairs_of(entry: Entry) -> list[tuple[str, str]]:
+    return entry.pairs() if isinstance(entry, Request) else []
