@@ -85,7 +85,6 @@ def test_a_name_that_is_no_hub_id_is_6_without_a_look_at_the_hub(ten: Path, tmp_
         "/",
         "someone/model\n",
         "someone/mod el",
-        "http://x/y",
         "someone\\model",
         "é/è",
         "-/-",
