@@ -232,7 +232,7 @@ BASES = {
     "cache": ("cache", "."),
 }
 ELSEWHERE = ("bench", "eval", "compare", "train", "mine")  # these end at another fault first
-UNSPOKEN = ("--id-field", "--revision", "--tokenizer", "--engines", "--api-key-file")  # refused, or taken, and not repeated
+UNSPOKEN = ("--id-field", "--revision", "--tokenizer", "--engines", "--api-key-file")  # not repeated
 
 
 def in_options() -> Iterator[Place]:
