@@ -120,7 +120,7 @@ def cascade_of(context: typer.Context, model: ModelConfig, read: ReadConfig) -> 
         found = [{"model": GIVEN}, *found]
     _refuse(found, fusion)
     if words:
-        _refuse_for_all(context, found, model)
+        _refuse_for_all(found, model)
     stages = tuple([StageConfig(model=_model(each, model), keep=each.get("keep")) for each in found])
     return Asked(stages, fusion, _reading(found, read))
 
@@ -141,7 +141,7 @@ def _words(context: typer.Context, model: ModelConfig) -> list[str]:
     return words
 
 
-def _refuse_for_all(context: typer.Context, found: list[dict[str, Any]], model: ModelConfig) -> None:
+def _refuse_for_all(found: list[dict[str, Any]], model: ModelConfig) -> None:
     """Raises ConfigError for options of the command that not every model has: a stage says them itself."""
     for name in OF_ONE_MODEL:
         if getattr(model, name) is not None:

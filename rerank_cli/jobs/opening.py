@@ -84,6 +84,7 @@ def of_a_stage(name: str) -> Iterator[None]:
     except RerankError as fault:
         if name:
             fault.message = f"{name}: {fault.message}"
+            fault.advice = fault.advice.replace("--model ", "model=")  # a stage has keys
         raise
 
 

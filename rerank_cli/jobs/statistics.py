@@ -13,6 +13,7 @@ from rerank_cli.core.config import RunConfig
 from rerank_cli.core.errors import OutputError
 from rerank_cli.core.records import Mark
 from rerank_cli.core.scorer import BUDGETS, RemoteScorer, Scorer
+from rerank_cli.core.stages import RRF_K
 from rerank_cli.core.stats import StageCounters, Stats
 from rerank_cli.engines.machine import peak_memory, python_version
 from rerank_cli.files.durable import put_file
@@ -90,7 +91,17 @@ def _stages(config: RunConfig, stages: Stages, stats: Stats) -> dict[str, Any]:
         identity = scorer.identity
         named = {name: getattr(identity, name) for name in ("model", "engine", "dtype", "weights_sha256")}
         found.append(row | named | count.as_dict() | _sent(scorer))
-    return {"stages": readable(found)}
+    return {"stages": readable(found), "order": _order(config)}
+
+
+def _order(config: RunConfig) -> str:
+    """What gives the order of a cascade, in words."""
+    fusion = config.write.fusion
+    if fusion is None:
+        return "the last stage that scored a candidate, then its score there"
+    count = len(config.stages)
+    k = f" (k = {RRF_K})" if fusion.weight is None else ""
+    return f"{fusion}{k} of stages {count} and {count - 1}, then the last stage that scored a candidate"
 
 
 def _sums(figures: Iterable[dict[str, int]]) -> dict[str, int]:

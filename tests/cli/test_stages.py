@@ -431,3 +431,22 @@ def test_fusion_that_drops_nothing_suits_formats_with_one_score(folder: Path) ->
 def test_what_happens_in_a_stage_is_said_with_its_number(folder: Path) -> None:
     done = score(folder, "-o", "-", "--stage", "fake:seed=1,keep=2", "--stage", "fake:seed=2,oom_at=1")
     assert "stage 2: out of memory" in done.said
+
+
+def test_the_meta_data_say_what_gives_the_order(folder: Path) -> None:
+    said = []
+    for number, more in enumerate((TWO, (*TWO, "--fuse", "rrf"), ("--model", "fake", "--fuse", "minmax:0.7"))):
+        score(folder, "-o", f"out{number}.jsonl", *more)
+        said.append(json.loads((folder / f"out{number}.jsonl.meta.json").read_bytes())["order"])
+    assert said[0].startswith("the last stage that scored a candidate")
+    assert said[1].startswith("rrf (k = 60) of stages 2 and 1")
+    assert said[2].startswith("minmax:0.7 of stages 2 and 1")
+
+
+def test_a_model_that_is_not_there_is_said_with_its_stage_and_the_key_to_change(folder: Path, tmp_path: Path) -> None:
+    stages = ("--stage", "fake,keep=2", "--stage", "someone/model", "--offline")
+    done = rerank("score", "in.jsonl", "-o", "out.jsonl", *stages, cwd=folder, HF_HOME=str(tmp_path / "hub"))
+    assert done.code == 6
+    assert "stage 2: someone/model" in done.said
+    assert "`model=mini`" in done.said
+    assert "--model" not in done.said
